@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* A head: a packed list of named fields in wire order, as it is kept in memory and in the store.
+ * Pure bytes, any thread. For each field: u16 name bytes, u32 value bytes (little endian), name,
+ * value. */
+#ifndef BASE_HEAD_H
+#define BASE_HEAD_H
+
+#include "base/buf.h"
+
+struct field {
+    struct slice name;
+    struct slice value;
+};
+
+/* Appends a field to a head under construction. */
+MUST_USE enum status head_add(struct buf *head, struct slice name, struct slice value);
+/* Reads the field at *offset and moves it. False at the end or on a malformed head. */
+bool head_next(struct slice head, size_t *offset, struct field *field);
+/* The first field of that name (ASCII case ignored). */
+bool head_find(struct slice head, const char *name, struct slice *value);
+/* How many fields have that name. */
+unsigned head_count(struct slice head, const char *name);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* Every limit of the core that is not a setting, in one list. Each has a spec that goes one past
+ * it. Settings (config/) may lower or raise those marked "default". */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* Names of sources, endpoints and subscriptions; event types; idempotency keys. */
+#define LIMIT_NAME_BYTES 64
+#define LIMIT_SUBSCRIPTION_BYTES 256
+#define LIMIT_TYPE_BYTES 256
+#define LIMIT_KEY_BYTES 512
+#define LIMIT_URL_BYTES 2048
+
+/* Receive. */
+#define LIMIT_REQUEST_LINE_BYTES 8192
+#define LIMIT_HEADERS_BYTES 32768
+#define LIMIT_HEADERS 100
+#define LIMIT_BODY_BYTES (1024 * 1024) /* default of max_body */
+#define LIMIT_BODY_BYTES_HARD (64 * 1024 * 1024)
+#define LIMIT_BODY_SURPLUS_BYTES (1024 * 1024) /* dropped of a chunked body that is over */
+#define LIMIT_CHUNK_BYTES_PER_CHUNK 16         /* chunks <= bytes / 16 + 64 */
+#define LIMIT_CHUNKS_FREE 64
+#define LIMIT_HEADERS_MS 10000
+#define LIMIT_BODY_MS 30000
+#define LIMIT_BODY_GRACE_MS 5000
+#define LIMIT_BODY_BYTES_PER_S 1024
+#define LIMIT_IDLE_MS 15000
+#define LIMIT_CONNECTIONS 10000           /* per process */
+#define LIMIT_CONNECTIONS_PER_ADDRESS 2048 /* per worker */
+#define LIMIT_INTAKE_BYTES (256u * 1024 * 1024)
+#define LIMIT_RETRY_AFTER_S 5 /* what a 503 says */
+
+/* Store. */
+#define LIMIT_GROUP_OPERATIONS 1024
+#define LIMIT_GROUP_BYTES (4 * 1024 * 1024)
+#define LIMIT_INTAKE_OPERATIONS 8192 /* ingests queued at the store thread */
+#define LIMIT_CREDITS 65536          /* jobs and attempts whose outcome is still to come */
+
+/* Decide. */
+#define LIMIT_EVENTS_PER_WORKER 4096   /* window of the backlog */
+#define LIMIT_EVENT_BYTES_PER_WORKER (64u * 1024 * 1024)
+#define LIMIT_MESSAGES_PER_EVENT 254   /* n subscriptions share them */
+#define LIMIT_EMITS_PER_RUN 254
+#define LIMIT_DELIVERIES_PER_RUN 1000
+#define LIMIT_SUBSCRIPTIONS_PER_EVENT 64
+#define LIMIT_CHAIN_DEPTH 16
+#define LIMIT_MESSAGE_BODY_BYTES (16 * 1024 * 1024)
+#define LIMIT_STATE_BYTES (64u * 1024 * 1024)
+#define LIMIT_JOB_BYTES (16u * 1024 * 1024)
+#define LIMIT_TRACEBACK_BYTES 4096
+#define LIMIT_JSON_DEPTH 128
+#define LIMIT_COROUTINES_PER_JOB 1000
+#define LIMIT_SCRIPT_BYTES (4 * 1024 * 1024)
+#define LIMIT_SCRIPTS 1000
+
+/* Send. */
+#define LIMIT_DELIVERIES_PER_WORKER 16384
+#define LIMIT_DELIVERY_CONTENT_BYTES (64u * 1024 * 1024) /* bodies in a worker's windows */
+#define LIMIT_ENDPOINT_WINDOW_MIN 4
+#define LIMIT_ENDPOINT_WINDOW_MAX 512
+#define LIMIT_ANSWER_BYTES 65536
+#define LIMIT_ANSWER_HEADERS_BYTES 65536
+#define LIMIT_INTERIM_ANSWERS 16
+#define LIMIT_LOOKUPS_PER_WORKER 64
+#define LIMIT_LOOKUPS_PER_ENDPOINT 2
+#define LIMIT_RETRY_AFTER_MAX_S 86400
+#define LIMIT_HOPS 16
+
+/* Life cycle. */
+#define LIMIT_DRAIN_MS 30000
+
+#endif

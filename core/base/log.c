@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static enum log_level level_max = LOG_INFO;
+static enum log_format line_format = LOG_TEXT;
+static atomic_uint_fast64_t dropped;
+
+static const char *const level_names[LOG_LEVEL_COUNT] = {"error", "warn", "info", "debug"};
+
+void log_setup(enum log_level level, enum log_format format)
+{
+    level_max = level;
+    line_format = format;
+}
+
+bool log_level_parse(const char *text, enum log_level *level)
+{
+    for (unsigned i = 0; i < LOG_LEVEL_COUNT; i++)
+        if (strcmp(text, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level <= level_max;
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load(&dropped);
+}
+
+/* Standard error may be a pipe that nobody reads: a line is written only if it is taken now. */
+static void put_line(const char *line, size_t len)
+{
+    struct pollfd pollfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&pollfd, 1, 0) != 1 || !(pollfd.revents & POLLOUT) ||
+        write(STDERR_FILENO, line, len) != (ssize_t)len)
+        atomic_fetch_add(&dropped, 1);
+}
+
+static void escape_controls(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = ' ';
+}
+
+void log_write(enum log_level level, const char *event, const char *format, ...)
+{
+    if (!log_enabled(level))
+        return;
+    const int saved_errno = errno;
+    char details[LOG_LINE_BYTES_MAX / 2];
+    va_list args;
+    va_start(args, format);
+    const int written = vsnprintf(details, sizeof details, format, args);
+    va_end(args);
+    const size_t len =
+        written < 0 ? 0 : (size_t)written < sizeof details ? (size_t)written : sizeof details - 1;
+    escape_controls(details, len);
+    char instant[CLOCK_ISO_BYTES];
+    clock_iso(clock_now_ms(), instant);
+    struct buf line;
+    buf_init(&line, LOG_LINE_BYTES_MAX);
+    enum status status;
+    if (line_format == LOG_JSON) {
+        status = buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"%s\",\"details\":",
+                            instant, level_names[level], event);
+        if (status == OK)
+            status = buf_add_json_string(&line, slice_of(details, len));
+        if (status == OK)
+            status = buf_add_str(&line, "}\n");
+    } else {
+        status = buf_printf(&line, "%s %-5s %s  %s\n", instant, level_names[level], event, details);
+    }
+    if (status == OK)
+        put_line(line.data, line.len);
+    buf_finish(&line);
+    errno = saved_errno;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP in: libmicrohttpd on the caller's libuv loop, with the strictness that the library lacks.
+ * microhttpd.h is known only here.
+ *
+ * Threads: a listener belongs to one loop; everything here runs on that loop's thread.
+ *
+ * One exchange: the library reads the headers -> our guard judges framing, names, path, Host,
+ * Expect (RFC 9110, 9112; a refusal answers with JSON and closes, nothing pipelined behind it runs)
+ * -> on_head routes it and calls http_accept or http_respond -> the body is collected (limit on real
+ * bytes) -> on_request -> http_respond, now or later. An exchange that is not answered when
+ * on_request returns is suspended until it is. Slow senders meet our own deadlines (limits.h). */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "base/err.h"
+#include "base/head.h"
+#include "model/content.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+struct http_listener;
+struct http_request;
+
+struct http_handler {
+    /* After the headers, before any body. Must call http_accept or http_respond before it returns.
+     * The head (http_head) is complete. */
+    void (*on_head)(struct http_request *request, void *ctx);
+    /* The whole body is there (http_body). May answer now, or later from the same thread. */
+    void (*on_request)(struct http_request *request, void *ctx);
+    /* The exchange is over (answered, refused, client left, listener stopped): the request is
+     * freed when this returns. Called exactly once if on_head was. If it comes before
+     * http_respond, the client left: http_respond must not be called any more. */
+    void (*on_over)(struct http_request *request, void *ctx);
+};
+
+struct http_options {
+    uv_loop_t *loop;
+    int fd;  /* a listening socket (http_listen_tcp, http_listen_unix); taken */
+    const struct http_handler *handler;
+    void *ctx;
+    unsigned connection_count_max;
+    unsigned connection_count_max_per_address; /* 0: no limit */
+    atomic_size_t *intake_bytes; /* all open bodies of the process; NULL: not counted */
+    size_t intake_bytes_max;
+};
+
+/* Makes a listening socket: "HOST:PORT", "[v6]:PORT"; port 0 takes a free one. is_shared sets
+ * SO_REUSEPORT, so that one socket per worker can be made for the same address. Errors name the
+ * address and what to do ("address in use: is another anzol serving?"). */
+MUST_USE enum status http_listen_tcp(const char *address, bool is_shared, int *fd, struct err *err);
+/* Mode 0600. A dead socket file in the way is replaced, a live one is E_CONFLICT. */
+MUST_USE enum status http_listen_unix(const char *path, int *fd, struct err *err);
+/* "127.0.0.1:8080" of a listening TCP socket. */
+void http_socket_name(int fd, char *text, size_t bytes);
+
+MUST_USE enum status http_listener_open(const struct http_options *options,
+                                        struct http_listener **listener, struct err *err);
+/* Stops accepting (the listening socket is closed); open exchanges go on, their connections close
+ * after the answer. */
+void http_listener_quiesce(struct http_listener *listener);
+/* Exchanges that were accepted and are not over. */
+size_t http_listener_open_count(const struct http_listener *listener);
+/* Answers what is still suspended with 503, closes all, frees. on_closed (may be NULL) runs when
+ * the loop let the handles go. */
+void http_listener_close(struct http_listener *listener, void (*on_closed)(void *ctx), void *ctx);
+
+/* ---- The request: slices borrow until on_over ------------------------------------------------- */
+
+/* Upper-case token as sent. */
+struct slice http_method(const struct http_request *request);
+/* Percent-decoded once, UTF-8, no dot segments, no %00 %2f or backslash. */
+struct slice http_path(const struct http_request *request);
+/* As sent, without "?"; empty if none. */
+struct slice http_query(const struct http_request *request);
+/* The value of a query parameter, decoded into out (cleared first). False if absent. */
+bool http_query_get(const struct http_request *request, const char *name, struct buf *out);
+/* First header of that name. */
+bool http_header(const struct http_request *request, const char *name, struct slice *value);
+/* Packed: ":method" ":path" ":query" ":remote", then all headers in wire order (trailers never). */
+struct slice http_head(const struct http_request *request);
+/* "203.0.113.7", "unix". */
+struct slice http_remote(const struct http_request *request);
+int64_t http_received_ms(const struct http_request *request);
+/* The caller's own pointer, NULL at first. */
+void http_set_data(struct http_request *request, void *data);
+void *http_data(const struct http_request *request);
+
+/* on_head only: reads a body of at most body_bytes_max. Refuses by itself: 413 (a stated length
+ * before reading, chunks counted), 411 for POST/PUT/PATCH with neither length nor chunks, 417, 503
+ * when the process holds too many open bodies. */
+void http_accept(struct http_request *request, size_t body_bytes_max);
+
+/* From on_request on: head and body in one block, owned by the request until taken. */
+struct slice http_body(const struct http_request *request);
+struct content *http_take_content(struct http_request *request);
+
+struct http_response {
+    int status;
+    const char *content_type; /* NULL: application/json; charset=utf-8 */
+    struct slice body;        /* copied */
+    const struct field *headers; /* more headers; names and values without CR, LF, NUL; copied */
+    size_t header_count;
+    bool close;               /* the connection after it */
+};
+
+/* Answers, exactly once. On the loop's thread; a suspended exchange is resumed and the daemon runs
+ * before the loop sleeps again. In on_head it is a refusal if a body was announced: closes. */
+void http_respond(struct http_request *request, const struct http_response *response);
+/* {"code":code,"detail":detail} with the usual headers: 405 with Allow, 503 with Retry-After. */
+struct http_refusal {
+    int status;
+    const char *code;    /* "unknown_source" */
+    const char *detail;  /* a sentence */
+    const char *allow;   /* 405 */
+    int retry_after_s;   /* 0: none */
+    bool close;
+};
+void http_refuse(struct http_request *request, const struct http_refusal *refusal);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* A delivery: one message for one endpoint. In memory it belongs to the worker that owns the
+ * endpoint's shard; the store holds the truth. An attempt is one HTTP exchange of it. */
+#ifndef MODEL_DELIVERY_H
+#define MODEL_DELIVERY_H
+
+#include "base/machine.h"
+#include "base/queue.h"
+#include "model/content.h"
+#include "model/event.h"
+
+/* The numbers are stored: never renumber. */
+enum delivery_state {
+    DELIVERY_PENDING = 0,
+    DELIVERY_RETRYING = 1,
+    DELIVERY_IN_FLIGHT = 2, /* in memory only, never stored */
+    DELIVERY_SUCCEEDED = 3,
+    DELIVERY_DEAD = 4,
+    DELIVERY_CANCELLED = 5,
+    DELIVERY_STATE_COUNT
+};
+
+extern const struct machine_state delivery_states[DELIVERY_STATE_COUNT];
+
+/* Why an attempt has no answer, or none that counts. The numbers are stored. */
+enum attempt_error {
+    ATTEMPT_OK = 0, /* an answer came: see status */
+    ATTEMPT_TIMEOUT = 1,
+    ATTEMPT_CONNECT = 2,
+    ATTEMPT_DNS = 3,
+    ATTEMPT_TLS = 4,
+    ATTEMPT_RESET = 5,
+    ATTEMPT_BLOCKED_ADDRESS = 6,
+    ATTEMPT_PROTOCOL = 7,
+    ATTEMPT_SCRIPT = 8,
+    ATTEMPT_ERROR_COUNT
+};
+
+/* "timeout" "connect" … as Lua, the API and the CLI show it; "" for ATTEMPT_OK. */
+const char *attempt_error_name(enum attempt_error error);
+const char *delivery_state_name(enum delivery_state state);
+bool delivery_state_parse(const char *text, enum delivery_state *state);
+
+/* What is sent: made by a run, immutable once shared. */
+struct message {
+    atomic_uint references;
+    uint64_t id;       /* event id | ordinal */
+    int64_t expires_ms; /* Unix ms; 0: never */
+    struct content *content; /* owned reference; the event's own when forwarded */
+    bool is_forwarded;
+    struct slice type; /* behind the struct */
+    char text[];
+};
+
+/* content: a reference is taken over. NULL: no memory. */
+struct message *message_create(uint64_t id, struct slice type, struct content *content,
+                               bool is_forwarded);
+struct message *message_ref(struct message *message);
+void message_unref(struct message *message);
+
+struct delivery {
+    struct node node;        /* of its endpoint's queue */
+    uint64_t id;             /* from the store, at commit */
+    uint64_t endpoint;       /* endpoint id */
+    struct message *message; /* owned reference */
+    enum delivery_state state;
+    uint32_t attempts;       /* made so far */
+    int64_t created_ms;
+    int64_t due_ms;          /* Unix ms; 0: held in its owner's memory */
+    int64_t previous_delay_ms;
+};
+
+/* message: a reference is taken over. */
+struct delivery *delivery_create(uint64_t endpoint, struct message *message);
+void delivery_destroy(struct delivery *delivery);
+
+/* One HTTP exchange out, as recorded. */
+struct attempt {
+    uint64_t id;       /* from the store */
+    uint32_t number;   /* 1, 2, … */
+    int64_t started_ms;
+    int64_t duration_ms;
+    int status;        /* HTTP status, 0: no answer */
+    enum attempt_error error;
+    int64_t retry_after_ms; /* from the answer, capped; -1: none */
+    int64_t dns_us, connect_us, tls_us, first_byte_us; /* since the start; 0: not reached */
+    struct slice head; /* the answer's headers, packed as content.h says */
+    struct slice body; /* the answer, at most LIMIT_ANSWER_BYTES */
+    bool is_cut;       /* the body was longer */
+    const char *detail; /* one sentence for people, never NULL */
+};
+
+#endif

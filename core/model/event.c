@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/event.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+static struct slice put_text(char **place, struct slice text)
+{
+    const struct slice copy = slice_of(*place, text.len);
+    if (text.len > 0)
+        memcpy(*place, text.data, text.len);
+    (*place)[text.len] = '\0';
+    *place += text.len + 1;
+    return copy;
+}
+
+struct event *event_create(const struct event_options *options)
+{
+    struct event *event =
+        malloc(sizeof *event + options->source.len + options->type.len + options->key.len + 3);
+    if (!event)
+        return NULL;
+    *event = (struct event){
+        .parent = options->parent,
+        .received_ms = options->received_ms,
+        .depth = options->depth,
+        .trace = options->trace,
+        .content = options->content,
+    };
+    atomic_init(&event->references, 1);
+    char *place = event->text;
+    event->source = put_text(&place, options->source);
+    event->type = put_text(&place, options->type);
+    event->key = put_text(&place, options->key);
+    return event;
+}
+
+struct event *event_ref(struct event *event)
+{
+    atomic_fetch_add_explicit(&event->references, 1, memory_order_relaxed);
+    return event;
+}
+
+void event_unref(struct event *event)
+{
+    if (!event || atomic_fetch_sub_explicit(&event->references, 1, memory_order_acq_rel) != 1)
+        return;
+    content_unref(event->content);
+    free(event);
+}
+
+size_t event_bytes(const struct event *event)
+{
+    return sizeof *event + event->source.len + event->type.len + event->key.len + 3 +
+           sizeof *event->content + event->content->head_len + event->content->body_len;
+}
+
+static bool is_type_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
+}
+
+bool event_type_is_valid(struct slice type)
+{
+    if (type.len == 0 || type.len > LIMIT_TYPE_BYTES)
+        return false;
+    for (size_t i = 0; i < type.len; i++)
+        if (!is_type_char(type.data[i]))
+            return false;
+    return true;
+}
+
+/* Cuts the first segment off. False when nothing is left. */
+static bool next_segment(struct slice *rest, struct slice *segment)
+{
+    if (!rest->data)
+        return false;
+    const char *dot = memchr(rest->data, '.', rest->len);
+    const size_t len = dot ? (size_t)(dot - rest->data) : rest->len;
+    *segment = slice_of(rest->data, len);
+    *rest = dot ? slice_of(dot + 1, rest->len - len - 1) : (struct slice){0};
+    return true;
+}
+
+static bool starts_with_anzol(struct slice text)
+{
+    return text.len >= 6 && memcmp(text.data, "anzol.", 6) == 0;
+}
+
+bool event_pattern_matches(struct slice pattern, struct slice type)
+{
+    if (starts_with_anzol(type) && !starts_with_anzol(pattern))
+        return false;
+    struct slice wanted;
+    struct slice segment;
+    while (next_segment(&pattern, &wanted)) {
+        if (!next_segment(&type, &segment))
+            return false;
+        if (slice_is(wanted, "**"))
+            return true;
+        if (!slice_is(wanted, "*") && !slice_equal(wanted, segment))
+            return false;
+    }
+    return !next_segment(&type, &segment);
+}
+
+bool event_pattern_is_valid(struct slice pattern)
+{
+    if (pattern.len == 0 || pattern.len > LIMIT_TYPE_BYTES)
+        return false;
+    struct slice segment;
+    while (next_segment(&pattern, &segment)) {
+        if (slice_is(segment, "**")) {
+            if (pattern.data)
+                return false;
+            continue;
+        }
+        if (!slice_is(segment, "*") && !event_type_is_valid(segment))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* An event: one durable, immutable thing that came in. Counted references; immutable after its id
+ * is set, so any thread may read it. */
+#ifndef MODEL_EVENT_H
+#define MODEL_EVENT_H
+
+#include "model/content.h"
+
+#define TRACE_ID_BYTES 16
+#define SPAN_ID_BYTES 8
+
+struct trace {
+    uint8_t id[TRACE_ID_BYTES]; /* all zero: none */
+    uint8_t span[SPAN_ID_BYTES];
+};
+
+struct event {
+    atomic_uint references;
+    uint64_t id;       /* set by the submitter before the commit, ordinal 0 */
+    uint64_t parent;   /* the event whose handler emitted it; 0: none */
+    int64_t received_ms;
+    uint32_t depth;    /* of the chain: 0 for what came in from outside */
+    struct trace trace;
+    struct content *content; /* owned reference */
+    struct slice source;     /* name; these three lie behind the struct, each terminated */
+    struct slice type;
+    struct slice key;        /* idempotency key, empty: none */
+    char text[];
+};
+
+struct event_options {
+    struct slice source;
+    struct slice type;
+    struct slice key;
+    struct content *content; /* a reference is taken over */
+    uint64_t parent;
+    uint32_t depth;
+    struct trace trace;
+    int64_t received_ms;
+};
+
+/* One reference, id 0. On NULL (no memory) the content stays the caller's. */
+struct event *event_create(const struct event_options *options);
+struct event *event_ref(struct event *event);
+void event_unref(struct event *event);
+/* What it costs in memory: for windows and groups. */
+size_t event_bytes(const struct event *event);
+
+/* ^[A-Za-z0-9_.-]+$, at most LIMIT_TYPE_BYTES. */
+bool event_type_is_valid(struct slice type);
+/* "*" is one segment; "**" one or more, last only; "anzol." types match only patterns that begin
+ * with "anzol.". */
+bool event_pattern_matches(struct slice pattern, struct slice type);
+/* A pattern that can match something: segments of type characters, "*" or a last "**". */
+bool event_pattern_is_valid(struct slice pattern);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/outbox.h"
+
+#include <stdlib.h>
+
+/* Arrays grow by doubling: the count is a power of two exactly when the array is full. */
+static void *grow(void *array, size_t count, size_t size)
+{
+    if (count != 0 && (count & (count - 1)) != 0)
+        return array;
+    return realloc(array, (count == 0 ? 1 : count * 2) * size);
+}
+
+enum status outbox_add_message(struct outbox *outbox, struct message *message)
+{
+    struct message **messages = grow(outbox->messages, outbox->message_count, sizeof *messages);
+    if (!messages)
+        return E_NOMEM;
+    outbox->messages = messages;
+    messages[outbox->message_count++] = message;
+    return OK;
+}
+
+enum status outbox_add_delivery(struct outbox *outbox, const struct outbox_delivery *delivery)
+{
+    struct outbox_delivery *deliveries =
+        grow(outbox->deliveries, outbox->delivery_count, sizeof *deliveries);
+    if (!deliveries)
+        return E_NOMEM;
+    outbox->deliveries = deliveries;
+    deliveries[outbox->delivery_count++] = *delivery;
+    return OK;
+}
+
+enum status outbox_add_emit(struct outbox *outbox, struct event *event)
+{
+    struct event **emits = grow(outbox->emits, outbox->emit_count, sizeof *emits);
+    if (!emits)
+        return E_NOMEM;
+    outbox->emits = emits;
+    emits[outbox->emit_count++] = event;
+    return OK;
+}
+
+void outbox_finish(struct outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->delivery_count; i++)
+        delivery_destroy(outbox->deliveries[i].delivery);
+    for (size_t i = 0; i < outbox->message_count; i++)
+        message_unref(outbox->messages[i]);
+    for (size_t i = 0; i < outbox->emit_count; i++)
+        event_unref(outbox->emits[i]);
+    for (size_t i = 0; i < outbox->kv_write_count; i++) {
+        free(outbox->kv_writes[i].ns);
+        free(outbox->kv_writes[i].key);
+        free(outbox->kv_writes[i].value);
+    }
+    for (size_t i = 0; i < outbox->kv_read_count; i++) {
+        free(outbox->kv_reads[i].ns);
+        free(outbox->kv_reads[i].key);
+    }
+    free(outbox->deliveries);
+    free(outbox->messages);
+    free(outbox->emits);
+    free(outbox->kv_writes);
+    free(outbox->kv_reads);
+    *outbox = (struct outbox){0};
+}

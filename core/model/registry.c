@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/registry.h"
+
+#include "model/event.h"
+
+#include <stdlib.h>
+
+struct registry *registry_create(uint64_t generation)
+{
+    struct registry *registry = calloc(1, sizeof *registry);
+    if (!registry)
+        return NULL;
+    atomic_init(&registry->references, 1);
+    registry->generation = generation;
+    return registry;
+}
+
+struct registry *registry_ref(struct registry *registry)
+{
+    atomic_fetch_add_explicit(&registry->references, 1, memory_order_relaxed);
+    return registry;
+}
+
+static void free_list(char **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+static void finish_source(struct registry *registry, struct source_spec *source)
+{
+    if (source->verifier)
+        registry->verifier_destroy(source->verifier);
+    free(source->name);
+    free(source->path);
+    free(source->methods);
+    free(source->type);
+    free(source->script);
+    free_list(source->hidden_headers, source->hidden_header_count);
+}
+
+static void finish_endpoint(struct registry *registry, struct endpoint_spec *endpoint)
+{
+    if (endpoint->signer)
+        registry->signer_destroy(endpoint->signer);
+    free(endpoint->name);
+    free(endpoint->url);
+    free(endpoint->method);
+    free((void *)(uintptr_t)endpoint->head.data);
+    free(endpoint->script);
+}
+
+static void finish_subscription(struct subscription_spec *subscription)
+{
+    free(subscription->name);
+    free(subscription->source);
+    free(subscription->script);
+    free_list(subscription->patterns, subscription->pattern_count);
+}
+
+void registry_unref(struct registry *registry)
+{
+    if (!registry ||
+        atomic_fetch_sub_explicit(&registry->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < registry->source_count; i++)
+        finish_source(registry, &registry->sources[i]);
+    for (size_t i = 0; i < registry->endpoint_count; i++)
+        finish_endpoint(registry, &registry->endpoints[i]);
+    for (size_t i = 0; i < registry->subscription_count; i++)
+        finish_subscription(&registry->subscriptions[i]);
+    free(registry->sources);
+    free(registry->endpoints);
+    free(registry->subscriptions);
+    free(registry);
+}
+
+const struct source_spec *registry_source_by_path(const struct registry *registry,
+                                                  struct slice path)
+{
+    for (size_t i = 0; i < registry->source_count; i++)
+        if (slice_is(path, registry->sources[i].path))
+            return &registry->sources[i];
+    return NULL;
+}
+
+const struct source_spec *registry_source(const struct registry *registry, struct slice name)
+{
+    for (size_t i = 0; i < registry->source_count; i++)
+        if (slice_is(name, registry->sources[i].name))
+            return &registry->sources[i];
+    return NULL;
+}
+
+const struct endpoint_spec *registry_endpoint(const struct registry *registry, struct slice name)
+{
+    for (size_t i = 0; i < registry->endpoint_count; i++)
+        if (slice_is(name, registry->endpoints[i].name))
+            return &registry->endpoints[i];
+    return NULL;
+}
+
+const struct endpoint_spec *registry_endpoint_by_id(const struct registry *registry, uint64_t id)
+{
+    for (size_t i = 0; i < registry->endpoint_count; i++)
+        if (registry->endpoints[i].id == id)
+            return &registry->endpoints[i];
+    return NULL;
+}
+
+const struct subscription_spec *registry_subscription(const struct registry *registry,
+                                                      struct slice name)
+{
+    for (size_t i = 0; i < registry->subscription_count; i++)
+        if (slice_is(name, registry->subscriptions[i].name))
+            return &registry->subscriptions[i];
+    return NULL;
+}
+
+static bool matches_one(const struct subscription_spec *subscription, struct slice source,
+                        struct slice type)
+{
+    if (subscription->source && !slice_is(source, subscription->source))
+        return false;
+    for (size_t i = 0; i < subscription->pattern_count; i++)
+        if (event_pattern_matches(slice_str(subscription->patterns[i]), type))
+            return true;
+    return false;
+}
+
+size_t registry_match(const struct registry *registry, struct slice source, struct slice type,
+                      const struct subscription_spec **matches, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < registry->subscription_count; i++) {
+        if (!matches_one(&registry->subscriptions[i], source, type))
+            continue;
+        if (count < max)
+            matches[count] = &registry->subscriptions[i];
+        count++;
+    }
+    return count;
+}

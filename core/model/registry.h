@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* The registry: what the scripts of one generation registered, as immutable C data. Made by the
+ * loader thread (script/), shared by all workers, freed with its last reference. Lua functions are
+ * numbers: the same number in each worker's state of the generation; 0 is none. */
+#ifndef MODEL_REGISTRY_H
+#define MODEL_REGISTRY_H
+
+#include "base/base.h"
+#include "model/backoff.h"
+
+#include <stdatomic.h>
+
+struct verifier;
+struct signer;
+
+/* Room in the memory of the endpoint's owner. Whoever commits a delivery takes one first: got it
+ * (room was > 0): the delivery is held in memory (no due time in the store), else it goes to the
+ * store as due and the owner claims it. The owner closes the gate by making the room negative.
+ * One per endpoint and process, never freed while the process runs. Any thread. */
+struct gate {
+    atomic_int room;
+};
+
+static inline bool gate_take(struct gate *gate)
+{
+    if (atomic_fetch_sub_explicit(&gate->room, 1, memory_order_acq_rel) > 0)
+        return true;
+    atomic_fetch_add_explicit(&gate->room, 1, memory_order_acq_rel);
+    return false;
+}
+
+static inline void gate_put(struct gate *gate)
+{
+    atomic_fetch_add_explicit(&gate->room, 1, memory_order_acq_rel);
+}
+
+struct source_spec {
+    char *name;
+    char *path;    /* "/in/NAME" unless given; exact */
+    char *methods; /* "POST" or "POST, PUT": the Allow header */
+    struct verifier *verifier; /* in C; NULL: verify_function */
+    int verify_function;
+    char *type;    /* a fixed type; NULL: type_function */
+    int type_function;
+    int key_function;
+    int64_t key_window_ms;
+    int64_t retention_ms;
+    size_t body_bytes_max;
+    int status;    /* of the answer once durable */
+    char **hidden_headers; /* lower case, not stored nor shown to scripts beyond verify */
+    size_t hidden_header_count;
+    char *script;  /* file:line of the registration */
+};
+
+struct endpoint_spec {
+    char *name;
+    uint64_t id;        /* from the store (set before the flip) */
+    struct gate *gate;  /* set before the flip */
+    char *url;
+    char *method;
+    struct slice head;  /* packed headers set by the script; owned */
+    struct signer *signer; /* NULL: sign = false */
+    int transform_function;
+    struct backoff retry;
+    int retry_function; /* 0: retry above */
+    int64_t timeout_ms;
+    uint32_t concurrency;
+    double rate_per_s;  /* 0: no limit */
+    bool allow_private;
+    char *script;
+};
+
+struct subscription_spec {
+    char *name;         /* unique */
+    char **patterns;
+    size_t pattern_count;
+    char *source;       /* only of this source; NULL: any */
+    int filter_function;
+    int handler_function;
+    int64_t deadline_ms;
+    uint32_t concurrency; /* per worker share of opts.concurrency, at least 1 */
+    char *script;
+};
+
+struct registry {
+    atomic_uint references;
+    uint64_t generation;      /* 1, 2, … */
+    uint64_t digest;          /* of all registrations: equal in every state */
+    struct source_spec *sources;
+    size_t source_count;
+    struct endpoint_spec *endpoints;
+    size_t endpoint_count;
+    struct subscription_spec *subscriptions;
+    size_t subscription_count;
+    /* How verifiers and signers go: set by whoever makes them, so that this floor need not know. */
+    void (*verifier_destroy)(struct verifier *verifier);
+    void (*signer_destroy)(struct signer *signer);
+};
+
+/* The two destructors must be set before the first verifier or signer. */
+struct registry *registry_create(uint64_t generation);
+struct registry *registry_ref(struct registry *registry);
+void registry_unref(struct registry *registry);
+
+/* All borrow until the registry goes. NULL: none. */
+const struct source_spec *registry_source_by_path(const struct registry *registry,
+                                                  struct slice path);
+const struct source_spec *registry_source(const struct registry *registry, struct slice name);
+const struct endpoint_spec *registry_endpoint(const struct registry *registry, struct slice name);
+const struct endpoint_spec *registry_endpoint_by_id(const struct registry *registry, uint64_t id);
+const struct subscription_spec *registry_subscription(const struct registry *registry,
+                                                      struct slice name);
+/* The subscriptions whose pattern and source match, in order of registration. Returns how many;
+ * fills at most max. */
+size_t registry_match(const struct registry *registry, struct slice source, struct slice type,
+                      const struct subscription_spec **matches, size_t max);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* Lua: states, limits, jobs, and the bindings that users see. lua.h is known from here up only.
+ *
+ * Threads: generation_load runs on the loader thread and makes one state per worker from one
+ * snapshot of the files; after that a script (one state) belongs to its worker's loop for good.
+ * All entries into Lua go through call.c with the limits of their phase. */
+#ifndef SCRIPT_SCRIPT_H
+#define SCRIPT_SCRIPT_H
+
+#include "base/err.h"
+#include "model/event.h"
+#include "model/outbox.h"
+#include "model/registry.h"
+#include "signature/signature.h"
+
+#include <uv.h>
+
+/* One load of all the scripts: a registry and a state per worker. Counted references: each script
+ * holds one. */
+struct generation;
+/* One state of a generation, of one worker. */
+struct script;
+
+/* ---- Settings (anzol.lua) ---------------------------------------------------------------------- */
+
+struct setting {
+    char *name;  /* "admin_listen", "limits.intake_bytes" */
+    char *value; /* as text; lists joined by "\n" */
+    int line;
+};
+struct settings {
+    struct setting *rows;
+    size_t count;
+};
+/* Runs DIR/anzol.lua (absent: no rows) in a bare state and flattens the table that it returns.
+ * err: file:line, what, how to mend. */
+MUST_USE enum status settings_load(const char *dir, struct settings *settings, struct err *err);
+void settings_finish(struct settings *settings);
+
+/* ---- Loading ----------------------------------------------------------------------------------- */
+
+enum finding_level { FINDING_ERROR, FINDING_WARNING };
+struct finding {
+    enum finding_level level;
+    char *file; /* relative to the project */
+    int line;   /* 0: none */
+    char *phase;   /* "load" */
+    char *message;
+    char *hint; /* may be NULL */
+};
+struct findings {
+    struct finding *rows;
+    size_t count;
+};
+void findings_finish(struct findings *findings);
+
+struct generation_options {
+    const char *dir;           /* the project's folder */
+    const char *const *scripts; /* globs below dir; NULL: scripts/ *.lua */
+    unsigned worker_count;
+    uint64_t number;           /* 1, 2, … */
+    bool allow_missing_secrets; /* check: a missing secret is a finding, not an error */
+};
+
+/* Reads all files once (the snapshot), loads them into worker_count states, cross-checks (endpoints
+ * named as literals exist, no path twice, equal digests). All findings are collected; OK only
+ * without an error among them. err: the first error as "file:line: message (hint)". No network.
+ * On OK one reference is the caller's. Loader thread, or any without a loop. */
+MUST_USE enum status generation_load(const struct generation_options *options,
+                                     struct generation **generation, struct findings *findings,
+                                     struct err *err);
+struct generation *generation_ref(struct generation *generation);
+void generation_unref(struct generation *generation);
+struct registry *generation_registry(struct generation *generation); /* borrows */
+/* Every file that was read: for --watch. Borrows. */
+const char *const *generation_files(const struct generation *generation, size_t *count);
+
+/* What the bindings ask of their worker, on its thread. */
+struct script_hooks {
+    uint64_t (*next_event_id)(void *ctx); /* for emits */
+    void *ctx;
+};
+
+/* Once per index, on the worker's thread: the state becomes the worker's. The generation keeps one
+ * reference for it until script_destroy. */
+struct script *generation_attach(struct generation *generation, unsigned index, uv_loop_t *loop,
+                                 const struct script_hooks *hooks);
+struct registry *script_registry(const struct script *script); /* borrows */
+struct generation *script_generation(const struct script *script); /* borrows */
+/* Jobs that run or wait. */
+size_t script_job_count(const struct script *script);
+/* Cancels all jobs: each one's callback comes with JOB_CANCELLED before this returns. */
+void script_cancel_all(struct script *script);
+/* No job may be left. */
+void script_destroy(struct script *script);
+
+/* ---- Hooks ------------------------------------------------------------------------------------- */
+
+/* verify, type and idempotency_key of one request, in that order. */
+enum admit_outcome {
+    ADMIT_OK,
+    ADMIT_UNVERIFIED, /* 401 */
+    ADMIT_MALFORMED,  /* req.json met malformed JSON: 400 */
+    ADMIT_ERROR,      /* verify raised or went over a limit: 500 */
+    ADMIT_UNTYPED     /* type or key raised: stored as anzol.untyped with a dead run */
+};
+struct admission {
+    enum admit_outcome outcome;
+    struct slice type; /* valid during the callback */
+    struct slice key;  /* empty: none */
+    const char *reason; /* for people; never a secret; valid during the callback */
+};
+struct admit_request {
+    const struct source_spec *source;
+    struct slice head; /* packed, all headers; borrowed until the callback */
+    struct slice body;
+    int64_t received_ms;
+};
+/* Called exactly once, often before script_admit returns; later if verify waits or was pre-empted
+ * (within 2.5 s). */
+typedef void (*admit_cb)(const struct admission *admission, void *ctx);
+void script_admit(struct script *script, const struct admit_request *request, admit_cb on_admitted,
+                  void *ctx);
+
+enum job_outcome {
+    JOB_HANDLED,
+    JOB_SKIPPED,     /* anzol.skip(reason), or the filter said no */
+    JOB_RETRY_LATER, /* anzol.retry_later(delay) */
+    JOB_FAILED,      /* error or limit: text is the traceback */
+    JOB_CANCELLED    /* script_cancel_all */
+};
+struct job_result {
+    enum job_outcome outcome;
+    const char *text; /* reason or traceback; valid during the callback */
+    int64_t delay_ms; /* RETRY_LATER */
+    struct outbox *outbox; /* HANDLED: owned by the taker from now on (outbox_finish, free) */
+    int64_t cpu_ns;
+};
+typedef void (*job_cb)(const struct job_result *result, void *ctx);
+
+struct run_options {
+    const struct subscription_spec *subscription;
+    struct event *event;      /* borrowed until the callback */
+    uint32_t run_number;      /* 1, 2, … */
+    uint8_t first_ordinal;    /* messages get event->id | first_ordinal + i */
+    uint8_t ordinal_count;    /* that many at most */
+};
+/* filter, then the handler, as a coroutine with the limits of its phases. The callback comes
+ * exactly once, perhaps before this returns. */
+void script_run(struct script *script, const struct run_options *options, job_cb on_done,
+                void *ctx);
+
+struct outgoing_parts {
+    bool is_skipped;
+    char reason[256];
+    struct content *content; /* owned reference, NULL: unchanged */
+};
+/* endpoint.transform(message): NULL content if it returned the message unchanged. */
+MUST_USE enum status script_transform(struct script *script, const struct endpoint_spec *endpoint,
+                                      const struct message *message, struct outgoing_parts *parts,
+                                      struct err *err);
+
+struct retry_answer {
+    bool is_default; /* nil, error or limit */
+    bool is_stop;
+    int64_t delay_ms;
+    char reason[256];
+};
+void script_retry(struct script *script, const struct endpoint_spec *endpoint,
+                  const struct attempt *attempt, const struct delivery *delivery,
+                  int64_t age_ms, struct retry_answer *answer);
+
+/* ---- The command line, in Lua ------------------------------------------------------------------ */
+
+/* Runs lua/anzol/cli with these arguments in an ordinary state (trust full) with the client
+ * bindings; natives: C functions that main.c adds (luaL_Reg list). Returns the exit code. */
+struct luaL_Reg;
+int cli_run(int argc, char **argv, const struct luaL_Reg *natives);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending: outgoing HTTP on the owner's loop. curl multi by socket_action, easy handles and
+ * connections reused; every attempt judged by the address guard; a queue per endpoint (window,
+ * concurrency, rate, retry); outcomes go to the store. curl.h is known only here.
+ *
+ * Threads: a sender belongs to one worker's loop; everything runs there unless said otherwise.
+ *
+ * A delivery's life here: held (given by a commit, or claimed) -> credit -> attempt -> decided ->
+ * settled (committed) -> gone from memory; a retry comes back by a claim when it is due. A delivery
+ * id stays "held" until its settlement is committed, so a claim's repeat is skipped. */
+#ifndef SEND_SEND_H
+#define SEND_SEND_H
+
+#include "base/err.h"
+#include "model/delivery.h"
+#include "model/registry.h"
+#include "store/store.h"
+
+#include <uv.h>
+
+struct sender;
+
+/* What the retry policy says of a failed attempt. */
+enum retry_verdict { RETRY_DEFAULT, RETRY_AFTER, RETRY_STOP };
+struct retry_decision {
+    enum retry_verdict verdict;
+    int64_t delay_ms;
+    char reason[256];
+};
+
+/* What goes out, before it is signed: begins as the message's own. Transform may replace parts. */
+struct outgoing {
+    struct slice method;
+    struct slice url;
+    struct slice head; /* packed; framing headers are never taken from it */
+    struct slice body;
+    struct content *replaced; /* owned reference if transform made a new one */
+    bool is_skipped;          /* transform: do not send; the delivery is cancelled with reason */
+    char reason[256];
+};
+
+/* Into Lua, synchronously, on this thread (worker/ gives them). */
+struct sender_hooks {
+    /* The endpoint's transform. Not OK: a failed attempt with error "script", detail from err. */
+    enum status (*transform)(void *ctx, const struct endpoint_spec *endpoint,
+                             const struct delivery *delivery, struct outgoing *outgoing,
+                             struct err *err);
+    /* The endpoint's retry function; a failing one gives RETRY_DEFAULT. */
+    void (*retry)(void *ctx, const struct endpoint_spec *endpoint, const struct attempt *attempt,
+                  const struct delivery *delivery, struct retry_decision *decision);
+    /* Every settled attempt, for metrics and the demonstration; may be NULL. */
+    void (*on_settled)(void *ctx, const struct endpoint_spec *endpoint,
+                       const struct delivery *delivery, const struct attempt *attempt);
+};
+
+struct sender_options {
+    uv_loop_t *loop;
+    struct store *store;
+    struct store_client *client;
+    unsigned worker_count, worker_index; /* owns endpoints whose shard % count == index */
+    const struct sender_hooks *hooks;
+    void *ctx;
+    const char *user_agent;
+};
+
+MUST_USE enum status sender_create(const struct sender_options *options, struct sender **sender,
+                                   struct err *err);
+/* All attempts must be over (sender_stop). */
+void sender_destroy(struct sender *sender);
+
+/* The endpoints of a generation (a reference is taken; those of other owners are left alone). The
+ * queues stay; running attempts end with the spec they began with; an endpoint that is gone keeps
+ * its queue, paused. states: the stored state of registry->endpoints[i]. */
+void sender_set_registry(struct sender *sender, struct registry *registry,
+                         const enum endpoint_state *states);
+/* Recovery: claims what was held when the process ended, then what is due. Once, after
+ * sender_set_registry. */
+void sender_start(struct sender *sender);
+/* Takes a committed delivery that got room at its gate. */
+void sender_take(struct sender *sender, struct delivery *delivery);
+/* The store has (or may have) due deliveries of this endpoint that are not in memory. */
+void sender_hint(struct sender *sender, uint64_t endpoint);
+/* No new attempts; those running go on. on_idle runs once none is left (at once if so) and all
+ * settlements are committed. After deadline_ms running attempts are cut off: their deliveries stay
+ * open in the store as they were. */
+void sender_stop(struct sender *sender, int64_t deadline_ms, void (*on_idle)(void *ctx), void *ctx);
+
+struct sender_counts {
+    uint64_t attempts;
+    uint64_t succeeded;
+    uint64_t failed;
+    size_t in_flight;
+    size_t held;
+};
+void sender_counts(const struct sender *sender, struct sender_counts *counts);
+
+/* ---- The address guard (pure; any thread) ------------------------------------------------------ */
+
+enum guard_verdict {
+    GUARD_ALLOWED,
+    GUARD_PRIVATE, /* refused unless allow_private */
+    GUARD_NEVER    /* link-local, metadata, own listeners: refused even then */
+};
+/* sockaddr of AF_INET or AF_INET6; anything else is GUARD_NEVER. IPv4 inside IPv6 is judged as IPv4.
+ * reason: static text, "127.0.0.0/8 is loopback". */
+enum guard_verdict guard_judge(const struct sockaddr *address, const char **reason);
+/* A URL as an endpoint may have it: http or https, no userinfo, a host, ports < 1024 only 80 and
+ * 443, no control bytes or spaces, at most LIMIT_URL_BYTES. err says what is wrong and the mend. */
+MUST_USE enum status guard_check_url(const char *url, struct err *err);
+
+/* ---- One plain exchange, blocking: for the command line (not for workers) ---------------------- */
+
+struct fetch_options {
+    const char *unix_socket; /* NULL: TCP */
+    const char *url;
+    const char *method;
+    const struct field *headers;
+    size_t header_count;
+    struct slice body;
+    int64_t timeout_ms;
+};
+struct fetch_answer {
+    int status;
+    struct buf head; /* packed; owned by the caller: buf_finish */
+    struct buf body;
+};
+MUST_USE enum status fetch(const struct fetch_options *options, struct fetch_answer *answer,
+                           struct err *err);
+
+#endif

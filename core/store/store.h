@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/* The store: everything durable goes through here; no SQL outside. One const vtable, one engine
+ * per file (sqlite.c), decorators (store_trace.c, store_fault.c).
+ *
+ * Threads: one store thread takes operations from all loops, commits them in groups and wakes the
+ * submitters; 2-4 reader threads answer claims and look-ups. Every call here is for any thread
+ * unless said otherwise; every completion runs on the loop of the client that asked, in order, with
+ * one wake-up a group. Nothing here blocks a loop.
+ *
+ * Promise: a completion with OK means that the commit was synced to disk. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/inbox.h"
+#include "model/outbox.h"
+
+struct store;
+
+/* Where the completions of one loop arrive. */
+struct store_client;
+
+/* ---- Life cycle ------------------------------------------------------------------------------ */
+
+/* The store cannot go on (sync error, corruption): the process must end with exit code 74. Runs on
+ * the store thread, once; the group's completions (E_IO) were posted before. */
+typedef void (*store_fatal_cb)(const char *why, void *ctx);
+
+struct store_options {
+    const char *path;       /* sqlite: the database file */
+    unsigned reader_count;  /* 2-4 */
+    const char *vfs;        /* sqlite: a VFS by name; NULL: the system's. For specs. */
+    store_fatal_cb on_fatal;
+    void *ctx;
+};
+
+/* Opens, migrates forward, recovers, starts the threads. E_CONFLICT: another process holds it (err
+ * names the lock file); E_INVALID: newer schema than this program knows, or no database (err says
+ * what to do). At start only: blocks. */
+MUST_USE enum status store_open(const struct store_options *options, struct store **store,
+                                struct err *err);
+/* Commits what is queued, stops the threads, closes. All clients must be gone. */
+void store_close(struct store *store);
+
+/* On the loop's thread. */
+struct store_client *store_client_create(struct store *store, uv_loop_t *loop);
+/* On the loop's thread, when none of its operations is under way; the loop must run once more. */
+void store_client_destroy(struct store_client *client);
+
+struct store_health {
+    bool is_writable;        /* false: disk full or busy, intake is refused */
+    uint64_t commits;
+    uint64_t operations;
+    uint64_t queued;         /* operations waiting now */
+    int64_t last_sync_us;
+};
+/* Never blocks. */
+void store_health(struct store *store, struct store_health *health);
+
+/* Fresh event ids (and so message ids) above everything stored. */
+uint64_t store_next_event_id(struct store *store, uint8_t shard);
+
+/* ---- Credits: room for an outcome, taken before a job or attempt starts ----------------------- */
+
+/* E_BUSY: LIMIT_CREDITS are out; try again when something finished. */
+MUST_USE enum status store_credit_take(struct store *store);
+void store_credit_put(struct store *store);
+
+/* ---- Operations ------------------------------------------------------------------------------ */
+
+enum store_op_kind {
+    STORE_INGEST,   /* a new event */
+    STORE_HANDLED,  /* a run's effects and its end */
+    STORE_RUN,      /* a run that failed */
+    STORE_SETTLE,   /* the end of an attempt */
+    STORE_SPILL,    /* deliveries given back from memory: they get a due time */
+    STORE_ENDPOINT, /* an endpoint's row: made, or its state changed */
+    STORE_OP_KIND_COUNT
+};
+
+struct store_op;
+/* On the submitter's loop. The operation is the submitter's again; see op->status. */
+typedef void (*store_done_cb)(struct store_op *op);
+
+/* First member of every operation below. Zeroed but for kind, on_done and ctx before submit. The
+ * operation and what it points to stay untouched until on_done. */
+struct store_op {
+    struct letter letter;
+    enum store_op_kind kind;
+    store_done_cb on_done;
+    void *ctx;
+    enum status status; /* OK, E_CONFLICT (done before: nothing was written), E_IO, E_BUSY */
+    struct store_client *client; /* set by store_submit */
+    size_t bytes;                /* set by store_submit: weight in a group */
+    int64_t queued_ns;           /* set by store_submit */
+};
+
+/* Checks the key, then INSERT event, content, event_due. is_duplicate: an event of the same source
+ * with the same key is younger than key_window_ms: nothing was written, duplicate_of is its id and
+ * it is synced. E_IO: not stored. */
+struct store_ingest {
+    struct store_op op;
+    struct event *event; /* reference held by the submitter; id set */
+    int64_t key_window_ms;
+    bool is_due_in_memory; /* for the submitter's use */
+    bool is_duplicate;
+    uint64_t duplicate_of;
+};
+
+/* Which run of which event an outcome belongs to. n = subscription_count subscriptions match the
+ * event. n <= 1: the guard is the event_due row; a run row is written only for a skip, a failure or
+ * a death. n > 1: the first commit writes a run row for each name, with first_ordinal = 1 + i *
+ * (254 / n), and so fixes the list; the last run to end deletes event_due. */
+struct store_run_ref {
+    uint64_t event;
+    const char *const *subscriptions; /* names of all matching, in order of registration */
+    size_t subscription_count;        /* 0: no subscription, finished at once */
+    size_t index;                     /* which of them this outcome is of */
+};
+
+/* Run states as stored. Never renumber. */
+enum run_state {
+    RUN_PENDING = 0,
+    RUN_RETRYING = 1,
+    RUN_HANDLED = 2,
+    RUN_SKIPPED = 3,
+    RUN_DEAD = 4,
+    RUN_STATE_COUNT
+};
+const char *run_state_name(enum run_state state);
+
+/* The run ended well: its outbox commits with it. E_CONFLICT: the run had ended before, or a kv
+ * version changed (is_kv_conflict): nothing was written. On OK every delivery has its id. */
+struct store_handled {
+    struct store_op op;
+    struct store_run_ref run;
+    const char *skip_reason; /* NULL: handled */
+    uint32_t number;         /* of the run: 1, 2, … */
+    struct outbox *outbox;   /* borrowed; each delivery's due_ms 0 is held in memory, else due then */
+    bool is_kv_conflict;
+};
+
+/* The run failed: again at due_ms, or dead (due_ms 0). E_CONFLICT: it had ended before. */
+struct store_run {
+    struct store_op op;
+    struct store_run_ref run;
+    uint32_t number;
+    int64_t due_ms;     /* Unix ms; 0: dead */
+    const char *error;  /* traceback, <= LIMIT_TRACEBACK_BYTES */
+};
+
+/* An attempt ended (or, attempt NULL, the delivery without one: state DEAD or CANCELLED).
+ * The delivery's row changes only while it is open: otherwise nothing is written and the status is
+ * still OK (settled or cancelled before: harmless). state RETRYING needs due_ms. The attempt gets
+ * its id. */
+struct store_settle {
+    struct store_op op;
+    uint64_t delivery;
+    enum delivery_state state; /* SUCCEEDED, RETRYING, DEAD, CANCELLED or PENDING (as it was) */
+    int64_t due_ms;            /* RETRYING and PENDING: Unix ms */
+    const char *reason;        /* why it died, or NULL */
+    struct attempt *attempt;   /* borrowed */
+};
+
+/* Deliveries that their owner no longer holds: due at due_ms each. */
+struct store_spill_row {
+    uint64_t delivery;
+    int64_t due_ms;
+};
+struct store_spill {
+    struct store_op op;
+    struct store_spill_row *rows; /* borrowed */
+    size_t row_count;
+};
+
+/* Stored endpoint states. Never renumber. */
+enum endpoint_state { ENDPOINT_ENABLED = 0, ENDPOINT_DISABLED = 1, ENDPOINT_PAUSED = 2 };
+
+/* By name (application default): makes the row if there is none (id is set), and writes url and
+ * state. With keep_state, the stored state stays (and comes back in state) unless the url changed:
+ * then the endpoint is enabled again. */
+struct store_endpoint {
+    struct store_op op;
+    const char *name;
+    const char *url;   /* NULL: as stored */
+    bool keep_state;
+    enum endpoint_state state;
+    const char *reason; /* why disabled; NULL */
+    uint64_t id;        /* out */
+};
+
+/* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:
+ * the other kinds hold a credit and are always taken); on_done is not called then. */
+MUST_USE enum status store_submit(struct store *store, struct store_client *client,
+                                  struct store_op *op);
+
+/* ---- Reads: asynchronous, on a reader thread -------------------------------------------------- */
+
+enum store_read_kind {
+    STORE_CLAIM_EVENTS,
+    STORE_CLAIM_DELIVERIES,
+    STORE_CLAIM_OPEN,
+    STORE_BACKLOG,
+    STORE_LIST_EVENTS,
+    STORE_LIST_DELIVERIES,
+    STORE_GET_EVENT,
+    STORE_GET_DELIVERY,
+    STORE_GET_KV,
+    STORE_READ_KIND_COUNT
+};
+
+struct store_read;
+typedef void (*store_read_cb)(struct store_read *read);
+
+/* First member of every read. Like an operation: the submitter's again at on_done. Results are
+ * owned by the read: store_read_finish frees what the submitter did not take (set to NULL). */
+struct store_read {
+    struct letter letter;
+    enum store_read_kind kind;
+    store_read_cb on_done;
+    void *ctx;
+    enum status status; /* OK, E_NOTFOUND (get), E_IO (err says where) */
+    struct err err;
+    struct store_client *client;
+};
+
+/* E_BUSY: the readers' queue is full (claims keep a reader of their own). */
+MUST_USE enum status store_read(struct store *store, struct store_client *client,
+                                struct store_read *read);
+void store_read_finish(struct store_read *read);
+
+struct claimed_run {
+    char *subscription; /* owned */
+    enum run_state state;
+    uint32_t number;    /* runs made so far */
+    uint8_t first_ordinal;
+    int64_t due_ms;
+};
+
+/* An event that is not finished, with its run rows (none: nothing committed yet). */
+struct claimed_event {
+    struct event *event; /* owned reference */
+    int64_t due_ms;
+    struct claimed_run *runs; /* owned */
+    size_t run_count;
+};
+
+/* Events of the shards with shard % modulus == remainder, id > after, due_ms <= now_ms, ascending.
+ * Repeats allowed: the claimer skips what it holds. is_end: nothing due was left behind the last
+ * one. next_due_ms: the least due time in the store of those not yet due (0: none seen). */
+struct store_claim_events {
+    struct store_read read;
+    uint64_t after;
+    unsigned modulus, remainder;
+    int64_t now_ms;
+    size_t count_max;
+    size_t bytes_max;
+    struct claimed_event *events; /* owned */
+    size_t event_count;
+    uint64_t last; /* id to go on after */
+    bool is_end;
+    int64_t next_due_ms;
+};
+
+/* Due deliveries of one endpoint with their messages, least due first. is_end: the store has no
+ * more that are due. next_due_ms: the least due time behind now (0: none). */
+struct store_claim_deliveries {
+    struct store_read read;
+    uint64_t endpoint;
+    int64_t now_ms;
+    size_t count_max;
+    size_t bytes_max;
+    struct delivery **deliveries; /* owned */
+    size_t delivery_count;
+    bool is_end;
+    int64_t next_due_ms;
+};
+
+/* After a start: deliveries that some owner held in memory when the process ended (due_ms NULL),
+ * of the endpoints with id_shard_of_number(endpoint) % modulus == remainder, id > after. */
+struct store_claim_open {
+    struct store_read read;
+    uint64_t after;
+    unsigned modulus, remainder;
+    size_t count_max;
+    size_t bytes_max;
+    struct delivery **deliveries; /* owned */
+    size_t delivery_count;
+    uint64_t last;
+    bool is_end;
+};
+
+/* After a start: every endpoint with deliveries that have a due time, and its stored state. */
+struct backlog_row {
+    uint64_t endpoint;
+    int64_t due_ms; /* the least */
+};
+struct store_backlog {
+    struct store_read read;
+    struct backlog_row *rows; /* owned */
+    size_t row_count;
+};
+
+/* What the API shows. All text owned by the row's list. */
+struct event_row {
+    struct event *event;      /* owned reference; body there only from get */
+    enum run_state state;     /* the worst of its runs: dead, retrying, pending, skipped, handled */
+    size_t body_bytes;
+    struct claimed_run *runs; /* run rows; error texts below, same index */
+    char **errors;
+    size_t run_count;
+};
+
+struct attempt_row {
+    struct attempt attempt; /* head, body, detail owned by the row */
+    enum delivery_state state; /* what it led to */
+    int64_t next_ms;
+};
+
+struct delivery_row {
+    uint64_t id, message, event, endpoint_id;
+    char *endpoint; /* name */
+    char *type;
+    enum delivery_state state;
+    uint32_t attempt_count;
+    int64_t due_ms;
+    char *reason;
+    struct attempt_row *attempts; /* only from get */
+    size_t attempt_row_count;
+    int last_status;
+    enum attempt_error last_error;
+};
+
+/* Newest first. before/after are ids (exclusive, 0: none). Filters that are NULL or negative do not
+ * filter. A page may come short with done == false when scanning took too long: go on at `last`. */
+struct store_list_query {
+    size_t limit;
+    uint64_t before;
+    uint64_t after;
+    const char *source;   /* events */
+    const char *type;     /* events: exact */
+    const char *endpoint; /* deliveries: name */
+    int state;            /* enum run_state or enum delivery_state; -1: any */
+    uint64_t event;       /* deliveries of one event; 0: any */
+};
+
+struct store_list_events {
+    struct store_read read;
+    struct store_list_query query; /* text borrowed until on_done */
+    struct event_row *rows;
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
+};
+
+struct store_list_deliveries {
+    struct store_read read;
+    struct store_list_query query;
+    struct delivery_row *rows;
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
+};
+
+struct store_get_event {
+    struct store_read read;
+    uint64_t id;
+    struct event_row row;
+};
+
+struct store_get_delivery {
+    struct store_read read;
+    uint64_t id;
+    struct delivery_row row;
+};
+
+struct store_get_kv {
+    struct store_read read;
+    const char *ns, *key;
+    int64_t now_ms;
+    char *value;      /* JSON, owned; NULL: absent or expired */
+    uint64_t version; /* 0: absent */
+};
+
+/* ---- Upkeep ---------------------------------------------------------------------------------- */
+
+/* Deletes finished events (with their messages, deliveries, attempts, keys) received before
+ * before_ms, a few a group, by the store thread between commits. Called every few seconds by
+ * server.c; returns at once. Events of sources with their own retention are given apart (source
+ * NULL: all others). */
+struct store_retention {
+    const char *source;
+    int64_t before_ms;
+};
+void store_retain(struct store *store, const struct store_retention *classes, size_t count);
+
+#endif
