@@ -103,7 +103,7 @@ struct store_ingest {
     struct store_op op;
     struct event *event; /* reference held by the submitter; id set */
     int64_t key_window_ms;
-    bool is_due_in_memory; /* for the submitter's use */
+    bool is_finished; /* no subscription matches: no event_due row is written */
     bool is_duplicate;
     uint64_t duplicate_of;
 };
