@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -86,27 +88,6 @@ enum status buf_printf(struct buf *buf, const char *format, ...)
     return status;
 }
 
-/* The length of the UTF-8 sequence at text, 0 if there is none that RFC 3629 allows. */
-static size_t utf8_len(const unsigned char *text, size_t len)
-{
-    const unsigned char first = text[0];
-    if (first < 0x80)
-        return 1;
-    const size_t count = first >= 0xc2 && first <= 0xdf   ? 2
-                         : first >= 0xe0 && first <= 0xef ? 3
-                         : first >= 0xf0 && first <= 0xf4 ? 4
-                                                          : 0;
-    if (count == 0 || count > len)
-        return 0;
-    for (size_t i = 1; i < count; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    const bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
-    const bool surrogate = first == 0xed && text[1] > 0x9f;
-    const bool beyond = first == 0xf4 && text[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : count;
-}
-
 static enum status add_escaped(struct buf *buf, unsigned char c)
 {
     switch (c) {
@@ -133,7 +114,7 @@ enum status buf_add_json_string(struct buf *buf, struct slice text)
     size_t i = 0;
     while (status == OK && i < text.len) {
         const unsigned char c = bytes[i];
-        const size_t len = utf8_len(bytes + i, text.len - i);
+        const size_t len = text_utf8_len(slice_of(text.data + i, text.len - i));
         if (len > 0 && c >= 0x20 && c != '"' && c != '\\') {
             i += len;
             continue;
