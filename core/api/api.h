@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The admin listener: health, status, the REST resources and reload. Everything here runs on the
+ * API thread's loop; it reads through the store's readers and never queries by itself.
+ *
+ * Two doors lead in: a TCP socket, where every path but /healthz needs `Authorization: Bearer
+ * TOKEN` and Host must be a name of this machine's loopback (or one of admin_hosts), and a Unix
+ * socket, where the file's mode has judged already. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "base/err.h"
+#include "store/store.h"
+
+#include <uv.h>
+
+struct api;
+
+/* What a reload found, in the order of the files. Borrowed until the callback returns. */
+struct api_finding {
+    bool is_warning;
+    const char *file;
+    int line;          /* 0: none */
+    const char *phase; /* "load" */
+    const char *message;
+    const char *hint; /* may be NULL */
+};
+
+struct api_reload_result {
+    enum status status;  /* OK: the new generation serves; E_INVALID: refused, the old one goes on;
+                            E_BUSY: another reload is under way; other: see detail */
+    uint64_t generation; /* the one that serves now */
+    const char *detail;  /* the first error in words; "" if none */
+    const struct api_finding *findings;
+    size_t finding_count;
+};
+/* On the API's loop. */
+typedef void (*api_reloaded_cb)(const struct api_reload_result *result, void *ctx);
+
+struct api_status {
+    uint64_t generation;
+    unsigned workers;
+    int64_t started_ms;
+    size_t source_count;
+    size_t endpoint_count;
+    size_t subscription_count;
+};
+
+struct api_hooks {
+    /* Starts a reload; on_reloaded comes exactly once, at once or later, on the API's loop, and
+     * before on_closed of api_close. */
+    void (*reload)(api_reloaded_cb on_reloaded, void *reloaded_ctx, void *ctx);
+    /* True while the process takes webhooks: started, not draining, no worker stuck. When false,
+     * *why is a word for /healthz: "starting", "draining", "stuck". */
+    bool (*is_serving)(const char **why, void *ctx);
+    void (*status)(struct api_status *status, void *ctx);
+    void *ctx;
+};
+
+struct api_options {
+    uv_loop_t *loop;
+    struct store *store;
+    int fd;             /* listening TCP socket, taken; -1: none */
+    int unix_fd;        /* listening Unix socket, taken; -1: none */
+    const char *token;  /* NULL or "": none; copied */
+    bool dev;           /* no token needed on a loopback address */
+    char *const *hosts; /* names besides the loopback's that Host may have; copied */
+    size_t host_count;
+    const char *version;
+    struct api_hooks hooks;
+};
+
+/* On the loop's thread. The sockets are taken, on an error too. */
+MUST_USE enum status api_open(const struct api_options *options, struct api **api, struct err *err);
+/* On the loop's thread. Stops accepting, answers what is open, waits for reads and a reload that
+ * are under way; then frees and calls on_closed (may be NULL) on the loop. */
+void api_close(struct api *api, void (*on_closed)(void *ctx), void *ctx);
+
+#endif
