@@ -338,6 +338,7 @@ struct store_list_query {
     size_t limit;
     uint64_t before;
     uint64_t after;
+    bool is_backward;     /* the `limit` rows nearest above `after`, oldest first: the page before */
     const char *source;   /* events */
     const char *type;     /* events: exact */
     const char *endpoint; /* deliveries: name */
