@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The program: `serve` and `bench` are C, every other subcommand is lua/anzol/cli. */
+#include "bench/bench.h"
+#include "script/script.h"
+#include "server.h"
+
+#include <signal.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc > 1 && strcmp(argv[1], "serve") == 0)
+        return server_main(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "bench") == 0)
+        return bench_main(argc - 2, argv + 2);
+    return cli_run(argc - 1, argv + 1, NULL);
+}

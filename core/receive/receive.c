@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+#include "receive/receive.h"
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define UNTYPED "anzol.untyped"
+#define DEPTH_OUTSIDE 0
+#define ID_BODY_BYTES 64
+#define NO_MEMORY "out of memory for now; send it again"
+#define HOPS_HEADER "anzol-hops"
+
+struct receiver {
+    struct receive_options options;
+    struct http_listener *listener;
+    size_t intake_count; /* requests between on_head and their end, commits included */
+    int64_t warned_ms;   /* monotonic: when an unverified request was last logged */
+    uint64_t unverified; /* since then */
+};
+
+/* One request on its way in. Lives until both the exchange is over and the commit is back. */
+struct intake {
+    struct receiver *receiver;
+    struct http_request *request;  /* NULL: the client left */
+    struct generation *generation; /* reference that keeps source */
+    const struct source_spec *source;
+    struct content *content; /* owned until the event has it */
+    int64_t received_ms;
+    struct event *event;
+    struct receive_placement placement;
+    bool is_busy; /* verification or the commit is under way: it borrows content, event */
+    struct store_ingest ingest;
+};
+
+/* ---- Answers
+ * -------------------------------------------------------------------------------------- */
+
+static void refuse(struct intake *intake, int status, const char *code, const char *detail)
+{
+    if (intake->request)
+        http_refuse(intake->request, &(struct http_refusal){
+                                         .status = status,
+                                         .code = code,
+                                         .detail = detail,
+                                         .retry_after_s = status == 503 ? LIMIT_RETRY_AFTER_S : 0,
+                                     });
+}
+
+static void answer(struct intake *intake, uint64_t event_id, bool is_duplicate)
+{
+    if (!intake->request)
+        return;
+    char id[ID_TEXT_BYTES];
+    char body[ID_BODY_BYTES];
+    id_format(ID_EVENT, event_id, id);
+    const int len = snprintf(body, sizeof body, "{\"id\":\"%s\"%s}", id,
+                             is_duplicate ? ",\"duplicate\":true" : "");
+    http_respond(intake->request, &(struct http_response){
+                                      .status = intake->source->status,
+                                      .body = slice_of(body, (size_t)len),
+                                  });
+}
+
+static void free_if_over(struct intake *intake)
+{
+    if (intake->is_busy || intake->request)
+        return;
+    content_unref(intake->content);
+    generation_unref(intake->generation);
+    intake->receiver->intake_count--;
+    free(intake);
+}
+
+/* ---- Commit
+ * --------------------------------------------------------------------------------------- */
+
+static void on_ingested(struct store_op *op)
+{
+    struct intake *intake = op->ctx;
+    const struct store_ingest *ingest = &intake->ingest;
+    const struct receive_options *options = &intake->receiver->options;
+    const bool is_stored = op->status == OK && !ingest->is_duplicate;
+    const uint64_t id = ingest->is_duplicate ? ingest->duplicate_of : intake->event->id;
+    if (op->status == OK)
+        answer(intake, id, ingest->is_duplicate);
+    else
+        refuse(intake, 503, "not_stored", "the event could not be stored; send it again");
+    if (ingest->is_finished)
+        event_unref(intake->event);
+    else
+        options->hooks->placed(options->ctx, intake->placement, intake->event, is_stored);
+    intake->event = NULL;
+    intake->is_busy = false;
+    free_if_over(intake);
+}
+
+static void submit(struct intake *intake)
+{
+    const struct receive_options *options = &intake->receiver->options;
+    const struct event *event = intake->event;
+    const struct registry *registry = generation_registry(intake->generation);
+    const bool is_finished = !slice_is(event->type, UNTYPED) &&
+                             registry_match(registry, event->source, event->type, NULL, 0) == 0;
+    intake->placement = is_finished
+                            ? (struct receive_placement){.shard = (uint8_t)event->received_ms}
+                            : options->hooks->place(options->ctx);
+    intake->event->id = store_next_event_id(options->store, intake->placement.shard);
+    intake->ingest = (struct store_ingest){
+        .op = {.kind = STORE_INGEST, .on_done = on_ingested, .ctx = intake},
+        .event = intake->event,
+        .key_window_ms = intake->source->key_window_ms,
+        .is_finished = is_finished,
+    };
+    crash_point("verified");
+    if (store_submit(options->store, options->client, &intake->ingest.op) == OK)
+        return;
+    if (is_finished)
+        event_unref(intake->event);
+    else
+        options->hooks->placed(options->ctx, intake->placement, intake->event, false);
+    intake->event = NULL;
+    intake->is_busy = false;
+    refuse(intake, 503, "busy", "the store takes no more events for now; send it again");
+}
+
+/* ---- Verification
+ * --------------------------------------------------------------------------------- */
+
+static void count_unverified(struct intake *intake, const char *reason)
+{
+    struct receiver *receiver = intake->receiver;
+    const int64_t now_ms = clock_mono_ms();
+    receiver->unverified++;
+    if (receiver->warned_ms != 0 && now_ms - receiver->warned_ms < 60000)
+        return;
+    log_warn("request not verified", "source=%s reason=\"%s\" count=%llu", intake->source->name,
+             reason, (unsigned long long)receiver->unverified);
+    receiver->warned_ms = now_ms;
+    receiver->unverified = 0;
+}
+
+static bool make_event(struct intake *intake, const struct admission *admission)
+{
+    const struct source_spec *source = intake->source;
+    content_hide(intake->content, source->hidden_headers, source->hidden_header_count);
+    const bool is_untyped = admission->outcome == ADMIT_UNTYPED;
+    intake->event = event_create(&(struct event_options){
+        .source = slice_str(source->name),
+        .type = is_untyped ? slice_str(UNTYPED) : admission->type,
+        .key = is_untyped ? slice_str("") : admission->key,
+        .content = intake->content,
+        .depth = DEPTH_OUTSIDE,
+        .received_ms = intake->received_ms,
+    });
+    if (intake->event)
+        intake->content = NULL;
+    return intake->event != NULL;
+}
+
+static void on_admitted(const struct admission *admission, void *ctx)
+{
+    struct intake *intake = ctx;
+    const char *reason = admission->reason ? admission->reason : "";
+    switch (admission->outcome) {
+    case ADMIT_OK:
+        break;
+    case ADMIT_UNTYPED:
+        log_error("type of an event unknown", "source=%s error=\"%.400s\"", intake->source->name,
+                  reason);
+        break;
+    case ADMIT_UNVERIFIED:
+        count_unverified(intake, reason);
+        refuse(intake, 401, "unverified", "the signature is missing or wrong");
+        break;
+    case ADMIT_MALFORMED:
+        refuse(intake, 400, "malformed_json", "the body is not the JSON that this source expects");
+        break;
+    case ADMIT_ERROR:
+        log_error("verification failed", "source=%s error=\"%.400s\"", intake->source->name,
+                  reason);
+        refuse(intake, 500, "script_error", "the verification of this source failed");
+        break;
+    }
+    const bool is_in = admission->outcome == ADMIT_OK || admission->outcome == ADMIT_UNTYPED;
+    intake->is_busy = false;
+    if (is_in && intake->request) {
+        intake->is_busy = make_event(intake, admission);
+        if (intake->is_busy)
+            submit(intake);
+        else
+            refuse(intake, 503, "no_memory", NO_MEMORY);
+    }
+    free_if_over(intake);
+}
+
+/* ---- The exchange
+ * ----------------------------------------------------------------------------------- */
+
+static bool allows(const struct source_spec *source, struct slice method)
+{
+    const char *place = source->methods;
+    while (*place) {
+        const size_t len = strcspn(place, ", ");
+        if (len > 0 && slice_equal(slice_of(place, len), method))
+            return true;
+        place += len + strspn(place + len, ", ");
+    }
+    return false;
+}
+
+/* A chain of servers that send to each other ends here. */
+static bool is_loop(const struct http_request *request)
+{
+    struct slice value;
+    if (!http_header(request, HOPS_HEADER, &value) || value.len > 4)
+        return false;
+    char text[8];
+    (void)snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
+    return strtol(text, NULL, 10) > LIMIT_HOPS;
+}
+
+static void on_head(struct http_request *request, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    const struct receive_options *options = &receiver->options;
+    struct script *script = options->hooks->script(options->ctx);
+    const struct source_spec *source =
+        registry_source_by_path(script_registry(script), http_path(request));
+    if (!source) {
+        http_refuse(request,
+                    &(struct http_refusal){.status = 404,
+                                           .code = "unknown_source",
+                                           .detail = "no source is registered for this path"});
+        return;
+    }
+    if (!allows(source, http_method(request))) {
+        http_refuse(request,
+                    &(struct http_refusal){.status = 405,
+                                           .code = "method_not_allowed",
+                                           .detail = "this source does not take this method",
+                                           .allow = source->methods});
+        return;
+    }
+    if (is_loop(request)) {
+        http_refuse(request,
+                    &(struct http_refusal){.status = 508,
+                                           .code = "loop",
+                                           .detail = "the webhook was passed on too often"});
+        return;
+    }
+    struct intake *intake = calloc(1, sizeof *intake);
+    if (!intake) {
+        http_refuse(request, &(struct http_refusal){.status = 503,
+                                                    .code = "no_memory",
+                                                    .detail = NO_MEMORY,
+                                                    .retry_after_s = LIMIT_RETRY_AFTER_S});
+        return;
+    }
+    *intake = (struct intake){.receiver = receiver,
+                              .request = request,
+                              .generation = generation_ref(script_generation(script)),
+                              .source = source};
+    receiver->intake_count++;
+    http_set_data(request, intake);
+    http_accept(request, source->body_bytes_max);
+}
+
+static void on_request(struct http_request *request, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    struct intake *intake = http_data(request);
+    struct script *script = receiver->options.hooks->script(receiver->options.ctx);
+    if (script_generation(script) != intake->generation) {
+        /* The scripts were reloaded while the body came: the new rules count. */
+        const struct source_spec *source =
+            registry_source_by_path(script_registry(script), http_path(request));
+        if (!source) {
+            refuse(intake, 404, "unknown_source", "no source is registered for this path");
+            return;
+        }
+        generation_unref(intake->generation);
+        intake->generation = generation_ref(script_generation(script));
+        intake->source = source;
+    }
+    intake->content = http_take_content(request);
+    if (!intake->content) {
+        refuse(intake, 503, "no_memory", NO_MEMORY);
+        return;
+    }
+    intake->received_ms = http_received_ms(request);
+    intake->is_busy = true;
+    const struct admit_request admit = {
+        .source = intake->source,
+        .head = content_head(intake->content),
+        .body = content_body(intake->content),
+        .received_ms = intake->received_ms,
+    };
+    script_admit(script, &admit, on_admitted, intake);
+}
+
+static void on_over(struct http_request *request, void *ctx)
+{
+    (void)ctx;
+    struct intake *intake = http_data(request);
+    if (!intake)
+        return;
+    intake->request = NULL;
+    free_if_over(intake);
+}
+
+static const struct http_handler handler = {
+    .on_head = on_head,
+    .on_request = on_request,
+    .on_over = on_over,
+};
+
+/* ---- Life cycle
+ * ---------------------------------------------------------------------------------------- */
+
+enum status receiver_open(const struct receive_options *options, struct receiver **receiver,
+                          struct err *err)
+{
+    struct receiver *it = must_alloc(sizeof *it);
+    it->options = *options;
+    const enum status status = http_listener_open(
+        &(struct http_options){
+            .loop = options->loop,
+            .fd = options->fd,
+            .handler = &handler,
+            .ctx = it,
+            .connection_count_max = LIMIT_CONNECTIONS,
+            .connection_count_max_per_address = LIMIT_CONNECTIONS_PER_ADDRESS,
+            .intake_bytes = options->intake_bytes,
+            .intake_bytes_max = options->intake_bytes_max,
+        },
+        &it->listener, err);
+    if (status != OK) {
+        free(it);
+        return status;
+    }
+    *receiver = it;
+    return OK;
+}
+
+void receiver_quiesce(struct receiver *receiver)
+{
+    http_listener_quiesce(receiver->listener);
+}
+
+bool receiver_is_quiet(const struct receiver *receiver)
+{
+    return receiver->intake_count == 0 && http_listener_open_count(receiver->listener) == 0;
+}
+
+static void on_closed(void *ctx)
+{
+    free(ctx);
+}
+
+void receiver_close(struct receiver *receiver)
+{
+    http_listener_close(receiver->listener, on_closed, receiver);
+}

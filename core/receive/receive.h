@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Receiving: route to a source, limits, verify, type and idempotency key, submit to the store, and
+ * the answer once the commit is synced. One receiver per worker, on the worker's loop; everything
+ * here runs on that thread. It knows no worker: server.c gives it what it needs. */
+#ifndef RECEIVE_RECEIVE_H
+#define RECEIVE_RECEIVE_H
+
+#include "base/err.h"
+#include "http/http.h"
+#include "model/event.h"
+#include "script/script.h"
+#include "store/store.h"
+
+struct receiver;
+
+/* Where a new event's shard is, and whether its owner took room for it in memory. */
+struct receive_placement {
+    uint8_t shard;
+    bool has_room;
+};
+
+struct receive_hooks {
+    /* The current generation's state of this worker. */
+    struct script *(*script)(void *ctx);
+    struct receive_placement (*place)(void *ctx);
+    /* The event was committed or not; its reference is taken over. */
+    void (*placed)(void *ctx, struct receive_placement placement, struct event *event,
+                   bool is_committed);
+};
+
+struct receive_options {
+    uv_loop_t *loop;
+    struct store *store;
+    struct store_client *client;
+    int fd; /* listening socket, taken */
+    atomic_size_t *intake_bytes;
+    size_t intake_bytes_max;
+    const struct receive_hooks *hooks;
+    void *ctx;
+};
+
+MUST_USE enum status receiver_open(const struct receive_options *options,
+                                   struct receiver **receiver, struct err *err);
+/* Stops accepting; what was accepted is answered. */
+void receiver_quiesce(struct receiver *receiver);
+/* Nothing is open: no request, no commit under way. */
+bool receiver_is_quiet(const struct receiver *receiver);
+/* The loop must run once more for the handles to go; then it is freed. */
+void receiver_close(struct receiver *receiver);
+
+#endif

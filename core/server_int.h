@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the composition root: server.c (start, signals, stop), server_reload.c (a new
+ * generation from the files to all workers) and server_watch.c (--watch). Everything here belongs
+ * to the main thread, whose loop is also the API's, except what a comment says. */
+#ifndef SERVER_INT_H
+#define SERVER_INT_H
+
+#include "api/api.h"
+#include "base/inbox.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "receive/receive.h"
+#include "script/script.h"
+#include "store/store.h"
+#include "worker/worker.h"
+
+#include <uv.h>
+
+enum server_state { SERVER_STARTING, SERVER_SERVING, SERVER_DRAINING, SERVER_ENDING };
+
+struct server;
+
+/* One reload at a time. */
+struct reload {
+    struct server *server;
+    uv_work_t work;
+    struct generation_options options;
+    struct generation *generation;
+    struct findings findings;
+    struct err err;
+    enum status status;
+    enum endpoint_state *states;
+    struct store_endpoint *operations;
+    size_t pending; /* endpoints still at the store, then workers still on the old generation */
+    api_reloaded_cb on_reloaded; /* NULL: nobody waits */
+    void *ctx;
+};
+
+struct watch; /* server_watch.c */
+
+struct server {
+    struct config config;
+    enum server_state state;
+    uv_loop_t loop;
+    struct inbox inbox;
+    struct store *store;
+    struct store_client *client;
+    struct worker **workers;
+    struct receiver **receivers; /* by worker, each on its worker's thread */
+    int *fds;                    /* listening sockets until a receiver takes them */
+    unsigned worker_count;
+    unsigned quiet_count;
+    struct api *api;
+    struct generation *generation; /* current, a reference */
+    uint64_t generation_number;    /* of the last load, refused ones too */
+    struct reload *reload;         /* under way */
+    bool is_reload_wanted;         /* a signal came meanwhile */
+    struct map gates;              /* endpoint id -> struct gate, for the life of the process */
+    struct watch *watch;
+    uv_signal_t on_hup, on_term, on_int;
+    uv_timer_t upkeep; /* 1 s: pings, retention */
+    uv_timer_t fatal;
+    unsigned upkeep_turn;
+    int64_t started_ms;
+    atomic_size_t intake_bytes;
+    int exit_code;
+    char listen[64];
+    char admin[64];
+};
+
+/* Loads, registers the endpoints, hands over to the workers if they run. on_reloaded (may be NULL)
+ * comes exactly once on the main loop. */
+void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx);
+/* A worker serves this generation. */
+void server_reload_adopted(struct server *server, uint64_t number);
+
+/* Reloads 200 ms after the last change below the project's folders. */
+void server_watch_open(struct server *server);
+void server_watch_close(struct server *server);
+/* The files of a new generation may lie in new folders. */
+void server_watch_update(struct server *server);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* A reload: the loader thread builds a state per worker from one snapshot of the files; the store
+ * gives every endpoint its number and state; then all workers swap. What fails on the way leaves
+ * everything as it was. */
+#include "server_int.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Libuv worker thread. */
+static void load(uv_work_t *work)
+{
+    struct reload *reload = container_of(work, struct reload, work);
+    reload->status =
+        generation_load(&reload->options, &reload->generation, &reload->findings, &reload->err);
+}
+
+static struct api_finding *list_findings(const struct findings *findings)
+{
+    struct api_finding *list = must_alloc((findings->count + 1) * sizeof *list);
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *row = &findings->rows[i];
+        list[i] = (struct api_finding){
+            .is_warning = row->level == FINDING_WARNING,
+            .file = row->file,
+            .line = row->line,
+            .phase = row->phase,
+            .message = row->message,
+            .hint = row->hint,
+        };
+    }
+    return list;
+}
+
+static void finish(struct reload *reload)
+{
+    struct server *server = reload->server;
+    server->reload = NULL;
+    if (reload->on_reloaded) {
+        struct api_finding *list = list_findings(&reload->findings);
+        const struct api_reload_result result = {
+            .status = reload->status,
+            .generation =
+                server->generation ? generation_registry(server->generation)->generation : 0,
+            .detail = reload->status == OK ? "" : reload->err.text,
+            .findings = list,
+            .finding_count = reload->findings.count,
+        };
+        reload->on_reloaded(&result, reload->ctx);
+        free(list);
+    }
+    findings_finish(&reload->findings);
+    free(reload->states);
+    free(reload->operations);
+    free(reload);
+    if (server->is_reload_wanted && server->state == SERVER_SERVING) {
+        server->is_reload_wanted = false;
+        server_reload(server, NULL, NULL);
+    }
+}
+
+static void refuse(struct reload *reload)
+{
+    log_error("reload refused", "reason=\"%s\" generation stays", reload->err.text);
+    if (reload->generation)
+        generation_unref(reload->generation);
+    finish(reload);
+}
+
+static void swap(struct reload *reload)
+{
+    struct server *server = reload->server;
+    if (server->generation)
+        generation_unref(server->generation);
+    server->generation = reload->generation;
+    server_watch_update(server);
+    if (server->state == SERVER_STARTING) {
+        for (unsigned i = 0; i < server->worker_count && reload->status == OK; i++)
+            reload->status = worker_start(server->workers[i], server->generation, reload->states,
+                                          &reload->err);
+        if (reload->status != OK)
+            finish(reload);
+        return;
+    }
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_adopt(server->workers[i], server->generation, reload->states);
+}
+
+static struct gate *gate_of(struct server *server, uint64_t endpoint)
+{
+    struct gate *gate = map_get(&server->gates, endpoint);
+    if (!gate) {
+        gate = must_alloc(sizeof *gate);
+        atomic_init(&gate->room, 0);
+        check(map_put(&server->gates, endpoint, gate) == OK);
+    }
+    return gate;
+}
+
+static void on_endpoint(struct store_op *op)
+{
+    struct reload *reload = op->ctx;
+    struct store_endpoint *operation = container_of(op, struct store_endpoint, op);
+    struct server *server = reload->server;
+    const size_t index = (size_t)(operation - reload->operations);
+    if (op->status == OK) {
+        struct endpoint_spec *spec = &generation_registry(reload->generation)->endpoints[index];
+        spec->id = operation->id;
+        spec->gate = gate_of(server, operation->id);
+        reload->states[index] = operation->state;
+    } else {
+        reload->status = err_set(&reload->err, op->status,
+                                 "endpoint \"%s\" could not be stored: the disk may be full",
+                                 operation->name);
+    }
+    store_credit_put(server->store);
+    if (--reload->pending > 0)
+        return;
+    reload->pending = server->worker_count;
+    if (reload->status == OK)
+        swap(reload);
+    else
+        refuse(reload);
+}
+
+/* Every endpoint gets its row, its number and its state from the store. */
+static void register_endpoints(struct reload *reload)
+{
+    struct server *server = reload->server;
+    const struct registry *registry = generation_registry(reload->generation);
+    const size_t count = registry->endpoint_count;
+    reload->states = must_alloc((count + 1) * sizeof *reload->states);
+    reload->operations = must_alloc((count + 1) * sizeof *reload->operations);
+    if (count == 0) {
+        reload->pending = server->worker_count;
+        swap(reload);
+        return;
+    }
+    reload->pending = count;
+    for (size_t i = 0; i < count; i++) {
+        reload->operations[i] = (struct store_endpoint){
+            .op = {.kind = STORE_ENDPOINT, .on_done = on_endpoint, .ctx = reload},
+            .name = registry->endpoints[i].name,
+            .url = registry->endpoints[i].url,
+            .keep_state = true,
+        };
+        /* A reload is rare and short: it may go one over the credits. */
+        (void)!store_credit_take(server->store);
+        check(store_submit(server->store, server->client, &reload->operations[i].op) == OK);
+    }
+}
+
+static void on_loaded(uv_work_t *work, int status)
+{
+    struct reload *reload = container_of(work, struct reload, work);
+    for (size_t i = 0; i < reload->findings.count; i++) {
+        const struct finding *row = &reload->findings.rows[i];
+        log_write(row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN, "finding",
+                  "at=%s:%d phase=%s message=\"%s\"%s%s", row->file, row->line, row->phase,
+                  row->message, row->hint ? " hint=" : "", row->hint ? row->hint : "");
+    }
+    if (status != 0 && reload->status == OK)
+        reload->status = err_set(&reload->err, E_CANCELLED, "the reload was cancelled");
+    if (reload->status == OK)
+        register_endpoints(reload);
+    else
+        refuse(reload);
+}
+
+void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx)
+{
+    if (server->reload) {
+        if (!on_reloaded) {
+            server->is_reload_wanted = true;
+            return;
+        }
+        on_reloaded(&(struct api_reload_result){.status = E_BUSY,
+                                                .detail = "another reload is under way"},
+                    ctx);
+        return;
+    }
+    struct reload *reload = must_alloc(sizeof *reload);
+    reload->server = server;
+    reload->on_reloaded = on_reloaded;
+    reload->ctx = ctx;
+    reload->options = (struct generation_options){
+        .dir = server->config.dir,
+        .scripts = (const char *const *)server->config.scripts,
+        .worker_count = server->worker_count,
+        .number = ++server->generation_number,
+    };
+    server->reload = reload;
+    check(uv_queue_work(&server->loop, &reload->work, load, on_loaded) == 0);
+}
+
+void server_reload_adopted(struct server *server, uint64_t number)
+{
+    struct reload *reload = server->reload;
+    if (!reload || generation_registry(reload->generation)->generation != number ||
+        --reload->pending > 0)
+        return;
+    const struct registry *registry = generation_registry(server->generation);
+    log_info("scripts loaded", "generation=%llu sources=%zu endpoints=%zu subscriptions=%zu",
+             (unsigned long long)number, registry->source_count, registry->endpoint_count,
+             registry->subscription_count);
+    finish(reload);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Events that lie in the store and not in memory. While some do (is_behind) the gate is closed: new
+ * ones go to the store only, and are claimed in turn. When a claim comes to the end the gate opens,
+ * and one more claim looks for what was committed in between. */
+#include "worker/worker_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+#define CLAIM_EVENTS_MAX 512
+#define GATE_CLOSED (1 << 28)
+#define BUSY_RETRY_MS 20
+#define TIMER_MS_MAX 3600000
+
+static void claim(struct worker *worker);
+
+static void close_gate(struct worker *worker)
+{
+    atomic_fetch_sub(&worker->gate.room, GATE_CLOSED);
+}
+
+static void open_gate(struct worker *worker)
+{
+    atomic_fetch_add(&worker->gate.room, GATE_CLOSED);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, backlog.timer);
+    worker->backlog.next_due_ms = 0;
+    backlog_hint(worker);
+}
+
+void backlog_init(struct worker *worker)
+{
+    check(uv_timer_init(&worker->loop, &worker->backlog.timer) == 0);
+}
+
+void backlog_due(struct worker *worker, int64_t due_ms)
+{
+    struct backlog *backlog = &worker->backlog;
+    if (worker->state != WORKER_RUNNING ||
+        (backlog->next_due_ms != 0 && backlog->next_due_ms <= due_ms))
+        return;
+    backlog->next_due_ms = due_ms;
+    int64_t delay_ms = due_ms - clock_now_ms();
+    if (delay_ms < 0)
+        delay_ms = 0;
+    if (delay_ms > TIMER_MS_MAX)
+        delay_ms = TIMER_MS_MAX;
+    uv_update_time(&worker->loop);
+    check(uv_timer_start(&backlog->timer, on_timer, (uint64_t)delay_ms, 0) == 0);
+}
+
+void backlog_hint(struct worker *worker)
+{
+    struct backlog *backlog = &worker->backlog;
+    if (worker->state != WORKER_RUNNING)
+        return;
+    if (backlog->is_behind && !backlog->is_last_look) {
+        backlog->is_rescan = true;
+        claim(worker);
+        return;
+    }
+    close_gate(worker);
+    backlog->is_rescan = backlog->is_underway;
+    backlog->is_behind = true;
+    backlog->is_last_look = false;
+    backlog->after = 0;
+    claim(worker);
+}
+
+void backlog_go_on(struct worker *worker)
+{
+    if (worker->backlog.is_behind)
+        claim(worker);
+}
+
+/* The pass came to its end. */
+static void end_pass(struct worker *worker)
+{
+    struct backlog *backlog = &worker->backlog;
+    backlog->after = 0;
+    if (backlog->is_rescan) {
+        backlog->is_rescan = false;
+    } else if (backlog->is_last_look) {
+        backlog->is_last_look = false;
+        backlog->is_behind = false;
+    } else {
+        open_gate(worker);
+        backlog->is_last_look = true;
+    }
+}
+
+static void on_claimed(struct store_read *read)
+{
+    struct worker *worker = read->ctx;
+    struct backlog *backlog = &worker->backlog;
+    struct store_claim_events *result = &backlog->claim;
+    backlog->is_underway = false;
+    if (read->status != OK) {
+        log_error("events not claimed", "status=%s error=\"%s\"", status_name(read->status),
+                  read->err.text);
+        backlog_due(worker, clock_now_ms() + 1000);
+    } else if (worker->state == WORKER_RUNNING) {
+        for (size_t i = 0; i < result->event_count; i++)
+            work_take_claimed(worker, &result->events[i]);
+        backlog->after = result->last;
+        if (result->next_due_ms > 0)
+            backlog_due(worker, result->next_due_ms);
+        if (result->is_end)
+            end_pass(worker);
+    }
+    store_read_finish(read);
+    map_clear(&backlog->finished_meanwhile);
+    if (read->status == OK && backlog->is_behind)
+        claim(worker);
+}
+
+static void claim(struct worker *worker)
+{
+    struct backlog *backlog = &worker->backlog;
+    const size_t held = atomic_load(&worker->held_count);
+    const size_t bytes = atomic_load(&worker->held_bytes);
+    if (backlog->is_underway || worker->state != WORKER_RUNNING ||
+        held > LIMIT_EVENTS_PER_WORKER / 2 || bytes > LIMIT_EVENT_BYTES_PER_WORKER / 2)
+        return;
+    backlog->claim = (struct store_claim_events){
+        .read = {.kind = STORE_CLAIM_EVENTS, .on_done = on_claimed, .ctx = worker},
+        .after = backlog->after,
+        .modulus = worker->options.count,
+        .remainder = worker->options.index,
+        .now_ms = clock_now_ms(),
+        .count_max = CLAIM_EVENTS_MAX,
+        .bytes_max = LIMIT_EVENT_BYTES_PER_WORKER / 2,
+    };
+    backlog->is_underway = true;
+    if (store_read(worker->options.store, worker->client, &backlog->claim.read) != OK) {
+        backlog->is_underway = false;
+        backlog->next_due_ms = 0;
+        backlog_due(worker, clock_now_ms() + BUSY_RETRY_MS);
+    }
+}
+
+void backlog_close(struct worker *worker)
+{
+    (void)uv_timer_stop(&worker->backlog.timer);
+    uv_close((uv_handle_t *)&worker->backlog.timer, NULL);
+    map_finish(&worker->backlog.finished_meanwhile);
+}

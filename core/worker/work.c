@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* Events in memory and their runs: which subscriptions, in which lane, when to start. */
+#include "worker/worker_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define UNTYPED "anzol.untyped"
+
+static const struct machine_state phases[RUN_PHASE_COUNT] = {
+    [RUN_QUEUED] = {"queued", MACHINE_BIT(RUN_RUNNING) | MACHINE_BIT(RUN_COMMITTING)},
+    [RUN_RUNNING] = {"running", MACHINE_BIT(RUN_COMMITTING) | MACHINE_BIT(RUN_QUEUED)},
+    [RUN_COMMITTING] = {"committing",
+                        MACHINE_BIT(RUN_ENDED) | MACHINE_BIT(RUN_LATER) | MACHINE_BIT(RUN_QUEUED)},
+    [RUN_ENDED] = {"ended", 0},
+    [RUN_LATER] = {"later", 0},
+};
+
+void run_move(struct run *run, enum run_phase phase)
+{
+    machine_move(phases, &run->phase, phase);
+}
+
+/* ---- Memory ------------------------------------------------------------------------------------
+ */
+
+/* Takes the event's reference over. NULL: no memory. */
+static struct work *create(struct worker *worker, struct event *event, size_t run_count)
+{
+    struct work *work = calloc(1, sizeof *work + run_count * sizeof *work->runs);
+    const char **list = calloc(run_count, sizeof *list);
+    if (!work || !list || map_put(&worker->works, event->id, work) != OK) {
+        free(work);
+        free(list);
+        return NULL;
+    }
+    work->worker = worker;
+    work->event = event;
+    work->list = list;
+    work->run_count = run_count;
+    for (size_t i = 0; i < run_count; i++) {
+        const size_t share = LIMIT_MESSAGES_PER_EVENT / run_count;
+        work->runs[i].work = work;
+        work->runs[i].first_ordinal = (uint8_t)(1 + i * share);
+        work->runs[i].ordinal_count = (uint8_t)share;
+    }
+    atomic_fetch_add(&worker->held_count, 1);
+    atomic_fetch_add(&worker->held_bytes, event_bytes(event));
+    return work;
+}
+
+static void destroy(struct work *work)
+{
+    struct worker *worker = work->worker;
+    (void)map_remove(&worker->works, work->event->id);
+    for (size_t i = 0; i < work->run_count; i++) {
+        if (work->runs[i].generation)
+            generation_unref(work->runs[i].generation);
+        if (work->names)
+            free(work->names[i]);
+    }
+    free(work->names);
+    free(work->list);
+    atomic_fetch_sub(&worker->held_count, 1);
+    atomic_fetch_sub(&worker->held_bytes, event_bytes(work->event));
+    event_unref(work->event);
+    free(work);
+    gate_put(&worker->gate);
+}
+
+/* ---- Lanes --------------------------------------------------------------------------------------
+ */
+
+static struct lane *lane_of(const struct run *run)
+{
+    const struct worker *worker = run->work->worker;
+    if (!run->spec || run->generation != worker->generation)
+        return NULL;
+    return &worker->lanes[run->spec - worker->registry->subscriptions];
+}
+
+static void on_job_done(const struct job_result *result, void *ctx)
+{
+    commit_result(ctx, result);
+}
+
+static void start(struct run *run)
+{
+    struct work *work = run->work;
+    run_move(run, RUN_RUNNING);
+    work->worker->active++;
+
+    atomic_fetch_add_explicit(&work->worker->runs, 1, memory_order_relaxed);
+    const struct run_options options = {
+        .subscription = run->spec,
+        .event = work->event,
+        .run_number = run->number + 1,
+        .first_ordinal = run->first_ordinal,
+        .ordinal_count = run->ordinal_count,
+    };
+    script_run(work->worker->script, &options, on_job_done, run);
+}
+
+static void pump(struct worker *worker, struct lane *lane, uint32_t concurrency)
+{
+    if (lane->is_pumping || worker->state != WORKER_RUNNING)
+        return;
+    lane->is_pumping = true;
+    while (lane->running < concurrency && queue_first(&lane->ready)) {
+        if (store_credit_take(worker->options.store) != OK) {
+            worker->is_starved = true;
+            worker_tick(worker);
+            break;
+        }
+        struct run *run = container_of(queue_pop(&lane->ready), struct run, node);
+        run->has_credit = true;
+        lane->running++;
+        start(run);
+    }
+    lane->is_pumping = false;
+}
+
+void work_pump(struct worker *worker)
+{
+    worker->is_starved = false;
+    for (size_t i = 0; i < worker->lane_count; i++)
+        pump(worker, &worker->lanes[i], worker->registry->subscriptions[i].concurrency);
+}
+
+void run_lane_leave(struct run *run)
+{
+    struct lane *lane = lane_of(run);
+    if (!lane)
+        return;
+    lane->running--;
+    pump(run->work->worker, lane, run->spec->concurrency);
+}
+
+void run_resolve(struct run *run, const struct subscription_spec *spec)
+{
+    run->spec = spec;
+    if (!spec)
+        return; /* vanished: the old generation, if any, still holds the name */
+    struct generation *old = run->generation;
+    run->generation = generation_ref(run->work->worker->generation);
+    if (!run->work->names)
+        run->work->list[run - run->work->runs] = spec->name;
+    if (old)
+        generation_unref(old);
+}
+
+static void enqueue(struct run *run)
+{
+    struct worker *worker = run->work->worker;
+    if (!run->spec) {
+        char why[LIMIT_SUBSCRIPTION_BYTES + 64];
+        (void)snprintf(why, sizeof why, "subscription \"%s\" is no longer in the scripts",
+                       run->work->list[run - run->work->runs]);
+        commit_dead(run, why);
+        return;
+    }
+    struct lane *lane = lane_of(run);
+    queue_push(&lane->ready, &run->node);
+    pump(worker, lane, run->spec->concurrency);
+}
+
+void work_requeue(struct run *run)
+{
+    struct worker *worker = run->work->worker;
+    run_move(run, RUN_QUEUED);
+    if (run->generation != worker->generation)
+        run_resolve(run, registry_subscription(worker->registry,
+                                               slice_str(run->work->list[run - run->work->runs])));
+    enqueue(run);
+}
+
+/* ---- Taking events
+ * -------------------------------------------------------------------------------- */
+
+static void give_up(struct worker *worker, struct event *event)
+{
+    log_error("event left to the store", "reason=\"no memory\" held=%zu",
+              atomic_load(&worker->held_count));
+    event_unref(event);
+    gate_put(&worker->gate);
+    backlog_due(worker, clock_now_ms() + 1000);
+}
+
+/* Takes the reference over. */
+static void start_fresh(struct worker *worker, struct event *event)
+{
+    const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT];
+    size_t count = registry_match(worker->registry, event->source, event->type, matches,
+                                  LIMIT_SUBSCRIPTIONS_PER_EVENT);
+    if (count > LIMIT_SUBSCRIPTIONS_PER_EVENT) {
+        log_error("too many subscriptions match", "type=%s count=%zu most=%d", event->type.data,
+                  count, LIMIT_SUBSCRIPTIONS_PER_EVENT);
+        count = LIMIT_SUBSCRIPTIONS_PER_EVENT;
+    }
+    const bool is_untyped = slice_is(event->type, UNTYPED);
+    struct work *work = create(worker, event, count == 0 || is_untyped ? 1 : count);
+    if (!work) {
+        give_up(worker, event);
+        return;
+    }
+    if (is_untyped || count == 0) {
+        work->list[0] = "type";
+        if (is_untyped)
+            commit_dead(&work->runs[0], "the source's type or idempotency_key function failed");
+        else
+            commit_unmatched(&work->runs[0]);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        run_resolve(&work->runs[i], matches[i]);
+    for (size_t i = 0; i < count; i++)
+        enqueue(&work->runs[i]);
+}
+
+void work_take(struct worker *worker, struct event *event)
+{
+    if (worker->state != WORKER_RUNNING || map_get(&worker->works, event->id)) {
+        event_unref(event);
+        gate_put(&worker->gate);
+        return;
+    }
+    start_fresh(worker, event);
+}
+
+static bool is_over(enum run_state state)
+{
+    return state == RUN_HANDLED || state == RUN_SKIPPED || state == RUN_DEAD;
+}
+
+/* The runs of an event whose list is in the store. */
+static void start_stored(struct worker *worker, struct claimed_event *claimed)
+{
+    const int64_t now_ms = clock_now_ms();
+    struct work *work = create(worker, claimed->event, claimed->run_count);
+    char **names = calloc(claimed->run_count, sizeof *names);
+    if (!work || !names) {
+        free(names);
+        if (work) {
+            (void)event_ref(claimed->event);
+            destroy(work);
+        }
+        give_up(worker, claimed->event);
+        return;
+    }
+    work->is_fixed = true;
+    work->names = names;
+    for (size_t i = 0; i < claimed->run_count; i++) {
+        struct claimed_run *stored = &claimed->runs[i];
+        struct run *run = &work->runs[i];
+        names[i] = stored->subscription;
+        stored->subscription = NULL;
+        work->list[i] = names[i];
+        run->number = stored->number;
+        run->first_ordinal = stored->first_ordinal;
+        run->due_ms = stored->due_ms;
+        run->phase = is_over(stored->state)    ? RUN_ENDED
+                     : stored->due_ms > now_ms ? RUN_LATER
+                                               : RUN_QUEUED;
+        if (run->phase == RUN_QUEUED)
+            run_resolve(run, registry_subscription(worker->registry, slice_str(names[i])));
+    }
+    for (size_t i = 0; i < work->run_count; i++)
+        if (work->runs[i].phase == RUN_QUEUED)
+            enqueue(&work->runs[i]);
+    work_settle(work);
+}
+
+void work_take_claimed(struct worker *worker, struct claimed_event *claimed)
+{
+    if (map_get(&worker->works, claimed->event->id) ||
+        map_get(&worker->backlog.finished_meanwhile, claimed->event->id))
+        return; /* the read frees it */
+    struct event *event = claimed->event;
+    atomic_fetch_sub(&worker->gate.room, 1);
+    if (claimed->run_count == 0)
+        start_fresh(worker, event);
+    else
+        start_stored(worker, claimed);
+    claimed->event = NULL;
+}
+
+/* ---- Leaving
+ * ---------------------------------------------------------------------------------------- */
+
+void work_settle(struct work *work)
+{
+    struct worker *worker = work->worker;
+    int64_t due_ms = 0;
+    for (size_t i = 0; i < work->run_count; i++) {
+        const struct run *run = &work->runs[i];
+        if (run->phase != RUN_ENDED && run->phase != RUN_LATER)
+            return;
+        if (run->phase == RUN_LATER && (due_ms == 0 || run->due_ms < due_ms))
+            due_ms = run->due_ms;
+    }
+    if (worker->backlog.is_underway && due_ms == 0)
+        if (map_put(&worker->backlog.finished_meanwhile, work->event->id, worker) != OK)
+            log_debug("finished event not noted", "reason=%s", "nomem");
+    destroy(work);
+    if (due_ms > 0)
+        backlog_due(worker, due_ms);
+    backlog_go_on(worker);
+}
+
+static bool is_idle(const struct work *work)
+{
+    for (size_t i = 0; i < work->run_count; i++)
+        if (work->runs[i].phase == RUN_RUNNING || work->runs[i].phase == RUN_COMMITTING)
+            return false;
+    return true;
+}
+
+static void unlink_queued(struct worker *worker, struct work *work)
+{
+    for (size_t i = 0; i < work->run_count; i++) {
+        struct run *run = &work->runs[i];
+        if (node_is_linked(&run->node))
+            queue_remove(&worker->lanes[run->spec - worker->registry->subscriptions].ready,
+                         &run->node);
+    }
+}
+
+/* All held works, so that the map may change while they are visited. NULL: none (or no memory). */
+static struct work **list_works(struct worker *worker, size_t *count)
+{
+    struct work **works = calloc(worker->works.count + 1, sizeof *works);
+    size_t place = 0;
+    uint64_t id;
+    void *value;
+    *count = 0;
+    check(works != NULL);
+    while (map_next(&worker->works, &place, &id, &value))
+        works[(*count)++] = value;
+    return works;
+}
+
+void work_forget_idle(struct worker *worker)
+{
+    size_t count;
+    struct work **works = list_works(worker, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_idle(works[i]))
+            continue;
+        unlink_queued(worker, works[i]);
+        destroy(works[i]);
+    }
+    free(works);
+}
+
+/* ---- A new generation
+ * --------------------------------------------------------------------------------- */
+
+static bool is_untouched(const struct work *work)
+{
+    if (work->is_fixed)
+        return false;
+    for (size_t i = 0; i < work->run_count; i++)
+        if (work->runs[i].phase != RUN_QUEUED)
+            return false;
+    return true;
+}
+
+static void reresolve(struct worker *worker, struct work *work)
+{
+    for (size_t i = 0; i < work->run_count; i++) {
+        struct run *run = &work->runs[i];
+        if (run->phase == RUN_QUEUED)
+            run_resolve(run, registry_subscription(worker->registry, slice_str(work->list[i])));
+    }
+    for (size_t i = 0; i < work->run_count; i++)
+        if (work->runs[i].phase == RUN_QUEUED && !node_is_linked(&work->runs[i].node))
+            enqueue(&work->runs[i]);
+}
+
+static void make_lanes(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->lane_count; i++)
+        while (queue_pop(&worker->lanes[i].ready))
+            continue;
+    free(worker->lanes);
+    worker->lane_count = worker->registry->subscription_count;
+    worker->lanes = must_alloc((worker->lane_count + 1) * sizeof *worker->lanes);
+    for (size_t i = 0; i < worker->lane_count; i++)
+        queue_init(&worker->lanes[i].ready);
+}
+
+void work_adopt(struct worker *worker)
+{
+    make_lanes(worker);
+    size_t count;
+    struct work **works = list_works(worker, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (is_untouched(works[i])) {
+            struct event *event = event_ref(works[i]->event);
+            destroy(works[i]);
+            atomic_fetch_sub(&worker->gate.room, 1);
+            start_fresh(worker, event);
+        } else {
+            reresolve(worker, works[i]);
+        }
+    }
+    free(works);
+}
+
+void work_finish(struct worker *worker)
+{
+    work_forget_idle(worker);
+    check(worker->works.count == 0);
+    map_finish(&worker->works);
+    free(worker->lanes);
+}

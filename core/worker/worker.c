@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/worker_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TICK_MS 20
+#define STACK_BYTES (8u * 1024 * 1024)
+#define BALANCE_SLACK 64 /* events a worker may hold more than twice the least loaded */
+
+void worker_post(struct worker *worker, const struct worker_letter *letter)
+{
+    struct worker_letter *copy = must_alloc(sizeof *copy);
+    *copy = *letter;
+    inbox_post(&worker->inbox, &copy->letter);
+}
+
+unsigned worker_of_shard(const struct worker *worker, uint8_t shard)
+{
+    return shard % worker->options.count;
+}
+
+/* ---- Into the sender and the script ------------------------------------------------------------
+ */
+
+static enum status on_transform(void *ctx, const struct endpoint_spec *endpoint,
+                                const struct delivery *delivery, struct outgoing *outgoing,
+                                struct err *err)
+{
+    struct worker *worker = ctx;
+    struct outgoing_parts parts = {0};
+    const enum status status =
+        script_transform(worker->script, endpoint, delivery->message, &parts, err);
+    if (status != OK)
+        return status;
+    outgoing->is_skipped = parts.is_skipped;
+    (void)snprintf(outgoing->reason, sizeof outgoing->reason, "%s", parts.reason);
+    if (parts.content) {
+        outgoing->replaced = parts.content;
+        outgoing->head = content_head(parts.content);
+        outgoing->body = content_body(parts.content);
+    }
+    return OK;
+}
+
+static void on_retry(void *ctx, const struct endpoint_spec *endpoint, const struct attempt *attempt,
+                     const struct delivery *delivery, struct retry_decision *decision)
+{
+    struct worker *worker = ctx;
+    struct retry_answer answer = {.is_default = true};
+    script_retry(worker->script, endpoint, attempt, delivery, clock_now_ms() - delivery->created_ms,
+                 &answer);
+    decision->verdict = answer.is_default ? RETRY_DEFAULT
+                        : answer.is_stop  ? RETRY_STOP
+                                          : RETRY_AFTER;
+    decision->delay_ms = answer.delay_ms;
+    (void)snprintf(decision->reason, sizeof decision->reason, "%s", answer.reason);
+}
+
+static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
+                       const struct delivery *delivery, const struct attempt *attempt)
+{
+    struct worker *worker = ctx;
+    struct sender_counts counts;
+    sender_counts(worker->sender, &counts);
+    atomic_store(&worker->attempts, counts.attempts);
+    atomic_store(&worker->deliveries_held, counts.held);
+    atomic_store(&worker->in_flight, counts.in_flight);
+    if (worker->options.hooks->on_settled)
+        worker->options.hooks->on_settled(endpoint, delivery, attempt, worker->options.ctx);
+}
+
+static const struct sender_hooks sender_hooks = {
+    .transform = on_transform,
+    .retry = on_retry,
+    .on_settled = on_settled,
+};
+
+static uint64_t next_event_id(void *ctx)
+{
+    struct worker *worker = ctx;
+    const unsigned turns = ID_SHARD_COUNT / worker->options.count;
+    const unsigned shard =
+        worker->options.index + worker->options.count * (worker->shard_turn++ % turns);
+    return store_next_event_id(worker->options.store, (uint8_t)shard);
+}
+
+/* ---- Generations --------------------------------------------------------------------------------
+ */
+
+static void drain_script(struct worker *worker, struct script *script)
+{
+    /* At most two generations live: an older one's jobs run again on the newest. */
+    for (struct node *node = queue_first(&worker->draining); node;
+         node = queue_next(&worker->draining, node))
+        script_cancel_all(container_of(node, struct draining, node)->script);
+    struct draining *draining = must_alloc(sizeof *draining);
+    draining->script = script;
+    draining->deadline_ms = clock_mono_ms() + worker->options.drain_ms;
+    queue_push(&worker->draining, &draining->node);
+    worker_tick(worker);
+}
+
+static void sweep_draining(struct worker *worker)
+{
+    const int64_t now_ms = clock_mono_ms();
+    struct node *next;
+    for (struct node *node = queue_first(&worker->draining); node; node = next) {
+        next = queue_next(&worker->draining, node);
+        struct draining *draining = container_of(node, struct draining, node);
+        if (now_ms >= draining->deadline_ms || worker->state == WORKER_ENDED)
+            script_cancel_all(draining->script);
+        if (script_job_count(draining->script) > 0)
+            continue;
+        queue_remove(&worker->draining, node);
+        script_destroy(draining->script);
+        free(draining);
+    }
+}
+
+/* Takes both over. */
+static void adopt(struct worker *worker, struct generation *generation, enum endpoint_state *states)
+{
+    const struct script_hooks hooks = {.next_event_id = next_event_id, .ctx = worker};
+    struct script *old = worker->script;
+    struct generation *old_generation = worker->generation;
+    worker->script = generation_attach(generation, worker->options.index, &worker->loop, &hooks);
+    worker->generation = generation;
+    worker->registry = generation_registry(generation);
+    sender_set_registry(worker->sender, worker->registry, states);
+    free(states);
+    work_adopt(worker);
+    if (old)
+        drain_script(worker, old);
+    if (old_generation)
+        generation_unref(old_generation);
+    worker->options.hooks->on_adopted(worker, worker->registry->generation, worker->options.ctx);
+}
+
+static enum endpoint_state *copy_states(struct generation *generation,
+                                        const enum endpoint_state *states)
+{
+    const size_t count = generation_registry(generation)->endpoint_count;
+    enum endpoint_state *copy = must_alloc((count + 1) * sizeof *copy);
+    if (count > 0)
+        memcpy(copy, states, count * sizeof *copy);
+    return copy;
+}
+
+/* ---- Stop
+ * ---------------------------------------------------------------------------------------- */
+
+static void on_sender_idle(void *ctx)
+{
+    struct worker *worker = ctx;
+    worker->is_sender_idle = true;
+}
+
+static void stop(struct worker *worker, int64_t deadline_ms)
+{
+    if (worker->state != WORKER_RUNNING)
+        return;
+    worker->state = WORKER_STOPPING;
+    worker->stop_deadline_ms = clock_mono_ms() + deadline_ms;
+    worker->options.hooks->on_quiesce(worker, worker->options.ctx);
+    work_forget_idle(worker);
+    sender_stop(worker->sender, deadline_ms, on_sender_idle, worker);
+    worker_tick(worker);
+}
+
+static void sweep_stopping(struct worker *worker)
+{
+    if (clock_mono_ms() >= worker->stop_deadline_ms)
+        script_cancel_all(worker->script);
+    work_forget_idle(worker);
+    if (worker->active == 0 && worker->is_sender_idle && !worker->backlog.is_underway &&
+        script_job_count(worker->script) == 0 && queue_first(&worker->draining) == NULL &&
+        worker->options.hooks->is_quiet(worker, worker->options.ctx)) {
+        worker->state = WORKER_QUIET;
+        worker->options.hooks->on_quiet(worker, worker->options.ctx);
+    }
+}
+
+static void finish(struct worker *worker)
+{
+    worker->state = WORKER_ENDED;
+    worker->options.hooks->on_end(worker, worker->options.ctx);
+    sweep_draining(worker);
+    script_cancel_all(worker->script);
+    script_destroy(worker->script);
+    sender_destroy(worker->sender);
+    work_finish(worker);
+    backlog_close(worker);
+    generation_unref(worker->generation);
+    store_client_destroy(worker->client);
+    (void)uv_timer_stop(&worker->tick);
+    uv_close((uv_handle_t *)&worker->tick, NULL);
+    inbox_close(&worker->inbox);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, tick);
+    sweep_draining(worker);
+    if (worker->state == WORKER_STOPPING)
+        sweep_stopping(worker);
+    if (worker->is_starved)
+        work_pump(worker);
+    if (queue_first(&worker->draining) == NULL && worker->state == WORKER_RUNNING &&
+        !worker->is_starved) {
+        (void)uv_timer_stop(timer);
+        worker->is_ticking = false;
+    }
+}
+
+void worker_tick(struct worker *worker)
+{
+    if (worker->is_ticking)
+        return;
+    worker->is_ticking = true;
+    check(uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS) == 0);
+}
+
+/* ---- Letters
+ * -------------------------------------------------------------------------------------- */
+
+static void on_letter(struct letter *base, void *ctx)
+{
+    struct worker *worker = ctx;
+    struct worker_letter *letter = container_of(base, struct worker_letter, letter);
+    switch (letter->kind) {
+    case LETTER_EVENT:
+        work_take(worker, letter->of.event);
+        break;
+    case LETTER_EVENTS_HINT:
+        backlog_hint(worker);
+        break;
+    case LETTER_DELIVERY:
+        sender_take(worker->sender, letter->of.delivery);
+        break;
+    case LETTER_DELIVERY_HINT:
+        sender_hint(worker->sender, letter->of.endpoint);
+        break;
+    case LETTER_GENERATION:
+        adopt(worker, letter->of.adopt.generation, letter->of.adopt.states);
+        break;
+    case LETTER_PING:
+        atomic_store(&worker->alive_ms, clock_mono_ms());
+        atomic_store(&worker->is_pinged, false);
+        break;
+    case LETTER_STOP:
+        stop(worker, letter->of.deadline_ms);
+        break;
+    case LETTER_FINISH:
+        finish(worker);
+        break;
+    case LETTER_KIND_COUNT:
+        check(false);
+    }
+    free(letter);
+}
+
+void worker_adopt(struct worker *worker, struct generation *generation,
+                  const enum endpoint_state *states)
+{
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_GENERATION,
+                                                .of.adopt = {generation_ref(generation),
+                                                             copy_states(generation, states)}});
+}
+
+void worker_stop(struct worker *worker, int64_t deadline_ms)
+{
+    worker_post(worker,
+                &(struct worker_letter){.kind = LETTER_STOP, .of.deadline_ms = deadline_ms});
+}
+
+void worker_finish(struct worker *worker)
+{
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_FINISH});
+}
+
+bool worker_is_alive(struct worker *worker, int64_t within_ms)
+{
+    if (!atomic_exchange(&worker->is_pinged, true))
+        worker_post(worker, &(struct worker_letter){.kind = LETTER_PING});
+    return clock_mono_ms() - atomic_load(&worker->alive_ms) <= within_ms;
+}
+
+void worker_counts(struct worker *worker, struct worker_counts *counts)
+{
+    *counts = (struct worker_counts){
+        .runs = atomic_load(&worker->runs),
+        .runs_failed = atomic_load(&worker->runs_failed),
+        .attempts = atomic_load(&worker->attempts),
+        .events_held = atomic_load(&worker->held_count),
+        .deliveries_held = atomic_load(&worker->deliveries_held),
+        .in_flight = atomic_load(&worker->in_flight),
+    };
+}
+
+/* ---- Placing new events
+ * ---------------------------------------------------------------------------- */
+
+static struct worker *least_loaded(struct worker *worker)
+{
+    struct worker *least = worker;
+    size_t least_count = atomic_load_explicit(&worker->held_count, memory_order_relaxed);
+    const size_t own_count = least_count;
+    for (unsigned i = 0; i < worker->options.count; i++) {
+        struct worker *peer = worker->options.peers[i];
+        const size_t count = atomic_load_explicit(&peer->held_count, memory_order_relaxed);
+        if (count < least_count) {
+            least = peer;
+            least_count = count;
+        }
+    }
+    return own_count > 2 * least_count + BALANCE_SLACK ? least : worker;
+}
+
+struct placement worker_place(struct worker *worker)
+{
+    const struct worker *owner = least_loaded(worker);
+    const unsigned turns = ID_SHARD_COUNT / worker->options.count;
+    const unsigned turn = worker->shard_turn++ % turns;
+    struct placement placement = {
+        .shard = (uint8_t)(owner->options.index + worker->options.count * turn)};
+    struct worker *target = worker->options.peers[owner->options.index];
+    placement.has_room = atomic_load_explicit(&target->held_bytes, memory_order_relaxed) <
+                             LIMIT_EVENT_BYTES_PER_WORKER &&
+                         gate_take(&target->gate);
+    return placement;
+}
+
+void worker_placed(struct worker *worker, struct placement placement, struct event *event,
+                   bool is_committed)
+{
+    struct worker *owner = worker->options.peers[worker_of_shard(worker, placement.shard)];
+    if (!is_committed) {
+        if (placement.has_room)
+            gate_put(&owner->gate);
+        event_unref(event);
+        return;
+    }
+    if (!placement.has_room) {
+        event_unref(event);
+        if (owner == worker)
+            backlog_hint(worker);
+        else
+            worker_post(owner, &(struct worker_letter){.kind = LETTER_EVENTS_HINT});
+        return;
+    }
+    if (owner == worker)
+        work_take(worker, event);
+    else
+        worker_post(owner, &(struct worker_letter){.kind = LETTER_EVENT, .of.event = event});
+}
+
+/* ---- Life cycle
+ * --------------------------------------------------------------------------------------- */
+
+enum status worker_create(const struct worker_options *options, struct worker **worker,
+                          struct err *err)
+{
+    struct worker *it = must_alloc(sizeof *it);
+    it->options = *options;
+    queue_init(&it->draining);
+    atomic_init(&it->gate.room, LIMIT_EVENTS_PER_WORKER);
+    atomic_init(&it->alive_ms, clock_mono_ms());
+    const int result = uv_loop_init(&it->loop);
+    if (result != 0) {
+        free(it);
+        return err_set(err, E_IO, "cannot make an event loop: %s", uv_strerror(result));
+    }
+    inbox_open(&it->inbox, &it->loop, on_letter, it);
+    check(uv_timer_init(&it->loop, &it->tick) == 0);
+    backlog_init(it);
+    it->client = store_client_create(options->store, &it->loop);
+    const struct sender_options sender_options = {
+        .loop = &it->loop,
+        .store = options->store,
+        .client = it->client,
+        .worker_count = options->count,
+        .worker_index = options->index,
+        .hooks = &sender_hooks,
+        .ctx = it,
+        .user_agent = options->user_agent,
+    };
+    const enum status status = sender_create(&sender_options, &it->sender, err);
+    check(status == OK || err);
+    *worker = it;
+    return status;
+}
+
+static void *run_thread(void *ctx)
+{
+    struct worker *worker = ctx;
+    worker->options.hooks->on_start(worker, worker->options.ctx);
+    sender_start(worker->sender);
+    backlog_hint(worker);
+    check(uv_run(&worker->loop, UV_RUN_DEFAULT) == 0);
+    return NULL;
+}
+
+enum status worker_start(struct worker *worker, struct generation *generation,
+                         const enum endpoint_state *states, struct err *err)
+{
+    adopt(worker, generation_ref(generation), copy_states(generation, states));
+    pthread_attr_t attributes;
+    check(pthread_attr_init(&attributes) == 0);
+    check(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
+    const int result = pthread_create(&worker->thread, &attributes, run_thread, worker);
+    check(pthread_attr_destroy(&attributes) == 0);
+    if (result != 0)
+        return err_set(err, E_IO, "cannot start worker thread %u: %s", worker->options.index,
+                       strerror(result));
+    return OK;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    check(pthread_join(worker->thread, NULL) == 0);
+    check(uv_loop_close(&worker->loop) == 0);
+    free(worker);
+}
+
+uv_loop_t *worker_loop(struct worker *worker)
+{
+    return &worker->loop;
+}
+
+struct store_client *worker_client(struct worker *worker)
+{
+    return worker->client;
+}
+
+unsigned worker_index(const struct worker *worker)
+{
+    return worker->options.index;
+}
+
+struct script *worker_script(struct worker *worker)
+{
+    return worker->script;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker: one thread with one libuv loop that owns a script state, a sender and the events and
+ * endpoints of its shards (shard % worker count == index). It takes due work, runs handlers,
+ * commits what they asked for, hands deliveries to their owners.
+ *
+ * Threads: calls marked "any thread" post a letter; all others are for the worker's own thread. */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "base/err.h"
+#include "model/event.h"
+#include "script/script.h"
+#include "send/send.h"
+#include "store/store.h"
+
+#include <uv.h>
+
+struct worker;
+
+/* Given by server.c; all run on the worker's thread. */
+struct worker_hooks {
+    /* The loop is about to run: the listener can be opened on it. */
+    void (*on_start)(struct worker *worker, void *ctx);
+    /* Stop taking requests in; those that are open go on. */
+    void (*on_quiesce)(struct worker *worker, void *ctx);
+    /* No request is open any more. */
+    bool (*is_quiet)(struct worker *worker, void *ctx);
+    /* The worker, the last of all, is about to end: close what was opened on its loop. */
+    void (*on_end)(struct worker *worker, void *ctx);
+    /* Nothing runs here any more (once after worker_stop); worker_finish may come. */
+    void (*on_quiet)(struct worker *worker, void *ctx);
+    /* Generation `number` serves on this worker. */
+    void (*on_adopted)(struct worker *worker, uint64_t number, void *ctx);
+    /* Every settled attempt; may be NULL. */
+    void (*on_settled)(const struct endpoint_spec *endpoint, const struct delivery *delivery,
+                       const struct attempt *attempt, void *ctx);
+};
+
+struct worker_options {
+    unsigned index;
+    unsigned count;
+    struct worker *const *peers; /* all workers by index; filled before the first starts */
+    struct store *store;
+    const struct worker_hooks *hooks;
+    void *ctx;
+    int64_t drain_ms; /* how long the jobs of an old generation may go on */
+    const char *user_agent;
+};
+
+MUST_USE enum status worker_create(const struct worker_options *options, struct worker **worker,
+                                   struct err *err);
+/* Starts the thread with its first generation (a reference is taken; states: stored endpoint
+ * states, one per registry->endpoints, copied). */
+MUST_USE enum status worker_start(struct worker *worker, struct generation *generation,
+                                  const enum endpoint_state *states, struct err *err);
+/* Any thread: swaps to this generation (a reference is taken, states copied), then on_adopted. */
+void worker_adopt(struct worker *worker, struct generation *generation,
+                  const enum endpoint_state *states);
+/* Any thread: no new work; running jobs and attempts may end until deadline_ms from now. */
+void worker_stop(struct worker *worker, int64_t deadline_ms);
+/* Any thread, after every worker said on_quiet: ends the thread. */
+void worker_finish(struct worker *worker);
+/* From the thread that created it: waits for the thread, frees. */
+void worker_destroy(struct worker *worker);
+
+/* Any thread. True if the loop answered a ping within the last within_ms. */
+bool worker_is_alive(struct worker *worker, int64_t within_ms);
+
+struct worker_counts {
+    uint64_t runs;
+    uint64_t runs_failed;
+    uint64_t attempts;
+    size_t events_held;
+    size_t deliveries_held;
+    size_t in_flight;
+};
+/* Any thread; a moment's figures. */
+void worker_counts(struct worker *worker, struct worker_counts *counts);
+
+/* ---- For the listener on this worker's loop ----------------------------------------------------
+ */
+
+uv_loop_t *worker_loop(struct worker *worker);
+struct store_client *worker_client(struct worker *worker);
+unsigned worker_index(const struct worker *worker);
+/* The current generation's state. */
+struct script *worker_script(struct worker *worker);
+
+/* Where a new event goes: a shard of this worker, or of a less loaded one. */
+struct placement {
+    uint8_t shard;
+    bool has_room; /* room in its owner's memory was taken */
+};
+struct placement worker_place(struct worker *worker);
+/* The event was committed (is_committed) or not: to its owner, or the room back. The event's
+ * reference is taken over. */
+void worker_placed(struct worker *worker, struct placement placement, struct event *event,
+                   bool is_committed);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a worker: what worker.c (life cycle, letters), work.c (events in memory and their
+ * runs), commit.c (outcomes to the store) and backlog.c (events from the store) share.
+ * Everything is touched on the worker's thread only, except what is atomic. */
+#ifndef WORKER_WORKER_INT_H
+#define WORKER_WORKER_INT_H
+
+#include "base/machine.h"
+#include "base/map.h"
+#include "base/queue.h"
+#include "worker/worker.h"
+
+#include <pthread.h>
+
+enum run_phase {
+    RUN_QUEUED,     /* in its lane */
+    RUN_RUNNING,    /* a job in Lua */
+    RUN_COMMITTING, /* its outcome is at the store */
+    RUN_ENDED,      /* handled, skipped or dead, durably */
+    RUN_LATER,      /* failed, durably due later: comes back from the store */
+    RUN_PHASE_COUNT
+};
+
+/* One event for one subscription. */
+struct run {
+    struct node node; /* in its lane while queued */
+    struct work *work;
+    enum run_phase phase;
+    const struct subscription_spec *spec; /* of generation; NULL: the subscription vanished */
+    struct generation *generation;        /* reference that keeps spec */
+    uint32_t number;                      /* runs made before this one */
+    uint8_t first_ordinal;
+    uint8_t ordinal_count;
+    int64_t due_ms; /* LATER */
+    bool has_credit;
+    struct outbox *outbox;
+    char *text; /* reason or traceback for the store, owned */
+    union {
+        struct store_op op;
+        struct store_handled handled;
+        struct store_run failed;
+    } outcome;
+};
+
+/* An event in memory with its runs. */
+struct work {
+    struct worker *worker;
+    struct event *event; /* owned reference */
+    bool is_fixed;       /* its list of subscriptions is in the store */
+    char **names;        /* owned copies when fixed by the store; else NULL */
+    const char **list;   /* run_count names, for the store */
+    size_t run_count;
+    struct run runs[];
+};
+
+/* The queue of one subscription on this worker. */
+struct lane {
+    struct queue ready;
+    uint32_t running;
+    bool is_pumping;
+};
+
+struct draining {
+    struct node node;
+    struct script *script;
+    int64_t deadline_ms; /* monotonic */
+};
+
+struct backlog {
+    struct store_claim_events claim;
+    bool is_underway;
+    bool is_behind;    /* the store has events that are not in memory: the gate is closed */
+    bool is_last_look; /* the gate is open again, one claim checks what came between */
+    bool is_rescan;    /* a hint came meanwhile: once more from the start */
+    uint64_t after;
+    int64_t next_due_ms; /* Unix ms, 0: none known */
+    uv_timer_t timer;
+    struct map finished_meanwhile; /* ended while a claim is under way: its rows may be stale */
+};
+
+enum worker_state { WORKER_RUNNING, WORKER_STOPPING, WORKER_QUIET, WORKER_ENDED };
+
+struct worker {
+    struct worker_options options;
+    pthread_t thread;
+    uv_loop_t loop;
+    struct inbox inbox;
+    struct store_client *client;
+    struct sender *sender;
+    struct script *script;         /* current */
+    struct generation *generation; /* current, owned reference */
+    struct registry *registry;     /* its registry, borrowed */
+    struct queue draining;
+    uv_timer_t tick; /* 20 ms while draining or stopping, or starved of credits */
+    bool is_ticking;
+    enum worker_state state;
+    int64_t stop_deadline_ms;
+    bool is_sender_idle;
+    size_t active;   /* runs RUNNING or COMMITTING and other operations under way */
+    bool is_starved; /* a run could not get a credit */
+
+    struct gate gate; /* room for events */
+    atomic_size_t held_bytes;
+    atomic_size_t held_count;
+    struct map works; /* by event id */
+    struct lane *lanes;
+    size_t lane_count;
+    struct backlog backlog;
+    unsigned shard_turn;
+
+    atomic_int_fast64_t alive_ms; /* monotonic: last answered ping */
+    atomic_bool is_pinged;
+    atomic_uint_fast64_t runs;
+    atomic_uint_fast64_t runs_failed;
+    atomic_uint_fast64_t attempts;
+    atomic_size_t deliveries_held;
+    atomic_size_t in_flight;
+};
+
+enum letter_kind {
+    LETTER_EVENT,
+    LETTER_EVENTS_HINT,
+    LETTER_DELIVERY,
+    LETTER_DELIVERY_HINT,
+    LETTER_GENERATION,
+    LETTER_PING,
+    LETTER_STOP,
+    LETTER_FINISH,
+    LETTER_KIND_COUNT
+};
+
+struct worker_letter {
+    struct letter letter;
+    enum letter_kind kind;
+    union {
+        struct event *event;
+        struct delivery *delivery;
+        uint64_t endpoint;
+        int64_t deadline_ms;
+        struct {
+            struct generation *generation;
+            enum endpoint_state *states;
+        } adopt;
+    } of;
+};
+
+/* Any thread. */
+void worker_post(struct worker *worker, const struct worker_letter *letter);
+unsigned worker_of_shard(const struct worker *worker, uint8_t shard);
+/* Starts the 20 ms tick if it is not running. */
+void worker_tick(struct worker *worker);
+
+/* work.c */
+/* Takes a committed event into memory (reference taken over; its room was taken) and starts it. */
+void work_take(struct worker *worker, struct event *event);
+/* The same for an event that the store knows more of. Repeats of held events are dropped. */
+void work_take_claimed(struct worker *worker, struct claimed_event *claimed);
+/* Starts what can start. */
+void work_pump(struct worker *worker);
+/* A run changed its phase: frees the work when nothing of it is left to do here. */
+void work_settle(struct work *work);
+void work_requeue(struct run *run);
+/* After a flip: lanes of the new registry, queued runs resolved anew. */
+void work_adopt(struct worker *worker);
+/* Forgets everything that neither runs nor commits. */
+void work_forget_idle(struct worker *worker);
+void work_finish(struct worker *worker);
+void run_move(struct run *run, enum run_phase phase);
+void run_resolve(struct run *run, const struct subscription_spec *spec);
+void run_lane_leave(struct run *run);
+
+/* commit.c */
+void commit_result(struct run *run, const struct job_result *result);
+/* A queued run dies without a job: its subscription vanished, or the event has no type. */
+void commit_dead(struct run *run, const char *why);
+/* The one stand-in run of an event that no subscription matches. */
+void commit_unmatched(struct run *run);
+
+/* backlog.c */
+void backlog_init(struct worker *worker);
+/* The store has, or may have, events of ours that are not in memory. */
+void backlog_hint(struct worker *worker);
+/* A run is due again then. */
+void backlog_due(struct worker *worker, int64_t due_ms);
+/* Room came free. */
+void backlog_go_on(struct worker *worker);
+void backlog_close(struct worker *worker);
+
+#endif
