@@ -78,8 +78,8 @@ static void swap(struct reload *reload)
     server_watch_update(server);
     if (server->state == SERVER_STARTING) {
         for (unsigned i = 0; i < server->worker_count && reload->status == OK; i++)
-            reload->status = worker_start(server->workers[i], server->generation, reload->states,
-                                          &reload->err);
+            reload->status =
+                worker_start(server->workers[i], server->generation, reload->states, &reload->err);
         if (reload->status != OK)
             finish(reload);
         return;
@@ -111,11 +111,10 @@ static void on_endpoint(struct store_op *op)
         spec->gate = gate_of(server, operation->id);
         reload->states[index] = operation->state;
     } else {
-        reload->status = err_set(&reload->err, op->status,
-                                 "endpoint \"%s\" could not be stored: the disk may be full",
-                                 operation->name);
+        reload->status =
+            err_set(&reload->err, op->status,
+                    "endpoint \"%s\" could not be stored: the disk may be full", operation->name);
     }
-    store_credit_put(server->store);
     if (--reload->pending > 0)
         return;
     reload->pending = server->worker_count;
@@ -146,8 +145,7 @@ static void register_endpoints(struct reload *reload)
             .url = registry->endpoints[i].url,
             .keep_state = true,
         };
-        /* A reload is rare and short: it may go one over the credits. */
-        (void)!store_credit_take(server->store);
+        /* Without a credit: reloads are one at a time, and so bounded by the endpoints. */
         check(store_submit(server->store, server->client, &reload->operations[i].op) == OK);
     }
 }
@@ -176,9 +174,9 @@ void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx
             server->is_reload_wanted = true;
             return;
         }
-        on_reloaded(&(struct api_reload_result){.status = E_BUSY,
-                                                .detail = "another reload is under way"},
-                    ctx);
+        on_reloaded(
+            &(struct api_reload_result){.status = E_BUSY, .detail = "another reload is under way"},
+            ctx);
         return;
     }
     struct reload *reload = must_alloc(sizeof *reload);

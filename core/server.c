@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+#include "server.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "server_int.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UPKEEP_MS 1000
+#define RETENTION_TURNS 5 /* every fifth upkeep */
+#define ALIVE_MS 2000     /* /healthz says "stuck" after that */
+#define STUCK_MS 10000    /* the process ends after that */
+#define FATAL_MS 300      /* for the 503 of the last group to leave */
+#define PATH_BYTES 4096
+#define READERS 3
+#define SANITIZER_SLOWNESS 10
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PATIENCE SANITIZER_SLOWNESS
+#else
+#define PATIENCE 1
+#endif
+
+enum letter_kind { LETTER_ADOPTED, LETTER_QUIET, LETTER_FATAL };
+
+struct server_letter {
+    struct letter letter;
+    enum letter_kind kind;
+    uint64_t number;
+};
+
+/* Any thread. */
+static void post(struct server *server, enum letter_kind kind, uint64_t number)
+{
+    struct server_letter *letter = must_alloc(sizeof *letter);
+    letter->kind = kind;
+    letter->number = number;
+    inbox_post(&server->inbox, &letter->letter);
+}
+
+/* ---- What the workers ask for (each on its own thread)
+ * ------------------------------------------- */
+
+static struct script *receive_script(void *ctx)
+{
+    return worker_script(ctx);
+}
+
+static struct receive_placement receive_place(void *ctx)
+{
+    const struct placement placement = worker_place(ctx);
+    return (struct receive_placement){placement.shard, placement.has_room};
+}
+
+static void receive_placed(void *ctx, struct receive_placement placement, struct event *event,
+                           bool is_committed)
+{
+    worker_placed(ctx, (struct placement){placement.shard, placement.has_room}, event,
+                  is_committed);
+}
+
+static const struct receive_hooks receive_hooks = {
+    .script = receive_script,
+    .place = receive_place,
+    .placed = receive_placed,
+};
+
+static void on_start(struct worker *worker, void *ctx)
+{
+    struct server *server = ctx;
+    const unsigned index = worker_index(worker);
+    struct err err;
+    const enum status status = receiver_open(
+        &(struct receive_options){
+            .loop = worker_loop(worker),
+            .store = server->store,
+            .client = worker_client(worker),
+            .fd = server->fds[index],
+            .intake_bytes = &server->intake_bytes,
+            .intake_bytes_max = server->config.intake_bytes,
+            .hooks = &receive_hooks,
+            .ctx = worker,
+        },
+        &server->receivers[index], &err);
+    if (status != OK) {
+        log_error("cannot receive", "reason=\"%s\"", err.text);
+        _exit(EXIT_FAILURE);
+    }
+}
+
+static void on_quiesce(struct worker *worker, void *ctx)
+{
+    struct server *server = ctx;
+    receiver_quiesce(server->receivers[worker_index(worker)]);
+}
+
+static bool is_quiet(struct worker *worker, void *ctx)
+{
+    const struct server *server = ctx;
+    return receiver_is_quiet(server->receivers[worker_index(worker)]);
+}
+
+static void on_end(struct worker *worker, void *ctx)
+{
+    struct server *server = ctx;
+    receiver_close(server->receivers[worker_index(worker)]);
+}
+
+static void on_quiet(struct worker *worker, void *ctx)
+{
+    (void)worker;
+    post(ctx, LETTER_QUIET, 0);
+}
+
+static void on_adopted(struct worker *worker, uint64_t number, void *ctx)
+{
+    (void)worker;
+    post(ctx, LETTER_ADOPTED, number);
+}
+
+static const struct worker_hooks worker_hooks = {
+    .on_start = on_start,
+    .on_quiesce = on_quiesce,
+    .is_quiet = is_quiet,
+    .on_end = on_end,
+    .on_quiet = on_quiet,
+    .on_adopted = on_adopted,
+};
+
+/* ---- What the API asks for
+ * -------------------------------------------------------------------------- */
+
+static void api_reload(api_reloaded_cb on_reloaded, void *reloaded_ctx, void *ctx)
+{
+    struct server *server = ctx;
+    if (server->state == SERVER_SERVING) {
+        server_reload(server, on_reloaded, reloaded_ctx);
+        return;
+    }
+    on_reloaded(&(struct api_reload_result){.status = E_BUSY,
+                                            .detail = "the server is starting or draining"},
+                reloaded_ctx);
+}
+
+static bool api_is_serving(const char **why, void *ctx)
+{
+    struct server *server = ctx;
+    *why = server->state == SERVER_STARTING ? "starting" : "draining";
+    if (server->state != SERVER_SERVING)
+        return false;
+    *why = "stuck";
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (!worker_is_alive(server->workers[i], (int64_t)ALIVE_MS * PATIENCE))
+            return false;
+    return true;
+}
+
+static void api_status(struct api_status *status, void *ctx)
+{
+    const struct server *server = ctx;
+    const struct registry *registry = generation_registry(server->generation);
+    *status = (struct api_status){
+        .generation = registry->generation,
+        .workers = server->worker_count,
+        .started_ms = server->started_ms,
+        .source_count = registry->source_count,
+        .endpoint_count = registry->endpoint_count,
+        .subscription_count = registry->subscription_count,
+    };
+}
+
+/* ---- Upkeep
+ * ------------------------------------------------------------------------------------------- */
+
+static void retain(struct server *server)
+{
+    const struct registry *registry = generation_registry(server->generation);
+    const int64_t now_ms = clock_now_ms();
+    struct store_retention *classes = must_alloc((registry->source_count + 1) * sizeof *classes);
+    size_t count = 0;
+    for (size_t i = 0; i < registry->source_count; i++)
+        if (registry->sources[i].retention_ms > 0)
+            classes[count++] = (struct store_retention){registry->sources[i].name,
+                                                        now_ms - registry->sources[i].retention_ms};
+    classes[count++] = (struct store_retention){NULL, now_ms - server->config.retention_ms};
+    store_retain(server->store, classes, count);
+    free(classes);
+}
+
+static void on_upkeep(uv_timer_t *timer)
+{
+    struct server *server = container_of(timer, struct server, upkeep);
+    if (server->state == SERVER_ENDING)
+        return;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (!worker_is_alive(server->workers[i], (int64_t)STUCK_MS * PATIENCE)) {
+            log_error("worker stuck", "worker=%u for=%dms exit=%d", i, STUCK_MS, EXIT_STUCK);
+            _exit(EXIT_STUCK);
+        }
+    if (++server->upkeep_turn % RETENTION_TURNS == 0)
+        retain(server);
+}
+
+/* ---- Stop
+ * --------------------------------------------------------------------------------------------- */
+
+static void on_api_closed(void *ctx)
+{
+    struct server *server = ctx;
+    store_client_destroy(server->client);
+    inbox_close(&server->inbox);
+}
+
+static void end(struct server *server)
+{
+    server->state = SERVER_ENDING;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_finish(server->workers[i]);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_destroy(server->workers[i]);
+    server_watch_close(server);
+    uv_close((uv_handle_t *)&server->on_hup, NULL);
+    uv_close((uv_handle_t *)&server->on_term, NULL);
+    uv_close((uv_handle_t *)&server->on_int, NULL);
+    uv_close((uv_handle_t *)&server->upkeep, NULL);
+    uv_close((uv_handle_t *)&server->fatal, NULL);
+    api_close(server->api, on_api_closed, server);
+}
+
+static void drain(struct server *server, int signal_number)
+{
+    if (server->state == SERVER_DRAINING || server->state == SERVER_ENDING) {
+        log_warn("stopped at once", "signal=%d", signal_number);
+        _exit(EXIT_FAILURE);
+    }
+    if (server->state == SERVER_STARTING)
+        _exit(EXIT_SUCCESS);
+    log_info("draining", "signal=%d limit=%lldms", signal_number,
+             (long long)server->config.drain_ms);
+    server->state = SERVER_DRAINING;
+    /* A tenth is kept for the last commits and the threads to end. */
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_stop(server->workers[i], server->config.drain_ms - server->config.drain_ms / 10);
+}
+
+static void on_signal(uv_signal_t *handle, int signal_number)
+{
+    struct server *server = handle->data;
+    if (signal_number != SIGHUP)
+        drain(server, signal_number);
+    else if (server->state == SERVER_SERVING)
+        server_reload(server, NULL, NULL);
+}
+
+static void on_fatal_time(uv_timer_t *timer)
+{
+    (void)timer;
+    _exit(EXIT_STORE);
+}
+
+/* The store thread. */
+static void on_store_fatal(const char *why, void *ctx)
+{
+    log_error("store failed", "reason=\"%s\" exit=%d", why, EXIT_STORE);
+    post(ctx, LETTER_FATAL, 0);
+}
+
+static void on_letter(struct letter *base, void *ctx)
+{
+    struct server *server = ctx;
+    struct server_letter *letter = container_of(base, struct server_letter, letter);
+    switch (letter->kind) {
+    case LETTER_ADOPTED:
+        server_reload_adopted(server, letter->number);
+        break;
+    case LETTER_QUIET:
+        if (++server->quiet_count == server->worker_count)
+            end(server);
+        break;
+    case LETTER_FATAL:
+        check(uv_timer_start(&server->fatal, on_fatal_time, FATAL_MS, 0) == 0);
+        break;
+    }
+    free(letter);
+}
+
+/* ---- Start
+ * -------------------------------------------------------------------------------------------- */
+
+static const char *read_environment(const char *name, void *ctx)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+static int fail(const char *what, const struct err *err, int code)
+{
+    log_error(what, "reason=\"%s\"", err->text);
+    return code;
+}
+
+static enum status read_config(struct config *config, int argc, char **argv, struct err *err)
+{
+    struct settings settings = {0};
+    enum status status = settings_load(config_dir(argc, argv), &settings, err);
+    struct config_setting *rows = must_alloc((settings.count + 1) * sizeof *rows);
+    for (size_t i = 0; i < settings.count; i++)
+        rows[i] = (struct config_setting){settings.rows[i].name, settings.rows[i].value,
+                                          settings.rows[i].line};
+    if (status == OK)
+        status = config_parse(&(struct config_input){.argc = argc,
+                                                     .argv = argv,
+                                                     .environment = read_environment,
+                                                     .settings = rows,
+                                                     .setting_count = settings.count},
+                              config, err);
+    free(rows);
+    settings_finish(&settings);
+    return status;
+}
+
+static int print_help(void)
+{
+    struct buf text;
+    buf_init(&text, 65536);
+    if (config_help(&text) == OK)
+        (void)fputs(text.data, stdout);
+    buf_finish(&text);
+    return EXIT_SUCCESS;
+}
+
+static enum status open_sockets(struct server *server, struct err *err)
+{
+    const char *address = server->config.listen;
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        const enum status status = http_listen_tcp(address, true, &server->fds[i], err);
+        if (status != OK)
+            return status;
+        /* A free port was chosen for the first: the others share it. */
+        http_socket_name(server->fds[0], server->listen, sizeof server->listen);
+        address = server->listen;
+    }
+    return OK;
+}
+
+static enum status make_workers(struct server *server, struct err *err)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        const enum status status =
+            worker_create(&(struct worker_options){.index = i,
+                                                   .count = server->worker_count,
+                                                   .peers = server->workers,
+                                                   .store = server->store,
+                                                   .hooks = &worker_hooks,
+                                                   .ctx = server,
+                                                   .drain_ms = server->config.drain_ms,
+                                                   .user_agent = "Anzol/" ANZOL_VERSION},
+                          &server->workers[i], err);
+        if (status != OK)
+            return status;
+    }
+    return OK;
+}
+
+static enum status open_api(struct server *server, struct err *err)
+{
+    int fd = -1;
+    int unix_fd = -1;
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/anzol.sock", server->config.state_dir);
+    enum status status = http_listen_tcp(server->config.admin_listen, false, &fd, err);
+    if (status == OK)
+        status = http_listen_unix(path, &unix_fd, err);
+    if (status != OK)
+        return status;
+    http_socket_name(fd, server->admin, sizeof server->admin);
+    return api_open(&(struct api_options){.loop = &server->loop,
+                                          .store = server->store,
+                                          .fd = fd,
+                                          .unix_fd = unix_fd,
+                                          .token = server->config.admin_token,
+                                          .dev = server->config.dev,
+                                          .hosts = server->config.admin_hosts,
+                                          .host_count = server->config.admin_host_count,
+                                          .version = ANZOL_VERSION,
+                                          .hooks = {.reload = api_reload,
+                                                    .is_serving = api_is_serving,
+                                                    .status = api_status,
+                                                    .ctx = server}},
+                    &server->api, err);
+}
+
+static void watch_signals(struct server *server)
+{
+    const struct {
+        uv_signal_t *handle;
+        int number;
+    } signals[] = {
+        {&server->on_hup, SIGHUP}, {&server->on_term, SIGTERM}, {&server->on_int, SIGINT}};
+    for (size_t i = 0; i < array_count(signals); i++) {
+        check(uv_signal_init(&server->loop, signals[i].handle) == 0);
+        signals[i].handle->data = server;
+        check(uv_signal_start(signals[i].handle, on_signal, signals[i].number) == 0);
+    }
+}
+
+/* The first generation serves, or there was none to serve. */
+static void on_first_loaded(const struct api_reload_result *result, void *ctx)
+{
+    struct server *server = ctx;
+    if (result->status != OK) {
+        log_error("cannot start", "reason=\"%s\" hint=\"anzol check %s\"", result->detail,
+                  server->config.dir);
+        _exit(EXIT_BAD_CONFIG);
+    }
+    server->state = SERVER_SERVING;
+    log_info("serving", "listen=%s admin=%s workers=%u store=%s pid=%ld", server->listen,
+             server->admin, server->worker_count, server->config.store_path, (long)getpid());
+}
+
+static void init_loop(struct server *server)
+{
+    check(uv_loop_init(&server->loop) == 0);
+    inbox_open(&server->inbox, &server->loop, on_letter, server);
+    check(uv_timer_init(&server->loop, &server->upkeep) == 0);
+    check(uv_timer_init(&server->loop, &server->fatal) == 0);
+    check(uv_timer_start(&server->upkeep, on_upkeep, UPKEEP_MS, UPKEEP_MS) == 0);
+    watch_signals(server);
+}
+
+static int serve(struct server *server)
+{
+    struct err err = {0};
+    init_loop(server);
+    const enum status opened = store_open(&(struct store_options){.path = server->config.store_path,
+                                                                  .reader_count = READERS,
+                                                                  .on_fatal = on_store_fatal,
+                                                                  .ctx = server},
+                                          &server->store, &err);
+    if (opened != OK)
+        return fail("cannot open the store", &err, opened == E_IO ? EXIT_STORE : EXIT_BAD_CONFIG);
+    server->client = store_client_create(server->store, &server->loop);
+    if (open_sockets(server, &err) != OK || open_api(server, &err) != OK)
+        return fail("cannot listen", &err, EXIT_BAD_CONFIG);
+    if (make_workers(server, &err) != OK)
+        return fail("cannot start", &err, EXIT_FAILURE);
+    if (server->config.watch)
+        server_watch_open(server);
+    server_reload(server, on_first_loaded, server);
+    check(uv_run(&server->loop, UV_RUN_DEFAULT) == 0);
+    check(uv_loop_close(&server->loop) == 0);
+    store_close(server->store);
+    log_info("stopped", "exit=%d", server->exit_code);
+    return server->exit_code;
+}
+
+static void finish(struct server *server)
+{
+    size_t place = 0;
+    uint64_t id;
+    void *gate;
+    while (map_next(&server->gates, &place, &id, &gate))
+        free(gate);
+    map_finish(&server->gates);
+    if (server->generation)
+        generation_unref(server->generation);
+    config_finish(&server->config);
+    free(server->workers);
+    free(server->receivers);
+    free(server->fds);
+    free(server);
+}
+
+int server_main(int argc, char **argv)
+{
+    struct server *server = must_alloc(sizeof *server);
+    struct err err = {0};
+    (void)umask(077);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    if (read_config(&server->config, argc, argv, &err) != OK) {
+        const int code = fail("bad settings", &err, EXIT_BAD_CONFIG);
+        finish(server);
+        return code;
+    }
+    if (server->config.is_help) {
+        finish(server);
+        return print_help();
+    }
+    log_setup(server->config.log_level, server->config.log_format);
+    server->started_ms = clock_now_ms();
+    server->worker_count =
+        server->config.workers > 0 ? server->config.workers : uv_available_parallelism();
+    server->workers = must_alloc(server->worker_count * sizeof(struct worker *));
+    server->receivers = must_alloc(server->worker_count * sizeof *server->receivers);
+    server->fds = must_alloc(server->worker_count * sizeof *server->fds);
+    const int code = serve(server);
+    if (code == EXIT_SUCCESS)
+        finish(server);
+    return code;
+}
