@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/api_int.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SOCKET_NAME_BYTES 128
+
+static void on_head(struct http_request *request, void *ctx)
+{
+    struct door *door = ctx;
+    struct slice id = {0};
+    const char *allow;
+    const struct route *route =
+        api_find_route(http_method(request), http_path(request), &id, &allow);
+    if ((!route || !route->is_public) && !door_admits(door, request))
+        return;
+    if (!route && allow) {
+        const struct field header = {slice_str("Allow"), slice_str(allow)};
+        api_respond_error(request, 405, "method", "this path knows another method: see Allow",
+                          &header);
+        return;
+    }
+    if (!route) {
+        api_respond_error(request, 404, "unknown_path",
+                          "there is no such resource; the API lies below /api/v1", NULL);
+        return;
+    }
+    struct call *call = call_create(door->api, request, route, id);
+    if (!call) {
+        api_respond_error(request, 503, "memory", "no memory; try again", NULL);
+        return;
+    }
+    http_set_data(request, call);
+    http_accept(request, API_REQUEST_BODY_BYTES_MAX);
+}
+
+static void on_request(struct http_request *request, void *ctx)
+{
+    (void)ctx;
+    struct call *call = http_data(request);
+    call->route->handle(call);
+}
+
+static void on_over(struct http_request *request, void *ctx)
+{
+    (void)ctx;
+    struct call *call = http_data(request);
+    if (call)
+        call_leave(call);
+}
+
+static const struct http_handler handler = {on_head, on_request, on_over};
+
+static bool socket_is_loopback(int fd)
+{
+    char name[SOCKET_NAME_BYTES];
+    http_socket_name(fd, name, sizeof name);
+    return strncmp(name, "127.", 4) == 0 || strncmp(name, "[::1]:", 6) == 0;
+}
+
+static enum status open_door(struct api *api, enum door_kind kind, int fd, struct err *err)
+{
+    struct door *door = &api->doors[kind];
+    *door = (struct door){.api = api, .is_unix = kind == DOOR_UNIX};
+    if (fd < 0)
+        return OK;
+    door->is_loopback = !door->is_unix && socket_is_loopback(fd);
+    const struct http_options options = {
+        .loop = api->loop,
+        .fd = fd,
+        .handler = &handler,
+        .ctx = door,
+        .connection_count_max = API_CONNECTIONS_MAX,
+    };
+    const enum status status = http_listener_open(&options, &door->listener, err);
+    if (status == OK)
+        api->open_doors++;
+    return status;
+}
+
+static enum status copy_options(struct api *api, const struct api_options *options)
+{
+    api->loop = options->loop;
+    api->store = options->store;
+    api->hooks = options->hooks;
+    api->dev = options->dev;
+    door_set_token(api, options->token);
+    api->version = strdup(options->version);
+    api->hosts = calloc(options->host_count + 1, sizeof *api->hosts);
+    if (!api->version || !api->hosts)
+        return E_NOMEM;
+    for (; api->host_count < options->host_count; api->host_count++)
+        if (!(api->hosts[api->host_count] = strdup(options->hosts[api->host_count])))
+            return E_NOMEM;
+    return OK;
+}
+
+static void destroy(struct api *api)
+{
+    for (size_t i = 0; i < api->host_count; i++)
+        free(api->hosts[i]);
+    free(api->hosts);
+    free(api->version);
+    free(api);
+}
+
+enum status api_open(const struct api_options *options, struct api **opened, struct err *err)
+{
+    struct api *api = must_alloc(sizeof *api);
+    int fd = options->fd;
+    int unix_fd = options->unix_fd;
+    enum status status = copy_options(api, options);
+    if (status != OK) {
+        (void)err_set(err, status, "admin listener: no memory");
+        goto out;
+    }
+    status = open_door(api, DOOR_TCP, fd, err);
+    fd = -1;
+    if (status != OK)
+        goto out;
+    status = open_door(api, DOOR_UNIX, unix_fd, err);
+    unix_fd = -1;
+    if (status != OK) {
+        if (api->doors[DOOR_TCP].listener)
+            http_listener_close(api->doors[DOOR_TCP].listener, NULL, NULL);
+        goto out;
+    }
+    api->client = store_client_create(api->store, api->loop);
+    *opened = api;
+    return OK;
+out:
+    if (fd >= 0)
+        (void)close(fd);
+    if (unix_fd >= 0)
+        (void)close(unix_fd);
+    destroy(api);
+    return status;
+}
+
+void api_check_closed(struct api *api)
+{
+    if (!api->is_closing || api->open_doors > 0 || api->pending_count > 0)
+        return;
+    void (*on_closed)(void *ctx) = api->on_closed;
+    void *ctx = api->closed_ctx;
+    store_client_destroy(api->client);
+    destroy(api);
+    if (on_closed)
+        on_closed(ctx);
+}
+
+static void on_door_closed(void *ctx)
+{
+    struct door *door = ctx;
+    door->listener = NULL;
+    door->api->open_doors--;
+    api_check_closed(door->api);
+}
+
+void api_close(struct api *api, void (*on_closed)(void *ctx), void *ctx)
+{
+    check(!api->is_closing);
+    api->is_closing = true;
+    api->on_closed = on_closed;
+    api->closed_ctx = ctx;
+    if (api->open_doors == 0) {
+        api_check_closed(api);
+        return;
+    }
+    for (unsigned kind = 0; kind < DOOR_COUNT; kind++)
+        if (api->doors[kind].listener)
+            http_listener_close(api->doors[kind].listener, on_door_closed, &api->doors[kind]);
+}

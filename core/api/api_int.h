@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside api/: the listener's state, one call (an HTTP exchange with what it waits for), and what
+ * each file offers the others. All on the API's loop. */
+#ifndef API_API_INT_H
+#define API_API_INT_H
+
+#include "api/api.h"
+#include "api/document_int.h"
+#include "http/http.h"
+#include "signature/signature.h"
+
+#define API_REQUEST_BODY_BYTES_MAX 65536
+#define API_ANSWER_BYTES_MAX (128u * 1024 * 1024) /* an event's body, escaped */
+#define API_CONNECTIONS_MAX 256
+#define API_PAGE_ROWS_MAX 250
+#define API_PAGE_ROWS_DEFAULT 50
+#define API_PARAMETER_BYTES_MAX 1024
+#define API_RETRY_AFTER_S 1
+
+#define DOOR_ADDRESSES 256 /* remembered for wrong tokens */
+#define DOOR_ADDRESS_BYTES 64
+#define DOOR_FAILURES_MAX 10 /* wrong tokens of one address … */
+#define DOOR_WINDOW_MS 60000 /* … in this time */
+
+/* Wrong tokens of one address. */
+struct door_failures {
+    char address[DOOR_ADDRESS_BYTES];
+    int64_t since_ms; /* monotonic */
+    unsigned count;
+};
+
+/* One way in: the TCP or the Unix socket. */
+struct door {
+    struct api *api;
+    struct http_listener *listener; /* NULL: not open */
+    bool is_unix;
+    bool is_loopback;
+};
+
+enum door_kind { DOOR_TCP, DOOR_UNIX, DOOR_COUNT };
+
+struct api {
+    uv_loop_t *loop;
+    struct store *store;
+    struct store_client *client;
+    struct api_hooks hooks;
+    char *version;
+    bool has_token;
+    unsigned char token_digest[DIGEST_BYTES_MAX];
+    bool dev;
+    char **hosts;
+    size_t host_count;
+    struct door doors[DOOR_COUNT];
+    struct door_failures failures[DOOR_ADDRESSES];
+    size_t pending_count; /* reads and reloads under way */
+    size_t open_doors;
+    bool is_closing;
+    void (*on_closed)(void *ctx);
+    void *closed_ctx;
+};
+
+struct route;
+
+/* One exchange. Freed when it is over and nothing is pending. */
+struct call {
+    struct api *api;
+    struct http_request *request; /* NULL: the client left */
+    const struct route *route;
+    struct slice id; /* the last part of the path, of routes with {id}; borrowed from the request */
+    bool is_pending;
+    struct buf source, type, endpoint; /* filters of a list */
+    union {
+        struct store_read read;
+        struct store_list_events list_events;
+        struct store_list_deliveries list_deliveries;
+        struct store_get_event get_event;
+        struct store_get_delivery get_delivery;
+    };
+};
+
+struct route {
+    const char *method;
+    const char *path; /* "/api/v1/event/{id}": {id} is last */
+    bool is_public;   /* no token, no Host check */
+    /* The request is complete: answer it, or start what it waits for. */
+    void (*handle)(struct call *call);
+    /* Of handlers that read: writes the body of the 200. */
+    void (*write)(const struct call *call, struct document *out);
+};
+
+/* ---- route.c: which handler a request is for ---------------------------------------------------
+ */
+
+/* NULL: none; *allow then names the methods of a path that is known, or is NULL. id borrows. */
+const struct route *api_find_route(struct slice method, struct slice path, struct slice *id,
+                                   const char **allow);
+
+/* ---- door.c: who may come in -------------------------------------------------------------------
+ */
+
+/* False: refused and answered. */
+bool door_admits(struct door *door, struct http_request *request);
+void door_set_token(struct api *api, const char *token);
+
+/* ---- call.c: the life of a call and its answer --------------------------------------------------
+ */
+
+/* NULL: no memory. */
+struct call *call_create(struct api *api, struct http_request *request, const struct route *route,
+                         struct slice id);
+/* The exchange is over. */
+void call_leave(struct call *call);
+/* Sends what out holds and finishes it. */
+void call_answer(struct call *call, int status, struct document *out);
+void call_refuse(struct call *call, int status, const char *code, const char *detail);
+/* Starts call->read; the route's write gives the body when it is done. */
+void call_read(struct call *call, enum store_read_kind kind);
+/* Something that the call waits for begins and ends. */
+void call_begin_wait(struct call *call);
+/* False: nobody waits for an answer any more; the call is gone. */
+bool call_end_wait(struct call *call);
+/* The common headers of an answer from this API. */
+void api_respond(struct http_request *request, int status, struct slice body,
+                 const struct field *more, size_t more_count);
+/* {"code","detail"} to a request that has no call. */
+void api_respond_error(struct http_request *request, int status, const char *code,
+                       const char *detail, const struct field *more);
+/* Frees the api when it is closing and nothing is left. */
+void api_check_closed(struct api *api);
+
+/* ---- paging.c: parameters and envelope of lists, ids of paths -----------------------------------
+ */
+
+struct list_form {
+    enum id_kind kind;
+    const char *const *filters; /* names besides limit and iterator, NULL last */
+    /* A state's number, -1: none of that name. */
+    int (*parse_state)(const char *text);
+    const char *states; /* for people: "pending, retrying, …" */
+};
+
+/* Fills query from the request's parameters. False: refused and answered (422). */
+bool paging_parse(struct call *call, const struct list_form *form, struct store_list_query *query);
+/* The index of the row to show as number `place` of `count`: pages are always newest first. */
+size_t paging_row(const struct store_list_query *query, size_t place, size_t count);
+struct page_end {
+    enum id_kind kind;
+    uint64_t first, last; /* ids shown; 0: the page is empty */
+    uint64_t reached;     /* how far the store looked */
+    bool is_end;
+};
+/* iterator, prevIterator and done, behind "data". */
+void paging_close(const struct store_list_query *query, const struct page_end *end,
+                  struct document *out);
+/* The id of the path. False: refused and answered (404). */
+bool paging_parse_id(struct call *call, enum id_kind kind, const char *noun, uint64_t *id);
+
+/* ---- show.c: what several resources show --------------------------------------------------------
+ */
+
+void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t id);
+/* The fields of a packed head but the pseudo fields, as [{"name","value"}]; what may be secret is
+ * hidden. */
+void show_headers(struct document *out, const char *name, struct slice head);
+
+/* ---- the resources: delivery.c, event.c, health.c, reload.c, status.c
+ * ---------------------------- */
+
+void api_list_deliveries(struct call *call);
+void api_write_deliveries(const struct call *call, struct document *out);
+void api_get_delivery(struct call *call);
+void api_write_delivery(const struct call *call, struct document *out);
+void api_list_events(struct call *call);
+void api_write_events(const struct call *call, struct document *out);
+void api_get_event(struct call *call);
+void api_write_event(const struct call *call, struct document *out);
+void api_show_health(struct call *call);
+void api_start_reload(struct call *call);
+void api_show_status(struct call *call);
+
+#endif

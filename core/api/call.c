@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a call. A client may leave while a read is under way, and a read may end after the
+ * client left: the call goes with the later of the two. */
+#include "api/api_int.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+#define HEADERS_MAX 4
+
+void api_respond(struct http_request *request, int status, struct slice body,
+                 const struct field *more, size_t more_count)
+{
+    struct field headers[HEADERS_MAX] = {
+        {slice_str("Cache-Control"), slice_str("no-store")},
+        {slice_str("X-Content-Type-Options"), slice_str("nosniff")},
+    };
+    size_t count = 2;
+    for (size_t i = 0; i < more_count; i++) {
+        check(count < HEADERS_MAX);
+        headers[count++] = more[i];
+    }
+    const struct http_response response = {
+        .status = status, .body = body, .headers = headers, .header_count = count};
+    http_respond(request, &response);
+}
+
+void api_respond_error(struct http_request *request, int status, const char *code,
+                       const char *detail, const struct field *more)
+{
+    struct document out;
+    document_init(&out, API_REQUEST_BODY_BYTES_MAX);
+    document_open(&out, '{');
+    document_key(&out, "code");
+    document_str(&out, code);
+    document_key(&out, "detail");
+    document_str(&out, detail);
+    document_close(&out, '}');
+    api_respond(request, status, buf_slice(&out.buf), more, more ? 1 : 0);
+    document_finish(&out);
+}
+
+struct call *call_create(struct api *api, struct http_request *request, const struct route *route,
+                         struct slice id)
+{
+    struct call *call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->api = api;
+    call->request = request;
+    call->route = route;
+    call->id = id;
+    buf_init(&call->source, API_PARAMETER_BYTES_MAX);
+    buf_init(&call->type, API_PARAMETER_BYTES_MAX);
+    buf_init(&call->endpoint, API_PARAMETER_BYTES_MAX);
+    return call;
+}
+
+static void destroy(struct call *call)
+{
+    buf_finish(&call->source);
+    buf_finish(&call->type);
+    buf_finish(&call->endpoint);
+    free(call);
+}
+
+void call_leave(struct call *call)
+{
+    call->request = NULL;
+    if (!call->is_pending)
+        destroy(call);
+}
+
+void call_begin_wait(struct call *call)
+{
+    check(!call->is_pending);
+    call->is_pending = true;
+    call->api->pending_count++;
+}
+
+bool call_end_wait(struct call *call)
+{
+    struct api *api = call->api;
+    check(call->is_pending);
+    call->is_pending = false;
+    check(api->pending_count > 0);
+    api->pending_count--;
+    if (call->request)
+        return true;
+    destroy(call);
+    api_check_closed(api);
+    return false;
+}
+
+void call_answer(struct call *call, int status, struct document *out)
+{
+    if (out->status == OK)
+        api_respond(call->request, status, buf_slice(&out->buf), NULL, 0);
+    else
+        call_refuse(call, 500, "answer_failed",
+                    out->status == E_LIMIT ? "the answer is larger than this API sends"
+                                           : "no memory for the answer");
+    document_finish(out);
+}
+
+void call_refuse(struct call *call, int status, const char *code, const char *detail)
+{
+    api_respond_error(call->request, status, code, detail, NULL);
+}
+
+/* What a failed read means to the client. */
+static void refuse_read(struct call *call, enum status status)
+{
+    if (status == E_NOTFOUND)
+        call_refuse(call, 404, "not_found",
+                    "there is nothing of this id; it may have been removed after its retention");
+    else
+        call_refuse(call, 500, "store", "the store could not be read; see the server's log");
+}
+
+static void on_read(struct store_read *read)
+{
+    struct call *call = read->ctx;
+    if (read->status != OK && read->status != E_NOTFOUND)
+        log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,
+                  read->err.text);
+    if (!call->request) {
+        store_read_finish(read);
+        (void)call_end_wait(call);
+        return;
+    }
+    const enum status status = read->status;
+    struct document out;
+    document_init(&out, API_ANSWER_BYTES_MAX);
+    if (status == OK)
+        call->route->write(call, &out);
+    store_read_finish(read);
+    check(call_end_wait(call));
+    if (status == OK)
+        call_answer(call, 200, &out);
+    else
+        refuse_read(call, status);
+    document_finish(&out);
+}
+
+void call_read(struct call *call, enum store_read_kind kind)
+{
+    static const struct field soon = {{"Retry-After", 11}, {"1", 1}};
+    call->read.kind = kind;
+    call->read.on_done = on_read;
+    call->read.ctx = call;
+    call_begin_wait(call);
+    if (store_read(call->api->store, call->api->client, &call->read) == OK)
+        return;
+    check(call_end_wait(call));
+    api_respond_error(call->request, 503, "busy", "too many reads are under way; try again", &soon);
+}

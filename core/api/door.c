@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Who may come in. A page in somebody's browser can reach a loopback port, by its address or by a
+ * name of its own that it lets resolve to 127.0.0.1: so Host must be a name we know and a foreign
+ * Origin is refused, whatever the token. */
+#include "api/api_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+
+#define BEARER "Bearer "
+#define NO_TOKEN_DETAIL                                                                            \
+    "this server has no admin token, so over TCP it answers only /healthz. Start it with "         \
+    "ANZOL_ADMIN_TOKEN (or --admin-token, or admin_token in anzol.lua) and send "                  \
+    "\"Authorization: Bearer TOKEN\"; on the same machine the command line needs none: it uses "   \
+    "anzol.sock"
+
+static const struct field challenge = {{"WWW-Authenticate", 16}, {"Bearer", 6}};
+static const struct field later = {{"Retry-After", 11}, {"60", 2}};
+
+void door_set_token(struct api *api, const char *token)
+{
+    api->has_token = token && *token;
+    if (api->has_token)
+        (void)hash(DIGEST_SHA256, slice_str(token), api->token_digest);
+}
+
+/* "localhost:8081" -> "localhost", "[::1]:8081" -> "[::1]". */
+static struct slice host_without_port(struct slice host)
+{
+    size_t len = host.len;
+    while (len > 0 && host.data[len - 1] >= '0' && host.data[len - 1] <= '9')
+        len--;
+    return len > 0 && host.data[len - 1] == ':' ? slice_of(host.data, len - 1) : host;
+}
+
+static bool is_loopback_number(struct slice host)
+{
+    if (host.len < 9 || memcmp(host.data, "127.", 4) != 0)
+        return false;
+    for (size_t i = 0; i < host.len; i++)
+        if (host.data[i] != '.' && (host.data[i] < '0' || host.data[i] > '9'))
+            return false;
+    return true;
+}
+
+static bool host_is_known(const struct api *api, struct slice host)
+{
+    const struct slice name = host_without_port(host);
+    if (slice_equal_nocase(name, slice_str("localhost")) || slice_is(name, "[::1]") ||
+        is_loopback_number(name))
+        return true;
+    for (size_t i = 0; i < api->host_count; i++)
+        if (slice_equal_nocase(name, slice_str(api->hosts[i])))
+            return true;
+    return false;
+}
+
+/* "http://localhost:8081" -> "localhost:8081"; "null" and others stay and are not known. */
+static struct slice origin_host(struct slice origin)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < array_count(schemes); i++) {
+        const size_t len = strlen(schemes[i]);
+        if (origin.len > len && memcmp(origin.data, schemes[i], len) == 0)
+            return slice_of(origin.data + len, origin.len - len);
+    }
+    return origin;
+}
+
+static bool check_names(const struct api *api, struct http_request *request)
+{
+    struct slice value;
+    if (!http_header(request, "host", &value) || !host_is_known(api, value)) {
+        api_respond_error(request, 403, "unknown_host",
+                          "the Host header names neither this machine's loopback nor one of "
+                          "admin_hosts; add the name to admin_hosts in anzol.lua (or "
+                          "ANZOL_ADMIN_HOSTS)",
+                          NULL);
+        return false;
+    }
+    if (http_header(request, "origin", &value) && !host_is_known(api, origin_host(value))) {
+        api_respond_error(request, 403, "foreign_origin",
+                          "requests from pages of other sites are refused", NULL);
+        return false;
+    }
+    return true;
+}
+
+static struct door_failures *failures_of(struct api *api, struct slice address)
+{
+    uint32_t place = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < address.len; i++)
+        place = (place ^ (unsigned char)address.data[i]) * 16777619u;
+    struct door_failures *failures = &api->failures[place % DOOR_ADDRESSES];
+    const int64_t now_ms = clock_mono_ms();
+    const bool is_other = !slice_is(address, failures->address);
+    if (is_other || now_ms - failures->since_ms >= DOOR_WINDOW_MS) {
+        *failures = (struct door_failures){.since_ms = now_ms};
+        const size_t len = address.len < DOOR_ADDRESS_BYTES ? address.len : DOOR_ADDRESS_BYTES - 1;
+        memcpy(failures->address, address.data, len);
+    }
+    return failures;
+}
+
+/* Digests are compared, so that not even the length of the token shows in the time. */
+static bool token_is_right(const struct api *api, struct slice authorization)
+{
+    const size_t scheme_len = strlen(BEARER);
+    unsigned char digest[DIGEST_BYTES_MAX];
+    if (authorization.len < scheme_len ||
+        !slice_equal_nocase(slice_of(authorization.data, scheme_len), slice_str(BEARER)))
+        return false;
+    const struct slice token =
+        slice_of(authorization.data + scheme_len, authorization.len - scheme_len);
+    const size_t len = hash(DIGEST_SHA256, token, digest);
+    return bytes_equal(slice_of((const char *)digest, len),
+                       slice_of((const char *)api->token_digest, len));
+}
+
+static bool check_token(struct api *api, struct http_request *request)
+{
+    struct slice authorization;
+    struct door_failures *failures = failures_of(api, http_remote(request));
+    if (failures->count >= DOOR_FAILURES_MAX) {
+        api_respond_error(request, 429, "too_many_failures",
+                          "too many wrong tokens from this address; wait a minute", &later);
+        return false;
+    }
+    if (!http_header(request, "authorization", &authorization)) {
+        api_respond_error(request, 401, "token_missing",
+                          "send the admin token: \"Authorization: Bearer TOKEN\"", &challenge);
+        return false;
+    }
+    if (token_is_right(api, authorization))
+        return true;
+    if (++failures->count == DOOR_FAILURES_MAX)
+        log_warn("admin tokens refused", "address=%s count=%u", failures->address, failures->count);
+    api_respond_error(request, 401, "token_wrong",
+                      "the bearer token is not this server's admin token", &challenge);
+    return false;
+}
+
+/* A form or an image of another site can post, but not with this type. */
+static bool check_content_type(struct http_request *request)
+{
+    struct slice type;
+    if (slice_is(http_method(request), "GET"))
+        return true;
+    const struct slice json = slice_str("application/json");
+    if (http_header(request, "content-type", &type) && type.len >= json.len &&
+        slice_equal_nocase(slice_of(type.data, json.len), json))
+        return true;
+    api_respond_error(request, 415, "content_type",
+                      "send \"Content-Type: application/json\" with a request that changes "
+                      "something",
+                      NULL);
+    return false;
+}
+
+bool door_admits(struct door *door, struct http_request *request)
+{
+    struct api *api = door->api;
+    if (door->is_unix)
+        return true;
+    if (!check_names(api, request))
+        return false;
+    if (api->has_token)
+        return check_token(api, request) && check_content_type(request);
+    if (api->dev && door->is_loopback)
+        return check_content_type(request);
+    api_respond_error(request, 403, "token_not_set", NO_TOKEN_DETAIL, NULL);
+    return false;
+}

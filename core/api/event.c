@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* GET /api/v1/event and /api/v1/event/{id}: what came in and what became of it. */
+#include "api/api_int.h"
+
+static int parse_run_state(const char *text)
+{
+    for (unsigned state = 0; state < RUN_STATE_COUNT; state++)
+        if (strcmp(text, run_state_name((enum run_state)state)) == 0)
+            return (int)state;
+    return -1;
+}
+
+static const char *const filters[] = {"source", "state", "type", NULL};
+static const struct list_form form = {
+    .kind = ID_EVENT,
+    .filters = filters,
+    .parse_state = parse_run_state,
+    .states = "pending, retrying, handled, skipped, dead",
+};
+
+void api_list_events(struct call *call)
+{
+    if (paging_parse(call, &form, &call->list_events.query))
+        call_read(call, STORE_LIST_EVENTS);
+}
+
+void api_get_event(struct call *call)
+{
+    if (paging_parse_id(call, ID_EVENT, "an event", &call->get_event.id))
+        call_read(call, STORE_GET_EVENT);
+}
+
+static void write_optional(struct document *out, const char *name, struct slice text)
+{
+    document_key(out, name);
+    if (text.len > 0)
+        document_text(out, text);
+    else
+        document_null(out);
+}
+
+/* What the list and the single event have in common. */
+static void write_summary(struct document *out, const struct event_row *row)
+{
+    const struct event *event = row->event;
+    show_id(out, "id", ID_EVENT, event->id);
+    document_key(out, "source");
+    document_text(out, event->source);
+    document_key(out, "type");
+    document_text(out, event->type);
+    document_key(out, "state");
+    document_str(out, run_state_name(row->state));
+    document_key(out, "receivedAt");
+    document_instant(out, event->received_ms);
+    write_optional(out, "idempotencyKey", event->key);
+    show_id(out, "parentId", ID_EVENT, event->parent);
+    document_key(out, "bodyBytes");
+    document_number(out, (int64_t)row->body_bytes);
+}
+
+static void write_runs(struct document *out, const struct event_row *row)
+{
+    document_key(out, "runs");
+    document_open(out, '[');
+    for (size_t i = 0; i < row->run_count; i++) {
+        const struct claimed_run *run = &row->runs[i];
+        const bool is_open = run->state == RUN_PENDING || run->state == RUN_RETRYING;
+        document_open(out, '{');
+        document_key(out, "subscription");
+        document_str(out, run->subscription);
+        document_key(out, "state");
+        document_str(out, run_state_name(run->state));
+        document_key(out, "number");
+        document_number(out, run->number);
+        document_key(out, "nextAt");
+        document_instant(out, is_open ? run->due_ms : 0);
+        document_key(out, "error");
+        document_str(out, row->errors ? row->errors[i] : NULL);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+}
+
+static void write_pseudo(struct document *out, const char *name, struct slice head,
+                         const char *field)
+{
+    struct slice value = {0};
+    (void)head_find(head, field, &value);
+    write_optional(out, name, value);
+}
+
+static void write_content(struct document *out, const struct content *content)
+{
+    const struct slice head = content ? content_head(content) : slice_str("");
+    write_pseudo(out, "method", head, ":method");
+    write_pseudo(out, "path", head, ":path");
+    write_pseudo(out, "query", head, ":query");
+    write_pseudo(out, "remoteIp", head, ":remote");
+    write_pseudo(out, "contentType", head, "content-type");
+    show_headers(out, "headers", head);
+    document_bytes(out, "body", content ? content_body(content) : slice_str(""));
+}
+
+void api_write_events(const struct call *call, struct document *out)
+{
+    const struct store_list_events *list = &call->list_events;
+    struct page_end end = {.kind = ID_EVENT, .reached = list->last, .is_end = list->is_end};
+    document_open(out, '{');
+    document_key(out, "data");
+    document_open(out, '[');
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct event_row *row = &list->rows[paging_row(&list->query, i, list->row_count)];
+        end.first = end.first ? end.first : row->event->id;
+        end.last = row->event->id;
+        document_open(out, '{');
+        write_summary(out, row);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+    paging_close(&list->query, &end, out);
+    document_close(out, '}');
+}
+
+void api_write_event(const struct call *call, struct document *out)
+{
+    const struct event_row *row = &call->get_event.row;
+    document_open(out, '{');
+    write_summary(out, row);
+    write_content(out, row->event->content);
+    write_runs(out, row);
+    document_close(out, '}');
+}

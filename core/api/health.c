@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* GET /healthz: for load balancers and `anzol health`. Never asks the store, needs no token. */
+#include "api/api_int.h"
+
+void api_show_health(struct call *call)
+{
+    const char *why = "starting";
+    const bool is_serving = call->api->hooks.is_serving(&why, call->api->hooks.ctx);
+    struct document out;
+    document_init(&out, API_REQUEST_BODY_BYTES_MAX);
+    document_open(&out, '{');
+    document_key(&out, "status");
+    document_str(&out, is_serving ? "ok" : why);
+    document_close(&out, '}');
+    call_answer(call, is_serving ? 200 : 503, &out);
+}

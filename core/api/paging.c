@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* The parameters of lists and what stands around their rows. Any id of a list is a valid iterator;
+ * with "-" before it, it means the page before. */
+#include "api/api_int.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NAMES_MAX 8
+#define MESSAGE_BYTES 256
+
+/* The 422 under construction. */
+struct complaints {
+    struct document out;
+    size_t count;
+};
+
+static void complain(struct complaints *complaints, struct slice parameter, const char *message)
+{
+    struct document *out = &complaints->out;
+    if (complaints->count++ == 0) {
+        document_open(out, '{');
+        document_key(out, "detail");
+        document_open(out, '[');
+    }
+    document_open(out, '{');
+    document_key(out, "loc");
+    document_open(out, '[');
+    document_str(out, "query");
+    document_text(out, parameter);
+    document_close(out, ']');
+    document_key(out, "msg");
+    document_str(out, message);
+    document_key(out, "type");
+    document_str(out, "value_error");
+    document_close(out, '}');
+}
+
+static void complain_of(struct complaints *complaints, const char *parameter, const char *message)
+{
+    complain(complaints, slice_str(parameter), message);
+}
+
+static size_t known_names(const struct list_form *form, const char *names[NAMES_MAX])
+{
+    size_t count = 0;
+    names[count++] = "limit";
+    names[count++] = "iterator";
+    for (const char *const *filter = form->filters; *filter; filter++) {
+        check(count < NAMES_MAX);
+        names[count++] = *filter;
+    }
+    return count;
+}
+
+/* A misspelt filter would silently show everything. */
+static void check_names(struct slice query, const struct list_form *form,
+                        struct complaints *complaints)
+{
+    const char *names[NAMES_MAX];
+    const size_t count = known_names(form, names);
+    while (query.len > 0) {
+        const char *end = memchr(query.data, '&', query.len);
+        const size_t len = end ? (size_t)(end - query.data) : query.len;
+        const char *equals = memchr(query.data, '=', len);
+        const struct slice name =
+            slice_of(query.data, equals ? (size_t)(equals - query.data) : len);
+        bool is_known = name.len == 0;
+        for (size_t i = 0; i < count && !is_known; i++)
+            is_known = slice_is(name, names[i]);
+        if (!is_known) {
+            char message[MESSAGE_BYTES];
+            const char *nearest = text_nearest(name, names, count);
+            (void)snprintf(message, sizeof message, "unknown parameter%s%s%s",
+                           nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                           nearest ? "'?" : "");
+            complain(complaints, name, message);
+        }
+        query = end ? slice_of(end + 1, query.len - len - 1) : slice_of(query.data, 0);
+    }
+}
+
+/* The value of a parameter, terminated. NULL: absent, empty, or (complained of) not a text. */
+static const char *get(struct call *call, const char *name, struct buf *value,
+                       struct complaints *complaints)
+{
+    if (!http_query_get(call->request, name, value) || value->len == 0)
+        return NULL;
+    if (strlen(value->data) == value->len)
+        return value->data;
+    complain_of(complaints, name, "a zero byte cannot be part of it");
+    return NULL;
+}
+
+static void parse_limit(const char *text, struct store_list_query *query,
+                        struct complaints *complaints)
+{
+    char *end;
+    errno = 0;
+    const long number = strtol(text, &end, 10);
+    if (errno != 0 || *end != '\0' || end == text || number < 1 || number > API_PAGE_ROWS_MAX)
+        complain_of(complaints, "limit", "a whole number from 1 to 250 is wanted");
+    else
+        query->limit = (size_t)number;
+}
+
+static void parse_iterator(const char *text, enum id_kind kind, struct store_list_query *query,
+                           struct complaints *complaints)
+{
+    query->is_backward = text[0] == '-';
+    if (!id_parse(kind, text + query->is_backward,
+                  query->is_backward ? &query->after : &query->before))
+        complain_of(complaints, "iterator", "not an iterator that this list gave");
+}
+
+static void parse_state(const char *text, const struct list_form *form,
+                        struct store_list_query *query, struct complaints *complaints)
+{
+    char message[MESSAGE_BYTES];
+    query->state = form->parse_state(text);
+    if (query->state >= 0)
+        return;
+    (void)snprintf(message, sizeof message, "unknown state; there are %s", form->states);
+    complain_of(complaints, "state", message);
+}
+
+static bool has_filter(const struct list_form *form, const char *name)
+{
+    for (const char *const *filter = form->filters; *filter; filter++)
+        if (strcmp(*filter, name) == 0)
+            return true;
+    return false;
+}
+
+static void parse_filters(struct call *call, const struct list_form *form,
+                          struct store_list_query *query, struct complaints *complaints)
+{
+    struct buf scratch;
+    buf_init(&scratch, API_PARAMETER_BYTES_MAX);
+    const char *text = get(call, "limit", &scratch, complaints);
+    if (text)
+        parse_limit(text, query, complaints);
+    text = get(call, "iterator", &scratch, complaints);
+    if (text)
+        parse_iterator(text, form->kind, query, complaints);
+    text = get(call, "state", &scratch, complaints);
+    if (text)
+        parse_state(text, form, query, complaints);
+    text = has_filter(form, "event") ? get(call, "event", &scratch, complaints) : NULL;
+    if (text && !id_parse(ID_EVENT, text, &query->event))
+        complain_of(complaints, "event", "not an event id (evt_ and 11 characters)");
+    if (has_filter(form, "source"))
+        query->source = get(call, "source", &call->source, complaints);
+    if (has_filter(form, "type"))
+        query->type = get(call, "type", &call->type, complaints);
+    if (has_filter(form, "endpoint"))
+        query->endpoint = get(call, "endpoint", &call->endpoint, complaints);
+    buf_finish(&scratch);
+}
+
+bool paging_parse(struct call *call, const struct list_form *form, struct store_list_query *query)
+{
+    struct complaints complaints = {.count = 0};
+    document_init(&complaints.out, API_REQUEST_BODY_BYTES_MAX);
+    *query = (struct store_list_query){.limit = API_PAGE_ROWS_DEFAULT, .state = -1};
+    check_names(http_query(call->request), form, &complaints);
+    parse_filters(call, form, query, &complaints);
+    if (complaints.count > 0) {
+        document_close(&complaints.out, ']');
+        document_close(&complaints.out, '}');
+        call_answer(call, 422, &complaints.out);
+        return false;
+    }
+    document_finish(&complaints.out);
+    return true;
+}
+
+size_t paging_row(const struct store_list_query *query, size_t place, size_t count)
+{
+    return query->is_backward ? count - 1 - place : place;
+}
+
+static void write_iterator(struct document *out, const char *name, const char *sign,
+                           enum id_kind kind, uint64_t id)
+{
+    char text[ID_TEXT_BYTES];
+    char signed_text[ID_TEXT_BYTES + 1];
+    document_key(out, name);
+    if (id == 0) {
+        document_null(out);
+        return;
+    }
+    id_format(kind, id, text);
+    (void)snprintf(signed_text, sizeof signed_text, "%s%s", sign, text);
+    document_str(out, signed_text);
+}
+
+void paging_close(const struct store_list_query *query, const struct page_end *end,
+                  struct document *out)
+{
+    /* A page may come short because the store looked long enough: it goes on where it stopped. */
+    const uint64_t reached = end->is_end || end->reached == 0 ? 0 : end->reached;
+    const uint64_t next = !query->is_backward && reached ? reached : end->last;
+    const uint64_t previous = query->is_backward && reached ? reached : end->first;
+    write_iterator(out, "iterator", "", end->kind, next);
+    write_iterator(out, "prevIterator", "-", end->kind, previous);
+    document_key(out, "done");
+    document_bool(out, end->is_end);
+}
+
+bool paging_parse_id(struct call *call, enum id_kind kind, const char *noun, uint64_t *id)
+{
+    char text[ID_TEXT_BYTES];
+    if (call->id.len < sizeof text) {
+        memcpy(text, call->id.data, call->id.len);
+        text[call->id.len] = '\0';
+        if (id_parse(kind, text, id))
+            return true;
+    }
+    char detail[MESSAGE_BYTES];
+    char example[ID_TEXT_BYTES];
+    id_format(kind, 0, example);
+    (void)snprintf(detail, sizeof detail, "not the id of %s, which looks like %s", noun, example);
+    call_refuse(call, 404, "not_found", detail);
+    return false;
+}
