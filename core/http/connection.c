@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/http_int.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+void connection_enter(struct http_connection *connection, enum http_phase phase)
+{
+    struct http_listener *listener = connection->listener;
+    if (connection->phase == PHASE_CLOSING)
+        return;
+    if (connection->phase == PHASE_IDLE)
+        queue_remove(&listener->idle, &connection->idle_node);
+    if (phase == PHASE_IDLE)
+        queue_push(&listener->idle, &connection->idle_node);
+    if (phase == PHASE_CLOSING)
+        listener->closing_count++;
+    connection->phase = phase;
+    connection->phase_since_ms = clock_mono_ms();
+}
+
+void connection_shut(struct http_connection *connection)
+{
+    connection_enter(connection, PHASE_CLOSING);
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* Makes room by closing the connection that has been idle for longest (of that address, if one is
+ * given). False if none is idle. */
+static bool shut_oldest_idle(struct http_listener *listener, const struct sockaddr *address)
+{
+    const struct node *node = queue_first(&listener->idle);
+    for (; node; node = queue_next(&listener->idle, node)) {
+        struct http_connection *connection = container_of(node, struct http_connection, idle_node);
+        if (address && !address_is(connection->address, address))
+            continue;
+        connection_shut(connection);
+        return true;
+    }
+    return false;
+}
+
+enum MHD_Result connection_on_accept(void *cls, const struct sockaddr *address,
+                                     socklen_t address_len)
+{
+    (void)address_len;
+    struct http_listener *listener = cls;
+    const struct http_options *options = &listener->options;
+    const unsigned per_address = options->connection_count_max_per_address;
+    if (listener->is_quiet)
+        return MHD_NO;
+    if (per_address > 0 && address_count(&listener->addresses, address) >= per_address &&
+        !shut_oldest_idle(listener, address))
+        return MHD_NO;
+    if (listener->connections.count - listener->closing_count >= options->connection_count_max &&
+        !shut_oldest_idle(listener, NULL))
+        return MHD_NO;
+    return MHD_YES;
+}
+
+static void start(struct http_listener *listener, struct MHD_Connection *mhd, void **socket_context)
+{
+    struct http_connection *connection = calloc(1, sizeof *connection);
+    *socket_context = connection;
+    if (!connection)
+        return; /* exchange_on_access closes it */
+    const struct sockaddr *address =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    connection->listener = listener;
+    connection->mhd = mhd;
+    connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    connection->address = address_take(&listener->addresses, address);
+    connection->remote_len = (uint8_t)address_text(address, connection->remote);
+    buf_init(&connection->request.target, CONNECTION_MEMORY_BYTES);
+    queue_push(&listener->connections, &connection->node);
+    connection_enter(connection, PHASE_HEADERS);
+    listener_watch_deadlines(listener);
+}
+
+static void finish(struct http_connection *connection)
+{
+    struct http_listener *listener = connection->listener;
+    check(connection->request.stage == STAGE_NONE);
+    if (connection->is_unread)
+        linger_start(listener, connection->fd);
+    connection_enter(connection, PHASE_CLOSING); /* out of the idle ones */
+    listener->closing_count--;
+    queue_remove(&listener->connections, &connection->node);
+    address_release(&listener->addresses, connection->address);
+    buf_finish(&connection->request.target);
+    free(connection);
+}
+
+void connection_on_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        start(cls, mhd, socket_context);
+    } else if (*socket_context) {
+        finish(*socket_context);
+        *socket_context = NULL;
+    }
+}

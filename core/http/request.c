@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What a handler reads of a request. */
+#include "http/http_int.h"
+
+static const char *head_bytes(const struct http_request *request)
+{
+    return request->content ? request->content->bytes
+                            : exchange_connection(request)->listener->head.data;
+}
+
+static struct slice slice_of_part(const struct http_request *request, struct http_part part)
+{
+    return slice_of(head_bytes(request) + part.offset, part.len);
+}
+
+struct slice http_method(const struct http_request *request)
+{
+    return slice_of_part(request, request->method);
+}
+
+struct slice http_path(const struct http_request *request)
+{
+    return slice_of_part(request, request->path);
+}
+
+struct slice http_query(const struct http_request *request)
+{
+    return slice_of_part(request, request->query);
+}
+
+bool http_query_get(const struct http_request *request, const char *name, struct buf *out)
+{
+    return query_find(http_query(request), slice_str(name), out);
+}
+
+struct slice http_head(const struct http_request *request)
+{
+    return request->content ? content_head(request->content)
+                            : buf_slice(&exchange_connection(request)->listener->head);
+}
+
+/* Pseudo fields have a colon first, which no header's name has. */
+bool http_header(const struct http_request *request, const char *name, struct slice *value)
+{
+    return head_find(http_head(request), name, value);
+}
+
+struct slice http_remote(const struct http_request *request)
+{
+    const struct http_connection *connection = exchange_connection(request);
+    return slice_of(connection->remote, connection->remote_len);
+}
+
+int64_t http_received_ms(const struct http_request *request)
+{
+    return request->received_ms;
+}
+
+void http_set_data(struct http_request *request, void *data)
+{
+    request->data = data;
+}
+
+void *http_data(const struct http_request *request)
+{
+    return request->data;
+}
+
+struct slice http_body(const struct http_request *request)
+{
+    check(request->stage >= STAGE_OPEN);
+    return request->content ? content_body(request->content) : slice_of("", 0);
+}
+
+/* The request keeps a reference of its own, so that its slices stay until on_over. */
+struct content *http_take_content(struct http_request *request)
+{
+    check(request->stage == STAGE_OPEN);
+    return content_ref(request->content);
+}
