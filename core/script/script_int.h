@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of script/ share. A script is one lua_State; everything here runs on the thread
+ * that owns it at the time (the loader thread until generation_attach, then its worker's).
+ *
+ * Raising: a function whose first parameter is `lua_State *L` and whose name begins with l_ or
+ * holds `check` or `push` may raise; nothing else here does. C resources that live across a raising
+ * call are kept in the script or the job, never in a local. */
+#ifndef SCRIPT_SCRIPT_INT_H
+#define SCRIPT_SCRIPT_INT_H
+
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/machine.h"
+#include "base/queue.h"
+#include "script/script.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+struct job;
+struct snapshot;
+
+#define SCRIPT_TEXT_BYTES (LIMIT_TRACEBACK_BYTES + 1)
+#define PLACE_BYTES 160 /* "scripts/crm.lua:31" */
+
+/* ---- Phases (phase.c) -------------------------------------------------------------------------- */
+
+enum phase_id {
+    PHASE_LOAD,
+    PHASE_SETTINGS,
+    PHASE_VERIFY,
+    PHASE_TYPE,
+    PHASE_KEY,
+    PHASE_FILTER,
+    PHASE_HANDLER,
+    PHASE_TRANSFORM,
+    PHASE_RETRY,
+    PHASE_SIGN, /* of a provider, for the command line */
+    PHASE_COUNT
+};
+
+struct phase {
+    const char *name;
+    int64_t cpu_ms;
+    int64_t wall_ms;
+    size_t bytes_max; /* growth of the state while it runs */
+    bool may_wait;
+};
+
+extern const struct phase phases[PHASE_COUNT];
+
+/* What a phase works for, as errors name it. All borrowed. */
+struct subject {
+    const char *kind; /* "subscription" "endpoint" "source" "script"; NULL: nothing to name */
+    const char *name;
+    const char *place; /* file:line of its registration, NULL: none */
+};
+
+/* ---- One entry into Lua and its limits (budget.c) ----------------------------------------------- */
+
+enum kill { KILL_NONE, KILL_CPU, KILL_WALL, KILL_MEMORY };
+
+/* Lives as long as what it limits: a synchronous call on C's stack, a job in the job. */
+struct context {
+    enum phase_id phase;
+    struct subject subject;
+    struct job *job; /* NULL: a synchronous call */
+    int64_t cpu_max_ns;
+    int64_t cpu_used_ns;  /* before this entry */
+    int64_t wall_max_ms;
+    int64_t wall_end_ns;
+    int64_t entry_ns;     /* this entry; the clock is monotonic */
+    int64_t cpu_base_ns;  /* the thread's CPU clock near the entry; 0: not read yet */
+    int64_t check_ns;     /* the hook does nothing before */
+    int64_t slice_end_ns; /* then others get their turn */
+    int64_t bytes_charged;
+    size_t bytes_refused; /* the last growth that the allocator refused, 0: none */
+    unsigned log_lines;
+    unsigned coroutine_count;
+    enum kill kill;       /* up until the base: nothing that a script does takes it down */
+    char killed_at[PLACE_BYTES];
+    bool is_preempted;
+    bool is_malformed; /* req.json met malformed JSON */
+};
+
+/* cpu and wall of the phase; wall_ms > 0 replaces the phase's. */
+void context_init(struct context *context, enum phase_id phase, int64_t wall_ms);
+/* Around every stay in Lua. enter returns what was current, for leave. */
+struct context *context_enter(struct script *script, struct context *context);
+void context_leave(struct script *script, struct context *previous);
+/* Puts the count hook on a thread. */
+void budget_watch(lua_State *L);
+/* Before C work of this many bytes or elements: raises over the limit. */
+void budget_check_work(lua_State *L, size_t amount);
+/* "over the CPU limit of 500 ms of 'handler'". */
+void budget_describe(const struct context *context, char *text, size_t size);
+/* CPU since the first entry. */
+int64_t budget_cpu_ns(const struct context *context);
+
+/* ---- The state (state.c) ------------------------------------------------------------------------ */
+
+/* Lua values that C reaches often: LUA_REGISTRYINDEX[ref]. The same order in each state. */
+enum script_ref {
+    REF_FUNCTIONS, /* number of a function -> function */
+    REF_ENDPOINTS, /* name -> light userdata, const struct endpoint_spec * */
+    REF_SIGNS,     /* name of a source -> its provider's sign */
+    REF_FILES,     /* path of a script that ran -> its result */
+    REF_THREADS,   /* coroutine -> true */
+    REF_NULL,      /* JSON null */
+    REF_ARRAY,     /* metatable of arrays */
+    REF_OBJECT,    /* metatable of what is an object even when empty */
+    REF_COUNT
+};
+
+struct script {
+    struct generation *generation; /* NULL: none (settings, command line) */
+    unsigned index;
+    lua_State *L;
+    struct context *context; /* what is in Lua now; NULL: nothing */
+    size_t bytes;
+    size_t bytes_max;
+    int refs[REF_COUNT];
+    int function_count;
+    struct draft *draft; /* while it loads */
+    struct buf body;     /* what is being encoded; kept so that a raise frees nothing */
+    struct buf head;
+    struct buf text;     /* of the last error */
+    void *json;          /* json_t under way to Lua; freed with the next one */
+
+    uv_loop_t *loop; /* NULL until generation_attach */
+    struct script_hooks hooks;
+    struct queue jobs;  /* waiting or ready */
+    struct queue ready; /* pre-empted, by job->ready */
+    struct queue idle;  /* pooled */
+    size_t running_count;
+    uv_idle_t turns; /* gives the pre-empted their next slice */
+    unsigned open_handles;
+    bool is_closing;
+};
+
+struct script *script_of(lua_State *L);
+/* A sandboxed state. with_anzol: the whole API; else plain Lua for anzol.lua. NULL: no memory. */
+struct script *script_create(struct generation *generation, unsigned index, bool with_anzol);
+/* Closes the state at once; no loop handles may be open. */
+void script_free(struct script *script);
+
+static inline void script_push_ref(lua_State *L, const struct script *script, enum script_ref ref)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs[ref]);
+}
+
+/* ---- Entering Lua (call.c) ---------------------------------------------------------------------- */
+
+/* Calls l_entry(data) on the state's main thread under context; results stay on script->L (the
+ * caller settops to what it was). Not OK: script->text has the words, E_LIMIT for a limit. */
+MUST_USE enum status script_call(struct script *script, struct context *context,
+                                 lua_CFunction l_entry, void *data, int result_count);
+/* Describes the error on top of L (a thread of the script that stopped with it) into script->text:
+ * message, phase and subject, traceback, cut at LIMIT_TRACEBACK_BYTES. Pops nothing. Enters Lua
+ * under the current context. */
+void script_describe_error(struct script *script, lua_State *L, const struct context *context);
+
+/* ---- Jobs (job.c) ------------------------------------------------------------------------------- */
+
+enum job_state { JOB_IDLE, JOB_RUNNING, JOB_READY, JOB_WAITING, JOB_STATE_COUNT };
+
+enum job_end {
+    JOB_END_OK,     /* results are on job->L */
+    JOB_END_ERROR,  /* script->text */
+    JOB_END_CANCEL
+};
+/* The job is over; results on job->L are valid until it returns, and it must not enter this
+ * script's Lua before it called job_release. */
+typedef void (*job_end_cb)(struct job *job, enum job_end end, int result_count);
+
+struct event_view;
+struct request_view;
+
+struct job {
+    struct node node;  /* of script->jobs or ->idle */
+    struct node ready; /* of script->ready */
+    struct script *script;
+    lua_State *L;      /* NULL: made at the next start */
+    int thread;        /* its reference */
+    enum job_state state;
+    uint64_t ticket;   /* moves with each wait and end: a late completion is refused */
+    struct context context;
+    uv_timer_t timer;
+    bool has_timer;
+    void (*cancel)(struct job *job); /* takes back what it waits for; NULL: nothing */
+    bool is_wait_armed;
+    job_end_cb on_end;
+
+    struct event_view *view;     /* run: its event object */
+    struct request_view *request; /* verify: its request object */
+    struct run_options run;
+    struct outbox *outbox; /* owned */
+    struct keyed_message *keyed;
+    size_t keyed_count;
+    struct admit_request admit;
+    union {
+        job_cb on_done;
+        admit_cb on_admitted;
+    };
+    void *ctx;
+};
+
+/* From the pool. NULL: no memory. */
+struct job *job_take(struct script *script, enum phase_id phase, int64_t wall_ms);
+/* Makes job->L if there is none. May raise. */
+void l_job_prepare(lua_State *L, struct job *job);
+/* Function and arguments are on job->L. on_end comes exactly once. */
+void job_start(struct job *job, int argument_count, job_end_cb on_end);
+/* Back to the pool. */
+void job_release(struct job *job);
+/* For bindings that wait: the job of L, checked to be allowed to wait now; raises otherwise. */
+struct job *job_check_may_wait(lua_State *L, const char *function);
+/* Arms the wait; the binding then returns lua_yield(L, 0). Returns the ticket for job_wake. */
+uint64_t job_wait(struct job *job, void (*cancel)(struct job *job));
+/* Resumes it with the values that the caller pushed on job->L. Late tickets do nothing. */
+void job_wake(struct job *job, uint64_t ticket, int value_count);
+/* What job_wake gives up when the job's wall limit comes first. */
+void job_expire(struct job *job);
+
+/* ---- The snapshot of the files (snapshot.c) ------------------------------------------------------ */
+
+struct snapshot_file {
+    char *path; /* relative to the project, or absolute (a system module) */
+    char *data; /* NULL: does not exist (a module that was looked for) */
+    size_t len;
+    bool is_script;
+};
+
+struct snapshot {
+    char *dir;
+    struct snapshot_file *files;
+    size_t count;
+    bool is_frozen; /* nothing more is read */
+};
+
+/* Reads the scripts (globs below dir) and everything below lua/. */
+MUST_USE enum status snapshot_read(struct snapshot *snapshot, const char *dir,
+                                   const char *const *globs, struct err *err);
+/* By path; reads it now if it was not yet and the snapshot is not frozen. NULL: does not exist. */
+const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path);
+void snapshot_finish(struct snapshot *snapshot);
+
+/* ---- Embedded library (embedded.c, made at build) ------------------------------------------------ */
+
+struct embedded_file {
+    const char *module; /* "anzol.provider.github" */
+    const char *path;   /* "anzol/provider/github.lua" */
+    const unsigned char *data;
+    size_t len;
+};
+extern const struct embedded_file embedded_files[];
+extern const size_t embedded_file_count;
+const struct embedded_file *embedded_find(struct slice module);
+
+/* ---- Findings (finding.c) ------------------------------------------------------------------------ */
+
+struct finding_options {
+    enum finding_level level;
+    const char *file; /* NULL: taken from "file:line: " at the front of message */
+    int line;
+    const char *phase;
+    const char *message;
+    const char *hint;
+};
+/* Copies. Silently nothing without memory. A hint may also stand behind "; " + HINT_MARK in the
+ * message. */
+void findings_add(struct findings *findings, const struct finding_options *options);
+bool findings_have_error(const struct findings *findings);
+
+/* ---- Registrations under way (draft.c) ------------------------------------------------------------ */
+
+struct handler_name { /* who calls :send in a file */
+    char *file;
+    char *parameter;
+    char *subscription;
+};
+
+struct draft {
+    struct registry *registry;
+    struct findings *findings; /* of the first state; NULL in others: found once is enough */
+    unsigned worker_count;
+    struct handler_name *handlers;
+    size_t handler_count;
+};
+
+/* Zeroed room for one more; NULL: no memory. */
+struct source_spec *draft_add_source(struct draft *draft);
+struct endpoint_spec *draft_add_endpoint(struct draft *draft);
+struct subscription_spec *draft_add_subscription(struct draft *draft);
+void draft_finish(struct draft *draft);
+uint64_t registry_digest(const struct registry *registry);
+
+/* ---- The generation (generation.c) ---------------------------------------------------------------- */
+
+struct secret_value {
+    char *name;
+    char *value;
+    size_t len;
+};
+
+struct generation {
+    atomic_uint references;
+    uint64_t number;
+    bool allow_missing_secrets;
+    struct snapshot snapshot;
+    const char **files;
+    size_t file_count;
+    struct secret_value *secrets; /* read once, the same for all states */
+    size_t secret_count;
+    struct registry *registry;
+    struct script **scripts; /* each taken away by generation_attach */
+    unsigned worker_count;
+};
+
+/* NULL: not set anywhere. */
+const struct secret_value *generation_secret(struct generation *generation, const char *name);
+/* Ends the loading: checks what names what (check_names.c). */
+void generation_cross_check(struct generation *generation, const struct draft *draft,
+                            struct findings *findings);
+
+/* ---- Sandbox (sandbox.c, guard.c, require.c) ------------------------------------------------------- */
+
+void l_open_sandbox(lua_State *L, bool with_anzol);
+/* Puts the guarded versions of stock functions in place. */
+void l_open_guards(lua_State *L);
+/* package.searchers: preload, embedded, the snapshot. */
+void l_open_require(lua_State *L);
+/* From now on globals are closed. */
+void l_close_globals(lua_State *L);
+/* Runs a script file of the snapshot once. */
+void l_run_file(lua_State *L, const char *path);
+
+#endif
