@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: MIT
+-- One request to the admin listener. Whatever goes wrong ends the command with the exit code that
+-- scripts can act on.
+local failure = require "anzol.cli.failure"
+local settings = require "anzol.cli.settings"
+
+local M = {}
+
+local TIMEOUT_MS = 30000
+
+-- Statuses that end a command, unless it asked to see them.
+local codes = {
+  [400] = failure.USAGE, [422] = failure.USAGE,
+  [409] = failure.TRY_AGAIN, [503] = failure.TRY_AGAIN,
+}
+
+local function escape(text)
+  return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+-- query: a list of { name, value }; nil values are left out.
+local function with_query(path, query)
+  local parts = {}
+  for _, row in ipairs(query or {}) do
+    if row[2] ~= nil then parts[#parts + 1] = row[1] .. "=" .. escape(tostring(row[2])) end
+  end
+  return #parts > 0 and path .. "?" .. table.concat(parts, "&") or path
+end
+
+-- err: the words of native.fetch.
+function M.is_timeout(err)
+  return err:find "[Tt]imeout" ~= nil or err:find "[Tt]imed out" ~= nil
+end
+
+local function explain_unreachable(admin, err)
+  if M.is_timeout(err) then
+    failure.raise(failure.TRY_AGAIN, "no answer from %s within %d s", admin.socket or admin.url,
+      TIMEOUT_MS // 1000)
+  end
+  local where = admin.socket and "no server on " .. admin.socket or admin.url .. " is not reachable"
+  local how = admin.socket
+    and "; is `anzol serve` running for this project? (--project DIR, --socket FILE or --url URL "
+      .. "find another)" or ""
+  failure.raise(failure.UNREACHABLE, "%s: %s%s", where, err, how)
+end
+
+-- What an error's body says: detail is a sentence, or a list of { loc, msg }.
+function M.detail(answer)
+  local native = require "anzol.native"
+  local value = native.json.decode(answer.body)
+  local detail = type(value) == "table" and value.detail
+  if type(detail) == "string" then return detail end
+  if type(detail) ~= "table" then return "HTTP status " .. answer.status end
+  local lines = {}
+  for _, row in ipairs(detail) do
+    lines[#lines + 1] = ("%s: %s"):format(row.loc and row.loc[#row.loc] or "?", row.msg)
+  end
+  return table.concat(lines, "; ")
+end
+
+-- request: { method?, path, query?, body?, accept = { [status] = true }? }. Returns the answer
+-- { status, headers, body }: 200, or a status in accept.
+function M.request(options, console, request)
+  local native = require "anzol.native"
+  local admin = settings.admin(options)
+  local headers = { Accept = "application/json" }
+  if admin.token then headers.Authorization = "Bearer " .. admin.token end
+  if request.body then headers["Content-Type"] = "application/json" end
+  local url = admin.url .. with_query(request.path, request.query)
+  console:explain("%s %s%s", request.method or "GET", url,
+    admin.socket and " (" .. admin.socket .. ")" or "")
+  local answer, err = native.fetch {
+    method = request.method or "GET", url = url, unix = admin.socket, headers = headers,
+    body = request.body, timeout_ms = TIMEOUT_MS,
+  }
+  if not answer then explain_unreachable(admin, err) end
+  if answer.status == 200 or (request.accept and request.accept[answer.status]) then
+    return answer
+  end
+  failure.raise(codes[answer.status] or failure.FAILED, "%s", M.detail(answer))
+end
+
+-- The decoded body of an answer.
+function M.decode(answer)
+  local native = require "anzol.native"
+  local value, err = native.json.decode(answer.body)
+  if value == nil then
+    failure.raise(failure.FAILED, "the answer is not JSON (%s): is this an admin listener of "
+      .. "anzol?", tostring(err))
+  end
+  return value
+end
+
+-- As the API gave it, on one line.
+function M.print_json(console, answer)
+  console:data(answer.body .. (answer.body:sub(-1) == "\n" and "" or "\n"))
+end
+
+-- nil for JSON null.
+function M.plain(value)
+  local native = require "anzol.native"
+  if value == native.json.null then return nil end
+  return value
+end
+
+return M

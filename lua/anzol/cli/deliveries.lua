@@ -1,0 +1,82 @@
+-- SPDX-License-Identifier: MIT
+-- anzol deliveries: what is sent to whom, newest first, and each attempt.
+local client = require "anzol.cli.client"
+local listing = require "anzol.cli.listing"
+
+local M = {
+  name = "deliveries",
+  summary = "List deliveries, or show one with its attempts.",
+  description = [[
+List the deliveries, newest first; or show one with every attempt and what was answered.
+
+  anzol deliveries --state dead --endpoint crm
+  anzol deliveries --event evt_0EJPp3QZQQ1   what became of one event
+  anzol deliveries show dlv_0EJPp3QZQQ2]],
+}
+
+-- "200", "timeout", "-".
+local function last(row)
+  return client.plain(row.lastError) or client.plain(row.lastStatus) or "-"
+end
+
+local columns = {
+  { "ID", "id" },
+  { "CREATED", "createdAt" },
+  { "ENDPOINT", "endpoint" },
+  { "TYPE", "type" },
+  { "STATE", "state", is_state = true },
+  { "ATTEMPTS", "attemptCount", right = true },
+  { "LAST", last },
+  { "NEXT", function(row) return client.plain(row.nextAttemptAt) end },
+}
+
+function M.configure(parser, add_help)
+  parser:option("--endpoint", "Only to this endpoint."):argname "NAME"
+  parser:option("--event", "Only of this event."):argname "ID"
+  parser:option("--state", "Only in this state.")
+    :choices { "pending", "retrying", "in_flight", "succeeded", "dead", "cancelled" }
+  listing.configure(parser, add_help, "delivery")
+end
+
+local function show_attempt(console, attempt)
+  local plain = client.plain
+  local outcome = plain(attempt.status) and "status " .. attempt.status
+    or plain(attempt.error) or "no answer"
+  console:data "\n"
+  console:fields {
+    { "attempt", attempt.number },
+    { "started", attempt.startedAt },
+    { "outcome", ("%s after %d ms"):format(outcome, attempt.durationMs) },
+    { "detail", plain(attempt.detail) ~= "" and plain(attempt.detail) or nil },
+    { "next", plain(attempt.nextAttemptAt) },
+  }
+  listing.show_headers(console, attempt.responseHeaders)
+  listing.show_body(console, "answer", attempt.responseBody, attempt.responseBodyEncoding)
+end
+
+local function show(console, delivery)
+  local plain = client.plain
+  console:fields {
+    { "id", delivery.id },
+    { "state", delivery.state, is_state = true },
+    { "reason", plain(delivery.reason) },
+    { "endpoint", delivery.endpoint },
+    { "type", delivery.type },
+    { "created", delivery.createdAt },
+    { "event", delivery.eventId },
+    { "message", delivery.messageId },
+    { "attempts", delivery.attemptCount },
+    { "next attempt", plain(delivery.nextAttemptAt) },
+  }
+  for _, attempt in ipairs(delivery.attempts) do show_attempt(console, attempt) end
+end
+
+function M.run(options, console)
+  return listing.run(options, console, {
+    path = "/api/v1/delivery", columns = columns, show = show, noun = "deliveries",
+    query = { { "endpoint", options.endpoint }, { "event", options.event },
+      { "state", options.state } },
+  })
+end
+
+return M

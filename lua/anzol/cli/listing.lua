@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+-- What `anzol events` and `anzol deliveries` share: list and show of one resource.
+local client = require "anzol.cli.client"
+local clean = require "anzol.cli.console".clean
+
+local M = {}
+
+local function limit(text)
+  local number = math.tointeger(tonumber(text))
+  if number and number >= 1 and number <= 250 then return number end
+  return nil, "--limit: a whole number from 1 to 250"
+end
+
+-- The options of a list stand before or behind the word `list`, which may be left out.
+function M.configure(parser, add_help, noun)
+  parser:require_command(false):command_target "action"
+  parser:option("--limit", "Rows of a page, 1 to 250.", "50"):argname "N":convert(limit)
+  parser:option("--iterator", "Where to go on: what the page before gave."):argname "ID"
+  local list = parser:command "list":summary "List them, newest first.":add_help(false)
+  add_help(list)
+  local show = parser:command "show":summary("Show one " .. noun .. "."):add_help(false)
+  show:argument("id", "Its id."):argname "ID"
+  add_help(show)
+end
+
+local function list(options, console, resource)
+  local query = { { "limit", options.limit }, { "iterator", options.iterator } }
+  for _, row in ipairs(resource.query) do query[#query + 1] = row end
+  local answer = client.request(options, console, { path = resource.path, query = query })
+  if console:is_json() then return client.print_json(console, answer) end
+  local page = client.decode(answer)
+  if #page.data > 0 then console:table(resource.columns, page.data) end
+  if #page.data == 0 and page.done then console:say("no %s", resource.noun) end
+  local iterator = client.plain(page.iterator)
+  if not page.done and iterator then
+    console:say("more: anzol %s --iterator %s", resource.noun, iterator)
+  end
+end
+
+local function show(options, console, resource)
+  local id = options.id:gsub("[^%w_]", function(c) return ("%%%02X"):format(c:byte()) end)
+  local answer = client.request(options, console, { path = resource.path .. "/" .. id })
+  if console:is_json() then return client.print_json(console, answer) end
+  resource.show(console, client.decode(answer))
+end
+
+-- resource: { path, query, columns, noun, show(console, value) }
+function M.run(options, console, resource)
+  if options.action == "show" then
+    show(options, console, resource)
+  else
+    list(options, console, resource)
+  end
+  return 0
+end
+
+function M.show_headers(console, headers)
+  if not headers or #headers == 0 then return end
+  console:data "\n"
+  for _, header in ipairs(headers) do
+    console:line(("  %s: %s"):format(clean(header.name), clean(header.value)))
+  end
+end
+
+function M.show_body(console, title, body, encoding, bytes)
+  if not body or body == "" then return end
+  local size = bytes and (", %d bytes"):format(bytes) or ""
+  local form = encoding == "base64" and ", base64" or ""
+  console:data(("\n%s%s%s\n"):format(console:paint(title, "bold"), size, form))
+  console:line(body)
+end
+
+return M

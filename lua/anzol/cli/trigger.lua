@@ -1,0 +1,113 @@
+-- SPDX-License-Identifier: MIT
+-- anzol trigger: a test webhook, signed as the source's provider signs, posted to the public
+-- listener. The project's scripts are loaded here for that: they know the provider and the secret.
+local body = require "anzol.cli.body"
+local client = require "anzol.cli.client"
+local failure = require "anzol.cli.failure"
+local settings = require "anzol.cli.settings"
+
+local M = {
+  name = "trigger",
+  summary = "Post a signed test webhook to a source.",
+  description = [[
+Post a test webhook to a source of this project, signed as its provider signs. The body is the
+fixture, byte for byte; headers beside it (push.headers for push.json, "Name: value" lines) go too.
+
+  anzol trigger github --type push --fixture fixtures/github/push.json
+  anzol trigger github --type push --fixture push.json --set ref=refs/heads/next
+
+Needs the source's secret, as `anzol serve` does: ANZOL_SECRET_NAME.]],
+}
+
+local TIMEOUT_MS = 30000
+
+function M.configure(parser)
+  parser:argument("source", "Name of the source."):argname "SOURCE"
+  parser:option("--type", "Type of the event, as the provider calls it or as scripts see it: "
+    .. "push, github.push."):argname "TYPE"
+  parser:option("--fixture", "File with the body; - is standard input."):argname "FILE":count(1)
+  parser:option("--header", "One more header."):argname "'NAME: VALUE'":count "*"
+  parser:option("--set", "Replace a value of a JSON body: names and positions (from 1) with dots "
+    .. "between; the value is JSON or text."):argname "PATH=VALUE":count "*"
+  parser:option("--listen", "Public listener (default: from anzol.lua or ANZOL_LISTEN).")
+    :argname "HOST:PORT"
+end
+
+local function read_headers(options)
+  local headers = body.read_headers(options.fixture)
+  for _, text in ipairs(options.header) do
+    local name, value = text:match "^([^:%s]+):%s*(.-)%s*$"
+    if not name then
+      failure.raise(failure.USAGE, "--header '%s': write 'NAME: VALUE'", text)
+    end
+    headers[#headers + 1] = { name, value }
+  end
+  return headers
+end
+
+-- What the provider signs with, then what was asked for: the later of two equal names wins.
+local function merge(...)
+  local headers, names = {}, {}
+  for _, list in ipairs { ... } do
+    for _, header in ipairs(list) do
+      local key = header[1]:lower()
+      if names[key] then headers[names[key]] = nil end
+      names[key] = header[1]
+      headers[header[1]] = header[2]
+    end
+  end
+  return headers
+end
+
+local function sign(options, bytes)
+  local native = require "anzol.native"
+  local request, err = native.sign(options.project, options.source, options.type, bytes)
+  if not request then failure.raise(failure.CONFIG, "%s", err) end
+  request.headers = merge({ { "Content-Type", "application/json" } }, request.headers,
+    read_headers(options))
+  return request
+end
+
+local function post(url, request, bytes)
+  local native = require "anzol.native"
+  local answer, err = native.fetch {
+    method = request.method, url = url, headers = request.headers, body = bytes,
+    timeout_ms = TIMEOUT_MS,
+  }
+  if answer then return answer end
+  if client.is_timeout(err) then
+    failure.raise(failure.TRY_AGAIN, "no answer from %s within %d s", url, TIMEOUT_MS // 1000)
+  end
+  failure.raise(failure.UNREACHABLE, "%s: %s; is `anzol serve` running? (--listen URL finds "
+    .. "another address)", url, err)
+end
+
+local function print_answer(console, url, answer, duration_ms)
+  local native = require "anzol.native"
+  local value = native.json.decode(answer.body)
+  local stored = type(value) == "table" and value or {}
+  if console:is_json() then
+    console:data(native.json.encode {
+      url = url, status = answer.status, durationMs = duration_ms, id = stored.id,
+      duplicate = stored.duplicate, code = stored.code, detail = stored.detail,
+    } .. "\n")
+    return
+  end
+  local what = stored.id or client.detail(answer)
+  console:line(("%d %s%s"):format(answer.status, what, stored.duplicate and " (a duplicate)" or ""))
+  console:say("POST %s in %d ms", url, duration_ms)
+  if stored.id then console:say("what became of it: anzol events show %s", stored.id) end
+end
+
+function M.run(options, console)
+  local native = require "anzol.native"
+  local bytes = body.edit(body.read(options.fixture), options.set)
+  local request = sign(options, bytes)
+  local url = settings.listen_url(options) .. request.path
+  local started_ms = native.now_ms()
+  local answer = post(url, request, bytes)
+  print_answer(console, url, answer, native.now_ms() - started_ms)
+  return answer.status >= 200 and answer.status < 300 and 0 or failure.FAILED
+end
+
+return M
