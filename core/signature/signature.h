@@ -11,9 +11,9 @@
 #include "base/head.h"
 
 #define DIGEST_BYTES_MAX 64
-#define SIGNATURE_KEYS_MAX 8        /* keys of one set, while a secret rotates */
-#define SIGNATURE_CANDIDATES_MAX 16 /* signatures tried in one header */
-#define SIGNATURE_TOLERANCE_S 300   /* Standard Webhooks: allowable difference of the clocks */
+#define SIGNATURE_KEYS_MAX 8         /* keys of one set, while a secret rotates */
+#define SIGNATURE_CANDIDATES_MAX 16  /* signatures tried in one header */
+#define SIGNATURE_TOLERANCE_S 300    /* Standard Webhooks: allowable difference of the clocks */
 #define SIGNATURE_KEY_BYTES_SHORT 16 /* below: anzol check warns */
 
 enum digest { DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_COUNT };
@@ -48,7 +48,8 @@ struct key_set {
 
 /* Copies one key. E_LIMIT past SIGNATURE_KEYS_MAX, E_INVALID for an empty one. */
 MUST_USE enum status key_set_add(struct key_set *set, struct slice key);
-/* The key of a Standard Webhooks secret: "whsec_" + base64 is decoded, other text is the raw key. */
+/* The key of a Standard Webhooks secret: "whsec_" + base64 is decoded, other text is the raw key.
+ */
 MUST_USE enum status key_set_add_standard(struct key_set *set, struct slice secret);
 void key_set_finish(struct key_set *set);
 
@@ -57,11 +58,11 @@ enum verifier_kind { VERIFIER_NONE, VERIFIER_HMAC, VERIFIER_STANDARD };
 /* How a source checks its sender. Owned by the registry that made it. */
 struct verifier {
     enum verifier_kind kind;
-    enum digest digest;       /* hmac */
-    enum encoding encoding;   /* hmac */
-    char *header;             /* hmac: the header that holds the signature; owned */
-    char *prefix;             /* hmac: what stands before it ("sha256="), "" for nothing; owned */
-    int64_t tolerance_s;      /* standard */
+    enum digest digest;     /* hmac */
+    enum encoding encoding; /* hmac */
+    char *header;           /* hmac: the header that holds the signature; owned */
+    char *prefix;           /* hmac: what stands before it ("sha256="), "" for nothing; owned */
+    int64_t tolerance_s;    /* standard */
     struct key_set keys;
 };
 

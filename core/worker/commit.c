@@ -231,8 +231,9 @@ void commit_result(struct run *run, const struct job_result *result)
         commit_handled(run, result->text ? result->text : "");
         break;
     case JOB_RETRY_LATER:
-        /* Not a failure: the number of the run stays. */
-        commit_failed(run, run->number, clock_now_ms() + result->delay_ms, "retry_later");
+        /* Not a failure: only the first one counts as a run, since it makes the run's row. */
+        commit_failed(run, run->number > 0 ? run->number : 1, clock_now_ms() + result->delay_ms,
+                      "retry_later");
         break;
     case JOB_FAILED:
         fail(run, result->text);
