@@ -49,12 +49,25 @@ void inbox_post(struct inbox *inbox, struct letter *letter)
     inbox_post_list(inbox, letter, letter);
 }
 
-void inbox_close(struct inbox *inbox)
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct inbox *inbox = container_of(handle, struct inbox, async);
+    if (inbox->on_closed)
+        inbox->on_closed(inbox);
+}
+
+void inbox_close_then(struct inbox *inbox, inbox_closed_cb on_closed)
 {
     inbox_drain(inbox);
+    inbox->on_closed = on_closed;
     check(pthread_mutex_lock(&inbox->mutex) == 0);
     inbox->closing = true;
     check(inbox->first == NULL);
     check(pthread_mutex_unlock(&inbox->mutex) == 0);
-    uv_close((uv_handle_t *)&inbox->async, NULL);
+    uv_close((uv_handle_t *)&inbox->async, on_handle_closed);
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    inbox_close_then(inbox, NULL);
 }

@@ -23,6 +23,7 @@ struct inbox {
     struct letter *first;
     struct letter *last;
     bool closing;
+    void (*on_closed)(struct inbox *inbox);
     inbox_cb on_letter;
     void *ctx;
 };
@@ -38,5 +39,8 @@ void inbox_drain(struct inbox *inbox);
 /* On the loop: handles what lies there, then closes the wake-up; nobody may post any more. The
  * loop must run once more for the handle to go. */
 void inbox_close(struct inbox *inbox);
+/* The same; on_closed runs on the loop when the handle is gone and may free the inbox's memory. */
+typedef void (*inbox_closed_cb)(struct inbox *inbox);
+void inbox_close_then(struct inbox *inbox, inbox_closed_cb on_closed);
 
 #endif

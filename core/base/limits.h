@@ -35,6 +35,10 @@
 #define LIMIT_GROUP_BYTES (4 * 1024 * 1024)
 #define LIMIT_INTAKE_OPERATIONS 8192 /* ingests queued at the store thread */
 #define LIMIT_CREDITS 65536          /* jobs and attempts whose outcome is still to come */
+#define LIMIT_CLAIMS_QUEUED 1024     /* reads waiting for the reader that claims keep */
+#define LIMIT_LISTS_QUEUED 256       /* reads of the API waiting for a reader */
+#define LIMIT_READERS 4
+#define LIMIT_RETENTION_CLASSES 256
 
 /* Decide. */
 #define LIMIT_EVENTS_PER_WORKER 4096   /* window of the backlog */

@@ -28,9 +28,9 @@ struct store_client;
 typedef void (*store_fatal_cb)(const char *why, void *ctx);
 
 struct store_options {
-    const char *path;       /* sqlite: the database file */
-    unsigned reader_count;  /* 2-4 */
-    const char *vfs;        /* sqlite: a VFS by name; NULL: the system's. For specs. */
+    const char *path;      /* sqlite: the database file */
+    unsigned reader_count; /* 2-4 */
+    const char *vfs;       /* sqlite: a VFS by name; NULL: the system's. For specs. */
     store_fatal_cb on_fatal;
     void *ctx;
 };
@@ -49,10 +49,10 @@ struct store_client *store_client_create(struct store *store, uv_loop_t *loop);
 void store_client_destroy(struct store_client *client);
 
 struct store_health {
-    bool is_writable;        /* false: disk full or busy, intake is refused */
+    bool is_writable; /* false: disk full or busy, intake is refused */
     uint64_t commits;
     uint64_t operations;
-    uint64_t queued;         /* operations waiting now */
+    uint64_t queued; /* operations waiting now */
     int64_t last_sync_us;
 };
 /* Never blocks. */
@@ -61,7 +61,7 @@ void store_health(struct store *store, struct store_health *health);
 /* Fresh event ids (and so message ids) above everything stored. */
 uint64_t store_next_event_id(struct store *store, uint8_t shard);
 
-/* ---- Credits: room for an outcome, taken before a job or attempt starts ----------------------- */
+/* ---- Credits: room for an outcome, taken before a job or attempt starts  --------------------- */
 
 /* E_BUSY: LIMIT_CREDITS are out; try again when something finished. */
 MUST_USE enum status store_credit_take(struct store *store);
@@ -131,13 +131,14 @@ enum run_state {
 const char *run_state_name(enum run_state state);
 
 /* The run ended well: its outbox commits with it. E_CONFLICT: the run had ended before, or a kv
- * version changed (is_kv_conflict): nothing was written. On OK every delivery has its id. */
+ * version changed (is_kv_conflict); E_INVALID: a kv delta on what is no number: nothing was
+ * written. On OK every delivery has its id. */
 struct store_handled {
     struct store_op op;
     struct store_run_ref run;
     const char *skip_reason; /* NULL: handled */
     uint32_t number;         /* of the run: 1, 2, … */
-    struct outbox *outbox;   /* borrowed; each delivery's due_ms 0 is held in memory, else due then */
+    struct outbox *outbox; /* borrowed; each delivery's due_ms 0 is held in memory, else due then */
     bool is_kv_conflict;
 };
 
@@ -146,8 +147,8 @@ struct store_run {
     struct store_op op;
     struct store_run_ref run;
     uint32_t number;
-    int64_t due_ms;     /* Unix ms; 0: dead */
-    const char *error;  /* traceback, <= LIMIT_TRACEBACK_BYTES */
+    int64_t due_ms;    /* Unix ms; 0: dead */
+    const char *error; /* traceback, <= LIMIT_TRACEBACK_BYTES */
 };
 
 /* An attempt ended (or, attempt NULL, the delivery without one: state DEAD or CANCELLED).
@@ -183,7 +184,7 @@ enum endpoint_state { ENDPOINT_ENABLED = 0, ENDPOINT_DISABLED = 1, ENDPOINT_PAUS
 struct store_endpoint {
     struct store_op op;
     const char *name;
-    const char *url;   /* NULL: as stored */
+    const char *url; /* NULL: as stored */
     bool keep_state;
     enum endpoint_state state;
     const char *reason; /* why disabled; NULL */
@@ -195,7 +196,7 @@ struct store_endpoint {
 MUST_USE enum status store_submit(struct store *store, struct store_client *client,
                                   struct store_op *op);
 
-/* ---- Reads: asynchronous, on a reader thread -------------------------------------------------- */
+/* ---- Reads: asynchronous, on a reader thread  ------------------------------------------------ */
 
 enum store_read_kind {
     STORE_CLAIM_EVENTS,
@@ -233,7 +234,7 @@ void store_read_finish(struct store_read *read);
 struct claimed_run {
     char *subscription; /* owned */
     enum run_state state;
-    uint32_t number;    /* runs made so far */
+    uint32_t number; /* runs made so far */
     uint8_t first_ordinal;
     int64_t due_ms;
 };
@@ -304,8 +305,8 @@ struct store_backlog {
 
 /* What the API shows. All text owned by the row's list. */
 struct event_row {
-    struct event *event;      /* owned reference; body there only from get */
-    enum run_state state;     /* the worst of its runs: dead, retrying, pending, skipped, handled */
+    struct event *event;  /* owned reference; body there only from get */
+    enum run_state state; /* the worst of its runs: dead, retrying, pending, skipped, handled */
     size_t body_bytes;
     struct claimed_run *runs; /* run rows; error texts below, same index */
     char **errors;
@@ -313,7 +314,7 @@ struct event_row {
 };
 
 struct attempt_row {
-    struct attempt attempt; /* head, body, detail owned by the row */
+    struct attempt attempt;    /* head, body, detail owned by the row */
     enum delivery_state state; /* what it led to */
     int64_t next_ms;
 };
@@ -338,9 +339,9 @@ struct store_list_query {
     size_t limit;
     uint64_t before;
     uint64_t after;
-    bool is_backward;     /* the `limit` rows nearest above `after`, oldest first: the page before */
-    const char *source;   /* events */
-    const char *type;     /* events: exact */
+    bool is_backward;   /* the `limit` rows nearest above `after`, oldest first: the page before */
+    const char *source; /* events */
+    const char *type;   /* events: exact */
     const char *endpoint; /* deliveries: name */
     int state;            /* enum run_state or enum delivery_state; -1: any */
     uint64_t event;       /* deliveries of one event; 0: any */

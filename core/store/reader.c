@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* The reader threads: two bounded queues (claims and look-ups of the workers; lists of the API),
+ * one thread that takes claims only, the others both. */
+#include "store/store_int.h"
+
+#include <stdlib.h>
+
+#define READERS_MIN 2u
+
+static bool is_claim(enum store_read_kind kind)
+{
+    switch (kind) {
+    case STORE_CLAIM_EVENTS:
+    case STORE_CLAIM_DELIVERIES:
+    case STORE_CLAIM_OPEN:
+    case STORE_BACKLOG:
+    case STORE_GET_KV:
+        return true;
+    case STORE_LIST_EVENTS:
+    case STORE_LIST_DELIVERIES:
+    case STORE_GET_EVENT:
+    case STORE_GET_DELIVERY:
+    case STORE_READ_KIND_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void push(struct read_queue *queue, struct letter *letter)
+{
+    letter->next = NULL;
+    if (queue->last)
+        queue->last->next = letter;
+    else
+        queue->first = letter;
+    queue->last = letter;
+    queue->count++;
+}
+
+static struct store_read *pop(struct read_queue *queue)
+{
+    struct letter *letter = queue->first;
+    if (!letter)
+        return NULL;
+    queue->first = letter->next;
+    if (!queue->first)
+        queue->last = NULL;
+    queue->count--;
+    return container_of(letter, struct store_read, letter);
+}
+
+enum status store_read(struct store *store, struct store_client *client, struct store_read *read)
+{
+    struct reader_pool *pool = &store->pool;
+    const bool is_for_claims = is_claim(read->kind);
+    struct read_queue *queue = is_for_claims ? &pool->claims : &pool->lists;
+    const size_t limit = is_for_claims ? LIMIT_CLAIMS_QUEUED : LIMIT_LISTS_QUEUED;
+    read->client = client;
+    check(pthread_mutex_lock(&pool->mutex) == 0);
+    const bool is_full = queue->count >= limit;
+    if (!is_full)
+        push(queue, &read->letter);
+    check(pthread_mutex_unlock(&pool->mutex) == 0);
+    if (is_full)
+        return E_BUSY;
+    client->under_way++;
+    if (is_for_claims)
+        check(pthread_cond_signal(&pool->changed_claims) == 0);
+    check(pthread_cond_signal(&pool->changed) == 0);
+    return OK;
+}
+
+/* NULL: the pool stops. */
+static struct store_read *take(struct reader *reader)
+{
+    struct reader_pool *pool = &reader->store->pool;
+    struct store_read *read = NULL;
+    check(pthread_mutex_lock(&pool->mutex) == 0);
+    for (;;) {
+        if (!reader->is_for_claims)
+            read = pop(&pool->lists);
+        if (!read)
+            read = pop(&pool->claims);
+        if (read || pool->is_stopping)
+            break;
+        check(pthread_cond_wait(reader->is_for_claims ? &pool->changed_claims : &pool->changed,
+                                &pool->mutex) == 0);
+    }
+    check(pthread_mutex_unlock(&pool->mutex) == 0);
+    return read;
+}
+
+static void *run(void *ctx)
+{
+    struct reader *reader = ctx;
+    struct store *store = reader->store;
+    for (struct store_read *read; (read = take(reader));) {
+        if (atomic_load(&store->writer.is_fatal))
+            read->status = err_set(&read->err, E_IO, "the store has failed and is read no more");
+        else
+            store->engine->vtable->read(store->engine, reader->connection, read);
+        inbox_post(&read->client->reads, &read->letter);
+    }
+    return NULL;
+}
+
+enum status reader_pool_start(struct store *store, unsigned count, struct err *err)
+{
+    struct reader_pool *pool = &store->pool;
+    if (count < READERS_MIN)
+        count = READERS_MIN;
+    if (count > LIMIT_READERS)
+        count = LIMIT_READERS;
+    check(pthread_mutex_init(&pool->mutex, NULL) == 0);
+    check(pthread_cond_init(&pool->changed, NULL) == 0);
+    check(pthread_cond_init(&pool->changed_claims, NULL) == 0);
+    for (unsigned i = 0; i < count; i++) {
+        struct reader *reader = &pool->readers[i];
+        *reader = (struct reader){.store = store, .is_for_claims = i == 0};
+        const enum status status =
+            store->engine->vtable->reader_open(store->engine, &reader->connection, err);
+        if (status != OK) {
+            reader_pool_stop(store);
+            return status;
+        }
+        check(pthread_create(&reader->thread, NULL, run, reader) == 0);
+        (void)pthread_setname_np(reader->thread, "anzol-reader");
+        pool->count++;
+    }
+    return OK;
+}
+
+void reader_pool_stop(struct store *store)
+{
+    struct reader_pool *pool = &store->pool;
+    check(pthread_mutex_lock(&pool->mutex) == 0);
+    pool->is_stopping = true;
+    check(pthread_mutex_unlock(&pool->mutex) == 0);
+    check(pthread_cond_broadcast(&pool->changed) == 0);
+    check(pthread_cond_broadcast(&pool->changed_claims) == 0);
+    for (unsigned i = 0; i < pool->count; i++) {
+        check(pthread_join(pool->readers[i].thread, NULL) == 0);
+        store->engine->vtable->reader_close(store->engine, pool->readers[i].connection);
+    }
+    check(pthread_cond_destroy(&pool->changed_claims) == 0);
+    check(pthread_cond_destroy(&pool->changed) == 0);
+    check(pthread_mutex_destroy(&pool->mutex) == 0);
+}
+
+/* ---- Results --------------------------------------------------------------------------------- */
+
+static void finish_runs(struct claimed_run *runs, size_t count)
+{
+    for (size_t i = 0; runs && i < count; i++)
+        free(runs[i].subscription);
+    free(runs);
+}
+
+void event_row_finish(struct event_row *row)
+{
+    event_unref(row->event);
+    finish_runs(row->runs, row->run_count);
+    for (size_t i = 0; row->errors && i < row->run_count; i++)
+        free(row->errors[i]);
+    free(row->errors);
+    *row = (struct event_row){0};
+}
+
+static void finish_attempt_row(struct attempt_row *row)
+{
+    free((char *)(uintptr_t)row->attempt.head.data);
+    free((char *)(uintptr_t)row->attempt.body.data);
+    free((char *)(uintptr_t)row->attempt.detail);
+}
+
+static void finish_delivery_row(struct delivery_row *row)
+{
+    free(row->endpoint);
+    free(row->type);
+    free(row->reason);
+    for (size_t i = 0; i < row->attempt_row_count; i++)
+        finish_attempt_row(&row->attempts[i]);
+    free(row->attempts);
+    *row = (struct delivery_row){0};
+}
+
+static void finish_claimed_events(struct store_claim_events *claim)
+{
+    for (size_t i = 0; claim->events && i < claim->event_count; i++) {
+        event_unref(claim->events[i].event);
+        finish_runs(claim->events[i].runs, claim->events[i].run_count);
+    }
+    free(claim->events);
+    claim->events = NULL;
+    claim->event_count = 0;
+}
+
+static void finish_deliveries(struct delivery ***deliveries, size_t *count)
+{
+    for (size_t i = 0; *deliveries && i < *count; i++)
+        delivery_destroy((*deliveries)[i]);
+    free(*deliveries);
+    *deliveries = NULL;
+    *count = 0;
+}
+
+static void finish_backlog(struct store_backlog *backlog)
+{
+    free(backlog->rows);
+    backlog->rows = NULL;
+    backlog->row_count = 0;
+}
+
+static void finish_list_events(struct store_list_events *list)
+{
+    for (size_t i = 0; list->rows && i < list->row_count; i++)
+        event_row_finish(&list->rows[i]);
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
+static void finish_list_deliveries(struct store_list_deliveries *list)
+{
+    for (size_t i = 0; list->rows && i < list->row_count; i++)
+        finish_delivery_row(&list->rows[i]);
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
+void store_read_finish(struct store_read *read)
+{
+    switch (read->kind) {
+    case STORE_CLAIM_EVENTS:
+        finish_claimed_events(container_of(read, struct store_claim_events, read));
+        break;
+    case STORE_CLAIM_DELIVERIES: {
+        struct store_claim_deliveries *claim =
+            container_of(read, struct store_claim_deliveries, read);
+        finish_deliveries(&claim->deliveries, &claim->delivery_count);
+        break;
+    }
+    case STORE_CLAIM_OPEN: {
+        struct store_claim_open *claim = container_of(read, struct store_claim_open, read);
+        finish_deliveries(&claim->deliveries, &claim->delivery_count);
+        break;
+    }
+    case STORE_BACKLOG:
+        finish_backlog(container_of(read, struct store_backlog, read));
+        break;
+    case STORE_LIST_EVENTS:
+        finish_list_events(container_of(read, struct store_list_events, read));
+        break;
+    case STORE_LIST_DELIVERIES:
+        finish_list_deliveries(container_of(read, struct store_list_deliveries, read));
+        break;
+    case STORE_GET_EVENT:
+        event_row_finish(&container_of(read, struct store_get_event, read)->row);
+        break;
+    case STORE_GET_DELIVERY:
+        finish_delivery_row(&container_of(read, struct store_get_delivery, read)->row);
+        break;
+    case STORE_GET_KV: {
+        struct store_get_kv *get = container_of(read, struct store_get_kv, read);
+        free(get->value);
+        get->value = NULL;
+        break;
+    }
+    case STORE_READ_KIND_COUNT:
+        break;
+    }
+}

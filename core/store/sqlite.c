@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* The SQLite engine's life: lock file, connection, settings, statements. */
+#include "store/sqlite_int.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* The specs build the engine once with OFF, to see their power cuts find what that loses. */
+#ifndef STORE_SYNCHRONOUS
+#define STORE_SYNCHRONOUS "FULL"
+#endif
+
+#define CHECKPOINT_FRAMES 16000u /* 64 MB */
+#define BUSY_MS 5000
+
+static const char *const write_sql[WRITE_SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_PROBE] = "REPLACE INTO meta(key, value) VALUES ('probe', ?)",
+    [SQL_SOURCE_ID] = "SELECT id FROM source WHERE name = ?",
+    [SQL_SOURCE_INSERT] = "INSERT INTO source(name) VALUES (?) RETURNING id",
+    [SQL_DEDUPE_FIND] = "SELECT d.event, e.key FROM dedupe d JOIN event e ON e.id = d.event"
+                        " WHERE d.hash = ? AND d.event >= ? AND e.source = ?"
+                        " ORDER BY d.event DESC",
+    [SQL_DEDUPE_INSERT] = "INSERT INTO dedupe(hash, event) VALUES (?, ?)",
+    [SQL_EVENT_INSERT] = "INSERT INTO event(id, source, type, key, parent, depth, trace, bytes,"
+                         " received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_CONTENT_INSERT] = "INSERT INTO content(id, head, body) VALUES (?, ?, ?)",
+    [SQL_EVENT_DUE_INSERT] = "INSERT INTO event_due(id, due_ms) VALUES (?, 0)",
+    [SQL_EVENT_DUE_FIND] = "SELECT 1 FROM event_due WHERE id = ?",
+    [SQL_EVENT_DUE_UPDATE] = "UPDATE event_due SET due_ms = ?2 WHERE id = ?1",
+    [SQL_EVENT_DUE_DELETE] = "DELETE FROM event_due WHERE id = ?",
+    [SQL_RUN_ANY] = "SELECT 1 FROM run WHERE event = ? LIMIT 1",
+    [SQL_RUN_INSERT] = "INSERT INTO run(event, subscription, state, number, due_ms, first_ordinal)"
+                       " VALUES (?, ?, 0, 0, 0, ?)",
+    [SQL_RUN_UPSERT] = "INSERT INTO run(event, subscription, state, number, due_ms, error,"
+                       " first_ordinal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)"
+                       " ON CONFLICT DO UPDATE SET state = ?3, number = ?4, due_ms = ?5,"
+                       " error = ?6",
+    [SQL_RUN_UPDATE] = "UPDATE run SET state = ?3, number = ?4, due_ms = ?5, error = ?6"
+                       " WHERE event = ?1 AND subscription = ?2 AND state < 2",
+    [SQL_RUN_LEAST_DUE] = "SELECT min(due_ms) FROM run WHERE event = ? AND state < 2",
+    [SQL_MESSAGE_INSERT] =
+        "INSERT INTO message(id, type, content, delivery, deliveries) VALUES (?, ?, ?, ?, ?)",
+    [SQL_DELIVERY_INSERT] = "INSERT INTO delivery(id, message, endpoint, state, attempts, due_ms,"
+                            " expires_ms) VALUES (?, ?, ?, 0, 0, ?, ?)",
+    [SQL_DELIVERY_ATTEMPT] = "SELECT attempt FROM delivery WHERE id = ? AND state < 3",
+    [SQL_DELIVERY_SETTLE] = "UPDATE delivery SET state = ?2, attempts = attempts + 1, attempt = ?3,"
+                            " due_ms = ?4, reason = ?5 WHERE id = ?1 AND state < 3",
+    [SQL_DELIVERY_KEEP] = "UPDATE delivery SET attempts = attempts + 1, attempt = ?2, due_ms = ?3"
+                          " WHERE id = ?1 AND state < 3",
+    [SQL_DELIVERY_END] = "UPDATE delivery SET state = ?2, due_ms = ?3, reason = ?4"
+                         " WHERE id = ?1 AND state < 3",
+    [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3",
+    [SQL_ATTEMPT_INSERT] = "INSERT INTO attempt(id, delivery, number, previous, state, status,"
+                           " error, started_ms, duration_ms, dns_us, connect_us, tls_us,"
+                           " first_byte_us, next_ms, is_cut, detail, head, body)"
+                           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_ENDPOINT_FIND] = "SELECT id, url, state FROM endpoint WHERE name = ?",
+    [SQL_ENDPOINT_INSERT] =
+        "INSERT INTO endpoint(name, url, state, reason) VALUES (?, ?, ?, ?) RETURNING id",
+    [SQL_ENDPOINT_UPDATE] = "UPDATE endpoint SET url = coalesce(?2, url), state = ?3, reason = ?4"
+                            " WHERE id = ?1",
+    [SQL_KV_GET] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
+                   " AND (expires_ms IS NULL OR expires_ms > ?)",
+    [SQL_KV_PUT] = "INSERT INTO kv(ns, key, value, version, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
+                   " ON CONFLICT DO UPDATE SET value = ?3, version = ?4,"
+                   " expires_ms = iif(?6 AND expires_ms > ?7, coalesce(?5, expires_ms), ?5)",
+    [SQL_KV_DELETE] = "DELETE FROM kv WHERE ns = ? AND key = ?",
+    [SQL_KV_EXPIRE] = "DELETE FROM kv WHERE (ns, key) IN (SELECT ns, key FROM kv"
+                      " WHERE expires_ms IS NOT NULL AND expires_ms <= ? LIMIT ?)",
+    [SQL_RETAIN_EVENTS] = "SELECT e.id, s.name, e.key FROM event e JOIN source s ON s.id = e.source"
+                          " WHERE e.id > ? AND e.id < ? ORDER BY e.id",
+    [SQL_RETAIN_MESSAGES] =
+        "SELECT id, content, delivery, deliveries FROM message WHERE id BETWEEN ?1 AND ?1 | 255",
+    [SQL_RETAIN_DELIVERY] = "SELECT state, attempt FROM delivery WHERE id = ?",
+    [SQL_RETAIN_ATTEMPT] = "SELECT previous FROM attempt WHERE id = ?",
+    [SQL_DELETE_ATTEMPT] = "DELETE FROM attempt WHERE id = ?",
+    [SQL_DELETE_DELIVERY] = "DELETE FROM delivery WHERE id = ?",
+    [SQL_DELETE_MESSAGE] = "DELETE FROM message WHERE id = ?",
+    [SQL_DELETE_CONTENT] = "DELETE FROM content WHERE id = ?",
+    [SQL_DELETE_RUNS] = "DELETE FROM run WHERE event = ?",
+    [SQL_DELETE_DEDUPE] = "DELETE FROM dedupe WHERE hash = ? AND event = ?",
+    [SQL_DELETE_EVENT] = "DELETE FROM event WHERE id = ?",
+    [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
+    [SQL_FREE_PAGES] = "PRAGMA freelist_count",
+};
+
+/* ---- Lock file ------------------------------------------------------------------------------- */
+
+/* anzol.db is locked by anzol.lock, any other name by name.lock. */
+static char *make_lock_path(const char *path)
+{
+    size_t len = strlen(path);
+    if (len > 3 && strcmp(path + len - 3, ".db") == 0)
+        len -= 3;
+    char *lock_path = must_alloc(len + sizeof ".lock");
+    memcpy(lock_path, path, len);
+    memcpy(lock_path + len, ".lock", sizeof ".lock");
+    return lock_path;
+}
+
+static enum status name_holder(const struct sqlite_engine *it, struct err *err)
+{
+    char pid[24] = {0};
+    const ssize_t len = pread(it->lock_fd, pid, sizeof pid - 1, 0);
+    pid[len > 0 ? strcspn(pid, "\n") : 0] = '\0';
+    return err_set(err, E_CONFLICT,
+                   "%s: %s is in use by another process (pid %s); stop that one, or give this one "
+                   "another --store",
+                   it->lock_path, it->path, pid[0] ? pid : "unknown");
+}
+
+static enum status take_lock(struct sqlite_engine *it, struct err *err)
+{
+    it->lock_fd = open(it->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (it->lock_fd < 0)
+        return err_set(err, E_IO, "cannot open the lock file %s: %s", it->lock_path,
+                       strerror(errno));
+    if (flock(it->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK
+                   ? name_holder(it, err)
+                   : err_set(err, E_IO, "cannot lock %s: %s", it->lock_path, strerror(errno));
+    char pid[24];
+    const int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    /* Only a help for people: a full disk must not keep the store from opening. */
+    if (ftruncate(it->lock_fd, 0) != 0 || pwrite(it->lock_fd, pid, (size_t)len, 0) != len)
+        log_debug("lock file without pid", "path=%s", it->lock_path);
+    return OK;
+}
+
+/* The database's name in its folder must survive a power cut as its contents do. */
+static enum status sync_folder(const char *path, struct err *err)
+{
+    char *folder = strdup(path);
+    check(folder != NULL);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = '\0';
+    const int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool is_synced = fd >= 0 && fsync(fd) == 0;
+    const int error = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    free(folder);
+    return is_synced
+               ? OK
+               : err_set(err, E_IO, "cannot sync the folder of %s: %s", path, strerror(error));
+}
+
+/* ---- Connection ------------------------------------------------------------------------------ */
+
+static enum status fail(struct sqlite_engine *it, struct err *err)
+{
+    const int rc = it->db ? sqlite3_errcode(it->db) : SQLITE_NOMEM;
+    if (rc == SQLITE_NOTADB)
+        return err_set(err, E_INVALID,
+                       "%s is no SQLite database; name another file with --store, or restore a "
+                       "backup over it",
+                       it->path);
+    if (rc == SQLITE_CANTOPEN)
+        return err_set(err, E_IO,
+                       "cannot open %s: %s; the folder must exist and be writable for this user",
+                       it->path, strerror(sqlite3_system_errno(it->db)));
+    return err_set(err, E_IO, "%s: %s", it->path, it->db ? sqlite3_errmsg(it->db) : "no memory");
+}
+
+static int on_log(void *ctx, sqlite3 *db, const char *name, int frames)
+{
+    struct sqlite_engine *it = ctx;
+    (void)db;
+    (void)name;
+    it->log_frames = frames;
+    return SQLITE_OK;
+}
+
+static enum status connect_writer(struct sqlite_engine *it, struct err *err)
+{
+    static const char settings[] = "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;"
+                                   "PRAGMA journal_mode = WAL;"
+                                   "PRAGMA synchronous = " STORE_SYNCHRONOUS ";"
+                                   "PRAGMA wal_autocheckpoint = 0;"
+                                   "PRAGMA journal_size_limit = 67108864;"
+                                   "PRAGMA mmap_size = 0; PRAGMA cache_size = -8192;"
+                                   "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
+                                   "PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF;";
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    if (sqlite3_open_v2(it->path, &it->db, flags, it->vfs) != SQLITE_OK ||
+        sqlite3_busy_timeout(it->db, BUSY_MS) != SQLITE_OK ||
+        sqlite3_exec(it->db, settings, NULL, NULL, NULL) != SQLITE_OK)
+        return fail(it, err);
+    return OK;
+}
+
+static enum status prepare(struct sqlite_engine *it, struct err *err)
+{
+    for (unsigned i = 0; i < WRITE_SQL_COUNT; i++)
+        if (sqlite3_prepare_v3(it->db, write_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &it->statements[i], NULL) != SQLITE_OK)
+            return fail(it, err);
+    return OK;
+}
+
+static bool read_id(sqlite3 *db, const char *sql, uint64_t *id)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return false;
+    const bool is_found = sqlite3_step(statement) == SQLITE_ROW;
+    if (is_found)
+        *id = column_id(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return is_found;
+}
+
+static uint64_t highest_event(struct engine *engine)
+{
+    struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
+    uint64_t id = 0;
+    return read_id(it->db, "SELECT coalesce(max(id), 0) FROM event", &id) ? id : 0;
+}
+
+/* Row ids go on above everything stored, also when the clock was set back. */
+static enum status find_last_row(struct sqlite_engine *it, struct err *err)
+{
+    static const char *const queries[] = {
+        "SELECT coalesce(max(id), 0) FROM delivery",
+        "SELECT coalesce(max(id), 0) FROM attempt",
+    };
+    const uint64_t event = highest_event(&it->engine);
+    it->last_row = event == 0 ? 0 : id_row_at(id_event_ms(event));
+    for (size_t i = 0; i < array_count(queries); i++) {
+        uint64_t id = 0;
+        if (!read_id(it->db, queries[i], &id))
+            return fail(it, err);
+        if (id > it->last_row)
+            it->last_row = id;
+    }
+    return OK;
+}
+
+/* The log of the last process goes into the database, so that this one starts with a short one. */
+static enum status recover(struct sqlite_engine *it, struct err *err)
+{
+    return sqlite3_wal_checkpoint_v2(it->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
+                   SQLITE_OK
+               ? OK
+               : fail(it, err);
+}
+
+static void close_engine(struct engine *engine)
+{
+    struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
+    for (unsigned i = 0; i < WRITE_SQL_COUNT; i++)
+        (void)sqlite3_finalize(it->statements[i]);
+    if (it->db && it->is_failed)
+        (void)sqlite3_db_config(it->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    (void)sqlite3_close_v2(it->db);
+    if (it->lock_fd >= 0)
+        (void)close(it->lock_fd);
+    free(it->lock_path);
+    free(it->path);
+    free(it->vfs);
+    free(it);
+}
+
+static const struct engine_vtable vtable = {
+    .commit_group = sqlite_commit_group,
+    .probe = sqlite_probe,
+    .upkeep = sqlite_upkeep,
+    .reader_open = sqlite_reader_open,
+    .reader_close = sqlite_reader_close,
+    .read = sqlite_read,
+    .highest_event = highest_event,
+    .close = close_engine,
+};
+
+static enum status start(struct sqlite_engine *it, struct err *err)
+{
+    enum status status = take_lock(it, err);
+    if (status == OK)
+        status = connect_writer(it, err);
+    if (status == OK)
+        status = sqlite_migrate(it->db, it->path, err);
+    if (status == OK)
+        status = recover(it, err);
+    if (status == OK)
+        status = sync_folder(it->path, err);
+    if (status == OK)
+        status = sqlite_hash_key(it->db, it->hash_key, err);
+    if (status == OK)
+        status = find_last_row(it, err);
+    if (status == OK)
+        status = prepare(it, err);
+    return status;
+}
+
+enum status sqlite_engine_open(const struct store_options *options,
+                               const struct sqlite_tuning *tuning, struct engine **engine,
+                               struct err *err)
+{
+    /* Refused when SQLite runs already (in a spec): only a bit slower then. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    struct sqlite_engine *it = must_alloc(sizeof *it);
+    it->engine.vtable = &vtable;
+    it->lock_fd = -1;
+    it->path = strdup(options->path);
+    it->vfs = options->vfs ? strdup(options->vfs) : NULL;
+    check(it->path && (it->vfs || !options->vfs));
+    it->lock_path = make_lock_path(it->path);
+    it->checkpoint_frames =
+        tuning->checkpoint_frames ? tuning->checkpoint_frames : CHECKPOINT_FRAMES;
+    const enum status status = start(it, err);
+    if (status != OK) {
+        it->is_failed = true;
+        close_engine(&it->engine);
+        return status;
+    }
+    (void)sqlite3_wal_hook(it->db, on_log, it);
+    *engine = &it->engine;
+    return OK;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking up work: events and deliveries that are due, those that nobody holds any more after a
+ * start. Reader threads. */
+#include "store/sqlite_int.h"
+
+#include <stdlib.h>
+
+#define LOOK_NS INT64_C(50000000) /* a claim ends after this, also short of its count */
+#define ROWS_PER_LOOK 256u        /* between two looks at the clock */
+
+static bool is_time_up(int64_t start_ns, size_t rows)
+{
+    return rows % ROWS_PER_LOOK == 0 && (int64_t)uv_hrtime() - start_ns > LOOK_NS;
+}
+
+/* ---- Events ---------------------------------------------------------------------------------- */
+
+static struct content *make_content(struct slice head, struct slice body)
+{
+    struct content *content = content_create(head, body.len);
+    if (content && content_append(&content, body.data, body.len, body.len) != OK) {
+        content_unref(content);
+        return NULL;
+    }
+    return content;
+}
+
+static struct event *make_event(sqlite3_stmt *statement, uint64_t id)
+{
+    struct content *content = make_content(column_blob(statement, 7), column_blob(statement, 8));
+    if (!content)
+        return NULL;
+    struct event_options options = {
+        .source = column_text(statement, 0),
+        .type = column_text(statement, 1),
+        .key = column_text(statement, 2),
+        .content = content,
+        .parent = column_id(statement, 3),
+        .depth = (uint32_t)sqlite3_column_int64(statement, 4),
+        .received_ms = sqlite3_column_int64(statement, 6),
+    };
+    const struct slice trace = column_blob(statement, 5);
+    if (trace.len == sizeof options.trace)
+        memcpy(&options.trace, trace.data, sizeof options.trace);
+    struct event *event = event_create(&options);
+    if (!event) {
+        content_unref(content);
+        return NULL;
+    }
+    event->id = id;
+    return event;
+}
+
+int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event)
+{
+    sqlite3_stmt *statement = reader->statements[READ_EVENT];
+    bind_id(statement, 1, id);
+    int rc = sqlite3_step(statement);
+    *event = NULL;
+    if (rc == SQLITE_ROW) {
+        *event = make_event(statement, id);
+        rc = *event ? SQLITE_DONE : SQLITE_NOMEM;
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static bool read_run(sqlite3_stmt *statement, struct claimed_run *run)
+{
+    *run = (struct claimed_run){
+        .subscription = column_copy(statement, 0),
+        .state = (enum run_state)sqlite3_column_int(statement, 1),
+        .number = (uint32_t)sqlite3_column_int64(statement, 2),
+        .due_ms = sqlite3_column_int64(statement, 3),
+        .first_ordinal = (uint8_t)sqlite3_column_int(statement, 4),
+    };
+    return run->subscription != NULL;
+}
+
+/* Makes room, then reads the row. */
+static int add_run(sqlite3_stmt *statement, struct claimed_run **runs, char ***errors,
+                   size_t *count)
+{
+    struct claimed_run *more = array_grow(*runs, *count, sizeof *more);
+    if (!more)
+        return SQLITE_NOMEM;
+    *runs = more;
+    if (errors) {
+        char **more_errors = array_grow(*errors, *count, sizeof *more_errors);
+        if (!more_errors)
+            return SQLITE_NOMEM;
+        *errors = more_errors;
+    }
+    if (!read_run(statement, &more[*count]))
+        return SQLITE_NOMEM;
+    if (errors)
+        (*errors)[*count] = column_copy(statement, 5);
+    (*count)++;
+    return SQLITE_OK;
+}
+
+int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claimed_run **runs,
+                     char ***errors, size_t *count)
+{
+    sqlite3_stmt *statement = reader->statements[READ_RUNS];
+    bind_id(statement, 1, event);
+    int rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        rc = add_run(statement, runs, errors, count);
+        if (rc != SQLITE_OK)
+            break;
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int add_event(struct sqlite_reader *reader, struct store_claim_events *claim, uint64_t id,
+                     int64_t due_ms)
+{
+    struct claimed_event *events =
+        array_grow(claim->events, claim->event_count, sizeof *claim->events);
+    if (!events)
+        return SQLITE_NOMEM;
+    claim->events = events;
+    struct claimed_event *it = &events[claim->event_count];
+    *it = (struct claimed_event){.due_ms = due_ms};
+    const int rc = sqlite_read_event(reader, id, &it->event);
+    if (rc != SQLITE_OK || !it->event) /* finished meanwhile */
+        return rc;
+    claim->event_count++;
+    return sqlite_read_runs(reader, id, &it->runs, NULL, &it->run_count);
+}
+
+static bool is_mine(const struct store_claim_events *claim, uint64_t id)
+{
+    return claim->modulus <= 1 || id_shard(id) % claim->modulus == claim->remainder;
+}
+
+/* The row that the walk stands on. */
+static int look_at_event(struct sqlite_reader *reader, struct store_claim_events *claim)
+{
+    sqlite3_stmt *walk = reader->statements[READ_DUE_EVENTS];
+    const uint64_t id = column_id(walk, 0);
+    const int64_t due_ms = sqlite3_column_int64(walk, 1);
+    if (!is_mine(claim, id))
+        return SQLITE_OK;
+    if (due_ms <= claim->now_ms)
+        return add_event(reader, claim, id, due_ms);
+    if (claim->next_due_ms == 0 || due_ms < claim->next_due_ms)
+        claim->next_due_ms = due_ms;
+    return SQLITE_OK;
+}
+
+int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events *claim)
+{
+    sqlite3_stmt *walk = reader->statements[READ_DUE_EVENTS];
+    const int64_t start_ns = (int64_t)uv_hrtime();
+    size_t bytes = 0;
+    int rc = SQLITE_OK;
+    claim->last = claim->after;
+    claim->next_due_ms = 0;
+    bind_id(walk, 1, claim->after);
+    for (size_t rows = 1; claim->event_count < claim->count_max && bytes < claim->bytes_max;
+         rows++) {
+        rc = sqlite3_step(walk);
+        if (rc != SQLITE_ROW)
+            break;
+        const size_t before = claim->event_count;
+        claim->last = column_id(walk, 0);
+        rc = look_at_event(reader, claim);
+        if (rc != SQLITE_OK || is_time_up(start_ns, rows))
+            break;
+        if (claim->event_count > before)
+            bytes += event_bytes(claim->events[before].event);
+    }
+    (void)sqlite3_reset(walk);
+    claim->is_end = rc == SQLITE_DONE;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* ---- Deliveries ------------------------------------------------------------------------------ */
+
+static struct message *make_message(sqlite3_stmt *statement)
+{
+    struct content *content = make_content(column_blob(statement, 8), column_blob(statement, 9));
+    if (!content)
+        return NULL;
+    const uint64_t id = column_id(statement, 1);
+    struct message *message =
+        message_create(id, column_text(statement, 6), content, column_id(statement, 7) != id);
+    if (message)
+        message->expires_ms = sqlite3_column_int64(statement, 5);
+    else
+        content_unref(content);
+    return message;
+}
+
+static struct delivery *make_delivery(sqlite3_stmt *statement)
+{
+    struct message *message = make_message(statement);
+    if (!message)
+        return NULL;
+    struct delivery *delivery = delivery_create(column_id(statement, 11), message);
+    if (!delivery) {
+        message_unref(message);
+        return NULL;
+    }
+    delivery->id = column_id(statement, 0);
+    delivery->state = (enum delivery_state)sqlite3_column_int(statement, 2);
+    delivery->attempts = (uint32_t)sqlite3_column_int64(statement, 3);
+    delivery->created_ms = id_row_ms(delivery->id);
+    delivery->due_ms = sqlite3_column_int64(statement, 4);
+    delivery->previous_delay_ms = sqlite3_column_int64(statement, 10);
+    return delivery;
+}
+
+struct claimed_list {
+    struct delivery **deliveries;
+    size_t count;
+    size_t count_max;
+    size_t bytes_max;
+    bool is_end;
+};
+
+/* Fills the list from a bound statement; it is kept in the claim, also on an error. */
+static int fill(sqlite3_stmt *statement, struct claimed_list *list)
+{
+    const int64_t start_ns = (int64_t)uv_hrtime();
+    size_t bytes = 0;
+    int rc = SQLITE_OK;
+    while (list->count < list->count_max && bytes < list->bytes_max) {
+        rc = sqlite3_step(statement);
+        if (rc != SQLITE_ROW)
+            break;
+        struct delivery **more =
+            array_grow(list->deliveries, list->count, sizeof(struct delivery *));
+        if (more)
+            list->deliveries = more;
+        struct delivery *delivery = more ? make_delivery(statement) : NULL;
+        rc = delivery ? SQLITE_OK : SQLITE_NOMEM;
+        if (!delivery)
+            break;
+        list->deliveries[list->count++] = delivery;
+        const struct content *content = delivery->message->content;
+        bytes += content->head_len + content->body_len;
+        if (is_time_up(start_ns, list->count))
+            break;
+    }
+    (void)sqlite3_reset(statement);
+    list->is_end = rc == SQLITE_DONE;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int find_next_due(struct sqlite_reader *reader, struct store_claim_deliveries *claim)
+{
+    sqlite3_stmt *statement = reader->statements[READ_NEXT_DUE];
+    bind_id(statement, 1, claim->endpoint);
+    (void)sqlite3_bind_int64(statement, 2, claim->now_ms);
+    const int rc = sqlite3_step(statement);
+    claim->next_due_ms = rc == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int sqlite_claim_deliveries(struct sqlite_reader *reader, struct store_claim_deliveries *claim)
+{
+    sqlite3_stmt *statement = reader->statements[READ_DUE_DELIVERIES];
+    struct claimed_list list = {.count_max = claim->count_max, .bytes_max = claim->bytes_max};
+    bind_id(statement, 1, claim->endpoint);
+    (void)sqlite3_bind_int64(statement, 2, claim->now_ms);
+    const int rc = fill(statement, &list);
+    claim->deliveries = list.deliveries;
+    claim->delivery_count = list.count;
+    claim->is_end = list.is_end;
+    return rc == SQLITE_OK ? find_next_due(reader, claim) : rc;
+}
+
+int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *claim)
+{
+    sqlite3_stmt *statement = reader->statements[READ_OPEN_DELIVERIES];
+    struct claimed_list list = {.count_max = claim->count_max, .bytes_max = claim->bytes_max};
+    bind_id(statement, 1, claim->after);
+    (void)sqlite3_bind_int64(statement, 2, claim->modulus ? claim->modulus : 1);
+    (void)sqlite3_bind_int64(statement, 3, claim->remainder);
+    const int rc = fill(statement, &list);
+    claim->deliveries = list.deliveries;
+    claim->delivery_count = list.count;
+    claim->is_end = list.is_end;
+    claim->last = list.count ? list.deliveries[list.count - 1]->id : claim->after;
+    return rc;
+}
+
+/* ---- Backlog --------------------------------------------------------------------------------- */
+
+int sqlite_backlog(struct sqlite_reader *reader, struct store_backlog *backlog)
+{
+    sqlite3_stmt *statement = reader->statements[READ_BACKLOG];
+    uint64_t endpoint = 0;
+    for (;;) {
+        bind_id(statement, 1, endpoint);
+        const int rc = sqlite3_step(statement);
+        const struct backlog_row row = {column_id(statement, 0),
+                                        sqlite3_column_int64(statement, 1)};
+        (void)sqlite3_reset(statement);
+        if (rc != SQLITE_ROW)
+            return rc == SQLITE_DONE ? SQLITE_OK : rc;
+        struct backlog_row *rows =
+            array_grow(backlog->rows, backlog->row_count, sizeof *backlog->rows);
+        if (!rows)
+            return SQLITE_NOMEM;
+        backlog->rows = rows;
+        rows[backlog->row_count++] = row;
+        endpoint = row.endpoint;
+    }
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Writing events: sources' numbers, keys, the rows of an event. Store thread, inside a group. */
+#include "store/sqlite_int.h"
+
+/* Names longer than the cache's are looked up each time. */
+static void remember(struct sqlite_engine *it, struct slice name, int64_t id)
+{
+    if (name.len > LIMIT_NAME_BYTES)
+        return;
+    if (it->source_count == SOURCE_CACHE_COUNT)
+        it->source_count = 0;
+    struct source_entry *entry = &it->sources[it->source_count++];
+    entry->id = id;
+    entry->name_len = name.len;
+    memcpy(entry->name, name.data, name.len);
+}
+
+static int find_source(struct sqlite_engine *it, struct slice name, int64_t *id)
+{
+    for (unsigned i = 0; i < it->source_count; i++) {
+        const struct source_entry *entry = &it->sources[i];
+        if (slice_equal(slice_of(entry->name, entry->name_len), name)) {
+            *id = entry->id;
+            return SQLITE_OK;
+        }
+    }
+    static const enum write_sql ways[] = {SQL_SOURCE_ID, SQL_SOURCE_INSERT};
+    for (size_t i = 0; i < array_count(ways); i++) {
+        sqlite3_stmt *statement = it->statements[ways[i]];
+        bind_text(statement, 1, name);
+        const int rc = sqlite3_step(statement);
+        if (rc == SQLITE_ROW)
+            *id = sqlite3_column_int64(statement, 0);
+        (void)sqlite3_reset(statement);
+        if (rc == SQLITE_ROW) {
+            remember(it, name, *id);
+            return SQLITE_OK;
+        }
+        if (rc != SQLITE_DONE)
+            return rc;
+    }
+    return SQLITE_INTERNAL;
+}
+
+static bool has_trace(const struct trace *trace)
+{
+    static const uint8_t none[TRACE_ID_BYTES];
+    return memcmp(trace->id, none, sizeof none) != 0;
+}
+
+int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content)
+{
+    sqlite3_stmt *statement = engine->statements[SQL_CONTENT_INSERT];
+    bind_id(statement, 1, id);
+    bind_blob(statement, 2, content_head(content));
+    bind_blob(statement, 3, content_body(content));
+    return sqlite_run(engine, SQL_CONTENT_INSERT);
+}
+
+static int put_event_row(struct sqlite_engine *it, const struct event *event, int64_t source)
+{
+    sqlite3_stmt *statement = it->statements[SQL_EVENT_INSERT];
+    bind_id(statement, 1, event->id);
+    (void)sqlite3_bind_int64(statement, 2, source);
+    bind_text(statement, 3, event->type);
+    if (event->key.len > 0)
+        bind_text(statement, 4, event->key);
+    else
+        (void)sqlite3_bind_null(statement, 4);
+    bind_id_or_null(statement, 5, event->parent);
+    (void)sqlite3_bind_int64(statement, 6, event->depth);
+    if (has_trace(&event->trace))
+        bind_blob(statement, 7, slice_of((const char *)&event->trace, sizeof event->trace));
+    else
+        (void)sqlite3_bind_null(statement, 7);
+    (void)sqlite3_bind_int64(statement, 8, (int64_t)event->content->body_len);
+    (void)sqlite3_bind_int64(statement, 9, event->received_ms);
+    return sqlite_run(it, SQL_EVENT_INSERT);
+}
+
+int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bool is_due)
+{
+    int64_t source = 0;
+    int rc = find_source(engine, event->source, &source);
+    if (rc == SQLITE_OK)
+        rc = put_event_row(engine, event, source);
+    if (rc == SQLITE_OK)
+        rc = sqlite_put_content(engine, event->id, event->content);
+    if (rc == SQLITE_OK && is_due) {
+        bind_id(engine->statements[SQL_EVENT_DUE_INSERT], 1, event->id);
+        rc = sqlite_run(engine, SQL_EVENT_DUE_INSERT);
+    }
+    return rc;
+}
+
+/* ---- Ingest ---------------------------------------------------------------------------------- */
+
+/* *first: the youngest event with this source and key whose id is at least from; 0: none. */
+static int find_key(struct sqlite_engine *it, const struct event *event, int64_t hash,
+                    uint64_t from, uint64_t *first)
+{
+    int64_t source = 0;
+    int rc = find_source(it, event->source, &source);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_stmt *statement = it->statements[SQL_DEDUPE_FIND];
+    (void)sqlite3_bind_int64(statement, 1, hash);
+    bind_id(statement, 2, from);
+    (void)sqlite3_bind_int64(statement, 3, source);
+    *first = 0;
+    while (*first == 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
+        if (slice_equal(column_text(statement, 1), event->key))
+            *first = column_id(statement, 0);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int put_key(struct sqlite_engine *it, uint64_t event, int64_t hash)
+{
+    sqlite3_stmt *statement = it->statements[SQL_DEDUPE_INSERT];
+    (void)sqlite3_bind_int64(statement, 1, hash);
+    bind_id(statement, 2, event);
+    return sqlite_run(it, SQL_DEDUPE_INSERT);
+}
+
+int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest)
+{
+    const struct event *event = ingest->event;
+    const bool has_key = event->key.len > 0 && ingest->key_window_ms > 0;
+    int64_t hash = 0;
+    ingest->is_duplicate = false;
+    ingest->duplicate_of = 0;
+    if (has_key) {
+        hash = dedupe_hash(engine->hash_key, event->source, event->key);
+        const uint64_t from = id_event_at(id_event_ms(event->id) - ingest->key_window_ms);
+        const int rc = find_key(engine, event, hash, from, &ingest->duplicate_of);
+        if (rc != SQLITE_OK)
+            return rc;
+        ingest->is_duplicate = ingest->duplicate_of != 0;
+        if (ingest->is_duplicate)
+            return SQLITE_OK;
+    }
+    const int rc = sqlite_put_event(engine, event, !ingest->is_finished);
+    return rc == SQLITE_OK && has_key ? put_key(engine, event->id, hash) : rc;
+}

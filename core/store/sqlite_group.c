@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* One group of operations, one transaction, one sync; and the checkpoint between groups. What an
+ * error of SQLite means for the group is decided here alone. */
+#include "store/sqlite_int.h"
+
+#include "base/crash.h"
+#include "base/log.h"
+
+#include <errno.h>
+
+#define CHECKPOINT_RETRY_NS INT64_C(1000000000) /* a reader held it up */
+
+int sqlite_run(struct sqlite_engine *engine, enum write_sql which)
+{
+    sqlite3_stmt *statement = engine->statements[which];
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_DONE || rc == SQLITE_ROW)
+        rc = SQLITE_OK;
+    const int reset = sqlite3_reset(statement);
+    return rc == SQLITE_OK ? reset : rc;
+}
+
+void sqlite_reset(struct sqlite_engine *engine, enum write_sql which)
+{
+    (void)sqlite3_reset(engine->statements[which]);
+}
+
+void bind_text(sqlite3_stmt *statement, int index, struct slice text)
+{
+    (void)sqlite3_bind_text64(statement, index, text.len ? text.data : "", text.len, SQLITE_STATIC,
+                              SQLITE_UTF8);
+}
+
+void bind_text_or_null(sqlite3_stmt *statement, int index, const char *text)
+{
+    if (text)
+        bind_text(statement, index, slice_str(text));
+    else
+        (void)sqlite3_bind_null(statement, index);
+}
+
+void bind_blob(sqlite3_stmt *statement, int index, struct slice bytes)
+{
+    (void)sqlite3_bind_blob64(statement, index, bytes.len ? bytes.data : "", bytes.len,
+                              SQLITE_STATIC);
+}
+
+void bind_id(sqlite3_stmt *statement, int index, uint64_t id)
+{
+    (void)sqlite3_bind_int64(statement, index, (int64_t)id);
+}
+
+void bind_id_or_null(sqlite3_stmt *statement, int index, uint64_t id)
+{
+    if (id)
+        bind_id(statement, index, id);
+    else
+        (void)sqlite3_bind_null(statement, index);
+}
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+static bool is_no_room(int error)
+{
+    return error == ENOSPC || error == EFBIG || error == EDQUOT;
+}
+
+static enum group_result result_of_io_error(struct sqlite_engine *it, int rc)
+{
+    switch (rc) {
+    case SQLITE_IOERR_NOMEM:
+        return GROUP_REFUSED;
+    case SQLITE_IOERR_WRITE:
+    case SQLITE_IOERR_SHMSIZE:
+    case SQLITE_IOERR_TRUNCATE:
+        return is_no_room(sqlite3_system_errno(it->db)) ? GROUP_FULL : GROUP_FATAL;
+    default:
+        return GROUP_FATAL;
+    }
+}
+
+static enum group_result result_of(struct sqlite_engine *it, int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_FULL:
+        return GROUP_FULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+    case SQLITE_READONLY:
+        return GROUP_BUSY;
+    case SQLITE_IOERR:
+        return result_of_io_error(it, rc);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CANTOPEN:
+        return GROUP_FATAL;
+    default:
+        return GROUP_REFUSED;
+    }
+}
+
+/* Says what happened, takes the transaction back unless the file is given up. */
+static enum group_result give_up(struct sqlite_engine *it, int rc, const char *when)
+{
+    const enum group_result result = result_of(it, rc);
+    log_write(result == GROUP_FATAL ? LOG_ERROR : LOG_WARN, "store group failed",
+              "when=%s code=%d errno=%d reason=\"%s\" file=%s", when, rc,
+              sqlite3_system_errno(it->db), sqlite3_errmsg(it->db), it->path);
+    it->source_count = 0; /* a source may be one that is taken back */
+    if (result == GROUP_FATAL) {
+        it->is_failed = true;
+        return result;
+    }
+    if (!sqlite3_get_autocommit(it->db) && sqlite_run(it, SQL_ROLLBACK) != SQLITE_OK &&
+        !sqlite3_get_autocommit(it->db)) {
+        it->is_failed = true;
+        return GROUP_FATAL;
+    }
+    return result;
+}
+
+/* ---- Groups ---------------------------------------------------------------------------------- */
+
+static int apply(struct sqlite_engine *it, struct store_op *op)
+{
+    op->status = OK;
+    if (op->kind == STORE_RETAIN)
+        return sqlite_retain(it, container_of(op, struct store_retain_op, op));
+    switch (op->kind) {
+    case STORE_INGEST:
+        return sqlite_ingest(it, container_of(op, struct store_ingest, op));
+    case STORE_HANDLED:
+        return sqlite_handled(it, container_of(op, struct store_handled, op));
+    case STORE_RUN:
+        return sqlite_run_failed(it, container_of(op, struct store_run, op));
+    case STORE_SETTLE:
+        return sqlite_settle(it, container_of(op, struct store_settle, op));
+    case STORE_SPILL:
+        return sqlite_spill(it, container_of(op, struct store_spill, op));
+    case STORE_ENDPOINT:
+        return sqlite_endpoint(it, container_of(op, struct store_endpoint, op));
+    case STORE_OP_KIND_COUNT:
+        break;
+    }
+    return SQLITE_MISUSE;
+}
+
+static enum group_result end(struct sqlite_engine *it)
+{
+    crash_point("after_write");
+    const int64_t start_ns = (int64_t)uv_hrtime();
+    const int rc = sqlite_run(it, SQL_COMMIT);
+    it->engine.sync_us = ((int64_t)uv_hrtime() - start_ns) / 1000;
+    return rc == SQLITE_OK ? GROUP_OK : give_up(it, rc, "commit");
+}
+
+enum group_result sqlite_commit_group(struct engine *engine, struct store_op **ops, size_t count)
+{
+    struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
+    check(!it->is_failed);
+    int rc = sqlite_run(it, SQL_BEGIN);
+    if (rc != SQLITE_OK)
+        return give_up(it, rc, "begin");
+    for (size_t i = 0; i < count; i++) {
+        rc = apply(it, ops[i]);
+        if (rc != SQLITE_OK)
+            return give_up(it, rc, "write");
+    }
+    return end(it);
+}
+
+enum group_result sqlite_probe(struct engine *engine)
+{
+    struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
+    check(!it->is_failed);
+    int rc = sqlite_run(it, SQL_BEGIN);
+    if (rc != SQLITE_OK)
+        return give_up(it, rc, "begin");
+    (void)sqlite3_bind_int64(it->statements[SQL_PROBE], 1, (int64_t)uv_hrtime());
+    rc = sqlite_run(it, SQL_PROBE);
+    return rc == SQLITE_OK ? end(it) : give_up(it, rc, "probe");
+}
+
+/* Copies the log into the database, so that the log starts over: the store thread alone does it,
+ * passively, because a second connection that checkpoints while this one commits can meet SQLite's
+ * WAL-reset bug (sqlite.org/wal.html#walresetbug). */
+enum group_result sqlite_upkeep(struct engine *engine)
+{
+    struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
+    if (it->log_frames < (int)it->checkpoint_frames)
+        return GROUP_OK;
+    const int64_t now_ns = (int64_t)uv_hrtime();
+    if (now_ns < it->checkpoint_ns)
+        return GROUP_OK;
+    int frames = 0;
+    int copied = 0;
+    const int rc =
+        sqlite3_wal_checkpoint_v2(it->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+    if (rc == SQLITE_OK && copied == frames) {
+        it->log_frames = 0;
+        return GROUP_OK;
+    }
+    it->checkpoint_ns = now_ns + CHECKPOINT_RETRY_NS;
+    return rc == SQLITE_OK ? GROUP_OK : give_up(it, rc, "checkpoint");
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of the SQLite engine: one connection that writes, on the store thread; one for each reader
+ * thread. Prepared statements are tables of SQL indexed by an enum. */
+#ifndef STORE_SQLITE_INT_H
+#define STORE_SQLITE_INT_H
+
+#include "store/store_int.h"
+
+#include <sqlite3.h>
+
+/* Made by schema/embed.cmake: each text takes the schema one version further. */
+extern const char *const schema_steps[];
+extern const unsigned schema_step_count;
+
+#define HASH_KEY_BYTES 16
+
+/* The statements of the store thread. */
+enum write_sql {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_PROBE,
+    SQL_SOURCE_ID,
+    SQL_SOURCE_INSERT,
+    SQL_DEDUPE_FIND,
+    SQL_DEDUPE_INSERT,
+    SQL_EVENT_INSERT,
+    SQL_CONTENT_INSERT,
+    SQL_EVENT_DUE_INSERT,
+    SQL_EVENT_DUE_FIND,
+    SQL_EVENT_DUE_UPDATE,
+    SQL_EVENT_DUE_DELETE,
+    SQL_RUN_ANY,
+    SQL_RUN_INSERT,
+    SQL_RUN_UPSERT,
+    SQL_RUN_UPDATE,
+    SQL_RUN_LEAST_DUE,
+    SQL_MESSAGE_INSERT,
+    SQL_DELIVERY_INSERT,
+    SQL_DELIVERY_ATTEMPT,
+    SQL_DELIVERY_SETTLE,
+    SQL_DELIVERY_KEEP,
+    SQL_DELIVERY_END,
+    SQL_DELIVERY_SPILL,
+    SQL_ATTEMPT_INSERT,
+    SQL_ENDPOINT_FIND,
+    SQL_ENDPOINT_INSERT,
+    SQL_ENDPOINT_UPDATE,
+    SQL_KV_GET,
+    SQL_KV_PUT,
+    SQL_KV_DELETE,
+    SQL_KV_EXPIRE,
+    SQL_RETAIN_EVENTS,
+    SQL_RETAIN_MESSAGES,
+    SQL_RETAIN_DELIVERY,
+    SQL_RETAIN_ATTEMPT,
+    SQL_DELETE_ATTEMPT,
+    SQL_DELETE_DELIVERY,
+    SQL_DELETE_MESSAGE,
+    SQL_DELETE_CONTENT,
+    SQL_DELETE_RUNS,
+    SQL_DELETE_DEDUPE,
+    SQL_DELETE_EVENT,
+    SQL_VACUUM,
+    SQL_FREE_PAGES,
+    WRITE_SQL_COUNT
+};
+
+/* Sources have small numbers; the store thread remembers them. */
+struct source_entry {
+    int64_t id;
+    size_t name_len;
+    char name[LIMIT_NAME_BYTES];
+};
+#define SOURCE_CACHE_COUNT 64u
+
+struct sqlite_engine {
+    struct engine engine;
+    char *path;
+    char *lock_path;
+    char *vfs;
+    int lock_fd;
+    sqlite3 *db;
+    sqlite3_stmt *statements[WRITE_SQL_COUNT];
+    uint8_t hash_key[HASH_KEY_BYTES];
+    uint64_t last_row; /* the last delivery, attempt or kv version id */
+    struct source_entry sources[SOURCE_CACHE_COUNT];
+    unsigned source_count;
+    unsigned checkpoint_frames;
+    int log_frames;        /* in the log after the last commit */
+    int64_t checkpoint_ns; /* not before */
+    bool is_failed;        /* the file is not touched any more */
+};
+
+struct sqlite_reader;
+
+/* Runs a statement that returns no row, resets it. SQLITE_OK or the error. */
+int sqlite_run(struct sqlite_engine *engine, enum write_sql which);
+/* Steps: SQLITE_ROW or SQLITE_DONE or the error. The caller resets. */
+static inline int sqlite_step(struct sqlite_engine *engine, enum write_sql which)
+{
+    return sqlite3_step(engine->statements[which]);
+}
+void sqlite_reset(struct sqlite_engine *engine, enum write_sql which);
+
+/* Binds borrowed bytes; NULL text is SQL NULL. */
+void bind_text(sqlite3_stmt *statement, int index, struct slice text);
+void bind_text_or_null(sqlite3_stmt *statement, int index, const char *text);
+void bind_blob(sqlite3_stmt *statement, int index, struct slice bytes);
+void bind_id(sqlite3_stmt *statement, int index, uint64_t id);
+/* 0 becomes NULL. */
+void bind_id_or_null(sqlite3_stmt *statement, int index, uint64_t id);
+
+/* The column's bytes, until the next step. */
+struct slice column_text(sqlite3_stmt *statement, int column);
+struct slice column_blob(sqlite3_stmt *statement, int column);
+/* Owned copy, NULL for SQL NULL (and without memory). */
+char *column_copy(sqlite3_stmt *statement, int column);
+static inline uint64_t column_id(sqlite3_stmt *statement, int column)
+{
+    return (uint64_t)sqlite3_column_int64(statement, column);
+}
+
+/* sqlite_schema.c: brings the database to schema_step_count. */
+MUST_USE enum status sqlite_migrate(sqlite3 *db, const char *path, struct err *err);
+/* The key of the dedupe hash: made once, kept in meta. */
+MUST_USE enum status sqlite_hash_key(sqlite3 *db, uint8_t key[HASH_KEY_BYTES], struct err *err);
+
+/* sqlite_group.c */
+enum group_result sqlite_commit_group(struct engine *engine, struct store_op **ops, size_t count);
+enum group_result sqlite_probe(struct engine *engine);
+enum group_result sqlite_upkeep(struct engine *engine);
+
+/* The operations: SQLITE_OK with op->status set, or the error, which rolls the group back. */
+int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest);
+int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled);
+int sqlite_run_failed(struct sqlite_engine *engine, struct store_run *run);
+int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle);
+int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
+int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
+int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
+
+/* sqlite_event.c: the rows of an event; is_due: with its row in event_due. */
+int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bool is_due);
+int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content);
+
+/* sqlite_kv.c. Both set op->status when the outbox cannot be applied. */
+int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled);
+int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox);
+
+/* sqlite_dedupe.c: a hash of 63 bits of source and key. */
+int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source, struct slice text);
+
+/* ---- Readers --------------------------------------------------------------------------------- */
+
+enum read_sql {
+    READ_DUE_EVENTS,
+    READ_EVENT,
+    READ_RUNS,
+    READ_DUE_DELIVERIES,
+    READ_NEXT_DUE,
+    READ_OPEN_DELIVERIES,
+    READ_BACKLOG,
+    READ_LIST_EVENTS,
+    READ_LIST_DUE_EVENTS,
+    READ_LIST_DEAD_EVENTS,
+    READ_EVENT_ROW,
+    READ_IS_DUE,
+    READ_LIST_DELIVERIES,
+    READ_LIST_DEAD_DELIVERIES,
+    READ_EVENT_DELIVERIES,
+    READ_DELIVERY_ROW,
+    READ_ATTEMPT,
+    READ_SOURCE,
+    READ_ENDPOINT,
+    READ_KV,
+    READ_SQL_COUNT
+};
+
+struct sqlite_reader {
+    sqlite3 *db;
+    const char *path;
+    sqlite3_stmt *statements[READ_SQL_COUNT];
+};
+
+enum status sqlite_reader_open(struct engine *engine, void **reader, struct err *err);
+void sqlite_reader_close(struct engine *engine, void *reader);
+void sqlite_read(struct engine *engine, void *reader, struct store_read *read);
+
+/* Each fills its read: SQLITE_OK with read->status set, or the error. */
+int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events *claim);
+int sqlite_claim_deliveries(struct sqlite_reader *reader, struct store_claim_deliveries *claim);
+int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *claim);
+int sqlite_backlog(struct sqlite_reader *reader, struct store_backlog *backlog);
+int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *list);
+int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list);
+int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
+int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);
+int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get);
+
+/* The run rows of an event, with their error texts if errors is not NULL. */
+int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claimed_run **runs,
+                     char ***errors, size_t *count);
+/* The event with its content (an empty one without with_body). *event NULL: there is none. */
+int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event);
+/* Makes room for one more in an array that grows by doubling. NULL: no memory, array as it was. */
+void *array_grow(void *array, size_t count, size_t size);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Key and value, inside a group: versions that a run has seen are checked, deltas are worked out,
+ * then everything is written. Store thread. */
+#include "store/sqlite_int.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The value as of now; an expired one is absent: version 0, *value NULL (owned). */
+static int get(struct sqlite_engine *it, const char *ns, const char *key, uint64_t *version,
+               char **value)
+{
+    sqlite3_stmt *statement = it->statements[SQL_KV_GET];
+    bind_text(statement, 1, slice_str(ns));
+    bind_text(statement, 2, slice_str(key));
+    (void)sqlite3_bind_int64(statement, 3, clock_now_ms());
+    const int rc = sqlite3_step(statement);
+    *version = 0;
+    if (rc == SQLITE_ROW) {
+        *version = column_id(statement, 1);
+        if (value)
+            *value = column_copy(statement, 0);
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* The shortest text that reads back the same, and reads as a real. */
+static char *real_text(double real)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, real);
+        if (memcmp(&real, &(double){strtod(text, NULL)}, sizeof real) == 0)
+            break;
+    }
+    if (!strpbrk(text, ".e"))
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), ".0");
+    return strdup(text);
+}
+
+/* A JSON number plus a whole one. NULL: it is no number, or the sum is out of range. */
+static char *add(const char *value, int64_t delta)
+{
+    char *rest = NULL;
+    char text[32];
+    errno = 0;
+    const int64_t whole = value ? strtoll(value, &rest, 10) : 0;
+    if (!value || (rest != value && *rest == '\0' && errno == 0)) {
+        int64_t sum;
+        if (__builtin_add_overflow(whole, delta, &sum))
+            return NULL;
+        (void)snprintf(text, sizeof text, "%lld", (long long)sum);
+        return strdup(text);
+    }
+    const double real = strtod(value, &rest);
+    if (rest == value || *rest != '\0' || errno != 0)
+        return NULL;
+    return real_text(real + (double)delta);
+}
+
+static bool is_same_key(const struct kv_write *a, const struct kv_write *b)
+{
+    return strcmp(a->key, b->key) == 0 && strcmp(a->ns, b->ns) == 0;
+}
+
+/* Sets the value of a delta: from an earlier write of this outbox, or from the store. */
+static int work_out(struct sqlite_engine *it, const struct outbox *outbox, size_t index,
+                    enum status *status)
+{
+    struct kv_write *write = &outbox->kv_writes[index];
+    const struct kv_write *earlier = NULL;
+    for (size_t i = index; i-- > 0 && !earlier;)
+        if (is_same_key(&outbox->kv_writes[i], write))
+            earlier = &outbox->kv_writes[i];
+    char *stored = NULL;
+    uint64_t version = 0;
+    if (!earlier) {
+        const int rc = get(it, write->ns, write->key, &version, &stored);
+        if (rc != SQLITE_OK)
+            return rc;
+        if (version != 0 && !stored)
+            return SQLITE_NOMEM;
+    }
+    char *sum = add(earlier ? earlier->value : stored, write->delta);
+    free(stored);
+    free(write->value);
+    write->value = sum;
+    if (!sum)
+        *status = E_INVALID;
+    return SQLITE_OK;
+}
+
+static int check_reads(struct sqlite_engine *it, struct store_handled *handled)
+{
+    const struct outbox *outbox = handled->outbox;
+    for (size_t i = 0; i < outbox->kv_read_count; i++) {
+        uint64_t version = 0;
+        const int rc = get(it, outbox->kv_reads[i].ns, outbox->kv_reads[i].key, &version, NULL);
+        if (rc != SQLITE_OK)
+            return rc;
+        if (version != outbox->kv_reads[i].version) {
+            handled->op.status = E_CONFLICT;
+            handled->is_kv_conflict = true;
+            return SQLITE_OK;
+        }
+    }
+    return SQLITE_OK;
+}
+
+int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled)
+{
+    const struct outbox *outbox = handled->outbox;
+    int rc = check_reads(engine, handled);
+    for (size_t i = 0; i < outbox->kv_write_count && rc == SQLITE_OK; i++) {
+        if (handled->op.status != OK)
+            break;
+        if (outbox->kv_writes[i].is_delta)
+            rc = work_out(engine, outbox, i, &handled->op.status);
+    }
+    return rc;
+}
+
+static int put(struct sqlite_engine *it, const struct kv_write *write)
+{
+    sqlite3_stmt *statement = it->statements[SQL_KV_PUT];
+    bind_text(statement, 1, slice_str(write->ns));
+    bind_text(statement, 2, slice_str(write->key));
+    bind_text(statement, 3, slice_str(write->value));
+    bind_id(statement, 4, id_next_row(&it->last_row));
+    bind_id_or_null(statement, 5, (uint64_t)write->expires_ms);
+    /* A delta keeps the expiry of a value that lives. */
+    (void)sqlite3_bind_int64(statement, 6, write->is_delta);
+    (void)sqlite3_bind_int64(statement, 7, clock_now_ms());
+    return sqlite_run(it, SQL_KV_PUT);
+}
+
+int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < outbox->kv_write_count && rc == SQLITE_OK; i++) {
+        const struct kv_write *write = &outbox->kv_writes[i];
+        if (write->value) {
+            rc = put(engine, write);
+            continue;
+        }
+        sqlite3_stmt *statement = engine->statements[SQL_KV_DELETE];
+        bind_text(statement, 1, slice_str(write->ns));
+        bind_text(statement, 2, slice_str(write->key));
+        rc = sqlite_run(engine, SQL_KV_DELETE);
+    }
+    return rc;
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* What the API shows: pages of events and deliveries, newest first, and single ones. A page that
+ * has to pass over too much comes short. Reader threads. */
+#include "store/sqlite_int.h"
+
+#include <stdlib.h>
+
+#define LOOK_NS INT64_C(20000000)
+#define ROWS_PER_LOOK 64u
+
+static bool is_time_up(int64_t start_ns, size_t rows)
+{
+    return rows % ROWS_PER_LOOK == 0 && (int64_t)uv_hrtime() - start_ns > LOOK_NS;
+}
+
+static void bind_range(sqlite3_stmt *statement, const struct store_list_query *query)
+{
+    bind_id(statement, 1, query->before ? query->before : INT64_MAX);
+    bind_id(statement, 2, query->after);
+}
+
+/* ---- Events ---------------------------------------------------------------------------------- */
+
+/* The worst of its runs: that is what somebody has to look at. */
+static enum run_state worst_state(const struct claimed_run *runs, size_t count, bool is_due)
+{
+    static const int badness[RUN_STATE_COUNT] = {
+        [RUN_DEAD] = 5, [RUN_RETRYING] = 4, [RUN_PENDING] = 3, [RUN_SKIPPED] = 2, [RUN_HANDLED] = 1,
+    };
+    if (count == 0)
+        return is_due ? RUN_PENDING : RUN_HANDLED;
+    enum run_state worst = RUN_HANDLED;
+    for (size_t i = 0; i < count; i++)
+        if (badness[runs[i].state] > badness[worst])
+            worst = runs[i].state;
+    return worst;
+}
+
+static int find_state(struct sqlite_reader *reader, uint64_t id, struct event_row *row)
+{
+    sqlite3_stmt *statement = reader->statements[READ_IS_DUE];
+    bind_id(statement, 1, id);
+    const int due = sqlite3_step(statement);
+    (void)sqlite3_reset(statement);
+    if (due != SQLITE_ROW && due != SQLITE_DONE)
+        return due;
+    const int rc = sqlite_read_runs(reader, id, &row->runs, &row->errors, &row->run_count);
+    row->state = worst_state(row->runs, row->run_count, due == SQLITE_ROW);
+    return rc;
+}
+
+/* The event of a list: without its bytes. */
+static int make_listed_event(sqlite3_stmt *statement, uint64_t id, struct event_row *row)
+{
+    struct content *content = content_create(slice_of("", 0), 0);
+    if (!content)
+        return SQLITE_NOMEM;
+    struct event_options options = {
+        .source = column_text(statement, 0),
+        .type = column_text(statement, 1),
+        .key = column_text(statement, 2),
+        .content = content,
+        .parent = column_id(statement, 3),
+        .depth = (uint32_t)sqlite3_column_int64(statement, 4),
+        .received_ms = sqlite3_column_int64(statement, 6),
+    };
+    const struct slice trace = column_blob(statement, 5);
+    if (trace.len == sizeof options.trace)
+        memcpy(&options.trace, trace.data, sizeof options.trace);
+    row->event = event_create(&options);
+    if (!row->event) {
+        content_unref(content);
+        return SQLITE_NOMEM;
+    }
+    row->event->id = id;
+    row->body_bytes = (size_t)sqlite3_column_int64(statement, 7);
+    return SQLITE_OK;
+}
+
+static bool event_fits(const struct store_list_query *query, const struct event *event)
+{
+    return (!query->source || slice_is(event->source, query->source)) &&
+           (!query->type || slice_is(event->type, query->type));
+}
+
+/* Adds the event to the list if the query wants it. */
+static int look_at_event(struct sqlite_reader *reader, struct store_list_events *list, uint64_t id)
+{
+    struct event_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    struct event_row *row = &rows[list->row_count];
+    *row = (struct event_row){0};
+    sqlite3_stmt *statement = reader->statements[READ_EVENT_ROW];
+    bind_id(statement, 1, id);
+    int rc = sqlite3_step(statement);
+    rc = rc == SQLITE_ROW ? make_listed_event(statement, id, row) : rc;
+    (void)sqlite3_reset(statement);
+    if (rc == SQLITE_DONE) /* deleted meanwhile */
+        return SQLITE_OK;
+    list->row_count++;
+    if (rc == SQLITE_OK && event_fits(&list->query, row->event)) {
+        rc = find_state(reader, id, row);
+        if (list->query.state < 0 || (int)row->state == list->query.state)
+            return rc;
+    }
+    event_row_finish(row);
+    list->row_count--;
+    return rc;
+}
+
+/* The walk that passes over the least. */
+static enum read_sql events_walk(int state)
+{
+    switch (state) {
+    case RUN_DEAD:
+        return READ_LIST_DEAD_EVENTS;
+    case RUN_PENDING:
+    case RUN_RETRYING:
+        return READ_LIST_DUE_EVENTS;
+    default:
+        return READ_LIST_EVENTS;
+    }
+}
+
+int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *list)
+{
+    sqlite3_stmt *walk = reader->statements[events_walk(list->query.state)];
+    const int64_t start_ns = (int64_t)uv_hrtime();
+    int rc = SQLITE_OK;
+    bind_range(walk, &list->query);
+    list->last = list->query.before;
+    for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
+        rc = sqlite3_step(walk);
+        if (rc != SQLITE_ROW)
+            break;
+        list->last = column_id(walk, 0);
+        rc = look_at_event(reader, list, list->last);
+        if (rc != SQLITE_OK || is_time_up(start_ns, rows))
+            break;
+    }
+    (void)sqlite3_reset(walk);
+    list->is_end = rc == SQLITE_DONE;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get)
+{
+    const int rc = sqlite_read_event(reader, get->id, &get->row.event);
+    if (rc != SQLITE_OK)
+        return rc;
+    if (!get->row.event) {
+        get->read.status = E_NOTFOUND;
+        return SQLITE_OK;
+    }
+    get->row.body_bytes = get->row.event->content->body_len;
+    return find_state(reader, get->id, &get->row);
+}
+
+/* ---- Deliveries ------------------------------------------------------------------------------ */
+
+static int make_delivery_row(sqlite3_stmt *statement, struct delivery_row *row)
+{
+    const uint64_t message = column_id(statement, 1);
+    *row = (struct delivery_row){
+        .id = column_id(statement, 0),
+        .message = message,
+        .event = id_event_of(message),
+        .endpoint_id = column_id(statement, 2),
+        .endpoint = column_copy(statement, 3),
+        .type = column_copy(statement, 4),
+        .state = (enum delivery_state)sqlite3_column_int(statement, 5),
+        .attempt_count = (uint32_t)sqlite3_column_int64(statement, 6),
+        .due_ms = sqlite3_column_int64(statement, 7),
+        .reason = column_copy(statement, 8),
+        .last_status = sqlite3_column_int(statement, 9),
+        .last_error = (enum attempt_error)sqlite3_column_int(statement, 10),
+    };
+    /* An endpoint or message that is gone shows as an empty name. */
+    if (!row->endpoint)
+        row->endpoint = calloc(1, 1);
+    if (!row->type)
+        row->type = calloc(1, 1);
+    return row->endpoint && row->type ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* Adds the row that the statement stands on, if the query wants it. */
+static int look_at_delivery(sqlite3_stmt *statement, struct store_list_deliveries *list,
+                            uint64_t endpoint)
+{
+    const struct store_list_query *query = &list->query;
+    if (query->endpoint && column_id(statement, 2) != endpoint)
+        return SQLITE_OK;
+    if (query->state >= 0 && sqlite3_column_int(statement, 5) != query->state)
+        return SQLITE_OK;
+    struct delivery_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    return make_delivery_row(statement, &rows[list->row_count++]);
+}
+
+static int find_endpoint(struct sqlite_reader *reader, const char *name, uint64_t *id)
+{
+    *id = 0;
+    if (!name)
+        return SQLITE_OK;
+    sqlite3_stmt *statement = reader->statements[READ_ENDPOINT];
+    bind_text(statement, 1, slice_str(name));
+    const int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW)
+        *id = column_id(statement, 0);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int walk_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list,
+                           uint64_t endpoint)
+{
+    sqlite3_stmt *walk =
+        reader->statements[list->query.state == DELIVERY_DEAD ? READ_LIST_DEAD_DELIVERIES
+                                                              : READ_LIST_DELIVERIES];
+    const int64_t start_ns = (int64_t)uv_hrtime();
+    int rc = SQLITE_OK;
+    bind_range(walk, &list->query);
+    for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
+        rc = sqlite3_step(walk);
+        if (rc != SQLITE_ROW)
+            break;
+        list->last = column_id(walk, 0);
+        rc = look_at_delivery(walk, list, endpoint);
+        if (rc != SQLITE_OK || is_time_up(start_ns, rows))
+            break;
+    }
+    (void)sqlite3_reset(walk);
+    list->is_end = rc == SQLITE_DONE;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* ---- Deliveries of one event ----------------------------------------------------------------- */
+
+#define DELIVERY_ID_BYTES 8u
+
+struct id_list {
+    uint64_t *ids;
+    size_t count;
+};
+
+static int add_id(struct id_list *list, uint64_t id)
+{
+    uint64_t *ids = array_grow(list->ids, list->count, sizeof *ids);
+    if (!ids)
+        return SQLITE_NOMEM;
+    list->ids = ids;
+    ids[list->count++] = id;
+    return SQLITE_OK;
+}
+
+static int add_packed(struct id_list *list, struct slice packed)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i + DELIVERY_ID_BYTES <= packed.len && rc == SQLITE_OK;
+         i += DELIVERY_ID_BYTES) {
+        uint64_t id = 0;
+        for (unsigned byte = 0; byte < DELIVERY_ID_BYTES; byte++)
+            id |= (uint64_t)(unsigned char)packed.data[i + byte] << 8 * byte;
+        rc = add_id(list, id);
+    }
+    return rc;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const uint64_t left = *(const uint64_t *)a;
+    const uint64_t right = *(const uint64_t *)b;
+    return left < right ? 1 : left > right ? -1 : 0;
+}
+
+static int find_ids(struct sqlite_reader *reader, uint64_t event, struct id_list *list)
+{
+    sqlite3_stmt *statement = reader->statements[READ_EVENT_DELIVERIES];
+    bind_id(statement, 1, event);
+    int rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        rc = column_id(statement, 0) ? add_id(list, column_id(statement, 0)) : SQLITE_OK;
+        if (rc == SQLITE_OK)
+            rc = add_packed(list, column_blob(statement, 1));
+        if (rc != SQLITE_OK)
+            break;
+    }
+    (void)sqlite3_reset(statement);
+    if (list->count > 1)
+        qsort(list->ids, list->count, sizeof *list->ids, newest_first);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int list_of_event(struct sqlite_reader *reader, struct store_list_deliveries *list,
+                         uint64_t endpoint)
+{
+    const struct store_list_query *query = &list->query;
+    struct id_list ids = {0};
+    int rc = find_ids(reader, query->event, &ids);
+    sqlite3_stmt *statement = reader->statements[READ_DELIVERY_ROW];
+    size_t i = 0;
+    for (; i < ids.count && rc == SQLITE_OK && list->row_count < query->limit; i++) {
+        if ((query->before && ids.ids[i] >= query->before) || ids.ids[i] <= query->after)
+            continue;
+        bind_id(statement, 1, ids.ids[i]);
+        rc = sqlite3_step(statement);
+        list->last = ids.ids[i];
+        rc = rc == SQLITE_ROW ? look_at_delivery(statement, list, endpoint) : rc;
+        rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
+        (void)sqlite3_reset(statement);
+    }
+    list->is_end = i == ids.count;
+    free(ids.ids);
+    return rc;
+}
+
+int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list)
+{
+    uint64_t endpoint = 0;
+    const int rc = find_endpoint(reader, list->query.endpoint, &endpoint);
+    if (rc != SQLITE_OK)
+        return rc;
+    list->last = list->query.before;
+    if (list->query.endpoint && endpoint == 0) {
+        list->is_end = true;
+        return SQLITE_OK;
+    }
+    return list->query.event ? list_of_event(reader, list, endpoint)
+                             : walk_deliveries(reader, list, endpoint);
+}
+
+/* ---- One delivery with its attempts ---------------------------------------------------------- */
+
+/* Takes a copy, empty for NULL. */
+static bool copy_slice(sqlite3_stmt *statement, int column, struct slice *slice)
+{
+    char *copy = column_copy(statement, column);
+    if (!copy)
+        copy = calloc(1, 1);
+    *slice = slice_of(copy, (size_t)sqlite3_column_bytes(statement, column));
+    return copy != NULL;
+}
+
+static bool read_attempt(sqlite3_stmt *statement, uint64_t id, struct attempt_row *row)
+{
+    struct slice detail;
+    *row = (struct attempt_row){
+        .attempt =
+            {
+                .id = id,
+                .number = (uint32_t)sqlite3_column_int64(statement, 0),
+                .status = sqlite3_column_int(statement, 3),
+                .error = (enum attempt_error)sqlite3_column_int(statement, 4),
+                .started_ms = sqlite3_column_int64(statement, 5),
+                .duration_ms = sqlite3_column_int64(statement, 6),
+                .dns_us = sqlite3_column_int64(statement, 7),
+                .connect_us = sqlite3_column_int64(statement, 8),
+                .tls_us = sqlite3_column_int64(statement, 9),
+                .first_byte_us = sqlite3_column_int64(statement, 10),
+                .is_cut = sqlite3_column_int(statement, 12) != 0,
+                .retry_after_ms = -1,
+            },
+        .state = (enum delivery_state)sqlite3_column_int(statement, 2),
+        .next_ms = sqlite3_column_int64(statement, 11),
+    };
+    const bool is_whole = copy_slice(statement, 13, &detail) &&
+                          copy_slice(statement, 14, &row->attempt.head) &&
+                          copy_slice(statement, 15, &row->attempt.body);
+    row->attempt.detail = detail.data;
+    return is_whole;
+}
+
+/* From the last one back; then turned round, so that the first comes first. */
+static int read_attempts(struct sqlite_reader *reader, uint64_t id, struct delivery_row *row)
+{
+    sqlite3_stmt *statement = reader->statements[READ_ATTEMPT];
+    int rc = SQLITE_OK;
+    while (id && rc == SQLITE_OK) {
+        struct attempt_row *attempts =
+            array_grow(row->attempts, row->attempt_row_count, sizeof *attempts);
+        if (!attempts)
+            return SQLITE_NOMEM;
+        row->attempts = attempts;
+        bind_id(statement, 1, id);
+        rc = sqlite3_step(statement);
+        if (rc == SQLITE_ROW) {
+            rc = read_attempt(statement, id, &attempts[row->attempt_row_count++]) ? SQLITE_OK
+                                                                                  : SQLITE_NOMEM;
+            id = column_id(statement, 1);
+        }
+        (void)sqlite3_reset(statement);
+    }
+    for (size_t i = 0; i < row->attempt_row_count / 2; i++) {
+        struct attempt_row *first = &row->attempts[i];
+        struct attempt_row *last = &row->attempts[row->attempt_row_count - 1 - i];
+        const struct attempt_row swap = *first;
+        *first = *last;
+        *last = swap;
+    }
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get)
+{
+    sqlite3_stmt *statement = reader->statements[READ_DELIVERY_ROW];
+    bind_id(statement, 1, get->id);
+    int rc = sqlite3_step(statement);
+    const bool is_found = rc == SQLITE_ROW;
+    uint64_t attempt = 0;
+    if (is_found) {
+        rc = make_delivery_row(statement, &get->row);
+        attempt = column_id(statement, 11);
+    }
+    (void)sqlite3_reset(statement);
+    if (rc == SQLITE_DONE) {
+        get->read.status = E_NOTFOUND;
+        return SQLITE_OK;
+    }
+    return rc == SQLITE_OK ? read_attempts(reader, attempt, &get->row) : rc;
+}

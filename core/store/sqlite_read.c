@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* The readers' connections: read-only, one a thread; the statements; what an error means. */
+#include "store/sqlite_int.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+#define BUSY_MS 1000
+
+#define DELIVERY_COLUMNS                                                                           \
+    "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, d.expires_ms, m.type, m.content,"      \
+    " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint FROM delivery d"
+#define DELIVERY_JOINS                                                                             \
+    " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
+    " LEFT JOIN attempt a ON a.id = d.attempt"
+#define DELIVERY_ROW                                                                               \
+    "SELECT d.id, d.message, d.endpoint, p.name, m.type, d.state, d.attempts, d.due_ms, d.reason," \
+    " a.status, a.error, d.attempt FROM delivery d"
+#define DELIVERY_ROW_JOINS                                                                         \
+    " LEFT JOIN message m ON m.id = d.message LEFT JOIN endpoint p ON p.id = d.endpoint"           \
+    " LEFT JOIN attempt a ON a.id = d.attempt"
+
+static const char *const read_sql[READ_SQL_COUNT] = {
+    [READ_DUE_EVENTS] = "SELECT id, due_ms FROM event_due WHERE id > ? ORDER BY id",
+    [READ_EVENT] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
+                   " c.head, c.body FROM event e JOIN source s ON s.id = e.source"
+                   " JOIN content c ON c.id = e.id WHERE e.id = ?",
+    [READ_RUNS] = "SELECT subscription, state, number, due_ms, first_ordinal, error FROM run"
+                  " WHERE event = ? ORDER BY first_ordinal, subscription",
+    [READ_DUE_DELIVERIES] =
+        DELIVERY_COLUMNS " INDEXED BY delivery_due" DELIVERY_JOINS
+                         " WHERE d.endpoint = ? AND d.due_ms <= ? AND d.state < 3"
+                         " AND d.due_ms IS NOT NULL ORDER BY d.due_ms",
+    [READ_NEXT_DUE] = "SELECT due_ms FROM delivery INDEXED BY delivery_due WHERE endpoint = ?"
+                      " AND due_ms > ? AND state < 3 AND due_ms IS NOT NULL"
+                      " ORDER BY due_ms LIMIT 1",
+    /* Only a fresh delivery is held in memory without a due time: its state is pending. */
+    [READ_OPEN_DELIVERIES] =
+        DELIVERY_COLUMNS " INDEXED BY delivery_open" DELIVERY_JOINS
+                         " WHERE d.state = 0 AND d.due_ms IS NULL AND d.state < 3 AND d.id > ?"
+                         " AND (d.endpoint & 255) % ? = ? ORDER BY d.id",
+    [READ_BACKLOG] = "SELECT endpoint, due_ms FROM delivery INDEXED BY delivery_due"
+                     " WHERE endpoint > ? AND state < 3 AND due_ms IS NOT NULL"
+                     " ORDER BY endpoint, due_ms LIMIT 1",
+    [READ_LIST_EVENTS] = "SELECT id FROM event WHERE id < ? AND id > ? ORDER BY id DESC",
+    [READ_LIST_DUE_EVENTS] = "SELECT id FROM event_due WHERE id < ? AND id > ? ORDER BY id DESC",
+    [READ_LIST_DEAD_EVENTS] = "SELECT DISTINCT event FROM run INDEXED BY run_dead WHERE state = 4"
+                              " AND event < ? AND event > ? ORDER BY event DESC",
+    [READ_EVENT_ROW] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
+                       " e.bytes FROM event e JOIN source s ON s.id = e.source WHERE e.id = ?",
+    [READ_IS_DUE] = "SELECT 1 FROM event_due WHERE id = ?",
+    [READ_LIST_DELIVERIES] =
+        DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id < ? AND d.id > ? ORDER BY d.id DESC",
+    [READ_LIST_DEAD_DELIVERIES] =
+        DELIVERY_ROW " INDEXED BY delivery_dead" DELIVERY_ROW_JOINS
+                     " WHERE d.state = 4 AND d.id < ? AND d.id > ? ORDER BY d.id DESC",
+    [READ_EVENT_DELIVERIES] =
+        "SELECT delivery, deliveries FROM message WHERE id BETWEEN ?1 AND ?1 | 255",
+    [READ_DELIVERY_ROW] = DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id = ?",
+    [READ_ATTEMPT] = "SELECT number, previous, state, status, error, started_ms, duration_ms,"
+                     " dns_us, connect_us, tls_us, first_byte_us, next_ms, is_cut, detail, head,"
+                     " body FROM attempt WHERE id = ?",
+    [READ_SOURCE] = "SELECT id FROM source WHERE name = ?",
+    [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
+    [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
+                " AND (expires_ms IS NULL OR expires_ms > ?)",
+};
+
+struct slice column_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return slice_of(text ? text : "", (size_t)sqlite3_column_bytes(statement, column));
+}
+
+struct slice column_blob(sqlite3_stmt *statement, int column)
+{
+    const char *bytes = sqlite3_column_blob(statement, column);
+    return slice_of(bytes ? bytes : "", (size_t)sqlite3_column_bytes(statement, column));
+}
+
+char *column_copy(sqlite3_stmt *statement, int column)
+{
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+        return NULL;
+    const struct slice bytes = column_blob(statement, column);
+    char *copy = malloc(bytes.len + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, bytes.data, bytes.len);
+    copy[bytes.len] = '\0';
+    return copy;
+}
+
+void *array_grow(void *array, size_t count, size_t size)
+{
+    if (count != 0 && (count & (count - 1)) != 0)
+        return array;
+    return realloc(array, (count == 0 ? 1 : count * 2) * size);
+}
+
+/* ---- Connections ----------------------------------------------------------------------------- */
+
+void sqlite_reader_close(struct engine *engine, void *reader)
+{
+    struct sqlite_reader *it = reader;
+    (void)engine;
+    if (!it)
+        return;
+    for (unsigned i = 0; i < READ_SQL_COUNT; i++)
+        (void)sqlite3_finalize(it->statements[i]);
+    (void)sqlite3_close_v2(it->db);
+    free(it);
+}
+
+static int connect_reader(struct sqlite_reader *it, const char *vfs)
+{
+    static const char settings[] = "PRAGMA query_only = ON; PRAGMA mmap_size = 0;"
+                                   "PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;"
+                                   "PRAGMA trusted_schema = OFF;";
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int rc = sqlite3_open_v2(it->path, &it->db, flags, vfs);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_busy_timeout(it->db, BUSY_MS);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_db_config(it->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(it->db, settings, NULL, NULL, NULL);
+    for (unsigned i = 0; i < READ_SQL_COUNT && rc == SQLITE_OK; i++)
+        rc = sqlite3_prepare_v3(it->db, read_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                &it->statements[i], NULL);
+    return rc;
+}
+
+enum status sqlite_reader_open(struct engine *engine, void **reader, struct err *err)
+{
+    const struct sqlite_engine *writer = container_of(engine, struct sqlite_engine, engine);
+    struct sqlite_reader *it = must_alloc(sizeof *it);
+    it->path = writer->path;
+    if (connect_reader(it, writer->vfs) != SQLITE_OK) {
+        const enum status status =
+            err_set(err, E_IO, "%s: cannot open a reader: %s", it->path, sqlite3_errmsg(it->db));
+        sqlite_reader_close(engine, it);
+        return status;
+    }
+    *reader = it;
+    return OK;
+}
+
+/* ---- Reads ----------------------------------------------------------------------------------- */
+
+int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get)
+{
+    sqlite3_stmt *statement = reader->statements[READ_KV];
+    bind_text(statement, 1, slice_str(get->ns));
+    bind_text(statement, 2, slice_str(get->key));
+    (void)sqlite3_bind_int64(statement, 3, get->now_ms);
+    int rc = sqlite3_step(statement);
+    get->value = NULL;
+    get->version = 0;
+    if (rc == SQLITE_ROW) {
+        get->version = column_id(statement, 1);
+        get->value = column_copy(statement, 0);
+        rc = get->value ? SQLITE_DONE : SQLITE_NOMEM;
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int dispatch(struct sqlite_reader *it, struct store_read *read)
+{
+    switch (read->kind) {
+    case STORE_CLAIM_EVENTS:
+        return sqlite_claim_events(it, container_of(read, struct store_claim_events, read));
+    case STORE_CLAIM_DELIVERIES:
+        return sqlite_claim_deliveries(it, container_of(read, struct store_claim_deliveries, read));
+    case STORE_CLAIM_OPEN:
+        return sqlite_claim_open(it, container_of(read, struct store_claim_open, read));
+    case STORE_BACKLOG:
+        return sqlite_backlog(it, container_of(read, struct store_backlog, read));
+    case STORE_LIST_EVENTS:
+        return sqlite_list_events(it, container_of(read, struct store_list_events, read));
+    case STORE_LIST_DELIVERIES:
+        return sqlite_list_deliveries(it, container_of(read, struct store_list_deliveries, read));
+    case STORE_GET_EVENT:
+        return sqlite_get_event(it, container_of(read, struct store_get_event, read));
+    case STORE_GET_DELIVERY:
+        return sqlite_get_delivery(it, container_of(read, struct store_get_delivery, read));
+    case STORE_GET_KV:
+        return sqlite_get_kv(it, container_of(read, struct store_get_kv, read));
+    case STORE_READ_KIND_COUNT:
+        break;
+    }
+    return SQLITE_MISUSE;
+}
+
+void sqlite_read(struct engine *engine, void *reader, struct store_read *read)
+{
+    struct sqlite_reader *it = reader;
+    (void)engine;
+    read->status = OK;
+    const int rc = dispatch(it, read);
+    if (rc == SQLITE_OK)
+        return;
+    store_read_finish(read);
+    read->status = err_set(&read->err, E_IO, "cannot read %s: %s", it->path, sqlite3_errstr(rc));
+    log_error("store read failed", "kind=%d code=%d errno=%d file=%s", (int)read->kind, rc,
+              sqlite3_system_errno(it->db), it->path);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* The end of a run: its guard, its outbox, the list of an event's runs. Store thread, inside a
+ * group. Everything is checked before the first write. */
+#include "store/sqlite_int.h"
+
+#include <stdlib.h>
+
+#define ORDINALS_FOR_RUNS 254u
+
+static int find(struct sqlite_engine *it, enum write_sql which, uint64_t id, bool *is_found)
+{
+    bind_id(it->statements[which], 1, id);
+    const int rc = sqlite3_step(it->statements[which]);
+    (void)sqlite3_reset(it->statements[which]);
+    *is_found = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* With several subscriptions the event's first commit writes a row for each, and so fixes the
+ * list. */
+static int fix_list(struct sqlite_engine *it, const struct store_run_ref *run)
+{
+    bool is_fixed = false;
+    int rc = find(it, SQL_RUN_ANY, run->event, &is_fixed);
+    if (rc != SQLITE_OK || is_fixed)
+        return rc;
+    const size_t part = ORDINALS_FOR_RUNS / run->subscription_count;
+    for (size_t i = 0; i < run->subscription_count && rc == SQLITE_OK; i++) {
+        sqlite3_stmt *statement = it->statements[SQL_RUN_INSERT];
+        bind_id(statement, 1, run->event);
+        bind_text(statement, 2, slice_str(run->subscriptions[i]));
+        (void)sqlite3_bind_int64(statement, 3, (int64_t)(1 + i * part));
+        rc = sqlite_run(it, SQL_RUN_INSERT);
+    }
+    return rc;
+}
+
+struct run_end {
+    enum run_state state;
+    uint32_t number;
+    int64_t due_ms;
+    const char *error;
+};
+
+static int put_run(struct sqlite_engine *it, const struct store_run_ref *run,
+                   const struct run_end *end, enum write_sql which)
+{
+    sqlite3_stmt *statement = it->statements[which];
+    bind_id(statement, 1, run->event);
+    bind_text(statement, 2, slice_str(run->subscriptions[run->index]));
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)end->state);
+    (void)sqlite3_bind_int64(statement, 4, end->number);
+    (void)sqlite3_bind_int64(statement, 5, end->due_ms);
+    bind_text_or_null(statement, 6, end->error);
+    return sqlite_run(it, which);
+}
+
+static int delete_due(struct sqlite_engine *it, uint64_t event, bool *is_deleted)
+{
+    bind_id(it->statements[SQL_EVENT_DUE_DELETE], 1, event);
+    const int rc = sqlite_run(it, SQL_EVENT_DUE_DELETE);
+    *is_deleted = rc == SQLITE_OK && sqlite3_changes(it->db) > 0;
+    return rc;
+}
+
+static int move_due(struct sqlite_engine *it, uint64_t event, int64_t due_ms)
+{
+    sqlite3_stmt *statement = it->statements[SQL_EVENT_DUE_UPDATE];
+    bind_id(statement, 1, event);
+    (void)sqlite3_bind_int64(statement, 2, due_ms);
+    return sqlite_run(it, SQL_EVENT_DUE_UPDATE);
+}
+
+/* The only run of its event, guarded by the event_due row. */
+static int end_only_run(struct sqlite_engine *it, const struct store_run_ref *run,
+                        const struct run_end *end, enum status *status)
+{
+    bool is_open = false;
+    int rc = end->state == RUN_RETRYING ? find(it, SQL_EVENT_DUE_FIND, run->event, &is_open)
+                                        : delete_due(it, run->event, &is_open);
+    if (rc == SQLITE_OK && !is_open)
+        *status = E_CONFLICT;
+    if (rc != SQLITE_OK || !is_open || run->subscription_count == 0)
+        return rc;
+    if (end->state == RUN_HANDLED) {
+        /* A row is there only after a failure. */
+        return end->number > 1 ? put_run(it, run, end, SQL_RUN_UPDATE) : SQLITE_OK;
+    }
+    rc = put_run(it, run, end, SQL_RUN_UPSERT);
+    return rc == SQLITE_OK && end->state == RUN_RETRYING ? move_due(it, run->event, end->due_ms)
+                                                         : rc;
+}
+
+/* event_due follows the runs that are open: the least due time, or no row. */
+static int follow_runs(struct sqlite_engine *it, uint64_t event)
+{
+    sqlite3_stmt *statement = it->statements[SQL_RUN_LEAST_DUE];
+    bind_id(statement, 1, event);
+    const int rc = sqlite3_step(statement);
+    const bool is_open = rc == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL;
+    const int64_t due_ms = is_open ? sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    if (rc != SQLITE_ROW)
+        return rc;
+    bool is_deleted = false;
+    return is_open ? move_due(it, event, due_ms) : delete_due(it, event, &is_deleted);
+}
+
+/* One of several, guarded by its run row. */
+static int end_one_run(struct sqlite_engine *it, const struct store_run_ref *run,
+                       const struct run_end *end, enum status *status)
+{
+    bool is_open = false;
+    int rc = find(it, SQL_EVENT_DUE_FIND, run->event, &is_open);
+    if (rc == SQLITE_OK && is_open)
+        rc = fix_list(it, run);
+    if (rc == SQLITE_OK && is_open) {
+        rc = put_run(it, run, end, SQL_RUN_UPDATE);
+        is_open = sqlite3_changes(it->db) > 0;
+    }
+    if (rc == SQLITE_OK && !is_open)
+        *status = E_CONFLICT;
+    return rc == SQLITE_OK && is_open ? follow_runs(it, run->event) : rc;
+}
+
+static int end_run(struct sqlite_engine *it, const struct store_run_ref *run,
+                   const struct run_end *end, enum status *status)
+{
+    check(run->subscription_count == 0 || run->index < run->subscription_count);
+    return run->subscription_count > 1 ? end_one_run(it, run, end, status)
+                                       : end_only_run(it, run, end, status);
+}
+
+/* ---- Outbox ---------------------------------------------------------------------------------- */
+
+#define DELIVERY_ID_BYTES 8u
+
+static void put_word(char *place, uint64_t word)
+{
+    for (unsigned i = 0; i < DELIVERY_ID_BYTES; i++)
+        place[i] = (char)(unsigned char)(word >> 8 * i);
+}
+
+static int put_delivery(struct sqlite_engine *it, const struct delivery *delivery)
+{
+    sqlite3_stmt *statement = it->statements[SQL_DELIVERY_INSERT];
+    bind_id(statement, 1, delivery->id);
+    bind_id(statement, 2, delivery->message->id);
+    bind_id(statement, 3, delivery->endpoint);
+    bind_id_or_null(statement, 4, (uint64_t)delivery->due_ms);
+    bind_id_or_null(statement, 5, (uint64_t)delivery->message->expires_ms);
+    return sqlite_run(it, SQL_DELIVERY_INSERT);
+}
+
+/* The deliveries of a message, numbered; the ids of all but the first are packed into others. */
+static int put_deliveries(struct sqlite_engine *it, const struct outbox *outbox,
+                          const struct message *message, uint64_t *first, struct buf *others)
+{
+    for (size_t i = 0; i < outbox->delivery_count; i++) {
+        struct delivery *delivery = outbox->deliveries[i].delivery;
+        if (delivery->message != message)
+            continue;
+        delivery->id = id_next_row(&it->last_row);
+        delivery->created_ms = id_row_ms(delivery->id);
+        if (*first == 0) {
+            *first = delivery->id;
+        } else {
+            char word[DELIVERY_ID_BYTES];
+            put_word(word, delivery->id);
+            if (buf_add(others, word, sizeof word) != OK)
+                return SQLITE_NOMEM;
+        }
+        const int rc = put_delivery(it, delivery);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    return SQLITE_OK;
+}
+
+static int put_message(struct sqlite_engine *it, const struct outbox *outbox,
+                       const struct message *message)
+{
+    struct buf others;
+    uint64_t first = 0;
+    buf_init(&others, LIMIT_DELIVERIES_PER_RUN * DELIVERY_ID_BYTES);
+    int rc = put_deliveries(it, outbox, message, &first, &others);
+    if (rc == SQLITE_OK && !message->is_forwarded)
+        rc = sqlite_put_content(it, message->id, message->content);
+    if (rc == SQLITE_OK) {
+        sqlite3_stmt *statement = it->statements[SQL_MESSAGE_INSERT];
+        bind_id(statement, 1, message->id);
+        bind_text(statement, 2, message->type);
+        bind_id(statement, 3, message->is_forwarded ? id_event_of(message->id) : message->id);
+        bind_id_or_null(statement, 4, first);
+        if (others.len > 0)
+            bind_blob(statement, 5, buf_slice(&others));
+        else
+            (void)sqlite3_bind_null(statement, 5);
+        rc = sqlite_run(it, SQL_MESSAGE_INSERT);
+    }
+    buf_finish(&others);
+    return rc;
+}
+
+static int put_outbox(struct sqlite_engine *it, struct outbox *outbox)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < outbox->message_count && rc == SQLITE_OK; i++)
+        rc = put_message(it, outbox, outbox->messages[i]);
+    for (size_t i = 0; i < outbox->emit_count && rc == SQLITE_OK; i++)
+        rc = sqlite_put_event(it, outbox->emits[i], true);
+    return rc == SQLITE_OK ? sqlite_kv_apply(it, outbox) : rc;
+}
+
+/* ---- Operations ------------------------------------------------------------------------------ */
+
+int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled)
+{
+    struct store_op *op = &handled->op;
+    const struct run_end end = {
+        .state = handled->skip_reason ? RUN_SKIPPED : RUN_HANDLED,
+        .number = handled->number,
+        .error = handled->skip_reason,
+    };
+    handled->is_kv_conflict = false;
+    int rc = handled->outbox ? sqlite_kv_check(engine, handled) : SQLITE_OK;
+    if (rc != SQLITE_OK || op->status != OK)
+        return rc;
+    rc = end_run(engine, &handled->run, &end, &op->status);
+    if (rc != SQLITE_OK || op->status != OK || !handled->outbox)
+        return rc;
+    return put_outbox(engine, handled->outbox);
+}
+
+int sqlite_run_failed(struct sqlite_engine *engine, struct store_run *run)
+{
+    const struct run_end end = {
+        .state = run->due_ms ? RUN_RETRYING : RUN_DEAD,
+        .number = run->number,
+        .due_ms = run->due_ms,
+        .error = run->error,
+    };
+    check(run->run.subscription_count > 0);
+    return end_run(engine, &run->run, &end, &run->op.status);
+}

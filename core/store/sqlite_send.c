@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Deliveries after they were made: attempts, spills; and the rows of endpoints. Store thread,
+ * inside a group. */
+#include "store/sqlite_int.h"
+
+/* ---- Settle ---------------------------------------------------------------------------------- */
+
+static int put_attempt(struct sqlite_engine *it, const struct store_settle *settle,
+                       uint64_t previous)
+{
+    const struct attempt *attempt = settle->attempt;
+    sqlite3_stmt *statement = it->statements[SQL_ATTEMPT_INSERT];
+    const int64_t numbers[] = {
+        attempt->status, attempt->error,      attempt->started_ms, attempt->duration_ms,
+        attempt->dns_us, attempt->connect_us, attempt->tls_us,     attempt->first_byte_us,
+    };
+    bind_id(statement, 1, attempt->id);
+    bind_id(statement, 2, settle->delivery);
+    (void)sqlite3_bind_int64(statement, 3, attempt->number);
+    bind_id_or_null(statement, 4, previous);
+    (void)sqlite3_bind_int64(statement, 5, (int64_t)settle->state);
+    for (int i = 0; i < (int)array_count(numbers); i++)
+        (void)sqlite3_bind_int64(statement, 6 + i, numbers[i]);
+    bind_id_or_null(statement, 14,
+                    settle->state < DELIVERY_SUCCEEDED ? (uint64_t)settle->due_ms : 0);
+    (void)sqlite3_bind_int64(statement, 15, attempt->is_cut);
+    bind_text_or_null(statement, 16,
+                      attempt->detail && attempt->detail[0] ? attempt->detail : NULL);
+    bind_blob(statement, 17, attempt->head);
+    bind_blob(statement, 18, attempt->body);
+    return sqlite_run(it, SQL_ATTEMPT_INSERT);
+}
+
+/* *is_open: the delivery can still change. Later attempts lead back to the one before. */
+static int find_previous(struct sqlite_engine *it, uint64_t delivery, uint64_t *previous,
+                         bool *is_open)
+{
+    sqlite3_stmt *statement = it->statements[SQL_DELIVERY_ATTEMPT];
+    bind_id(statement, 1, delivery);
+    const int rc = sqlite3_step(statement);
+    *is_open = rc == SQLITE_ROW;
+    *previous = *is_open ? column_id(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* A delivery that ended keeps no due time; one that goes on as it was keeps its state. */
+static int move_delivery(struct sqlite_engine *it, const struct store_settle *settle)
+{
+    const bool is_end = settle->state >= DELIVERY_SUCCEEDED;
+    const bool is_kept = settle->state == DELIVERY_PENDING;
+    if (!settle->attempt) {
+        const enum write_sql which = is_kept ? SQL_DELIVERY_SPILL : SQL_DELIVERY_END;
+        sqlite3_stmt *statement = it->statements[which];
+        bind_id(statement, 1, settle->delivery);
+        if (is_kept) {
+            (void)sqlite3_bind_int64(statement, 2, settle->due_ms);
+            return sqlite_run(it, which);
+        }
+        (void)sqlite3_bind_int64(statement, 2, (int64_t)settle->state);
+        if (is_end)
+            (void)sqlite3_bind_null(statement, 3);
+        else
+            (void)sqlite3_bind_int64(statement, 3, settle->due_ms);
+        bind_text_or_null(statement, 4, settle->reason);
+        return sqlite_run(it, which);
+    }
+    const enum write_sql which = is_kept ? SQL_DELIVERY_KEEP : SQL_DELIVERY_SETTLE;
+    sqlite3_stmt *statement = it->statements[which];
+    bind_id(statement, 1, settle->delivery);
+    if (!is_kept)
+        (void)sqlite3_bind_int64(statement, 2, (int64_t)settle->state);
+    const int rest = is_kept ? 2 : 3;
+    bind_id(statement, rest, settle->attempt->id);
+    if (is_end)
+        (void)sqlite3_bind_null(statement, rest + 1);
+    else
+        (void)sqlite3_bind_int64(statement, rest + 1, settle->due_ms);
+    if (!is_kept)
+        bind_text_or_null(statement, 5, settle->reason);
+    return sqlite_run(it, which);
+}
+
+int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
+{
+    struct attempt *attempt = settle->attempt;
+    check(settle->state != DELIVERY_IN_FLIGHT && settle->state < DELIVERY_STATE_COUNT);
+    uint64_t previous = 0;
+    if (attempt) {
+        /* The first attempt has none before it: the update below says whether it is open. */
+        bool is_open = true;
+        const int rc = attempt->number > 1
+                           ? find_previous(engine, settle->delivery, &previous, &is_open)
+                           : SQLITE_OK;
+        if (rc != SQLITE_OK || !is_open)
+            return rc;
+        attempt->id = id_next_row(&engine->last_row);
+    }
+    const int rc = move_delivery(engine, settle);
+    if (rc != SQLITE_OK || !attempt || sqlite3_changes(engine->db) == 0)
+        return rc;
+    return put_attempt(engine, settle, previous);
+}
+
+/* ---- Spill ----------------------------------------------------------------------------------- */
+
+int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill)
+{
+    sqlite3_stmt *statement = engine->statements[SQL_DELIVERY_SPILL];
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < spill->row_count && rc == SQLITE_OK; i++) {
+        bind_id(statement, 1, spill->rows[i].delivery);
+        (void)sqlite3_bind_int64(statement, 2, spill->rows[i].due_ms);
+        rc = sqlite_run(engine, SQL_DELIVERY_SPILL);
+    }
+    return rc;
+}
+
+/* ---- Endpoint -------------------------------------------------------------------------------- */
+
+static int insert_endpoint(struct sqlite_engine *it, struct store_endpoint *endpoint)
+{
+    sqlite3_stmt *statement = it->statements[SQL_ENDPOINT_INSERT];
+    if (endpoint->keep_state)
+        endpoint->state = ENDPOINT_ENABLED;
+    bind_text(statement, 1, slice_str(endpoint->name));
+    bind_text_or_null(statement, 2, endpoint->url);
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)endpoint->state);
+    bind_text_or_null(statement, 4, endpoint->keep_state ? NULL : endpoint->reason);
+    const int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW)
+        endpoint->id = column_id(statement, 0);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int update_endpoint(struct sqlite_engine *it, const struct store_endpoint *endpoint)
+{
+    sqlite3_stmt *statement = it->statements[SQL_ENDPOINT_UPDATE];
+    bind_id(statement, 1, endpoint->id);
+    bind_text_or_null(statement, 2, endpoint->url);
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)endpoint->state);
+    bind_text_or_null(statement, 4, endpoint->keep_state ? NULL : endpoint->reason);
+    return sqlite_run(it, SQL_ENDPOINT_UPDATE);
+}
+
+int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
+{
+    sqlite3_stmt *statement = engine->statements[SQL_ENDPOINT_FIND];
+    bind_text(statement, 1, slice_str(endpoint->name));
+    const int rc = sqlite3_step(statement);
+    bool is_same_url = false;
+    enum endpoint_state state = ENDPOINT_ENABLED;
+    if (rc == SQLITE_ROW) {
+        endpoint->id = column_id(statement, 0);
+        is_same_url =
+            !endpoint->url || slice_equal(column_text(statement, 1), slice_str(endpoint->url));
+        state = (enum endpoint_state)sqlite3_column_int(statement, 2);
+    }
+    (void)sqlite3_reset(statement);
+    if (rc == SQLITE_DONE)
+        return insert_endpoint(engine, endpoint);
+    if (rc != SQLITE_ROW)
+        return rc;
+    if (endpoint->keep_state) {
+        /* A changed url lets a disabled endpoint flow again. */
+        endpoint->state = is_same_url ? state : ENDPOINT_ENABLED;
+        if (is_same_url)
+            return SQLITE_OK;
+    }
+    return update_endpoint(engine, endpoint);
+}
