@@ -1,0 +1,262 @@
+-- SPDX-License-Identifier: MIT
+-- `./dev bench`: the figures of performance, beside bare prototypes in the same run.
+-- usage: run.lua BUILD [--quick] [--callgrind] [-o FILE]
+-- Medians of three rounds; in a round a prototype and what it is compared with follow each other,
+-- and a ratio is the median of the rounds' ratios. On a machine with two cores or more the server
+-- has core 0 to itself, the load and the sink share core 1.
+local here = arg[0]:match "^(.*)/" or "."
+package.path = here .. "/?.lua;" .. package.path
+
+local json = require "dkjson"
+local figures = require "figures"
+local measure = require "measure"
+local peers = require "peers"
+local process = require "process"
+
+local USAGE = "usage: run.lua BUILD [--quick] [--callgrind] [-o FILE]"
+
+local function parse(argv)
+  local options = { build = argv[1] }
+  local i = 2
+  while i <= #argv do
+    if argv[i] == "--quick" then options.is_quick = true
+    elseif argv[i] == "--callgrind" then options.has_callgrind = true
+    elseif argv[i] == "-o" and argv[i + 1] then
+      options.output = argv[i + 1]
+      i = i + 1
+    else
+      io.stderr:write(USAGE, "\n")
+      os.exit(2)
+    end
+    i = i + 1
+  end
+  if not options.build then
+    io.stderr:write(USAGE, "\n")
+    os.exit(2)
+  end
+  return options
+end
+
+local function machine()
+  local cpu = (process.read "/proc/cpuinfo"):match "model name%s*:%s*([^\n]+)" or "unknown CPU"
+  local memory_kb = tonumber((process.read "/proc/meminfo"):match "MemTotal:%s+(%d+)")
+  return ("%s, %s cores, %.1f GiB, Linux %s"):format(cpu, process.capture("nproc"):match "%d+",
+    memory_kb / 1048576, process.capture("uname -r"):match "%S+")
+end
+
+local function commit()
+  local id = process.capture("git rev-parse --short HEAD 2>/dev/null || echo none"):match "%S+"
+  local changes = process.capture "git status --porcelain --untracked-files=no 2>/dev/null || true"
+  return changes == "" and id or id .. " and changes"
+end
+
+local function rounds(bench, what, run)
+  local results = {}
+  for i = 1, bench.round_count do
+    bench.say(("%s, round %d of %d"):format(what, i, bench.round_count))
+    results[i] = run()
+  end
+  return results
+end
+
+local function pick(results, field)
+  local runs = {}
+  for i, result in ipairs(results) do runs[i] = result[field] end
+  return runs
+end
+
+local function ratios(results, other, field)
+  local runs = {}
+  for i, result in ipairs(results) do runs[i] = result[field] / other[i][field] end
+  return runs
+end
+
+local function latencies(results, field, quantile)
+  local runs = {}
+  for i, result in ipairs(results) do runs[i] = result[field][quantile] end
+  return runs
+end
+
+local function run_prototypes(bench)
+  local all = bench.figures
+  all:heading "Bare prototypes: what the libraries alone can do"
+  local fsync = rounds(bench, "append and fsync", function() return measure.bare_fsync(bench) end)
+  bench.fsync_p50_ms = all:add { id = "fsync.p50", name = "append 4 KiB and fsync, p50",
+    unit = "ms", runs = pick(fsync, "p50Ms") }
+  for _, mode in ipairs { "direct", "resume" } do
+    local results = rounds(bench, "libmicrohttpd, " .. mode,
+      function() return measure.bare_receive(bench, mode) end)
+    local name = mode == "direct" and "receive" or "receive, suspend and resume"
+    all:add { id = "bare.receive." .. mode, name = name, unit = "/s",
+      runs = pick(results, "rate_per_s") }
+    all:add { id = "bare.receive." .. mode .. ".cpu", name = "  CPU a request", unit = "us",
+      runs = pick(results, "cpu_us") }
+  end
+  for _, batch in ipairs { 64, 512 } do
+    local results = rounds(bench, ("SQLite, whole life, %d a commit"):format(batch),
+      function() return measure.bare_life(bench, batch) end)
+    all:add { id = "bare.life." .. batch, name = ("store a whole life, %d a commit"):format(batch),
+      unit = "/s", runs = pick(results, "ratePerS") }
+    all:add { id = "bare.life." .. batch .. ".cpu", name = "  CPU an event", unit = "us",
+      runs = pick(results, "cpuUsPerEvent") }
+  end
+  local sent = rounds(bench, "curl multi", function() return measure.bare_send(bench) end)
+  all:add { id = "bare.send", name = "send, 64 in flight", unit = "/s",
+    runs = pick(sent, "ratePerS") }
+  all:add { id = "bare.send.cpu", name = "  CPU a send", unit = "us",
+    runs = pick(sent, "cpuUsPerSend") }
+end
+
+-- P1: prototype and server in turns.
+local function run_ingest(bench)
+  local all, bare, peer = bench.figures, {}, {}
+  local server, folder = measure.serve(bench)
+  process.sleep(1)
+  bench.idle_mb = server.child:rss_mb()
+  local results = rounds(bench, "durable ingest, its prototype and peer", function()
+    bare[#bare + 1] = measure.bare_receive(bench, "commit")
+    peer[#peer + 1] = peers.ingest(bench)
+    return measure.ingest(bench, server)
+  end)
+  all:heading "P1  Durable ingest: verified, on disk, then 200; one worker, 64 connections"
+  all:add { id = "p1.rate", name = "rate", unit = "/s", runs = pick(results, "rate_per_s"),
+    at_least = 40000 }
+  all:add { id = "p1.cpu", name = "CPU an event, all threads", unit = "us",
+    runs = pick(results, "cpu_us"), at_most = 24 }
+  all:add { id = "p1.bare", name = "prototype: receive and group commit", unit = "/s",
+    runs = pick(bare, "rate_per_s") }
+  all:add { id = "p1.bare.cpu", name = "prototype: CPU an event", unit = "us",
+    runs = pick(bare, "cpu_us") }
+  all:add { id = "p1.ratio", name = "rate, of the prototype", unit = "",
+    runs = ratios(results, bare, "rate_per_s"), at_least = 0.8 }
+  if #peer > 0 then
+    all:add { id = "p1.peer", name = "hand-made Node group commit", unit = "/s",
+      runs = pick(peer, "rate_per_s") }
+    all:add { id = "p1.peer.ratio", name = "rate, of that", unit = "",
+      runs = ratios(results, peer, "rate_per_s"), at_least = 1.4 }
+  end
+  all:add { id = "p1.load.cpu", name = "(the generator: CPU a request)", unit = "us",
+    runs = pick(results, "load_cpu_us") }
+  bench.peak_per_s = figures.median(pick(results, "rate_per_s"))
+  bench.ingest_mb = server.child:rss_mb()
+  server:stop()
+  measure.drop_folder(folder)
+end
+
+-- P2.
+local function run_whole_way(bench)
+  local all, peer = bench.figures, {}
+  local server, folder = measure.serve(bench)
+  local count = math.floor(bench.seconds * 15000)
+  local results = rounds(bench, "end to end, and its peer", function()
+    peer[#peer + 1] = peers.whole_way(bench, count)
+    return measure.whole_way(bench, server.child,
+      { url = server:url "github", sink = server.sink, count = count })
+  end)
+  all:heading "P2  End to end: a Lua handler reads JSON, makes a new body; signed; attempt recorded"
+  all:add { id = "p2.rate", name = "rate, one core", unit = "/s",
+    runs = pick(results, "rate_per_s"), at_least = 15000 }
+  all:add { id = "p2.cpu", name = "CPU an event, all threads", unit = "us",
+    runs = pick(results, "cpu_us"), at_most = 60 }
+  if #peer > 0 then
+    all:add { id = "p2.peer", name = "hand-written Node outbox", unit = "/s",
+      runs = pick(peer, "rate_per_s") }
+    all:add { id = "p2.peer.ratio", name = "rate, of that", unit = "",
+      runs = ratios(results, peer, "rate_per_s"), at_least = 1.4 }
+  end
+  bench.whole_way_mb = server.child:rss_mb()
+  server:stop()
+  measure.drop_folder(folder)
+end
+
+-- P3.
+local function run_latency(bench)
+  local all = bench.figures
+  local server, folder = measure.serve(bench)
+  local alone = rounds(bench, "acknowledgement at one connection",
+    function() return measure.ingest(bench, server, { connections = 1 }) end)
+  local half = rounds(bench, "acknowledgement at half of the peak",
+    function() return measure.ingest(bench, server, { rate = bench.peak_per_s // 2 }) end)
+  local way = rounds(bench, "received to delivered at 1,000 events/s", function()
+    return measure.whole_way(bench, server.child, { url = server:url "github",
+      sink = server.sink, rate = 1000, seconds = bench.seconds })
+  end)
+  all:heading "P3  Latency"
+  all:add { id = "p3.alone.p50", name = "acknowledged, one connection, p50", unit = "ms",
+    runs = latencies(alone, "latency_ms", "p50"), at_most = bench.fsync_p50_ms + 0.3 }
+  all:add { id = "p3.half.p50", name = "acknowledged, half of the peak load, p50", unit = "ms",
+    runs = latencies(half, "latency_ms", "p50") }
+  all:add { id = "p3.half.p99", name = "acknowledged, half of the peak load, p99", unit = "ms",
+    runs = latencies(half, "latency_ms", "p99"), at_most = 10 }
+  all:add { id = "p3.way.p50", name = "received to delivered, 1,000/s, p50", unit = "ms",
+    runs = latencies(way, "latency_ms", "p50"), at_most = 5 }
+  all:add { id = "p3.way.p99", name = "received to delivered, 1,000/s, p99", unit = "ms",
+    runs = latencies(way, "latency_ms", "p99"), at_most = 25 }
+  server:stop()
+  measure.drop_folder(folder)
+end
+
+local function report_memory(bench)
+  local all = bench.figures
+  all:heading "Memory (RSS)"
+  all:add { id = "rss.idle", name = "idle", unit = "MiB", runs = { bench.idle_mb }, at_most = 20 }
+  all:add { id = "rss.ingest", name = "after P1", unit = "MiB", runs = { bench.ingest_mb } }
+  all:add { id = "rss.whole_way", name = "after P2", unit = "MiB", runs = { bench.whole_way_mb } }
+end
+
+local function run_callgrind(bench)
+  bench.say "instructions an event, under callgrind (slow)"
+  bench.figures:heading "Instructions"
+  bench.figures:add { id = "instructions", name = "an event, end to end", unit = "instructions",
+    runs = { measure.instructions_per_event(bench, bench.is_quick and 500 or 2000) } }
+end
+
+local function report(bench, options)
+  local about = { machine = machine(), commit = commit(), date = os.date "!%Y-%m-%dT%H:%M:%SZ" }
+  io.write(("\n%s\ncommit %s, %s%s\n"):format(about.machine, about.commit, about.date,
+    process.has_cores and "; server on core 0, load and sink on core 1" or ""))
+  if options.is_quick then io.write "A quick run: one round of a second, rough figures.\n" end
+  bench.figures:print(function(text) io.write(text) end)
+  if not options.output then return end
+  about.isQuick = options.is_quick or false
+  about.figures = bench.figures:list()
+  process.write(options.output, json.encode(about, { indent = true }) .. "\n")
+end
+
+local function main()
+  local options = parse(arg)
+  local started = process.now()
+  local bench = {
+    build = options.build,
+    anzol = options.build .. "/anzol",
+    scripts = here,
+    folder = process.capture("mktemp -d"):match "%S+",
+    seconds = options.is_quick and 1 or 5,
+    round_count = options.is_quick and 1 or 3,
+    is_quick = options.is_quick,
+    core_server = 0,
+    core_load = 1,
+    figures = figures.new(),
+    say = function(text)
+      io.stderr:write(("[%5.1f s] %s\n"):format(process.now() - started, text))
+    end,
+  }
+  local is_good, why = pcall(function()
+    peers.prepare(bench)
+    run_prototypes(bench)
+    run_ingest(bench)
+    run_whole_way(bench)
+    run_latency(bench)
+    report_memory(bench)
+    if options.has_callgrind then run_callgrind(bench) end
+    report(bench, options)
+  end)
+  process.stop_all()
+  os.execute("rm -rf " .. process.quote(bench.folder))
+  if not is_good then
+    io.stderr:write("bench: ", tostring(why), "\n")
+    os.exit(1)
+  end
+end
+
+main()
