@@ -1,0 +1,468 @@
+-- SPDX-License-Identifier: MIT
+-- The command line (lua/anzol/cli) over faked natives: what it asks the server for, what it prints
+-- where, and how it ends. spec/system runs the real program.
+local dkjson = require "dkjson"
+
+local native = {}
+package.loaded["anzol.native"] = native
+
+-- What one command did.
+local requests, answers
+
+local function reset()
+  requests, answers = {}, {}
+  for name in pairs(native) do native[name] = nil end
+  native.version = "1.2.3"
+  native.json = {
+    null = dkjson.null,
+    decode = function(text)
+      local value, _, err = dkjson.decode(text, 1, dkjson.null)
+      return value, err
+    end,
+    encode = dkjson.encode,
+    array = function(list) return setmetatable(list, { __jsontype = "array" }) end,
+  }
+  native.isatty = function() return false end
+  local now = 0
+  native.now_ms = function()
+    now = now + 7
+    return now
+  end
+  native.settings = function() return {} end
+  native.fetch = function(request)
+    requests[#requests + 1] = request
+    local answer = table.remove(answers, 1)
+    if not answer then return nil, "connection refused" end
+    if answer.error then return nil, answer.error end
+    return { status = answer.status or 200, headers = {}, body = answer.body
+      or dkjson.encode(answer.json) }
+  end
+end
+
+-- Runs a command line: exit code, standard output, standard error.
+local function run(...)
+  local cli = require "anzol.cli"
+  local out, err = {}, {}
+  local code = cli.main({ [0] = "anzol", ... }, {
+    out = function(text) out[#out + 1] = text end,
+    err = function(text) err[#err + 1] = text end,
+    is_terminal = false,
+  })
+  return code, table.concat(out), table.concat(err)
+end
+
+local real_getenv = os.getenv
+local environment
+
+-- luacheck: push ignore 122
+setup(function()
+  os.getenv = function(name)
+    if environment[name] ~= nil then return environment[name] end
+    if name:find "^ANZOL_" then return nil end
+    return real_getenv(name)
+  end
+end)
+teardown(function() os.getenv = real_getenv end)
+-- luacheck: pop
+
+before_each(function()
+  environment = {}
+  reset()
+end)
+
+local page = { data = { { id = "evt_00000000001", receivedAt = "2026-03-02T08:00:00.000Z",
+  source = "github", type = "github.push", state = "handled", bodyBytes = 12 } },
+  iterator = "evt_00000000001", prevIterator = dkjson.null, done = true }
+
+describe("anzol", function()
+  it("prints its version", function()
+    local code, out = run "--version"
+    assert.equal(0, code)
+    assert.equal("anzol 1.2.3\n", out)
+  end)
+
+  it("helps at every level, on standard output", function()
+    for _, words in ipairs { {}, { "check" }, { "completion" }, { "deliveries" },
+      { "deliveries", "list" }, { "deliveries", "show" }, { "events" }, { "events", "show" },
+      { "reload" }, { "trigger" } } do
+      words[#words + 1] = "--help"
+      local code, out, err = run(table.unpack(words))
+      assert.equal(0, code)
+      assert.equal("", err)
+      assert.matches("^Usage: anzol", out)
+    end
+  end)
+
+  it("names every command in its help, serve and bench too", function()
+    local _, out = run "--help"
+    for _, name in ipairs { "bench", "check", "completion", "deliveries", "events", "reload",
+      "serve", "trigger" } do
+      assert.matches("\n   " .. name .. "%s", out)
+    end
+  end)
+
+  it("ends with 2 and says what is wrong with the usage", function()
+    local code, out, err = run "evnts"
+    assert.equal(2, code)
+    assert.equal("", out)
+    assert.matches("Did you mean 'events'?", err, 1, true)
+    assert.equal(2, (run()))
+    assert.equal(2, (run("events", "--limit", "251")))
+    assert.equal(2, (run("events", "--state", "lost")))
+    assert.equal(2, (run "trigger"))
+  end)
+end)
+
+describe("anzol and its server", function()
+  it("meet on anzol.sock in the project's folder", function()
+    answers = { { json = page } }
+    run("events")
+    assert.equal("./anzol.sock", requests[1].unix)
+    assert.is_nil(requests[1].headers.Authorization)
+  end)
+
+  it("meet where state_dir, ANZOL_STATE_DIR, ANZOL_SOCKET or --socket say", function()
+    native.settings = function() return { state_dir = "state" } end
+    run("--project", "there", "events")
+    environment.ANZOL_STATE_DIR = "/var/lib/anzol"
+    run "events"
+    environment.ANZOL_SOCKET = "/run/one.sock"
+    run "events"
+    run("events", "--socket", "/run/two.sock")
+    local sockets = {}
+    for i, request in ipairs(requests) do sockets[i] = request.unix end
+    assert.same({ "there/state/anzol.sock", "/var/lib/anzol/anzol.sock", "/run/one.sock",
+      "/run/two.sock" }, sockets)
+  end)
+
+  it("meet over HTTP with a token when a URL is given", function()
+    environment.ANZOL_ADMIN_TOKEN = "from-the-environment"
+    run("--url", "https://hooks.example:8081/", "events")
+    run("--url", "http://a:1", "--token", "t0ken", "events")
+    assert.is_nil(requests[1].unix)
+    assert.matches("^https://hooks.example:8081/api/v1/event?", requests[1].url)
+    assert.equal("Bearer from-the-environment", requests[1].headers.Authorization)
+    assert.equal("Bearer t0ken", requests[2].headers.Authorization)
+    assert.equal(2, (run("--url", "hooks.example", "events")))
+  end)
+
+  it("end with 69 when nobody is there, with a way out", function()
+    local code, out, err = run "reload"
+    assert.equal(69, code)
+    assert.equal("", out)
+    assert.matches("no server on ./anzol.sock: connection refused; is `anzol serve` running", err,
+      1, true)
+  end)
+
+  it("end with 75 when no answer comes in time or the server is busy", function()
+    answers = { { error = "timeout: no answer within 30s" },
+      { status = 503, json = { code = "busy", detail = "try again" } } }
+    assert.equal(75, (run "events"))
+    local code, _, err = run "events"
+    assert.equal(75, code)
+    assert.matches("anzol: try again", err, 1, true)
+  end)
+
+  it("end with 1 when the server refuses, with its words", function()
+    answers = { { status = 401, json = { code = "token_missing", detail = "send the token" } } }
+    local code, _, err = run "events"
+    assert.equal(1, code)
+    assert.equal("anzol: send the token\n", err)
+  end)
+
+  it("end with 78 when anzol.lua is broken", function()
+    native.settings = function() return nil, "anzol.lua:3: unexpected symbol" end
+    local code, _, err = run "events"
+    assert.equal(78, code)
+    assert.matches("anzol.lua:3", err, 1, true)
+  end)
+end)
+
+describe("anzol events", function()
+  it("lists as a table", function()
+    answers = { { json = page } }
+    local code, out, err = run("events", "list")
+    assert.equal(0, code)
+    assert.equal("", err)
+    assert.equal("ID               RECEIVED                  SOURCE  TYPE         STATE    BYTES\n"
+      .. "evt_00000000001  2026-03-02T08:00:00.000Z  github  github.push  handled     12\n", out)
+  end)
+
+  it("sends its filters, before or behind the word list", function()
+    answers = { { json = page }, { json = page } }
+    run("events", "--source", "git hub", "--limit", "10", "list", "--state", "dead")
+    assert.equal("http://localhost/api/v1/event?limit=10&source=git%20hub&state=dead",
+      requests[1].url)
+    run("events", "--type", "a.b", "--iterator", "evt_00000000001")
+    assert.equal("http://localhost/api/v1/event?limit=50&iterator=evt_00000000001&type=a.b",
+      requests[2].url)
+  end)
+
+  it("tells how to go on, on standard error", function()
+    local more = { data = page.data, iterator = "evt_00000000001", done = false }
+    answers = { { json = more }, { json = more } }
+    local _, _, err = run "events"
+    assert.equal("more: anzol events --iterator evt_00000000001\n", err)
+    _, _, err = run("--quiet", "events")
+    assert.equal("", err)
+  end)
+
+  it("prints with -o json what the API gave", function()
+    answers = { { body = '{"data":[],"done":true}' } }
+    local _, out = run("events", "-o", "json")
+    assert.equal('{"data":[],"done":true}\n', out)
+  end)
+
+  it("keeps the control bytes of strangers from the terminal", function()
+    local row = {}
+    for name, value in pairs(page.data[1]) do row[name] = value end
+    row.type = "a\27[2Jb\nc\xc2\x9bd"
+    answers = { { json = { data = { row }, done = true } } }
+    local _, out = run "events"
+    assert.matches("a\\x1b[2Jb\\nc\\u009bd", out, 1, true)
+    assert.is_nil(out:find "\27")
+  end)
+
+  it("shows one with its runs and body", function()
+    local event = {}
+    for name, value in pairs(page.data[1]) do event[name] = value end
+    event.state, event.method, event.path, event.query = "dead", "POST", "/in/github", dkjson.null
+    event.headers = { { name = "User-Agent", value = "GitHub-Hookshot" } }
+    event.runs = { { subscription = "github:github.push", state = "dead", number = 6,
+      nextAt = dkjson.null, error = "scripts/github.lua:3: boom\nstack traceback" } }
+    event.body, event.bodyEncoding = '{"a":1}', "utf-8"
+    answers = { { json = event } }
+    local code, out = run("events", "show", "evt_00000000001")
+    assert.equal(0, code)
+    assert.equal("http://localhost/api/v1/event/evt_00000000001", requests[1].url)
+    for _, words in ipairs { "POST /in/github", "User-Agent: GitHub-Hookshot", '{"a":1}',
+      "run of github:github.push: dead, number 6", "  scripts/github.lua:3: boom\n  stack" } do
+      assert.matches(words, out, 1, true)
+    end
+  end)
+
+  it("ends with 1 for an id that is not there", function()
+    answers = { { status = 404, json = { code = "not_found", detail = "there is nothing" } } }
+    local code, _, err = run("events", "show", "evt_0/..")
+    assert.equal(1, code)
+    assert.equal("http://localhost/api/v1/event/evt_0%2F%2E%2E", requests[1].url)
+    assert.matches("there is nothing", err, 1, true)
+  end)
+end)
+
+describe("anzol deliveries", function()
+  local row = { id = "dlv_00000000001", createdAt = "2026-03-02T08:00:00.000Z", endpoint = "crm",
+    type = "a", state = "retrying", attemptCount = 2, lastStatus = dkjson.null,
+    lastError = "timeout", nextAttemptAt = "2026-03-02T08:05:00.000Z", eventId = "evt_00000000001",
+    messageId = "msg_00000000002", reason = dkjson.null }
+
+  it("lists the last outcome and the next attempt", function()
+    answers = { { json = { data = { row }, done = true } } }
+    local _, out = run("deliveries", "--endpoint", "crm", "--event", "evt_00000000001")
+    assert.equal("http://localhost/api/v1/delivery?limit=50&endpoint=crm&event=evt_00000000001",
+      requests[1].url)
+    assert.matches("retrying         2  timeout  2026-03-02T08:05:00.000Z\n", out, 1, true)
+  end)
+
+  it("shows one with its attempts", function()
+    local delivery = { attempts = { { number = 1, startedAt = "2026-03-02T08:00:00.010Z",
+      durationMs = 15000, status = dkjson.null, error = "timeout", detail = "no answer within 15 s",
+      nextAttemptAt = dkjson.null, responseHeaders = {}, responseBody = "",
+      responseBodyEncoding = "utf-8" } } }
+    for name, value in pairs(row) do delivery[name] = value end
+    answers = { { json = delivery } }
+    local code, out = run("deliveries", "show", "dlv_00000000001")
+    assert.equal(0, code)
+    assert.matches("timeout after 15000 ms", out, 1, true)
+    assert.matches("no answer within 15 s", out, 1, true)
+  end)
+end)
+
+describe("anzol reload", function()
+  it("posts JSON and says which generation serves", function()
+    answers = { { json = { generation = 4, findings = {} } } }
+    local code, out, err = run "reload"
+    assert.equal(0, code)
+    assert.equal("", out)
+    assert.equal("generation 4 serves\n", err)
+    assert.equal("POST", requests[1].method)
+    assert.equal("application/json", requests[1].headers["Content-Type"])
+  end)
+
+  it("ends with 78 and prints file, line and reason of a refusal", function()
+    answers = { { status = 422, json = { code = "refused", generation = 3,
+      detail = "scripts/crm.lua:31: unknown option 'time_out'", findings = { { level = "error",
+        file = "scripts/crm.lua", line = 31, phase = "load", message = "unknown option 'time_out'",
+        hint = "did you mean 'timeout'?" } } } } }
+    local code, out, err = run "reload"
+    assert.equal(78, code)
+    assert.equal("scripts/crm.lua:31: error: unknown option 'time_out'\n"
+      .. "  hint: did you mean 'timeout'?\n", out)
+    assert.matches("refused, generation 3 serves on", err, 1, true)
+  end)
+end)
+
+describe("anzol check", function()
+  local function found(...)
+    local findings = { ... }
+    findings.sources, findings.endpoints, findings.subscriptions = 1, 2, 3
+    return findings
+  end
+  local warning = { level = "warning", file = "scripts/a.lua", line = 0, phase = "load",
+    message = "the secret is short" }
+
+  it("ends with 0 when there is nothing, and counts on standard error", function()
+    local dir
+    native.check = function(given)
+      dir = given
+      return found()
+    end
+    local code, out, err = run("check", "there")
+    assert.equal(0, code)
+    assert.equal("", out)
+    assert.equal("there", dir)
+    assert.equal("there: 0 errors, 0 warnings; 1 source, 2 endpoints, 3 subscriptions\n", err)
+  end)
+
+  it("ends with 1 for an error, and for a warning only when told", function()
+    native.check = function() return found(warning) end
+    local code, out = run "check"
+    assert.equal(0, code)
+    assert.equal("scripts/a.lua: warning: the secret is short\n", out)
+    assert.equal(1, (run("check", "--deny-warnings")))
+    native.check = function()
+      return found { level = "error", file = "s.lua", line = 2, message = "no" }, "s.lua:2: no"
+    end
+    assert.equal(1, (run "check"))
+  end)
+
+  it("gives the options and the globs of anzol.lua on", function()
+    local given
+    native.settings = function() return { scripts = "a/*.lua\nb.lua" } end
+    native.check = function(_, options)
+      given = options
+      return found()
+    end
+    run("check", "--allow-missing-secrets")
+    assert.same({ allow_missing_secrets = true, scripts = { "a/*.lua", "b.lua" } }, given)
+  end)
+
+  it("prints an object with -o json", function()
+    native.check = function() return found(warning) end
+    local _, out = run("check", "-o", "json")
+    local value = dkjson.decode(out)
+    assert.is_true(value.ok)
+    assert.equal("the secret is short", value.findings[1].message)
+    assert.equal(2, value.endpoints)
+  end)
+
+  it("ends with 78 when anzol.lua is broken", function()
+    native.settings = function() return nil, "anzol.lua:1: oops" end
+    assert.equal(78, (run "check"))
+  end)
+end)
+
+describe("anzol trigger", function()
+  local path
+  before_each(function()
+    native.sign = function(_, source, kind, bytes)
+      return { method = "POST", path = "/in/" .. source, headers = {
+        { "X-Event", tostring(kind) }, { "X-Signature", "of " .. #bytes .. " bytes" } } }
+    end
+    path = os.tmpname()
+    local file = assert(io.open(path, "wb"))
+    file:write '{ "ref": "a", "commits": [ {"message": "x"} ], "id": 9007199254740993 }'
+    file:close()
+  end)
+  after_each(function()
+    os.remove(path)
+    os.remove(path .. ".headers")
+  end)
+
+  local stored = { id = "evt_00000000001" }
+
+  it("posts the fixture's very bytes, signed, to the public listener", function()
+    answers = { { json = stored } }
+    local code, out, err = run("trigger", "github", "--type", "push", "--fixture", path)
+    assert.equal(0, code)
+    assert.equal("http://127.0.0.1:8080/in/github", requests[1].url)
+    assert.equal('{ "ref": "a", "commits": [ {"message": "x"} ], "id": 9007199254740993 }',
+      requests[1].body)
+    assert.equal("push", requests[1].headers["X-Event"])
+    assert.equal("of 71 bytes", requests[1].headers["X-Signature"])
+    assert.equal("application/json", requests[1].headers["Content-Type"])
+    assert.equal("200 evt_00000000001\n", out)
+    assert.matches("anzol events show evt_00000000001", err, 1, true)
+  end)
+
+  it("finds the listener in flags, then the environment, then anzol.lua", function()
+    native.settings = function() return { listen = "0.0.0.0:99" } end
+    run("trigger", "s", "--fixture", path)
+    environment.ANZOL_LISTEN = "[::]:98"
+    run("trigger", "s", "--fixture", path)
+    run("trigger", "s", "--fixture", path, "--listen", "https://hooks.example/")
+    local urls = {}
+    for i, request in ipairs(requests) do urls[i] = request.url end
+    assert.same({ "http://127.0.0.1:99/in/s", "http://[::1]:98/in/s",
+      "https://hooks.example/in/s" }, urls)
+  end)
+
+  it("replaces values by --set before it signs", function()
+    run("trigger", "s", "--fixture", path, "--set", "ref=refs/heads/b", "--set",
+      "commits.1.message=hello", "--set", "deep.new=[1,2]", "--set", "deleted=true")
+    local body = dkjson.decode(requests[1].body)
+    assert.equal("refs/heads/b", body.ref)
+    assert.equal("hello", body.commits[1].message)
+    assert.same({ 1, 2 }, body.deep.new)
+    assert.is_true(body.deleted)
+    assert.equal("of " .. #requests[1].body .. " bytes", requests[1].headers["X-Signature"])
+  end)
+
+  it("adds headers, those beside the fixture first, each name once", function()
+    local file = assert(io.open(path .. ".headers", "wb"))
+    file:write "X-Event: beside\nX-More: 1\n"
+    file:close()
+    run("trigger", "s", "--fixture", path, "--header", "x-more: 2")
+    assert.equal("beside", requests[1].headers["X-Event"])
+    assert.is_nil(requests[1].headers["X-More"])
+    assert.equal("2", requests[1].headers["x-more"])
+  end)
+
+  it("ends with 1 when the source refuses it", function()
+    answers = { { status = 401, json = { code = "unverified", detail = "signature differs" } } }
+    local code, out = run("trigger", "s", "--fixture", path)
+    assert.equal(1, code)
+    assert.equal("401 signature differs\n", out)
+  end)
+
+  it("prints an object with -o json", function()
+    answers = { { json = { id = "evt_00000000001", duplicate = true } } }
+    local _, out = run("trigger", "s", "--fixture", path, "-o", "json")
+    assert.same({ url = "http://127.0.0.1:8080/in/s", status = 200, id = "evt_00000000001",
+      duplicate = true, durationMs = 7 }, dkjson.decode(out))
+  end)
+
+  it("ends with 69 when nobody listens and 78 when it can't be signed", function()
+    assert.equal(69, (run("trigger", "s", "--fixture", path)))
+    native.sign = function() return nil, "source s has no signer" end
+    local code, _, err = run("trigger", "s", "--fixture", path)
+    assert.equal(78, code)
+    assert.matches("source s has no signer", err, 1, true)
+  end)
+
+  it("says which file or option is wrong", function()
+    assert.equal(2, (run("trigger", "s", "--fixture", "/nowhere/x.json")))
+    assert.equal(2, (run("trigger", "s", "--fixture", path, "--header", "nonsense")))
+    assert.equal(2, (run("trigger", "s", "--fixture", path, "--set", "nonsense")))
+  end)
+end)
+
+describe("anzol completion", function()
+  for _, shell in ipairs { "bash", "zsh", "fish" } do
+    it("knows the commands, for " .. shell, function()
+      local code, out = run("completion", shell)
+      assert.equal(0, code)
+      assert.matches("deliveries", out, 1, true)
+    end)
+  end
+end)
