@@ -307,5 +307,8 @@ void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
     if (request->response)
         MHD_destroy_response(request->response);
     *request = (struct http_request){.target = request->target};
-    connection_enter(exchange_connection(request), PHASE_IDLE);
+    struct http_connection *connection = exchange_connection(request);
+    connection_enter(connection, PHASE_IDLE);
+    if (listener->is_quiet && !connection->is_unread)
+        connection_shut(connection); /* answered before the listener became quiet */
 }
