@@ -58,7 +58,7 @@ function Connection:receive(is_head)
   if is_head then return answer end
   if answer.headers["transfer-encoding"] == "chunked" then
     answer.body = read_chunks(line)
-  elseif answer.headers["content-length"] then
+  elseif (tonumber(answer.headers["content-length"]) or 0) > 0 then
     answer.body = line:receive(tonumber(answer.headers["content-length"]))
   end
   return answer

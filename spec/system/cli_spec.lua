@@ -1,0 +1,176 @@
+-- SPDX-License-Identifier: MIT
+-- The command line as users and scripts meet it: answers, -o json, exit codes.
+local Receiver = require "support.receiver"
+local Server = require "support.server"
+local cli = require "support.cli"
+local files = require "support.files"
+local json = require "dkjson"
+local process = require "anzol_test.process"
+local scripts = require "support.scripts"
+local wait = require "support.wait"
+
+local EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 2, 69, 78
+
+describe("the command line", function()
+  local server, receiver
+
+  lazy_setup(function()
+    receiver = Receiver.start()
+    server = Server.start { scripts = scripts.mixed(receiver), secrets = scripts.secrets }
+    files.write(server.dir .. "/push.json", '{"key":"cli","number":1}')
+  end)
+  lazy_teardown(function()
+    if server then server:close() end
+    receiver:stop()
+  end)
+
+  local function trigger()
+    local arguments = { "trigger", "github", "--type", "github.push", "--fixture",
+      server.dir .. "/push.json", "--listen", "127.0.0.1:" .. server.port }
+    return cli.run(arguments, { cwd = server.dir, env = {
+      ANZOL_SECRET_GITHUB = scripts.github_secret, ANZOL_SECRET_OUT = scripts.out_secret,
+      ANZOL_STATE_DIR = server.state_dir } })
+  end
+
+  it("triggers a source with the provider's own signature", function()
+    receiver:take()
+    local before = receiver:total()
+    local result = trigger()
+    assert.equal(0, result.code, result.output .. result.errors)
+    receiver:await(before + 1)
+    assert.equal(files.read(server.dir .. "/push.json"), receiver:take()[1].body)
+  end)
+
+  it("lists and shows events as the API does", function()
+    trigger()
+    local result = cli.ask(server, { "events", "list", "-o", "json" })
+    assert.equal(0, result.code, result.errors)
+    local listed = assert(json.decode(result.output))
+    assert.equal(server:get("/api/v1/event").data[1].id, listed.data[1].id)
+    result = cli.ask(server, { "events", "show", listed.data[1].id, "-o", "json" })
+    assert.equal(0, result.code, result.errors)
+    assert.equal(listed.data[1].id, json.decode(result.output).id)
+    assert.equal("github.push", json.decode(result.output).type)
+    result = cli.ask(server, { "events", "list" })
+    assert.truthy(result.output:find(listed.data[1].id, 1, true))
+  end)
+
+  it("lists and shows deliveries with their attempts", function()
+    trigger()
+    local id = wait.until_true("a delivery that succeeded", 5000, function()
+      local result = cli.ask(server, { "deliveries", "list", "-o", "json" })
+      local row = result.code == 0 and json.decode(result.output).data[1]
+      return row and row.state == "succeeded" and row.id
+    end)
+    local result = cli.ask(server, { "deliveries", "show", id, "-o", "json" })
+    assert.equal(0, result.code, result.errors)
+    assert.equal(200, json.decode(result.output).attempts[1].status)
+    result = cli.ask(server, { "deliveries", "show", id })
+    assert.truthy(result.output:find("succeeded", 1, true))
+  end)
+
+  it("says so when an id does not exist", function()
+    local result = cli.ask(server, { "events", "show", "evt_00000000000" })
+    assert.equal(1, result.code)
+    assert.matches("evt_00000000000", result.errors)
+    assert.equal("", result.output)
+  end)
+
+  it("exits 69 when no server is there", function()
+    local result = cli.run({ "events", "list", "--url", "http://127.0.0.1:"
+      .. process.free_port(), "--token", "x" }, { cwd = server.dir })
+    assert.equal(EXIT_UNREACHABLE, result.code, result.errors)
+  end)
+
+  it("exits 2 on a usage error and names what it does not know", function()
+    local result = cli.run({ "events", "--nonsense" }, { cwd = server.dir })
+    assert.equal(EXIT_USAGE, result.code)
+    assert.matches("nonsense", result.errors)
+    assert.equal(EXIT_USAGE, cli.run({ "frobnicate" }, { cwd = server.dir }).code)
+  end)
+
+  it("refuses a wrong token", function()
+    local result = cli.run({ "events", "list", "--url", "http://127.0.0.1:"
+      .. server.admin_port, "--token", "wrong" }, { cwd = server.dir })
+    assert.is_true(result.code ~= 0)
+    assert.matches("token", result.errors)
+  end)
+
+  it("prints help and version", function()
+    assert.matches("serve", cli.run({ "--help" }, { cwd = server.dir }).output)
+    assert.matches("%d+%.%d+", cli.run({ "--version" }, { cwd = server.dir }).output)
+    assert.matches("%-%-admin%-listen", cli.run({ "serve", "--help" }, { cwd = server.dir }).output)
+  end)
+end)
+
+describe("anzol check", function()
+  local dir
+
+  before_each(function() dir = files.temp_dir() end)
+  after_each(function() files.remove(dir) end)
+
+  local function check(text, ...)
+    files.write(dir .. "/scripts/main.lua", 'local anzol = require "anzol"\n' .. text)
+    return cli.run({ "check", dir, ... },
+      { cwd = dir, env = { ANZOL_SECRET_GITHUB = "0123456789abcdef" } })
+  end
+
+  it("finds nothing wrong with a good project", function()
+    local result = check [[
+anzol.source("github", { provider = anzol.provider.github { secret = anzol.secret "GITHUB" } })
+anzol.on("github.push", function(event) end)
+]]
+    assert.equal(0, result.code, result.output .. result.errors)
+  end)
+
+  it("names file and line of what is wrong", function()
+    for _, text in ipairs { "local = 1\n", "anzol.sauce('x', {})\n",
+      'anzol.source("x", { verify = anzol.verify.none(), type = "a.b", max_bodi = 3 })\n' } do
+      local result = check(text)
+      assert(result.code == 1 or result.code == EXIT_CONFIG, "exit code " .. result.code)
+      assert.matches("main%.lua:2", result.output .. result.errors)
+    end
+  end)
+
+  it("suggests the option that was meant", function()
+    local result = check(
+      'anzol.source("x", { verify = anzol.verify.none(), type = "a", patch = 3 })\n')
+    assert.matches("did you mean 'path'", result.output .. result.errors)
+  end)
+end)
+
+describe("anzol serve", function()
+  local function serve(options)
+    local server = Server.new(options)
+    server:launch()
+    local kind, code = server:ended(5000)
+    local log = server:log()
+    server:close()
+    return kind, code, log
+  end
+
+  it("exits 78 when a script is broken, and says where", function()
+    local kind, code, log = serve { scripts = { ["main.lua"] = "local = 5\n" } }
+    assert.same({ "exit", EXIT_CONFIG }, { kind, code })
+    assert.matches("main%.lua:1", log)
+  end)
+
+  it("exits 78 when a setting is wrong, and says which", function()
+    local kind, code, log = serve { settings = "return { lisen = 5 }\n" }
+    assert.same({ "exit", EXIT_CONFIG }, { kind, code })
+    assert.matches("lisen", log)
+  end)
+
+  it("refuses a store that another process holds", function()
+    local first = Server.start { scripts = {} }
+    local second = Server.new { scripts = {} }
+    second.state_dir = first.state_dir
+    second:launch()
+    local kind, code = second:ended(5000)
+    assert.equal("exit", kind)
+    assert.is_true(code ~= 0)
+    assert.is_true(first:is_healthy())
+    second:close()
+    first:close()
+  end)
+end)
