@@ -94,21 +94,23 @@ struct sender_counts {
 };
 void sender_counts(const struct sender *sender, struct sender_counts *counts);
 
-/* ---- The address guard (pure; any thread) ------------------------------------------------------ */
+/* ---- The address guard (pure; any thread) ------------------------------------------------------
+ */
 
 enum guard_verdict {
     GUARD_ALLOWED,
     GUARD_PRIVATE, /* refused unless allow_private */
     GUARD_NEVER    /* link-local, metadata, own listeners: refused even then */
 };
-/* sockaddr of AF_INET or AF_INET6; anything else is GUARD_NEVER. IPv4 inside IPv6 is judged as IPv4.
- * reason: static text, "127.0.0.0/8 is loopback". */
+/* sockaddr of AF_INET or AF_INET6; anything else is GUARD_NEVER. IPv4 inside IPv6 is judged as
+ * IPv4. reason: static text, "127.0.0.0/8 is loopback". */
 enum guard_verdict guard_judge(const struct sockaddr *address, const char **reason);
 /* A URL as an endpoint may have it: http or https, no userinfo, a host, ports < 1024 only 80 and
  * 443, no control bytes or spaces, at most LIMIT_URL_BYTES. err says what is wrong and the mend. */
 MUST_USE enum status guard_check_url(const char *url, struct err *err);
 
-/* ---- One plain exchange, blocking: for the command line (not for workers) ---------------------- */
+/* ---- One plain exchange, blocking: for the command line (not for workers) ----------------------
+ */
 
 struct fetch_options {
     const char *unix_socket; /* NULL: TCP */

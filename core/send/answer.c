@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* What comes back: headers and body up to our limits, and what the end of a transfer means. */
+#include "send/transfer_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+#include <stdio.h>
+
+/* ---- Headers and body
+ * ------------------------------------------------------------------------------ */
+
+static bool starts_answer(struct slice line)
+{
+    return line.len >= 5 && memcmp(line.data, "HTTP/", 5) == 0;
+}
+
+static struct slice trim(struct slice text)
+{
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+static bool is_final(const struct transfer *transfer)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200;
+}
+
+static bool add_line(struct transfer *transfer, struct slice line)
+{
+    transfer->header_bytes += line.len;
+    if (transfer->header_bytes > LIMIT_ANSWER_HEADERS_BYTES)
+        return false;
+    if (starts_answer(line)) {
+        buf_clear(&transfer->head);
+        return transfer->interim_count++ <= LIMIT_INTERIM_ANSWERS;
+    }
+    if (trim(line).len == 0) {
+        transfer->has_head |= is_final(transfer);
+        return true;
+    }
+    const char *colon = memchr(line.data, ':', line.len);
+    if (!colon || transfer->has_head) /* trailers are dropped */
+        return true;
+    const size_t name_len = (size_t)(colon - line.data);
+    return head_add(&transfer->head, slice_of(line.data, name_len),
+                    trim(slice_of(colon + 1, line.len - name_len - 1))) == OK;
+}
+
+size_t answer_on_header(char *data, size_t size, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    const size_t len = size * count;
+    if (add_line(transfer, slice_of(data, len)))
+        return len;
+    transfer->is_protocol_error = true;
+    return len == 0 ? 1 : 0;
+}
+
+size_t answer_on_body(char *data, size_t size, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    const size_t len = size * count;
+    const size_t room = LIMIT_ANSWER_BYTES - transfer->body.len;
+    const size_t kept = len < room ? len : room;
+    if (buf_add(&transfer->body, data, kept) != OK || kept < len) {
+        transfer->is_cut = true;
+        return len == 0 ? 1 : 0;
+    }
+    return len;
+}
+
+/* ---- Retry-After (RFC 9110 §10.2.3)
+ * ----------------------------------------------------------------- */
+
+static int64_t read_seconds(const char *text)
+{
+    int64_t seconds = 0;
+    if (*text == '\0')
+        return -1;
+    for (; *text >= '0' && *text <= '9'; text++)
+        if (seconds <= LIMIT_RETRY_AFTER_MAX_S)
+            seconds = seconds * 10 + (*text - '0');
+    return *text == '\0' ? seconds : -1;
+}
+
+static int64_t retry_after_ms(struct slice head)
+{
+    struct slice value;
+    char text[64];
+    if (!head_find(head, "retry-after", &value) || value.len >= sizeof text)
+        return -1;
+    (void)snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
+    int64_t ms = read_seconds(text);
+    if (ms >= 0)
+        ms *= 1000;
+    else if (clock_parse_http_date(text, &ms))
+        ms -= clock_now_ms();
+    else
+        return -1;
+    const int64_t most = (int64_t)LIMIT_RETRY_AFTER_MAX_S * 1000;
+    return ms < 0 ? 0 : ms > most ? most : ms;
+}
+
+/* ---- The end
+ * ------------------------------------------------------------------------------------------ */
+
+/* What curl calls an end that is no answer; every other one is a matter of protocol. */
+static const struct {
+    CURLcode code;
+    enum attempt_error error;
+} ends[] = {
+    {CURLE_OK, ATTEMPT_OK},
+    {CURLE_OPERATION_TIMEDOUT, ATTEMPT_TIMEOUT},
+    {CURLE_COULDNT_RESOLVE_HOST, ATTEMPT_DNS},
+    {CURLE_COULDNT_CONNECT, ATTEMPT_CONNECT},
+    {CURLE_SSL_CONNECT_ERROR, ATTEMPT_TLS},
+    {CURLE_SSL_CERTPROBLEM, ATTEMPT_TLS},
+    {CURLE_SSL_CIPHER, ATTEMPT_TLS},
+    {CURLE_SSL_ISSUER_ERROR, ATTEMPT_TLS},
+    {CURLE_PEER_FAILED_VERIFICATION, ATTEMPT_TLS},
+    {CURLE_GOT_NOTHING, ATTEMPT_RESET},
+    {CURLE_RECV_ERROR, ATTEMPT_RESET},
+    {CURLE_SEND_ERROR, ATTEMPT_RESET},
+    {CURLE_PARTIAL_FILE, ATTEMPT_RESET},
+};
+
+static enum attempt_error error_of(const struct transfer *transfer, CURLcode code)
+{
+    /* The time was up before there was an address. */
+    if (code == CURLE_OPERATION_TIMEDOUT && transfer->is_resolving)
+        return ATTEMPT_DNS;
+    for (size_t i = 0; i < array_count(ends); i++)
+        if (ends[i].code == code)
+            return ends[i].error;
+    return ATTEMPT_PROTOCOL;
+}
+
+static int64_t read_us(CURL *easy, CURLINFO info)
+{
+    curl_off_t us = 0;
+    (void)curl_easy_getinfo(easy, info, &us);
+    return us;
+}
+
+static const char *describe(struct transfer *transfer, CURLcode code)
+{
+    const struct attempt *attempt = &transfer->attempt;
+    enum status status;
+    buf_clear(&transfer->text);
+    if (attempt->error == ATTEMPT_BLOCKED_ADDRESS)
+        status = buf_printf(&transfer->text, "%s%s", transfer->verdict_reason,
+                            transfer->verdict == GUARD_PRIVATE
+                                ? "; allow_private = true on the endpoint allows it"
+                                : "; it is always refused");
+    else if (transfer->is_protocol_error)
+        status = buf_printf(&transfer->text, "headers over %d bytes or over %d interim answers",
+                            LIMIT_ANSWER_HEADERS_BYTES, LIMIT_INTERIM_ANSWERS);
+    else if (attempt->error != ATTEMPT_OK)
+        status = buf_add_str(&transfer->text,
+                             transfer->error[0] ? transfer->error : curl_easy_strerror(code));
+    else
+        return "";
+    return status == OK ? transfer->text.data : attempt_error_name(attempt->error);
+}
+
+void answer_classify(struct transfer *transfer, CURLcode code)
+{
+    struct attempt *attempt = &transfer->attempt;
+    long status = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    const bool is_blocked = transfer->verdict != GUARD_ALLOWED && !transfer->has_head;
+    attempt->status = transfer->has_head ? (int)status : 0;
+    attempt->is_cut = transfer->is_cut;
+    if (is_blocked)
+        attempt->error = ATTEMPT_BLOCKED_ADDRESS;
+    else if (transfer->is_protocol_error)
+        attempt->error = ATTEMPT_PROTOCOL;
+    else if (transfer->is_cut || (transfer->has_head && status / 100 == 2))
+        attempt->error = ATTEMPT_OK; /* the headers are complete: the answer counts */
+    else
+        attempt->error = error_of(transfer, code);
+    attempt->is_cut |= code != CURLE_OK && attempt->error == ATTEMPT_OK;
+    attempt->duration_ms = read_us(transfer->easy, CURLINFO_TOTAL_TIME_T) / 1000;
+    attempt->dns_us = read_us(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T);
+    attempt->connect_us = read_us(transfer->easy, CURLINFO_CONNECT_TIME_T);
+    attempt->tls_us = read_us(transfer->easy, CURLINFO_APPCONNECT_TIME_T);
+    attempt->first_byte_us = read_us(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T);
+    attempt->head = buf_slice(&transfer->head);
+    attempt->body = buf_slice(&transfer->body);
+    attempt->retry_after_ms = retry_after_ms(attempt->head);
+    attempt->detail = describe(transfer, code);
+}
