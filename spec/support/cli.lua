@@ -11,9 +11,11 @@ local LIMIT_MS = 20000
 -- run({ "events", "list" }, { cwd, env? }) -> { code, output, errors }
 function M.run(arguments, options)
   local dir = files.temp_dir()
-  local argv = { files.build_dir() .. "/anzol" }
+  local argv = { files.program() }
   for _, argument in ipairs(arguments) do argv[#argv + 1] = argument end
-  local child = process.spawn { argv = argv, cwd = options.cwd, env = options.env,
+  local env = { LD_PRELOAD = false }
+  for name, value in pairs(options.env or {}) do env[name] = value end
+  local child = process.spawn { argv = argv, cwd = options.cwd, env = env,
     output = dir .. "/output", errors = dir .. "/errors" }
   local kind, code = child:wait(LIMIT_MS * wait.patience)
   child:kill(9)

@@ -18,18 +18,13 @@ function Disk.new(dir)
     Disk)
 end
 
-local function appended(name, more)
-  local before = os.getenv(name)
-  return before and before .. ":" .. more or more
-end
-
--- The environment of a server on this disk. A sanitizer's library stays first.
+-- The environment of a server on this disk. A sanitizer wants to be first and is not.
 function Disk:env()
   return {
-    LD_PRELOAD = appended("LD_PRELOAD", files.build_dir() .. "/test/preload/disk.so"),
+    LD_PRELOAD = files.build_dir() .. "/test/preload/disk.so",
     ANZOL_SHIM_DIR = self.dir,
     ANZOL_SHIM_CONTROL = self.control,
-    ASAN_OPTIONS = appended("ASAN_OPTIONS", "verify_asan_link_order=0"),
+    ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
   }
 end
 

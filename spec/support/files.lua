@@ -48,4 +48,9 @@ function M.build_dir()
   return build:sub(1, 1) == "/" and build or lfs.currentdir() .. "/" .. build
 end
 
+-- The program under test; ANZOL_BIN names one of another build (a sanitizer's).
+function M.program()
+  return os.getenv "ANZOL_BIN" or M.build_dir() .. "/anzol"
+end
+
 return M

@@ -14,7 +14,7 @@ local START_MS = 5000
 local STOP_MS = 32000
 
 local function environment(options)
-  local env = { ANZOL_CRASH_AT = false }
+  local env = { ANZOL_CRASH_AT = false, LD_PRELOAD = false }
   for name, value in pairs(options.secrets or {}) do env["ANZOL_SECRET_" .. name] = value end
   for name, value in pairs(options.disk and options.disk:env() or {}) do env[name] = value end
   for name, value in pairs(options.env or {}) do env[name] = value end
@@ -23,7 +23,7 @@ end
 
 local function arguments(server, options)
   local argv = {
-    files.build_dir() .. "/anzol", "serve", server.dir,
+    files.program(), "serve", server.dir,
     "--listen", "127.0.0.1:" .. (server.port or options.port or 0),
     "--admin-listen", "127.0.0.1:" .. (server.admin_port or 0),
     "--store", "sqlite:" .. server.state_dir .. "/anzol.db",

@@ -33,13 +33,11 @@ describe("a name", function()
 
   lazy_setup(function()
     receiver = Receiver.start()
-    local preload = os.getenv "LD_PRELOAD"
     server = Server.start {
       scripts = scripts.with(receiver, (script:gsub("%$PORT", receiver.port))),
       secrets = scripts.secrets,
       env = {
-        LD_PRELOAD = (preload and preload .. ":" or "")
-          .. files.build_dir() .. "/test/preload/resolver.so",
+        LD_PRELOAD = files.build_dir() .. "/test/preload/resolver.so",
         ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
       },
     }
