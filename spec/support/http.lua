@@ -4,9 +4,10 @@ local socket = require "socket"
 
 local M = {}
 
-local function connect(port, timeout)
+local function connect(port, timeout, from)
   local line = assert(socket.tcp())
   line:settimeout(timeout or 10)
+  if from then assert(line:bind(from, 0)) end
   assert(line:connect("127.0.0.1", port))
   line:setoption("tcp-nodelay", true)
   return line
@@ -15,9 +16,9 @@ end
 local Connection = {}
 Connection.__index = Connection
 
--- A connection that is used for several exchanges. Close it.
-function M.open(port, timeout)
-  return setmetatable({ line = connect(port, timeout) }, Connection)
+-- A connection that is used for several exchanges. Close it. from: another loopback address.
+function M.open(port, timeout, from)
+  return setmetatable({ line = connect(port, timeout, from) }, Connection)
 end
 
 function Connection:send(bytes)

@@ -18,6 +18,7 @@
 
 #define PATH_BYTES 512
 #define FD_MAX 4096
+#define STEP_MS 5
 
 /* In the order of spec/support/disk.lua. */
 struct control {
@@ -96,11 +97,9 @@ static int is_sync_lost(int fd)
     atomic_fetch_add(&control->syncs, 1);
     if (fd < FD_MAX && atomic_load(&has_failed[fd]))
         atomic_fetch_add(&control->syncs_after_failure, 1);
-    const int delay_ms = atomic_load(&control->sync_delay_ms);
-    if (delay_ms > 0) {
-        const struct timespec delay = {delay_ms / 1000, delay_ms % 1000 * 1000000L};
-        (void)nanosleep(&delay, NULL);
-    }
+    /* In steps, so that the spec can end a long one. */
+    for (int waited_ms = 0; waited_ms < atomic_load(&control->sync_delay_ms); waited_ms += STEP_MS)
+        (void)nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000L}, NULL);
     int left = atomic_load(&control->syncs_left);
     while (left > 0 && !atomic_compare_exchange_weak(&control->syncs_left, &left, left - 1))
         continue;
