@@ -52,7 +52,7 @@ struct deliver {
 
 static void stop_if_complete(struct deliver *deliver)
 {
-    if (deliver->is_posted && deliver->sink.report.arrived >= deliver->load.report.accepted)
+    if (deliver->is_posted && deliver->sink.report.answered >= deliver->load.report.accepted)
         deliver->loop.is_stopped = true;
 }
 
@@ -65,13 +65,13 @@ static void on_posted(struct load *load, void *ctx)
     stop_if_complete(deliver);
 }
 
-static void on_arrival(struct sink *sink, void *ctx)
+static void on_answer(struct sink *sink, void *ctx)
 {
     struct deliver *deliver = ctx;
     const uint64_t count = deliver->values->posting.count;
     if (deliver->values->posting.url)
         stop_if_complete(deliver);
-    else if (count > 0 && sink->report.arrived >= count)
+    else if (count > 0 && sink->report.answered >= count)
         deliver->loop.is_stopped = true;
 }
 
@@ -103,7 +103,7 @@ static enum status start_load(struct deliver *deliver, struct err *err)
 static enum status start(struct deliver *deliver, struct address *address, struct err *err)
 {
     const struct values *values = deliver->values;
-    deliver->sink.on_arrival = on_arrival;
+    deliver->sink.on_answer = on_answer;
     deliver->sink.ctx = deliver;
     deliver->limit = (struct loop_timer){.due_ns = LOOP_NEVER, .on_due = on_limit};
     enum status status = address_parse(values->sink, address, err);

@@ -69,11 +69,19 @@ static bool send_text(const struct sink_connection *connection, const char *text
     return send(connection->watch.fd, text, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+/* An answer was sent, or its reader is gone. */
+static void count_answer(struct sink *sink)
+{
+    sink->report.answered++;
+    sink->on_answer(sink, sink->ctx);
+}
+
 static bool answer(struct sink_connection *connection)
 {
-    const struct sink *sink = connection->sink;
+    struct sink *sink = connection->sink;
     const bool is_open =
         send_text(connection, sink->answer, sink->answer_len) && !connection->is_closing;
+    count_answer(sink);
     if (!is_open)
         close_connection(connection);
     return is_open;
@@ -117,8 +125,6 @@ static void count_arrival(struct sink *sink, struct slice body, int64_t now_ns)
         sink->report.first_ns = now_ns;
     sink->report.last_ns = now_ns;
     count_latency(sink, body);
-    if (sink->on_arrival)
-        sink->on_arrival(sink, sink->ctx);
 }
 
 enum progress { PROGRESS_NEXT, PROGRESS_MORE, PROGRESS_CLOSED };
@@ -234,10 +240,12 @@ static void on_delay(struct loop_timer *timer, int64_t now_ns)
         if (!sink->first)
             sink->last = NULL;
         connection->is_waiting = false;
-        if (connection->is_gone)
+        if (connection->is_gone) {
+            count_answer(sink);
             destroy(connection);
-        else if (answer(connection) && connection->bytes.len > 0)
+        } else if (answer(connection) && connection->bytes.len > 0) {
             take(connection, buf_slice(&connection->bytes), true);
+        }
     }
     timer->due_ns = sink->first ? sink->first->due_ns : LOOP_NEVER;
 }

@@ -18,6 +18,7 @@ struct sink_options {
 
 struct sink_report {
     uint64_t arrived;
+    uint64_t answered;
     uint64_t malformed; /* no request with a length, or cut off: the connection was closed */
     int64_t first_ns;   /* of the first and the last arrival */
     int64_t last_ns;
@@ -25,8 +26,8 @@ struct sink_report {
 };
 
 struct sink;
-/* After each arrival. May stop the loop. */
-typedef void (*sink_arrival_cb)(struct sink *sink, void *ctx);
+/* After each answer. May stop the loop. */
+typedef void (*sink_answer_cb)(struct sink *sink, void *ctx);
 
 struct sink_connection;
 
@@ -41,7 +42,7 @@ struct sink {
     struct sink_connection *open; /* all connections */
     char answer[128];
     size_t answer_len;
-    sink_arrival_cb on_arrival;
+    sink_answer_cb on_answer;
     void *ctx;
 };
 

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 // peer_node.js PORT FILE [SINK_URL]: what a good engineer writes in a day instead of Anzol, in Node
-// with better-sqlite3: the GitHub signature is verified, events are inserted and answered after one
-// synced commit for all that came in one turn of the loop. With SINK_URL an outbox worker reads what
-// is pending, makes a new body, signs it, posts it and records the attempts in groups.
+// with better-sqlite3 and undici. The GitHub signature is verified, events are inserted and answered
+// after one synced commit for all that came in one turn of the loop. With SINK_URL an outbox worker
+// reads what is pending, makes a new body, signs it, posts it and records the attempts in groups.
 // It has no retry schedule, no order, and one slow receiver stalls all others.
 'use strict'
 const { createHmac, timingSafeEqual } = require('node:crypto')
 const http = require('node:http')
-const Database = require(process.env.BETTER_SQLITE3 || 'better-sqlite3')
+const { createRequire } = require('node:module')
+
+// NODE_MODULES is where the two packages are installed: the build folder.
+const load = createRequire(process.env.NODE_MODULES + '/')
+const Database = load('better-sqlite3')
+const { Pool } = load('undici')
 
 const [port, file, sink] = process.argv.slice(2)
 const SECRET = process.env.SECRET
@@ -20,15 +25,16 @@ db.pragma('journal_mode = WAL')
 db.pragma('synchronous = FULL')
 db.pragma('wal_autocheckpoint = 16000')
 db.exec(`CREATE TABLE event(id INTEGER PRIMARY KEY, key TEXT UNIQUE, type TEXT, headers TEXT,
-  body BLOB, received_ms INTEGER, is_done INTEGER);
-  CREATE INDEX event_pending ON event(id) WHERE is_done = 0;
+  body BLOB, received_ms INTEGER);
+  CREATE TABLE pending(event INTEGER PRIMARY KEY);
   CREATE TABLE attempt(id INTEGER PRIMARY KEY, event INTEGER, status INTEGER, started_ms INTEGER,
   duration_ms INTEGER);`)
-const insert = db.prepare('INSERT OR IGNORE INTO event VALUES(NULL,?,?,?,?,?,?)')
-const pending = db.prepare(
-  'SELECT id, type, body FROM event WHERE is_done = 0 AND id > ? ORDER BY id LIMIT ?')
+const insert = db.prepare('INSERT OR IGNORE INTO event VALUES(NULL,?,?,?,?,?)')
+const insertPending = db.prepare('INSERT INTO pending VALUES(?)')
+const listPending = db.prepare(`SELECT id, type, body FROM pending JOIN event ON id = event
+  WHERE event > ? ORDER BY event LIMIT ?`)
 const record = db.prepare('INSERT INTO attempt VALUES(NULL,?,?,?,?)')
-const finish = db.prepare('UPDATE event SET is_done = 1 WHERE id = ?')
+const finish = db.prepare('DELETE FROM pending WHERE event = ?')
 
 function isGenuine (headers, body) {
   const given = Buffer.from(String(headers['x-hub-signature-256']))
@@ -41,8 +47,9 @@ let queued = []
 const insertAll = db.transaction(group => {
   const now = Date.now()
   for (const { headers, body } of group) {
-    insert.run(headers['x-github-delivery'], 'github.' + headers['x-github-event'],
-      JSON.stringify(headers), body, now, sink ? 0 : 1)
+    const { changes, lastInsertRowid } = insert.run(headers['x-github-delivery'],
+      'github.' + headers['x-github-event'], JSON.stringify(headers), body, now)
+    if (sink && changes === 1) insertPending.run(lastInsertRowid)
   }
 })
 
@@ -71,8 +78,8 @@ function onRequest (request, response) {
   })
 }
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: IN_FLIGHT })
 const target = sink && new URL(sink)
+const pool = sink && new Pool(target.origin, { connections: IN_FLIGHT })
 
 function transform (body) {
   const push = JSON.parse(body)
@@ -85,35 +92,29 @@ function transform (body) {
   }))
 }
 
-function send ({ id, body }) {
+async function send ({ id, body }) {
   const started = Date.now()
   const out = transform(body)
   const time = Math.floor(started / 1000)
   const name = 'msg_' + id
   const signature = createHmac('sha256', SINK_SECRET).update(`${name}.${time}.`).update(out)
     .digest('base64')
-  return new Promise(resolve => {
-    const done = status => resolve({ id, status, started, duration: Date.now() - started })
-    const request = http.request({
-      agent,
-      host: target.hostname,
-      port: target.port,
-      path: target.pathname,
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        'content-length': out.length,
-        'webhook-id': name,
-        'webhook-timestamp': time,
-        'webhook-signature': 'v1,' + signature
-      }
-    }, response => {
-      response.resume()
-      response.on('end', () => done(response.statusCode))
-    })
-    request.on('error', () => done(0))
-    request.end(out)
-  })
+  const headers = {
+    'content-type': 'application/json',
+    'webhook-id': name,
+    'webhook-timestamp': String(time),
+    'webhook-signature': 'v1,' + signature
+  }
+  const result = { id, status: 0, started, duration: 0 }
+  try {
+    const answer = await pool.request({ path: target.pathname, method: 'POST', headers, body: out })
+    await answer.body.dump()
+    result.status = answer.statusCode
+  } catch {
+    result.status = 0
+  }
+  result.duration = Date.now() - started
+  return result
 }
 
 const recordAll = db.transaction(group => {
@@ -145,7 +146,7 @@ function onSent (result) {
 function wake () {
   while (sink && inFlight < IN_FLIGHT) {
     if (rows.length === 0) {
-      rows = pending.all(cursor, BATCH).reverse()
+      rows = listPending.all(cursor, BATCH).reverse()
       if (rows.length === 0) return
       cursor = rows[0].id
     }

@@ -1,23 +1,24 @@
 -- SPDX-License-Identifier: MIT
 -- What people write by hand instead, measured in the same round, where Node and npm are installed:
--- peer_node.js with better-sqlite3, which is installed into the build folder once. Without them the
--- bench goes on without this comparison.
+-- peer_node.js with better-sqlite3 and undici, which are installed into the build folder once.
+-- Without them the bench goes on without this comparison.
 local measure = require "measure"
 local process = require "process"
 local project = require "project"
 
 local M = {}
 
-local PACKAGE = "better-sqlite3@11.10.0"
+local PACKAGES = "better-sqlite3@11.10.0 undici@6.29.1"
 
 local function has(command) return os.execute("command -v " .. command .. " >/dev/null 2>&1") end
 
 local function works(folder)
-  return os.execute(("node -e 'new (require(process.argv[1]))(\":memory:\")' %s/node_modules/" ..
-    "better-sqlite3 >/dev/null 2>&1"):format(process.quote(folder)))
+  return os.execute(("cd %s 2>/dev/null && node -e 'require(\"undici\"); " ..
+    "new (require(\"better-sqlite3\"))(\":memory:\")' >/dev/null 2>&1"):format(
+    process.quote(folder)))
 end
 
--- Finds or installs the package; bench.peer is its folder, or nil.
+-- Finds or installs the packages; bench.peer is their folder, or nil.
 function M.prepare(bench)
   local folder = process.capture("realpath " .. process.quote(bench.build)):match "[^\n]+" ..
     "/peer"
@@ -26,14 +27,14 @@ function M.prepare(bench)
     return
   end
   if not works(folder) then
-    bench.say("installing " .. PACKAGE .. " for the hand-made peer (once, a minute or two)")
+    bench.say("installing " .. PACKAGES .. " for the hand-made peer (once, a minute or two)")
     os.execute(("npm install --prefix %s --no-audit --no-fund --silent %s >/dev/null 2>&1")
-      :format(process.quote(folder), PACKAGE))
+      :format(process.quote(folder), PACKAGES))
   end
   if works(folder) then
     bench.peer = folder
   else
-    bench.say(PACKAGE .. " can't be installed here: the hand-made peer is left out")
+    bench.say(PACKAGES .. " can't be installed here: the hand-made peer is left out")
   end
 end
 
@@ -42,7 +43,7 @@ local function start(bench, sink)
   local command = ("node %s/peer_node.js %d %s/peer.db"):format(bench.scripts, port, folder)
   if sink then command = ("%s http://127.0.0.1:%d/hook"):format(command, sink) end
   local child = process.start {
-    command = ("env SECRET=%s BETTER_SQLITE3=%s/node_modules/better-sqlite3 %s"):format(
+    command = ("env SECRET=%s NODE_MODULES=%s %s"):format(
       project.secret, bench.peer, process.pin(bench.core_server, command)),
     log = folder .. "/log",
   }
