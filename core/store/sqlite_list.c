@@ -111,9 +111,11 @@ static int look_at_event(struct sqlite_reader *reader, struct store_list_events 
 }
 
 /* The walk that passes over the least. */
-static enum read_sql events_walk(int state)
+static enum read_sql events_walk(const struct store_list_query *query)
 {
-    switch (state) {
+    if (query->is_backward)
+        return READ_LIST_EVENTS_BACKWARD;
+    switch (query->state) {
     case RUN_DEAD:
         return READ_LIST_DEAD_EVENTS;
     case RUN_PENDING:
@@ -126,7 +128,7 @@ static enum read_sql events_walk(int state)
 
 int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *list)
 {
-    sqlite3_stmt *walk = reader->statements[events_walk(list->query.state)];
+    sqlite3_stmt *walk = reader->statements[events_walk(&list->query)];
     const int64_t start_ns = (int64_t)uv_hrtime();
     int rc = SQLITE_OK;
     bind_range(walk, &list->query);
@@ -215,12 +217,17 @@ static int find_endpoint(struct sqlite_reader *reader, const char *name, uint64_
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+static enum read_sql deliveries_walk(const struct store_list_query *query)
+{
+    if (query->is_backward)
+        return READ_LIST_DELIVERIES_BACKWARD;
+    return query->state == DELIVERY_DEAD ? READ_LIST_DEAD_DELIVERIES : READ_LIST_DELIVERIES;
+}
+
 static int walk_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list,
                            uint64_t endpoint)
 {
-    sqlite3_stmt *walk =
-        reader->statements[list->query.state == DELIVERY_DEAD ? READ_LIST_DEAD_DELIVERIES
-                                                              : READ_LIST_DELIVERIES];
+    sqlite3_stmt *walk = reader->statements[deliveries_walk(&list->query)];
     const int64_t start_ns = (int64_t)uv_hrtime();
     int rc = SQLITE_OK;
     bind_range(walk, &list->query);
@@ -304,11 +311,12 @@ static int list_of_event(struct sqlite_reader *reader, struct store_list_deliver
     sqlite3_stmt *statement = reader->statements[READ_DELIVERY_ROW];
     size_t i = 0;
     for (; i < ids.count && rc == SQLITE_OK && list->row_count < query->limit; i++) {
-        if ((query->before && ids.ids[i] >= query->before) || ids.ids[i] <= query->after)
+        const uint64_t id = ids.ids[query->is_backward ? ids.count - 1 - i : i];
+        if ((query->before && id >= query->before) || id <= query->after)
             continue;
-        bind_id(statement, 1, ids.ids[i]);
+        bind_id(statement, 1, id);
         rc = sqlite3_step(statement);
-        list->last = ids.ids[i];
+        list->last = id;
         rc = rc == SQLITE_ROW ? look_at_delivery(statement, list, endpoint) : rc;
         rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
         (void)sqlite3_reset(statement);

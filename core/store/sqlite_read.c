@@ -44,6 +44,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                      " WHERE endpoint > ? AND state < 3 AND due_ms IS NOT NULL"
                      " ORDER BY endpoint, due_ms LIMIT 1",
     [READ_LIST_EVENTS] = "SELECT id FROM event WHERE id < ? AND id > ? ORDER BY id DESC",
+    [READ_LIST_EVENTS_BACKWARD] = "SELECT id FROM event WHERE id < ? AND id > ? ORDER BY id",
     [READ_LIST_DUE_EVENTS] = "SELECT id FROM event_due WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_DEAD_EVENTS] = "SELECT DISTINCT event FROM run INDEXED BY run_dead WHERE state = 4"
                               " AND event < ? AND event > ? ORDER BY event DESC",
@@ -52,6 +53,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_IS_DUE] = "SELECT 1 FROM event_due WHERE id = ?",
     [READ_LIST_DELIVERIES] =
         DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id < ? AND d.id > ? ORDER BY d.id DESC",
+    [READ_LIST_DELIVERIES_BACKWARD] =
+        DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id < ? AND d.id > ? ORDER BY d.id",
     [READ_LIST_DEAD_DELIVERIES] =
         DELIVERY_ROW " INDEXED BY delivery_dead" DELIVERY_ROW_JOINS
                      " WHERE d.state = 4 AND d.id < ? AND d.id > ? ORDER BY d.id DESC",
