@@ -1,0 +1,468 @@
+-- SPDX-License-Identifier: MIT
+-- The admin listener (core/api) over real sockets, before a real store.
+local api = require "anzol_test.api"
+local files = require "support.files"
+local http = require "support.http"
+local json = require "dkjson"
+local unix = require "socket.unix"
+
+local OK, INVALID, IO, BUSY = 0, 3, 7, 6
+local TOKEN = "a-token-of-the-specs"
+
+local dir, rig, port
+
+local function open(options)
+  dir = files.temp_dir()
+  options = options or {}
+  options.store = dir .. "/anzol.db"
+  options.socket = dir .. "/anzol.sock"
+  rig, port = api.open(options)
+end
+
+local function close()
+  api.real()
+  if rig then rig:close() end
+  rig = nil
+  files.remove(dir)
+end
+
+-- Decoded body, status, headers.
+local function request(method, path, headers, body)
+  local answer = assert(http.request { port = port, method = method, path = path, body = body,
+    headers = headers or { Authorization = "Bearer " .. TOKEN } })
+  return json.decode(answer.body), answer.status, answer.headers
+end
+
+local function get(path) return request("GET", path) end
+
+local function post(path, headers)
+  headers = headers or {}
+  headers.Authorization = "Bearer " .. TOKEN
+  headers["Content-Type"] = headers["Content-Type"] or "application/json"
+  return request("POST", path, headers, "{}")
+end
+
+-- Status and code of a request with these header lines and no others.
+local function probe(path, ...)
+  local lines = { "GET " .. path .. " HTTP/1.1", ... }
+  local answer = http.probe(port, table.concat(lines, "\r\n") .. "\r\nConnection: close\r\n\r\n")
+  local body = json.decode(answer.body)
+  return answer.status, body and body.code
+end
+
+-- One request over anzol.sock.
+local function over_socket(path)
+  local line = assert(unix())
+  assert(line:connect(dir .. "/anzol.sock"))
+  line:settimeout(5)
+  line:send("GET " .. path .. " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+  local text = line:receive "*a"
+  line:close()
+  return tonumber(text:match "^HTTP/1.1 (%d+)"), text
+end
+
+local function ids(page)
+  local list = {}
+  for i, row in ipairs(page.data) do list[i] = row.id end
+  return list
+end
+
+describe("the admin listener", function()
+  before_each(function() open { token = TOKEN } end)
+  after_each(close)
+
+  it("answers /healthz without a token, whatever the Host", function()
+    local status = probe("/healthz", "Host: 10.1.2.3:8081")
+    assert.equal(200, status)
+    local body, code, headers = request("GET", "/healthz", {})
+    assert.equal(200, code)
+    assert.same({ status = "ok" }, body)
+    assert.equal("no-store", headers["cache-control"])
+  end)
+
+  it("says why it does not serve", function()
+    rig:set_down "draining"
+    local body, status = request("GET", "/healthz", {})
+    assert.equal(503, status)
+    assert.same({ status = "draining" }, body)
+    rig:set_down(nil)
+    assert.equal(200, (select(2, request("GET", "/healthz", {}))))
+  end)
+
+  it("wants its token for everything else", function()
+    local body, status, headers = request("GET", "/api/v1/event", {})
+    assert.equal(401, status)
+    assert.equal("token_missing", body.code)
+    assert.equal("Bearer", headers["www-authenticate"])
+    for _, wrong in ipairs { "Bearer x", "Bearer " .. TOKEN .. "x", "Bearer " .. TOKEN:sub(1, -2),
+      "Bearer", "Basic " .. TOKEN, TOKEN } do
+      body, status = request("GET", "/api/v1/event", { Authorization = wrong })
+      assert.equal(401, status, wrong)
+      assert.equal("token_wrong", body.code)
+    end
+    assert.equal(200, (select(2, request("GET", "/api/v1/event",
+      { Authorization = "bearer " .. TOKEN }))))
+  end)
+
+  it("tells a stranger nothing about its paths", function()
+    for _, path in ipairs { "/", "/api/v1/nothing", "/api/v1/reload" } do
+      assert.equal(401, (select(2, request("GET", path, {}))))
+    end
+  end)
+
+  it("stops listening to an address after ten wrong tokens, for a minute", function()
+    for _ = 1, 10 do request("GET", "/api/v1/event", { Authorization = "Bearer x" }) end
+    local body, status, headers = get "/api/v1/event"
+    assert.equal(429, status)
+    assert.equal("too_many_failures", body.code)
+    assert.equal("60", headers["retry-after"])
+    assert.equal(200, (over_socket "/api/v1/event"))
+    api.advance(60001)
+    assert.equal(200, (select(2, get "/api/v1/event")))
+  end)
+
+  it("refuses a Host that is not a name of the loopback", function()
+    local token = "Authorization: Bearer " .. TOKEN
+    for _, host in ipairs { "localhost", "LOCALHOST:8081", "127.0.0.1:1", "127.9.9.9", "[::1]:8081" } do
+      assert.equal(200, (probe("/api/v1/event", "Host: " .. host, token)), host)
+    end
+    for _, host in ipairs { "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8081",
+      "10.0.0.1:8081", "127.evil" } do
+      local status, code = probe("/api/v1/event", "Host: " .. host, token)
+      assert.equal(403, status, host)
+      assert.equal("unknown_host", code)
+    end
+  end)
+
+  it("refuses the pages of other sites", function()
+    local status, code = probe("/api/v1/event", "Host: localhost", "Origin: https://evil.example",
+      "Authorization: Bearer " .. TOKEN)
+    assert.equal(403, status)
+    assert.equal("foreign_origin", code)
+    assert.equal(403, (probe("/api/v1/event", "Host: localhost", "Origin: null",
+      "Authorization: Bearer " .. TOKEN)))
+    assert.equal(200, (probe("/api/v1/event", "Host: localhost", "Origin: http://localhost:8081",
+      "Authorization: Bearer " .. TOKEN)))
+  end)
+
+  it("needs no token on its socket", function()
+    assert.equal(200, (over_socket "/api/v1/event"))
+  end)
+
+  it("answers 404 for no resource and 405 with Allow for another method", function()
+    local body, status = get "/api/v1/nothing"
+    assert.equal(404, status)
+    assert.equal("unknown_path", body.code)
+    local _, code, headers = get "/api/v1/reload"
+    assert.equal(405, code)
+    assert.equal("POST", headers.allow)
+  end)
+
+  it("shows its status", function()
+    local body, status = get "/api/v1/status"
+    assert.equal(200, status)
+    assert.equal("9.8.7", body.version)
+    assert.equal("ok", body.status)
+    assert.equal(1, body.generation)
+    assert.equal(4, body.endpoints)
+    assert.equal("2026-03-02T08:00:00.000Z", body.startedAt)
+    assert.is_true(body.store.isWritable)
+  end)
+end)
+
+describe("without a token the admin listener", function()
+  after_each(close)
+
+  it("answers only /healthz over TCP and says how to set one", function()
+    open()
+    local body, status = get "/api/v1/event"
+    assert.equal(403, status)
+    assert.equal("token_not_set", body.code)
+    assert.matches("ANZOL_ADMIN_TOKEN", body.detail, 1, true)
+    assert.equal(200, (select(2, request("GET", "/healthz", {}))))
+    assert.equal(200, (over_socket "/api/v1/event"))
+  end)
+
+  it("is open on loopback in development, to known Hosts only", function()
+    open { dev = true }
+    assert.equal(200, (select(2, request("GET", "/api/v1/event", {}))))
+    assert.equal(403, (probe("/api/v1/event", "Host: evil.example")))
+    local body, status = request("POST", "/api/v1/reload", { ["Content-Type"] = "text/plain" }, "{}")
+    assert.equal(415, status)
+    assert.equal("content_type", body.code)
+  end)
+
+  it("knows the further names of admin_hosts", function()
+    open { dev = true, hosts = { "hooks.example", "10.0.0.7" } }
+    assert.equal(200, (probe("/api/v1/event", "Host: Hooks.Example:8081")))
+    assert.equal(200, (probe("/api/v1/event", "Host: 10.0.0.7")))
+    assert.equal(403, (probe("/api/v1/event", "Host: other.example")))
+  end)
+end)
+
+describe("the events of the API", function()
+  local events
+  setup(function()
+    open { token = TOKEN }
+    local crm = rig:endpoint("crm", "http://127.0.0.1:1/")
+    events = {}
+    for i = 1, 5 do
+      events[i] = rig:ingest { source = i == 3 and "stripe" or "github", type = "t." .. i % 2,
+        received_ms = 1772438400000 + i, body = "body " .. i,
+        key = i == 1 and "first" or nil, head = { { ":method", "POST" }, { ":path", "/in/github" },
+          { ":query", "" }, { ":remote", "203.0.113.7" }, { "Content-Type", "text/plain" },
+          { "X-Hub-Signature-256", "sha256=abc" }, { "X-More", "1" }, { "x-more", "2" } } }
+    end
+    rig:handle(events[1], { endpoint = crm })
+    rig:handle(events[2], { skip = "not wanted" })
+    rig:fail(events[3], { error = "a.lua:3: boom" })
+    rig:fail(events[4], { due_ms = 4102444800000, error = "a.lua:3: again" })
+  end)
+  teardown(close)
+
+  it("come newest first in the envelope of lists", function()
+    local page, status = get "/api/v1/event"
+    assert.equal(200, status)
+    assert.same({ events[5], events[4], events[3], events[2], events[1] }, ids(page))
+    assert.is_true(page.done)
+    assert.equal(events[1], page.iterator)
+    assert.equal("-" .. events[5], page.prevIterator)
+    assert.same({ id = events[1], source = "github", type = "t.1", state = "handled",
+      receivedAt = "2026-03-02T08:00:00.001Z", idempotencyKey = "first", bodyBytes = 6 },
+      page.data[5])
+  end)
+
+  it("have the state of the worst run", function()
+    local states = {}
+    for i, row in ipairs(get("/api/v1/event").data) do states[i] = row.state end
+    assert.same({ "pending", "retrying", "dead", "skipped", "handled" }, states)
+  end)
+
+  it("are paged by iterator", function()
+    local first = get "/api/v1/event?limit=2"
+    assert.same({ events[5], events[4] }, ids(first))
+    assert.is_false(first.done)
+    local second = get("/api/v1/event?limit=2&iterator=" .. first.iterator)
+    assert.same({ events[3], events[2] }, ids(second))
+    local third = get("/api/v1/event?limit=2&iterator=" .. second.iterator)
+    assert.same({ events[1] }, ids(third))
+    assert.is_true(third.done)
+  end)
+
+  it("are paged back by prevIterator, still newest first", function()
+    local back = get("/api/v1/event?limit=2&iterator=-" .. events[2])
+    assert.same({ events[4], events[3] }, ids(back))
+    assert.is_false(back.done)
+    local start = get("/api/v1/event?limit=2&iterator=" .. back.prevIterator)
+    assert.same({ events[5] }, ids(start))
+    assert.is_true(start.done)
+  end)
+
+  it("are filtered by source, type and state", function()
+    assert.same({ events[3] }, ids(get "/api/v1/event?source=stripe"))
+    assert.same({ events[4], events[2] }, ids(get "/api/v1/event?type=t.0"))
+    for state, n in pairs { pending = 5, retrying = 4, dead = 3, skipped = 2, handled = 1 } do
+      assert.same({ events[n] }, ids(get("/api/v1/event?state=" .. state)), state)
+    end
+    assert.same({}, ids(get "/api/v1/event?source=nobody"))
+  end)
+
+  it("give 422 with the place of every bad parameter", function()
+    local body, status = get "/api/v1/event?limit=251&iterator=evt_1&state=lost&sorce=github"
+    assert.equal(422, status)
+    local found = {}
+    for _, row in ipairs(body.detail) do
+      assert.equal("query", row.loc[1])
+      found[row.loc[2]] = row.msg
+    end
+    assert.equal("a whole number from 1 to 250 is wanted", found.limit)
+    assert.truthy(found.iterator)
+    assert.equal("unknown state; there are pending, retrying, handled, skipped, dead", found.state)
+    assert.equal("unknown parameter; did you mean 'source'?", found.sorce)
+    for _, limit in ipairs { "0", "-1", "x", "1x", "99999999999999999999" } do
+      assert.equal(422, (select(2, get("/api/v1/event?limit=" .. limit))), limit)
+    end
+    assert.equal(200, (select(2, get "/api/v1/event?limit=250")))
+    assert.equal(422, (select(2, get "/api/v1/event?source=a%00b")))
+  end)
+
+  it("show one with its request and its runs", function()
+    local event, status = get("/api/v1/event/" .. events[3])
+    assert.equal(200, status)
+    assert.equal("POST", event.method)
+    assert.equal("/in/github", event.path)
+    assert.equal("203.0.113.7", event.remoteIp)
+    assert.equal("text/plain", event.contentType)
+    assert.equal("body 3", event.body)
+    assert.equal("utf-8", event.bodyEncoding)
+    assert.equal(1, #event.runs)
+    assert.equal("sub", event.runs[1].subscription)
+    assert.equal("dead", event.runs[1].state)
+    assert.equal("a.lua:3: boom", event.runs[1].error)
+  end)
+
+  it("show headers in wire order, signatures by name only", function()
+    local event = get("/api/v1/event/" .. events[1])
+    assert.same({ { name = "Content-Type", value = "text/plain" },
+      { name = "X-Hub-Signature-256", value = "[hidden]" },
+      { name = "X-More", value = "1" }, { name = "x-more", value = "2" } }, event.headers)
+  end)
+
+  it("show bytes that are no text in base64", function()
+    local id = rig:ingest { body = "\xff\0\1" }
+    local event = get("/api/v1/event/" .. id)
+    assert.equal("/wAB", event.body)
+    assert.equal("base64", event.bodyEncoding)
+  end)
+
+  it("tell a skip's reason and a retry's time", function()
+    assert.equal("not wanted", get("/api/v1/event/" .. events[2]).runs[1].error)
+    local run = get("/api/v1/event/" .. events[4]).runs[1]
+    assert.equal("retrying", run.state)
+    assert.equal("2100-01-01T00:00:00.000Z", run.nextAt)
+  end)
+
+  it("are 404 for what is not there or no id", function()
+    for _, id in ipairs { "evt_00000000000", "dlv_00000000001", "x", ("a"):rep(64), "evt_1" } do
+      local body, status = get("/api/v1/event/" .. id)
+      assert.equal(404, status, id)
+      assert.equal("not_found", body.code)
+    end
+    for _, path in ipairs { "/api/v1/event/", "/api/v1/event/" .. ("a"):rep(65),
+      "/api/v1/event/a/b" } do
+      assert.equal("unknown_path", (get(path)).code)
+    end
+  end)
+end)
+
+describe("the deliveries of the API", function()
+  local crm, event, delivery, other
+  setup(function()
+    open { token = TOKEN }
+    crm = rig:endpoint("crm", "http://127.0.0.1:1/")
+    local chat = rig:endpoint("chat", "http://127.0.0.1:1/")
+    event = rig:ingest {}
+    delivery = rig:handle(event, { endpoint = crm, type = "made.type", body = "{}" })
+    other = rig:handle(rig:ingest {}, { endpoint = chat, body = "{}" })
+    rig:settle(delivery, { state = "retrying", due_ms = 4102444800000, error = 1,
+      detail = "no answer within 15 s" })
+    rig:settle(delivery, { state = "dead", number = 2, status = 500, reason = "six tries",
+      detail = "refused", body = "nope\xff", head = { { "Set-Cookie", "a=b" }, { "Server", "x" } } })
+  end)
+  teardown(close)
+
+  it("are listed with their last outcome", function()
+    local page, status = get "/api/v1/delivery"
+    assert.equal(200, status)
+    assert.same({ other, delivery }, ids(page))
+    local row = page.data[2]
+    assert.equal(event, row.eventId)
+    assert.equal("crm", row.endpoint)
+    assert.matches("^ep_", row.endpointId)
+    assert.matches("^msg_", row.messageId)
+    assert.equal("made.type", row.type)
+    assert.equal("dead", row.state)
+    assert.equal("six tries", row.reason)
+    assert.equal(2, row.attemptCount)
+    assert.equal(500, row.lastStatus)
+    assert.is_nil(row.lastError)
+    assert.is_nil(row.nextAttemptAt)
+    assert.is_nil(page.data[1].lastStatus)
+  end)
+
+  it("are filtered by endpoint, event and state", function()
+    assert.same({ delivery }, ids(get "/api/v1/delivery?endpoint=crm"))
+    assert.same({ delivery }, ids(get("/api/v1/delivery?event=" .. event)))
+    assert.same({ delivery }, ids(get "/api/v1/delivery?state=dead"))
+    assert.same({ other }, ids(get "/api/v1/delivery?state=pending"))
+    assert.same({}, ids(get "/api/v1/delivery?endpoint=nobody"))
+    assert.equal(422, (select(2, get "/api/v1/delivery?event=evt_x")))
+    assert.equal(422, (select(2, get "/api/v1/delivery?source=github")))
+  end)
+
+  it("show every attempt", function()
+    local shown, status = get("/api/v1/delivery/" .. delivery)
+    assert.equal(200, status)
+    assert.equal(2, #shown.attempts)
+    local first, second = shown.attempts[1], shown.attempts[2]
+    if first.number > second.number then first, second = second, first end
+    assert.equal("timeout", first.error)
+    assert.is_nil(first.status)
+    assert.equal("retrying", first.state)
+    assert.equal("2100-01-01T00:00:00.000Z", first.nextAttemptAt)
+    assert.equal("no answer within 15 s", first.detail)
+    assert.equal(500, second.status)
+    assert.is_nil(second.error)
+    assert.equal("dead", second.state)
+    assert.equal(12, second.durationMs)
+    assert.equal("base64", second.responseBodyEncoding)
+    assert.same({ { name = "Set-Cookie", value = "[hidden]" }, { name = "Server", value = "x" } },
+      second.responseHeaders)
+  end)
+
+  it("are paged back too", function()
+    assert.same({ other }, ids(get("/api/v1/delivery?iterator=-" .. delivery)))
+    assert.same({ delivery }, ids(get("/api/v1/delivery?iterator=" .. other)))
+  end)
+end)
+
+describe("a reload by the API", function()
+  before_each(function() open { token = TOKEN } end)
+  after_each(close)
+
+  it("answers when the new generation serves", function()
+    rig:set_reload { status = OK, generation = 2 }
+    local body, status = post "/api/v1/reload"
+    assert.equal(200, status)
+    assert.same({ generation = 2, findings = {} }, body)
+    assert.equal(1, rig:reloads())
+  end)
+
+  it("tells file, line and reason of a refusal", function()
+    rig:set_reload { status = INVALID, generation = 1, detail = "a.lua:3: boom",
+      findings = { { file = "a.lua", message = "boom" } } }
+    local body, status = post "/api/v1/reload"
+    assert.equal(422, status)
+    assert.equal("refused", body.code)
+    assert.equal("a.lua:3: boom", body.detail)
+    assert.equal(1, body.generation)
+    assert.same({ level = "error", file = "a.lua", line = 3, phase = "load", message = "boom" },
+      body.findings[1])
+  end)
+
+  it("says that another is under way, or that it failed", function()
+    rig:set_reload { status = BUSY, generation = 1, detail = "wait" }
+    assert.equal(409, (select(2, post "/api/v1/reload")))
+    rig:set_reload { status = IO, generation = 1, detail = "no" }
+    assert.equal(500, (select(2, post "/api/v1/reload")))
+  end)
+
+  it("wants JSON, which a page of another site can't send", function()
+    local _, status = post("/api/v1/reload", { ["Content-Type"] = "text/plain" })
+    assert.equal(415, status)
+    assert.equal(0, rig:reloads())
+  end)
+
+  it("outlives a client that left", function()
+    rig:set_reload { status = OK, generation = 2, hold = true }
+    local connection = http.open(port)
+    connection:send(http.format { method = "POST", path = "/api/v1/reload", body = "{}",
+      headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" } })
+    while rig:reloads() == 0 do get "/healthz" end
+    connection:close()
+    for _ = 1, 20 do get "/healthz" end
+    assert.is_true(rig:finish_reload())
+    assert.equal(200, (select(2, get "/healthz")))
+  end)
+
+  it("is awaited by a listener that closes", function()
+    rig:set_reload { status = OK, generation = 2, hold = true }
+    local connection = http.open(port)
+    connection:send(http.format { method = "POST", path = "/api/v1/reload", body = "{}",
+      headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" } })
+    while rig:reloads() == 0 do get "/healthz" end
+    rig:finish_reload()
+    assert.equal(200, connection:receive().status)
+    connection:close()
+  end)
+end)
