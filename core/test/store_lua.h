@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of the test module of the store: it drives a real store on a real loop from Lua. Lua's
+ * thread is the loop's. */
+#ifndef TEST_STORE_LUA_H
+#define TEST_STORE_LUA_H
+
+#include "store/store_fault_int.h"
+#include "store/store_int.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#define STORE_METATABLE "anzol_test.store"
+
+struct lua_store {
+    lua_State *L;
+    uv_loop_t loop;
+    struct store *store; /* NULL: closed */
+    struct store_client *client;
+    struct engine *fault; /* the decorator, borrowed; NULL: none */
+    unsigned pending;
+    atomic_uint fatal_count;
+};
+
+/* Memory of one operation or read, freed together. */
+struct arena {
+    struct arena_block *first;
+};
+void *arena_take(struct arena *arena, size_t size);
+/* The text field of the table at index, copied; NULL: absent. */
+char *arena_field(lua_State *L, struct arena *arena, int index, const char *name);
+void arena_free(struct arena *arena);
+
+struct lua_store *check_store(lua_State *L);
+lua_Integer field_integer(lua_State *L, int index, const char *name, lua_Integer absent);
+bool field_boolean(lua_State *L, int index, const char *name);
+/* The index of the text field in names. Raises. */
+int field_option(lua_State *L, int index, const char *name, const char *const *names);
+void set_integer(lua_State *L, const char *name, lua_Integer value);
+void set_text(lua_State *L, const char *name, const char *value);
+void set_bytes(lua_State *L, const char *name, struct slice value);
+void set_boolean(lua_State *L, const char *name, bool value);
+
+extern const char *const delivery_state_names[];
+extern const char *const run_state_texts[];
+extern const char *const attempt_error_texts[];
+extern const char *const endpoint_state_names[];
+
+/* store_ops.c, store_reads.c: methods of a store. */
+extern const luaL_Reg store_op_methods[];
+extern const luaL_Reg store_read_methods[];
+/* store_vfs.c: the file system that loses power. */
+extern const luaL_Reg store_vfs_functions[];
+/* store_bench.c */
+extern const luaL_Reg store_bench_functions[];
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations from Lua: each method returns a table that gets its status when the store answers. */
+#include "store_lua.h"
+
+#include <stdlib.h>
+
+#define BYTES_MAX (64u * 1024 * 1024)
+
+/* One operation under way. */
+struct lua_op {
+    union {
+        struct store_op op;
+        struct store_ingest ingest;
+        struct store_handled handled;
+        struct store_run run;
+        struct store_settle settle;
+        struct store_spill spill;
+        struct store_endpoint endpoint;
+    } u;
+    struct lua_store *store;
+    int result; /* reference to the table */
+    struct arena arena;
+    struct event *event;
+    struct outbox outbox;
+    struct attempt attempt;
+};
+
+/* ---- Completion ------------------------------------------------------------------------------ */
+
+static void set_deliveries(lua_State *L, const struct outbox *outbox)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < outbox->delivery_count; i++) {
+        const struct delivery *delivery = outbox->deliveries[i].delivery;
+        lua_newtable(L);
+        set_integer(L, "id", (lua_Integer)delivery->id);
+        set_integer(L, "message", (lua_Integer)delivery->message->id);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "deliveries");
+}
+
+static void set_results(lua_State *L, const struct lua_op *it)
+{
+    switch (it->u.op.kind) {
+    case STORE_INGEST:
+        set_boolean(L, "is_duplicate", it->u.ingest.is_duplicate);
+        set_integer(L, "duplicate_of", (lua_Integer)it->u.ingest.duplicate_of);
+        break;
+    case STORE_HANDLED:
+        set_boolean(L, "is_kv_conflict", it->u.handled.is_kv_conflict);
+        set_deliveries(L, &it->outbox);
+        break;
+    case STORE_SETTLE:
+        set_integer(L, "attempt", (lua_Integer)it->attempt.id);
+        break;
+    case STORE_ENDPOINT:
+        set_integer(L, "id", (lua_Integer)it->u.endpoint.id);
+        set_text(L, "state", endpoint_state_names[it->u.endpoint.state]);
+        break;
+    case STORE_RUN:
+    case STORE_SPILL:
+    case STORE_OP_KIND_COUNT:
+        break;
+    }
+}
+
+static void op_free(struct lua_op *it)
+{
+    event_unref(it->event);
+    outbox_finish(&it->outbox);
+    arena_free(&it->arena);
+    free(it);
+}
+
+static void on_done(struct store_op *op)
+{
+    struct lua_op *it = op->ctx;
+    lua_State *L = it->store->L;
+    it->store->pending--;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, it->result);
+    set_text(L, "status", status_name(op->status));
+    set_results(L, it);
+    lua_pop(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, it->result);
+    op_free(it);
+}
+
+static struct lua_op *op_create(lua_State *L, enum store_op_kind kind)
+{
+    struct lua_op *it = must_alloc(sizeof *it);
+    it->store = check_store(L);
+    it->u.op = (struct store_op){.kind = kind, .on_done = on_done, .ctx = it};
+    return it;
+}
+
+/* -> the table, or nil and "busy". */
+static int submit(lua_State *L, struct lua_op *it)
+{
+    it->store->L = L;
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    it->result = luaL_ref(L, LUA_REGISTRYINDEX);
+    const enum status status = store_submit(it->store->store, it->store->client, &it->u.op);
+    if (status == OK) {
+        it->store->pending++;
+        return 1;
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, it->result);
+    op_free(it);
+    lua_pushnil(L);
+    lua_pushstring(L, status_name(status));
+    return 2;
+}
+
+/* ---- Events ---------------------------------------------------------------------------------- */
+
+static struct slice field_slice(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    size_t len = 0;
+    const char *text = lua_tolstring(L, -1, &len);
+    lua_pop(L, 1); /* the table still holds it */
+    return text ? slice_of(text, len) : slice_of("", 0);
+}
+
+static struct content *field_content(lua_State *L, int index)
+{
+    const struct slice body = field_slice(L, index, "body");
+    struct content *content = content_create(field_slice(L, index, "head"), body.len);
+    check(content && content_append(&content, body.data, body.len, BYTES_MAX) == OK);
+    return content;
+}
+
+static struct event *field_event(lua_State *L, struct lua_store *store, int index)
+{
+    const lua_Integer id = field_integer(L, index, "id", 0);
+    const uint64_t fresh = id ? (uint64_t)id : store_next_event_id(store->store, 0);
+    const struct event_options options = {
+        .source = field_slice(L, index, "source"),
+        .type = field_slice(L, index, "type"),
+        .key = field_slice(L, index, "key"),
+        .content = field_content(L, index),
+        .parent = (uint64_t)field_integer(L, index, "parent", 0),
+        .depth = (uint32_t)field_integer(L, index, "depth", 0),
+        .received_ms = field_integer(L, index, "received_ms", id_event_ms(fresh)),
+    };
+    struct event *event = event_create(&options);
+    check(event != NULL);
+    event->id = fresh;
+    return event;
+}
+
+/* ingest{ id, source, type, key, window_ms, body, head, is_finished } */
+static int l_ingest(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_INGEST);
+    it->event = field_event(L, it->store, 2);
+    it->u.ingest.event = it->event;
+    it->u.ingest.key_window_ms = field_integer(L, 2, "window_ms", 86400000);
+    it->u.ingest.is_finished = field_boolean(L, 2, "is_finished");
+    const lua_Integer id = (lua_Integer)it->event->id;
+    const int count = submit(L, it);
+    if (count == 1)
+        set_integer(L, "id", id);
+    return count;
+}
+
+/* ---- Runs ------------------------------------------------------------------------------------ */
+
+/* event, subscriptions = { names }, index (from 1) */
+static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run)
+{
+    run->event = (uint64_t)field_integer(L, 2, "event", 0);
+    lua_getfield(L, 2, "subscriptions");
+    const size_t count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
+    const char **names = arena_take(&it->arena, (count + 1) * sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        lua_geti(L, -1, (lua_Integer)i + 1);
+        size_t len = 0;
+        const char *name = luaL_checklstring(L, -1, &len);
+        char *copy = arena_take(&it->arena, len + 1);
+        memcpy(copy, name, len);
+        names[i] = copy;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    run->subscriptions = names;
+    run->subscription_count = count;
+    run->index = (size_t)field_integer(L, 2, "index", 1) - 1;
+}
+
+/* The deliveries of the message whose table is on top. */
+static void add_deliveries(lua_State *L, struct outbox *outbox, struct message *message)
+{
+    lua_getfield(L, -1, "deliveries");
+    const lua_Integer count = lua_istable(L, -1) ? luaL_len(L, -1) : 0;
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, -1, i);
+        const int index = lua_gettop(L);
+        struct delivery *delivery =
+            delivery_create((uint64_t)field_integer(L, index, "endpoint", 0), message_ref(message));
+        check(delivery != NULL);
+        delivery->due_ms = field_integer(L, index, "due_ms", 0);
+        check(outbox_add_delivery(outbox, &(struct outbox_delivery){.delivery = delivery}) == OK);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void add_messages(lua_State *L, struct lua_op *it)
+{
+    lua_getfield(L, 2, "messages");
+    const lua_Integer count = lua_istable(L, -1) ? luaL_len(L, -1) : 0;
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, -1, i);
+        const int index = lua_gettop(L);
+        const uint64_t id =
+            it->u.handled.run.event | (uint64_t)field_integer(L, index, "ordinal", i);
+        const bool is_forwarded = field_boolean(L, index, "is_forwarded");
+        struct message *message = message_create(id, field_slice(L, index, "type"),
+                                                 field_content(L, index), is_forwarded);
+        check(message != NULL);
+        message->expires_ms = field_integer(L, index, "expires_ms", 0);
+        check(outbox_add_message(&it->outbox, message) == OK);
+        add_deliveries(L, &it->outbox, message);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void add_emits(lua_State *L, struct lua_op *it)
+{
+    lua_getfield(L, 2, "emits");
+    const lua_Integer count = lua_istable(L, -1) ? luaL_len(L, -1) : 0;
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, -1, i);
+        struct event *event = field_event(L, it->store, lua_gettop(L));
+        check(outbox_add_emit(&it->outbox, event) == OK);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static char *field_copy(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    const char *text = lua_tostring(L, -1);
+    char *copy = text ? strdup(text) : NULL;
+    lua_pop(L, 1);
+    return copy;
+}
+
+static void add_kv(lua_State *L, struct outbox *outbox)
+{
+    lua_getfield(L, 2, "writes");
+    outbox->kv_write_count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
+    outbox->kv_writes = must_alloc((outbox->kv_write_count + 1) * sizeof *outbox->kv_writes);
+    for (size_t i = 0; i < outbox->kv_write_count; i++) {
+        lua_geti(L, -1, (lua_Integer)i + 1);
+        const int index = lua_gettop(L);
+        outbox->kv_writes[i] = (struct kv_write){
+            .ns = field_copy(L, index, "ns"),
+            .key = field_copy(L, index, "key"),
+            .value = field_copy(L, index, "value"),
+            .delta = field_integer(L, index, "delta", 0),
+            .is_delta = field_integer(L, index, "delta", 0) != 0,
+            .expires_ms = field_integer(L, index, "expires_ms", 0),
+        };
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    lua_getfield(L, 2, "reads");
+    outbox->kv_read_count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
+    outbox->kv_reads = must_alloc((outbox->kv_read_count + 1) * sizeof *outbox->kv_reads);
+    for (size_t i = 0; i < outbox->kv_read_count; i++) {
+        lua_geti(L, -1, (lua_Integer)i + 1);
+        const int index = lua_gettop(L);
+        outbox->kv_reads[i] = (struct kv_read){
+            .ns = field_copy(L, index, "ns"),
+            .key = field_copy(L, index, "key"),
+            .version = (uint64_t)field_integer(L, index, "version", 0),
+        };
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* handled{ event, subscriptions, index, number, skip, messages = { { ordinal, type, body, head,
+ * is_forwarded, expires_ms, deliveries = { { endpoint, due_ms } } } }, emits, writes, reads } */
+static int l_handled(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_HANDLED);
+    field_run(L, it, &it->u.handled.run);
+    it->u.handled.number = (uint32_t)field_integer(L, 2, "number", 1);
+    it->u.handled.skip_reason = arena_field(L, &it->arena, 2, "skip");
+    it->u.handled.outbox = &it->outbox;
+    add_messages(L, it);
+    add_emits(L, it);
+    add_kv(L, &it->outbox);
+    return submit(L, it);
+}
+
+/* run{ event, subscriptions, index, number, due_ms, error } */
+static int l_run(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_RUN);
+    field_run(L, it, &it->u.run.run);
+    it->u.run.number = (uint32_t)field_integer(L, 2, "number", 1);
+    it->u.run.due_ms = field_integer(L, 2, "due_ms", 0);
+    it->u.run.error = arena_field(L, &it->arena, 2, "error");
+    return submit(L, it);
+}
+
+/* ---- Deliveries ------------------------------------------------------------------------------ */
+
+static struct slice arena_slice(lua_State *L, struct arena *arena, const char *name)
+{
+    const size_t len = field_slice(L, lua_gettop(L), name).len;
+    const char *copy = arena_field(L, arena, lua_gettop(L), name);
+    return slice_of(copy ? copy : "", len);
+}
+
+/* The attempt table is on top. */
+static void field_attempt(lua_State *L, struct lua_op *it)
+{
+    const int index = lua_gettop(L);
+    char *detail = arena_field(L, &it->arena, index, "detail");
+    lua_getfield(L, index, "error");
+    const bool has_error = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    it->attempt = (struct attempt){
+        .number = (uint32_t)field_integer(L, index, "number", 1),
+        .started_ms = field_integer(L, index, "started_ms", 0),
+        .duration_ms = field_integer(L, index, "duration_ms", 0),
+        .status = (int)field_integer(L, index, "status", 0),
+        .error = has_error
+                     ? (enum attempt_error)field_option(L, index, "error", attempt_error_texts)
+                     : ATTEMPT_OK,
+        .dns_us = field_integer(L, index, "dns_us", 0),
+        .connect_us = field_integer(L, index, "connect_us", 0),
+        .tls_us = field_integer(L, index, "tls_us", 0),
+        .first_byte_us = field_integer(L, index, "first_byte_us", 0),
+        .head = arena_slice(L, &it->arena, "head"),
+        .body = arena_slice(L, &it->arena, "body"),
+        .is_cut = field_boolean(L, index, "is_cut"),
+        .detail = detail ? detail : "",
+    };
+    it->u.settle.attempt = &it->attempt;
+}
+
+/* settle{ delivery, state, due_ms, reason, attempt = { … } } */
+static int l_settle(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_SETTLE);
+    it->u.settle.delivery = (uint64_t)field_integer(L, 2, "delivery", 0);
+    it->u.settle.state = (enum delivery_state)field_option(L, 2, "state", delivery_state_names);
+    it->u.settle.due_ms = field_integer(L, 2, "due_ms", 0);
+    it->u.settle.reason = arena_field(L, &it->arena, 2, "reason");
+    lua_getfield(L, 2, "attempt");
+    if (lua_istable(L, -1))
+        field_attempt(L, it);
+    lua_pop(L, 1);
+    return submit(L, it);
+}
+
+/* spill{ { delivery, due_ms }, … } */
+static int l_spill(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_SPILL);
+    it->u.spill.row_count = (size_t)luaL_len(L, 2);
+    it->u.spill.rows =
+        arena_take(&it->arena, (it->u.spill.row_count + 1) * sizeof *it->u.spill.rows);
+    for (size_t i = 0; i < it->u.spill.row_count; i++) {
+        lua_geti(L, 2, (lua_Integer)i + 1);
+        const int index = lua_gettop(L);
+        it->u.spill.rows[i] = (struct store_spill_row){
+            .delivery = (uint64_t)field_integer(L, index, "delivery", 0),
+            .due_ms = field_integer(L, index, "due_ms", 0),
+        };
+        lua_pop(L, 1);
+    }
+    return submit(L, it);
+}
+
+/* endpoint{ name, url, keep_state, state, reason } */
+static int l_endpoint(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_ENDPOINT);
+    it->u.endpoint.name = arena_field(L, &it->arena, 2, "name");
+    it->u.endpoint.url = arena_field(L, &it->arena, 2, "url");
+    it->u.endpoint.keep_state = field_boolean(L, 2, "keep_state");
+    it->u.endpoint.reason = arena_field(L, &it->arena, 2, "reason");
+    if (!it->u.endpoint.keep_state)
+        it->u.endpoint.state =
+            (enum endpoint_state)field_option(L, 2, "state", endpoint_state_names);
+    return submit(L, it);
+}
+
+const luaL_Reg store_op_methods[] = {
+    {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest}, {"run", l_run},
+    {"settle", l_settle},     {"spill", l_spill},     {NULL, NULL},
+};

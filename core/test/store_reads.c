@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads from Lua: each method returns a table that gets status and results when the store
+ * answers. */
+#include "store_lua.h"
+
+#include <stdlib.h>
+
+/* One read under way. */
+struct lua_read {
+    union {
+        struct store_read read;
+        struct store_claim_events claim_events;
+        struct store_claim_deliveries claim_deliveries;
+        struct store_claim_open claim_open;
+        struct store_backlog backlog;
+        struct store_list_events list_events;
+        struct store_list_deliveries list_deliveries;
+        struct store_get_event get_event;
+        struct store_get_delivery get_delivery;
+        struct store_get_kv get_kv;
+    } u;
+    struct lua_store *store;
+    int result;
+    struct arena arena;
+};
+
+/* ---- Results --------------------------------------------------------------------------------- */
+
+static void push_event(lua_State *L, const struct event *event)
+{
+    lua_newtable(L);
+    set_integer(L, "id", (lua_Integer)event->id);
+    set_integer(L, "parent", (lua_Integer)event->parent);
+    set_integer(L, "depth", event->depth);
+    set_integer(L, "received_ms", event->received_ms);
+    set_bytes(L, "source", event->source);
+    set_bytes(L, "type", event->type);
+    set_bytes(L, "key", event->key);
+    set_bytes(L, "head", content_head(event->content));
+    set_bytes(L, "body", content_body(event->content));
+}
+
+static void set_runs(lua_State *L, const struct claimed_run *runs, char *const *errors,
+                     size_t count)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < count; i++) {
+        lua_newtable(L);
+        set_text(L, "subscription", runs[i].subscription);
+        set_text(L, "state", run_state_name(runs[i].state));
+        set_integer(L, "number", runs[i].number);
+        set_integer(L, "first_ordinal", runs[i].first_ordinal);
+        set_integer(L, "due_ms", runs[i].due_ms);
+        set_text(L, "error", errors ? errors[i] : NULL);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "runs");
+}
+
+static void set_claimed_events(lua_State *L, const struct store_claim_events *claim)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < claim->event_count; i++) {
+        push_event(L, claim->events[i].event);
+        set_integer(L, "due_ms", claim->events[i].due_ms);
+        set_runs(L, claim->events[i].runs, NULL, claim->events[i].run_count);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+    set_integer(L, "last", (lua_Integer)claim->last);
+    set_boolean(L, "is_end", claim->is_end);
+    set_integer(L, "next_due_ms", claim->next_due_ms);
+}
+
+static void set_deliveries(lua_State *L, struct delivery *const *deliveries, size_t count)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < count; i++) {
+        const struct delivery *delivery = deliveries[i];
+        lua_newtable(L);
+        set_integer(L, "id", (lua_Integer)delivery->id);
+        set_integer(L, "endpoint", (lua_Integer)delivery->endpoint);
+        set_text(L, "state", delivery_state_name(delivery->state));
+        set_integer(L, "attempts", delivery->attempts);
+        set_integer(L, "due_ms", delivery->due_ms);
+        set_integer(L, "created_ms", delivery->created_ms);
+        set_integer(L, "previous_delay_ms", delivery->previous_delay_ms);
+        set_integer(L, "message", (lua_Integer)delivery->message->id);
+        set_integer(L, "expires_ms", delivery->message->expires_ms);
+        set_boolean(L, "is_forwarded", delivery->message->is_forwarded);
+        set_bytes(L, "type", delivery->message->type);
+        set_bytes(L, "head", content_head(delivery->message->content));
+        set_bytes(L, "body", content_body(delivery->message->content));
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+}
+
+static void set_backlog(lua_State *L, const struct store_backlog *backlog)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < backlog->row_count; i++) {
+        lua_newtable(L);
+        set_integer(L, "endpoint", (lua_Integer)backlog->rows[i].endpoint);
+        set_integer(L, "due_ms", backlog->rows[i].due_ms);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+}
+
+static void push_event_row(lua_State *L, const struct event_row *row)
+{
+    push_event(L, row->event);
+    set_text(L, "state", run_state_name(row->state));
+    set_integer(L, "body_bytes", (lua_Integer)row->body_bytes);
+    set_runs(L, row->runs, row->errors, row->run_count);
+}
+
+static void push_attempt(lua_State *L, const struct attempt_row *row)
+{
+    lua_newtable(L);
+    set_integer(L, "id", (lua_Integer)row->attempt.id);
+    set_integer(L, "number", row->attempt.number);
+    set_integer(L, "status", row->attempt.status);
+    set_text(L, "error", attempt_error_name(row->attempt.error));
+    set_integer(L, "started_ms", row->attempt.started_ms);
+    set_integer(L, "duration_ms", row->attempt.duration_ms);
+    set_integer(L, "first_byte_us", row->attempt.first_byte_us);
+    set_text(L, "state", delivery_state_name(row->state));
+    set_integer(L, "next_ms", row->next_ms);
+    set_boolean(L, "is_cut", row->attempt.is_cut);
+    set_text(L, "detail", row->attempt.detail);
+    set_bytes(L, "head", row->attempt.head);
+    set_bytes(L, "body", row->attempt.body);
+}
+
+static void push_delivery_row(lua_State *L, const struct delivery_row *row)
+{
+    lua_newtable(L);
+    set_integer(L, "id", (lua_Integer)row->id);
+    set_integer(L, "message", (lua_Integer)row->message);
+    set_integer(L, "event", (lua_Integer)row->event);
+    set_integer(L, "endpoint_id", (lua_Integer)row->endpoint_id);
+    set_text(L, "endpoint", row->endpoint);
+    set_text(L, "type", row->type);
+    set_text(L, "state", delivery_state_name(row->state));
+    set_integer(L, "attempt_count", row->attempt_count);
+    set_integer(L, "due_ms", row->due_ms);
+    set_text(L, "reason", row->reason);
+    set_integer(L, "last_status", row->last_status);
+    set_text(L, "last_error", attempt_error_name(row->last_error));
+    lua_newtable(L);
+    for (size_t i = 0; i < row->attempt_row_count; i++) {
+        push_attempt(L, &row->attempts[i]);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "attempts");
+}
+
+static void set_page(lua_State *L, uint64_t last, bool is_end)
+{
+    lua_setfield(L, -2, "rows");
+    set_integer(L, "last", (lua_Integer)last);
+    set_boolean(L, "is_end", is_end);
+}
+
+static void set_listed_events(lua_State *L, const struct store_list_events *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        push_event_row(L, &list->rows[i]);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    set_page(L, list->last, list->is_end);
+}
+
+static void set_listed_deliveries(lua_State *L, const struct store_list_deliveries *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        push_delivery_row(L, &list->rows[i]);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    set_page(L, list->last, list->is_end);
+}
+
+static void set_results(lua_State *L, const struct lua_read *it)
+{
+    switch (it->u.read.kind) {
+    case STORE_CLAIM_EVENTS:
+        set_claimed_events(L, &it->u.claim_events);
+        break;
+    case STORE_CLAIM_DELIVERIES:
+        set_deliveries(L, it->u.claim_deliveries.deliveries, it->u.claim_deliveries.delivery_count);
+        set_boolean(L, "is_end", it->u.claim_deliveries.is_end);
+        set_integer(L, "next_due_ms", it->u.claim_deliveries.next_due_ms);
+        break;
+    case STORE_CLAIM_OPEN:
+        set_deliveries(L, it->u.claim_open.deliveries, it->u.claim_open.delivery_count);
+        set_boolean(L, "is_end", it->u.claim_open.is_end);
+        set_integer(L, "last", (lua_Integer)it->u.claim_open.last);
+        break;
+    case STORE_BACKLOG:
+        set_backlog(L, &it->u.backlog);
+        break;
+    case STORE_LIST_EVENTS:
+        set_listed_events(L, &it->u.list_events);
+        break;
+    case STORE_LIST_DELIVERIES:
+        set_listed_deliveries(L, &it->u.list_deliveries);
+        break;
+    case STORE_GET_EVENT:
+        push_event_row(L, &it->u.get_event.row);
+        lua_setfield(L, -2, "row");
+        break;
+    case STORE_GET_DELIVERY:
+        push_delivery_row(L, &it->u.get_delivery.row);
+        lua_setfield(L, -2, "row");
+        break;
+    case STORE_GET_KV:
+        set_text(L, "value", it->u.get_kv.value);
+        set_integer(L, "version", (lua_Integer)it->u.get_kv.version);
+        break;
+    case STORE_READ_KIND_COUNT:
+        break;
+    }
+}
+
+static void on_done(struct store_read *read)
+{
+    struct lua_read *it = read->ctx;
+    lua_State *L = it->store->L;
+    it->store->pending--;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, it->result);
+    set_text(L, "status", status_name(read->status));
+    if (read->status == OK)
+        set_results(L, it);
+    else
+        set_text(L, "text", read->err.text);
+    lua_pop(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, it->result);
+    store_read_finish(read);
+    arena_free(&it->arena);
+    free(it);
+}
+
+static struct lua_read *read_create(lua_State *L, enum store_read_kind kind)
+{
+    struct lua_read *it = must_alloc(sizeof *it);
+    it->store = check_store(L);
+    it->u.read = (struct store_read){.kind = kind, .on_done = on_done, .ctx = it};
+    return it;
+}
+
+static int start(lua_State *L, struct lua_read *it)
+{
+    it->store->L = L;
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    it->result = luaL_ref(L, LUA_REGISTRYINDEX);
+    const enum status status = store_read(it->store->store, it->store->client, &it->u.read);
+    if (status == OK) {
+        it->store->pending++;
+        return 1;
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, it->result);
+    arena_free(&it->arena);
+    free(it);
+    lua_pushnil(L);
+    lua_pushstring(L, status_name(status));
+    return 2;
+}
+
+/* ---- Methods --------------------------------------------------------------------------------- */
+
+static int l_claim_events(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_CLAIM_EVENTS);
+    struct store_claim_events *claim = &it->u.claim_events;
+    claim->after = (uint64_t)field_integer(L, 2, "after", 0);
+    claim->modulus = (unsigned)field_integer(L, 2, "modulus", 1);
+    claim->remainder = (unsigned)field_integer(L, 2, "remainder", 0);
+    claim->now_ms = field_integer(L, 2, "now_ms", INT64_MAX);
+    claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
+    claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
+    return start(L, it);
+}
+
+static int l_claim_deliveries(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_CLAIM_DELIVERIES);
+    struct store_claim_deliveries *claim = &it->u.claim_deliveries;
+    claim->endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
+    claim->now_ms = field_integer(L, 2, "now_ms", INT64_MAX);
+    claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
+    claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
+    return start(L, it);
+}
+
+static int l_claim_open(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_CLAIM_OPEN);
+    struct store_claim_open *claim = &it->u.claim_open;
+    claim->after = (uint64_t)field_integer(L, 2, "after", 0);
+    claim->modulus = (unsigned)field_integer(L, 2, "modulus", 1);
+    claim->remainder = (unsigned)field_integer(L, 2, "remainder", 0);
+    claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
+    claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
+    return start(L, it);
+}
+
+static int l_backlog(lua_State *L)
+{
+    return start(L, read_create(L, STORE_BACKLOG));
+}
+
+static void field_query(lua_State *L, struct arena *arena, struct store_list_query *query,
+                        const char *const *states)
+{
+    query->limit = (size_t)field_integer(L, 2, "limit", 100);
+    query->before = (uint64_t)field_integer(L, 2, "before", 0);
+    query->after = (uint64_t)field_integer(L, 2, "after", 0);
+    query->source = arena_field(L, arena, 2, "source");
+    query->type = arena_field(L, arena, 2, "type");
+    query->endpoint = arena_field(L, arena, 2, "endpoint");
+    query->event = (uint64_t)field_integer(L, 2, "event", 0);
+    lua_getfield(L, 2, "state");
+    const bool has_state = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    query->state = has_state ? field_option(L, 2, "state", states) : -1;
+}
+
+static int l_list_events(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_EVENTS);
+    field_query(L, &it->arena, &it->u.list_events.query, run_state_texts);
+    return start(L, it);
+}
+
+static int l_list_deliveries(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_DELIVERIES);
+    field_query(L, &it->arena, &it->u.list_deliveries.query, delivery_state_names);
+    return start(L, it);
+}
+
+static int l_get_event(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_GET_EVENT);
+    it->u.get_event.id = (uint64_t)luaL_checkinteger(L, 2);
+    return start(L, it);
+}
+
+static int l_get_delivery(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_GET_DELIVERY);
+    it->u.get_delivery.id = (uint64_t)luaL_checkinteger(L, 2);
+    return start(L, it);
+}
+
+static int l_get_kv(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_GET_KV);
+    it->u.get_kv.ns = arena_field(L, &it->arena, 2, "ns");
+    it->u.get_kv.key = arena_field(L, &it->arena, 2, "key");
+    it->u.get_kv.now_ms = field_integer(L, 2, "now_ms", 0);
+    return start(L, it);
+}
+
+const luaL_Reg store_read_methods[] = {
+    {"backlog", l_backlog},
+    {"claim_deliveries", l_claim_deliveries},
+    {"claim_events", l_claim_events},
+    {"claim_open", l_claim_open},
+    {"get_delivery", l_get_delivery},
+    {"get_event", l_get_event},
+    {"get_kv", l_get_kv},
+    {"list_deliveries", l_list_deliveries},
+    {"list_events", l_list_events},
+    {NULL, NULL},
+};
