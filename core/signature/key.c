@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define STANDARD_PREFIX "whsec_"
+#define PUBLIC_PREFIX "whpk_"
+#define PRIVATE_PREFIX "whsk_"
 #define KEY_BYTES_MAX 4096
 
 enum status key_set_add(struct key_set *set, struct slice key)
@@ -22,11 +24,20 @@ enum status key_set_add(struct key_set *set, struct slice key)
     return OK;
 }
 
+static bool begins_with(struct slice text, const char *prefix)
+{
+    const size_t len = strlen(prefix);
+    return text.len >= len && memcmp(text.data, prefix, len) == 0;
+}
+
 enum status key_set_add_standard(struct key_set *set, struct slice secret)
 {
-    const size_t prefix_len = strlen(STANDARD_PREFIX);
-    if (secret.len < prefix_len || memcmp(secret.data, STANDARD_PREFIX, prefix_len) != 0)
+    /* The keys of v1a: as a key of v1 the public one would let anybody sign. */
+    if (begins_with(secret, PUBLIC_PREFIX) || begins_with(secret, PRIVATE_PREFIX))
+        return E_INVALID;
+    if (!begins_with(secret, STANDARD_PREFIX))
         return key_set_add(set, secret);
+    const size_t prefix_len = strlen(STANDARD_PREFIX);
     struct buf key;
     buf_init(&key, KEY_BYTES_MAX);
     enum status status =

@@ -48,8 +48,8 @@ struct key_set {
 
 /* Copies one key. E_LIMIT past SIGNATURE_KEYS_MAX, E_INVALID for an empty one. */
 MUST_USE enum status key_set_add(struct key_set *set, struct slice key);
-/* The key of a Standard Webhooks secret: "whsec_" + base64 is decoded, other text is the raw key.
- */
+/* The key of a Standard Webhooks secret: "whsec_" + base64 is decoded, other text is the raw key;
+ * the keys of its asymmetric scheme (whpk_, whsk_) are E_INVALID. */
 MUST_USE enum status key_set_add_standard(struct key_set *set, struct slice secret);
 void key_set_finish(struct key_set *set);
 

@@ -132,6 +132,11 @@ static bool check_standard(const struct verifier *verifier, const struct verify_
         *reason = "webhook-id or webhook-timestamp is missing or came twice";
         return false;
     }
+    /* A dot would move the border between id and time in what is signed. */
+    if (id.len == 0 || memchr(id.data, '.', id.len)) {
+        *reason = "webhook-id is empty or has a dot";
+        return false;
+    }
     if (!parse_timestamp(timestamp, &seconds)) {
         *reason = "webhook-timestamp is not a number of seconds";
         return false;
