@@ -207,9 +207,20 @@ static void on_closed(void *ctx)
     inbox_close(&rig->inbox);
 }
 
+/* data: whether a reload is held, which then keeps the api (and the inbox) open. */
 static void close_api(struct rig *rig, struct command *command)
 {
+    *(bool *)command->data = rig->on_reloaded != NULL;
     api_close(rig->api, on_closed, rig);
+    command_done(command);
+}
+
+static void finish_reload(struct rig *rig, struct command *command)
+{
+    bool *was_held = command->data;
+    *was_held = rig->on_reloaded != NULL;
+    if (*was_held)
+        answer_reload(rig);
     command_done(command);
 }
 
@@ -222,6 +233,7 @@ static void forget_findings(struct rig *rig)
     rig->finding_count = 0;
 }
 
+/* close(): a reload that is held ends while the listener closes */
 static int l_close(lua_State *L)
 {
     struct rig **place = luaL_checkudata(L, 1, METATABLE);
@@ -229,7 +241,10 @@ static int l_close(lua_State *L)
     *place = NULL;
     if (!rig)
         return 0;
-    rig_do(rig, close_api, NULL);
+    bool is_held;
+    rig_do(rig, close_api, &is_held);
+    if (is_held)
+        rig_do(rig, finish_reload, &is_held);
     check(pthread_join(rig->thread, NULL) == 0);
     check(uv_loop_close(&rig->loop) == 0);
     store_close(rig->store);
@@ -303,15 +318,6 @@ static int l_set_reload(lua_State *L)
     struct wish wish = {L};
     rig_do(rig_check(L), take_reload, &wish);
     return 0;
-}
-
-static void finish_reload(struct rig *rig, struct command *command)
-{
-    bool *was_held = command->data;
-    *was_held = rig->on_reloaded != NULL;
-    if (*was_held)
-        answer_reload(rig);
-    command_done(command);
 }
 
 /* finish_reload() -> true if one was held */

@@ -123,7 +123,8 @@ describe("the admin listener", function()
 
   it("refuses a Host that is not a name of the loopback", function()
     local token = "Authorization: Bearer " .. TOKEN
-    for _, host in ipairs { "localhost", "LOCALHOST:8081", "127.0.0.1:1", "127.9.9.9", "[::1]:8081" } do
+    for _, host in ipairs { "localhost", "LOCALHOST:8081", "127.0.0.1:1", "127.9.9.9",
+      "[::1]:8081" } do
       assert.equal(200, (probe("/api/v1/event", "Host: " .. host, token)), host)
     end
     for _, host in ipairs { "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8081",
@@ -187,7 +188,8 @@ describe("without a token the admin listener", function()
     open { dev = true }
     assert.equal(200, (select(2, request("GET", "/api/v1/event", {}))))
     assert.equal(403, (probe("/api/v1/event", "Host: evil.example")))
-    local body, status = request("POST", "/api/v1/reload", { ["Content-Type"] = "text/plain" }, "{}")
+    local body, status = request("POST", "/api/v1/reload", { ["Content-Type"] = "text/plain" },
+      "{}")
     assert.equal(415, status)
     assert.equal("content_type", body.code)
   end)
@@ -347,7 +349,8 @@ describe("the deliveries of the API", function()
     rig:settle(delivery, { state = "retrying", due_ms = 4102444800000, error = 1,
       detail = "no answer within 15 s" })
     rig:settle(delivery, { state = "dead", number = 2, status = 500, reason = "six tries",
-      detail = "refused", body = "nope\xff", head = { { "Set-Cookie", "a=b" }, { "Server", "x" } } })
+      detail = "refused", body = "nope\xff",
+      head = { { "Set-Cookie", "a=b" }, { "Server", "x" } } })
   end)
   teardown(close)
 
@@ -461,8 +464,9 @@ describe("a reload by the API", function()
     connection:send(http.format { method = "POST", path = "/api/v1/reload", body = "{}",
       headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" } })
     while rig:reloads() == 0 do get "/healthz" end
-    rig:finish_reload()
-    assert.equal(200, connection:receive().status)
+    rig:close()
+    rig = nil
+    assert.equal(503, connection:receive().status)
     connection:close()
   end)
 end)
