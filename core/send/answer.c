@@ -135,7 +135,7 @@ static const struct {
 static enum attempt_error error_of(const struct transfer *transfer, CURLcode code)
 {
     /* The time was up before there was an address. */
-    if (code == CURLE_OPERATION_TIMEDOUT && transfer->is_resolving)
+    if (code == CURLE_OPERATION_TIMEDOUT && transfer->lookups)
         return ATTEMPT_DNS;
     for (size_t i = 0; i < array_count(ends); i++)
         if (ends[i].code == code)

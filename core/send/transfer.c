@@ -172,9 +172,10 @@ static int close_socket(void *ctx, curl_socket_t fd)
 
 static void resolved(struct transfer *transfer)
 {
-    if (!transfer->is_resolving)
+    if (!transfer->lookups)
         return;
-    transfer->is_resolving = false;
+    (*transfer->lookups)--;
+    transfer->lookups = NULL;
     transfer->transport->lookups--;
 }
 
@@ -465,8 +466,11 @@ enum status transport_start(struct transport *transport, const struct transfer_r
     it->ctx = ctx;
     it->attempt.started_ms = clock_now_ms();
     it->is_running = true;
-    it->is_resolving = request->is_named;
-    transport->lookups += request->is_named;
+    it->lookups = request->lookups;
+    if (it->lookups) {
+        (*it->lookups)++;
+        transport->lookups++;
+    }
     check(curl_multi_add_handle(transport->lanes[policy].multi, it->easy) == CURLM_OK);
     *transfer = it;
     return OK;

@@ -25,7 +25,7 @@ struct transfer_request {
     struct slice body; /* borrowed until done */
     int64_t timeout_ms;
     bool allow_private;
-    bool is_named; /* the host is a name: a look-up may be needed */
+    unsigned *lookups; /* of the endpoint, whose host is a name: may need one; NULL: never */
 };
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };
@@ -38,7 +38,7 @@ struct transfer {
     transfer_done_cb on_done;
     void *ctx;
     bool is_running;
-    bool is_resolving; /* counted as a look-up */
+    unsigned *lookups; /* counted there and in the transport as a look-up; NULL: not any more */
     bool has_head;     /* the final answer's headers are complete */
     bool is_cut;       /* more body than we keep */
     bool is_protocol_error;

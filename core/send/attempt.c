@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/* One attempt: transform, sign, send, decide, settle. */
+#include "send/sender_int.h"
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "signature/signature.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STATUS_GONE 410
+#define HEAD_BYTES_MAX (128u * 1024)
+#define REASON_BYTES 320
+
+/* Lives from the start of an attempt to its settlement. */
+struct running {
+    struct node node; /* in sender->attempts while the transfer runs */
+    struct outlet *outlet;
+    struct delivery *delivery;
+    struct registry *registry; /* reference that keeps spec */
+    const struct endpoint_spec *spec;
+    struct transfer *transfer; /* NULL: there was none */
+    struct content *content;   /* what transform made; NULL: the message's own */
+    struct attempt attempt;    /* if there was no transfer */
+    struct err err;
+    char reason[REASON_BYTES];
+    struct store_settle settle;
+    struct store_endpoint disable;
+};
+
+static void free_running(struct running *running)
+{
+    if (running->transfer)
+        transfer_release(running->transfer);
+    content_unref(running->content);
+    registry_unref(running->registry);
+    free(running);
+}
+
+/* ---- Settlement
+ * --------------------------------------------------------------------------------------- */
+
+static void on_settled(struct store_op *op)
+{
+    struct running *running = op->ctx;
+    struct outlet *outlet = running->outlet;
+    struct sender *sender = outlet->sender;
+    struct delivery *delivery = running->delivery;
+    const struct sender_hooks *hooks = sender->options.hooks;
+    crash_point("outcome_written");
+    store_credit_put(sender->options.store);
+    sender->settling--;
+    if (op->status != OK)
+        log_error("outcome of an attempt not stored", "delivery=%llu status=%s",
+                  (unsigned long long)delivery->id, status_name(op->status));
+    else if (hooks->on_settled && running->settle.attempt)
+        hooks->on_settled(sender->options.ctx, running->spec, delivery, running->settle.attempt);
+    const int64_t due_ms = running->settle.due_ms;
+    if (sender->claims_under_way > 0 &&
+        map_put(&sender->settled_meanwhile, delivery->id, outlet) != OK)
+        log_debug("settled delivery not noted", "reason=%s", "nomem");
+    outlet_release(outlet, delivery);
+    if (due_ms > 0)
+        claim_due(outlet, due_ms);
+    free_running(running);
+    sender_check_idle(sender);
+}
+
+static void settle(struct running *running, enum delivery_state state, int64_t due_ms)
+{
+    struct sender *sender = running->outlet->sender;
+    struct delivery *delivery = running->delivery;
+    machine_move(delivery_states, &delivery->state, state);
+    running->settle.op =
+        (struct store_op){.kind = STORE_SETTLE, .on_done = on_settled, .ctx = running};
+    running->settle.delivery = delivery->id;
+    running->settle.state = state;
+    running->settle.due_ms = due_ms;
+    running->settle.reason = running->reason[0] ? running->reason : NULL;
+    sender->settling++;
+    /* Holds a credit: always taken. */
+    check(store_submit(sender->options.store, sender->options.client, &running->settle.op) == OK);
+}
+
+/* ---- Verdict
+ * ------------------------------------------------------------------------------------------- */
+
+static double random_unit(void)
+{
+    uint32_t bits;
+    random_bytes(&bits, sizeof bits);
+    return (double)bits / ((double)UINT32_MAX + 1);
+}
+
+static void on_disabled(struct store_op *op)
+{
+    struct store_endpoint *disable = container_of(op, struct store_endpoint, op);
+    if (op->status != OK)
+        log_error("endpoint not disabled", "endpoint=%s status=%s", disable->name,
+                  status_name(op->status));
+    struct outlet *outlet = op->ctx;
+    outlet->sender->settling--;
+    sender_check_idle(outlet->sender);
+    free((char *)(uintptr_t)disable->name);
+    free(disable);
+}
+
+/* 410: the receiver wants no more. Its other deliveries are held as if paused. */
+static void disable(struct outlet *outlet, const char *name)
+{
+    struct sender *sender = outlet->sender;
+    if (outlet->state != ENDPOINT_ENABLED)
+        return;
+    outlet->state = ENDPOINT_DISABLED;
+    claim_fall_behind(outlet);
+    struct store_endpoint *it = must_alloc(sizeof *it);
+    *it = (struct store_endpoint){
+        .op = {.kind = STORE_ENDPOINT, .on_done = on_disabled, .ctx = outlet},
+        .name = strdup(name),
+        .state = ENDPOINT_DISABLED,
+        .reason = "the receiver answered 410 Gone",
+    };
+    check(it->name != NULL);
+    log_warn("endpoint disabled", "endpoint=%s reason=\"410 Gone\" mend=\"change its url\"",
+             it->name);
+    sender->settling++;
+    check(store_submit(sender->options.store, sender->options.client, &it->op) == OK);
+}
+
+/* How long until the next attempt; false: it is over (reason says why). */
+static bool decide_retry(struct running *running, const struct attempt *attempt, int64_t *delay_ms)
+{
+    const struct sender *sender = running->outlet->sender;
+    const struct delivery *delivery = running->delivery;
+    struct retry_decision decision = {.verdict = RETRY_DEFAULT};
+    if (running->spec->retry_function)
+        sender->options.hooks->retry(sender->options.ctx, running->spec, attempt, delivery,
+                                     &decision);
+    if (decision.verdict == RETRY_STOP) {
+        (void)snprintf(running->reason, sizeof running->reason, "%s", decision.reason);
+        return false;
+    }
+    *delay_ms = decision.delay_ms;
+    if (decision.verdict == RETRY_AFTER)
+        return true;
+    const int64_t age_ms = clock_now_ms() - delivery->created_ms;
+    if (!backoff_next(&running->spec->retry, attempt->number, age_ms, random_unit(), delay_ms)) {
+        (void)snprintf(running->reason, sizeof running->reason, "no attempts left after %u",
+                       attempt->number);
+        return false;
+    }
+    if (attempt->retry_after_ms > *delay_ms)
+        *delay_ms = attempt->retry_after_ms;
+    return true;
+}
+
+static void log_outcome(const struct running *running, const struct attempt *attempt)
+{
+    char id[ID_TEXT_BYTES];
+    id_format(ID_DELIVERY, running->delivery->id, id);
+    if (attempt->error != ATTEMPT_OK || attempt->status / 100 != 2)
+        log_debug("attempt failed", "delivery=%s endpoint=%s attempt=%u status=%d error=%s", id,
+                  running->spec->name, attempt->number, attempt->status,
+                  attempt_error_name(attempt->error));
+}
+
+static void conclude(struct running *running, struct attempt *attempt)
+{
+    struct sender *sender = running->outlet->sender;
+    struct delivery *delivery = running->delivery;
+    int64_t delay_ms = 0;
+    attempt->number = ++delivery->attempts;
+    running->settle.attempt = attempt;
+    sender->attempt_count++;
+    log_outcome(running, attempt);
+    if (attempt->error == ATTEMPT_OK && attempt->status / 100 == 2) {
+        sender->succeeded_count++;
+        settle(running, DELIVERY_SUCCEEDED, 0);
+        return;
+    }
+    sender->failed_count++;
+    if (attempt->error == ATTEMPT_OK && attempt->status == STATUS_GONE) {
+        (void)snprintf(running->reason, sizeof running->reason,
+                       "410 Gone: the endpoint was disabled");
+        disable(running->outlet, running->spec->name);
+        settle(running, DELIVERY_DEAD, 0);
+    } else if (decide_retry(running, attempt, &delay_ms)) {
+        settle(running, DELIVERY_RETRYING, clock_now_ms() + delay_ms);
+    } else {
+        char id[ID_TEXT_BYTES];
+        id_format(ID_DELIVERY, delivery->id, id);
+        log_warn("delivery dead", "delivery=%s endpoint=%s attempts=%u reason=\"%s\"", id,
+                 running->spec->name, delivery->attempts, running->reason);
+        settle(running, DELIVERY_DEAD, 0);
+    }
+}
+
+static void on_transfer_done(struct transfer *transfer, void *ctx)
+{
+    struct running *running = ctx;
+    struct outlet *outlet = running->outlet;
+    crash_point("answer_read");
+    queue_remove(&outlet->sender->attempts, &running->node);
+    outlet->sender->in_flight--;
+    outlet->in_flight--;
+    conclude(running, &transfer->attempt);
+    outlet_schedule(outlet);
+}
+
+/* ---- Start
+ * ---------------------------------------------------------------------------------------------- */
+
+static struct slice pseudo(struct slice head, const char *name, const char *otherwise)
+{
+    struct slice value;
+    return head_find(head, name, &value) && value.len > 0 ? value : slice_str(otherwise);
+}
+
+static bool is_set(struct slice head, struct slice name)
+{
+    struct field field;
+    for (size_t offset = 0; head_next(head, &offset, &field);)
+        if (slice_equal_nocase(field.name, name))
+            return true;
+    return false;
+}
+
+/* A forwarded body takes its Content-Type and Content-Encoding along, nothing else of its head. */
+static enum status add_message_fields(const struct running *running, struct slice head,
+                                      struct buf *out)
+{
+    const bool is_forwarded = running->delivery->message->is_forwarded && !running->content;
+    struct field field;
+    enum status status = OK;
+    for (size_t offset = 0; status == OK && head_next(head, &offset, &field);) {
+        if (field.name.len == 0 || field.name.data[0] == ':')
+            continue;
+        if (is_forwarded && !slice_equal_nocase(field.name, slice_str("content-type")) &&
+            !slice_equal_nocase(field.name, slice_str("content-encoding")))
+            continue;
+        status = head_add(out, field.name, field.value);
+    }
+    return status;
+}
+
+/* The headers that go out: the message's, those of the endpoint that it does not set, the
+ * signature. */
+static enum status make_head(struct running *running, const struct outgoing *outgoing,
+                             struct buf *out)
+{
+    const struct endpoint_spec *spec = running->spec;
+    struct field field;
+    enum status status = add_message_fields(running, outgoing->head, out);
+    for (size_t offset = 0; status == OK && head_next(spec->head, &offset, &field);)
+        if (!is_set(buf_slice(out), field.name))
+            status = head_add(out, field.name, field.value);
+    if (status == OK && !is_set(buf_slice(out), slice_str("content-type")) &&
+        outgoing->body.len > 0)
+        status = head_add(out, slice_str("content-type"), slice_str("application/octet-stream"));
+    if (status != OK || !spec->signer)
+        return status;
+    char id[ID_TEXT_BYTES];
+    id_format(ID_MESSAGE, running->delivery->message->id, id);
+    return signer_sign(spec->signer,
+                       &(struct sign_input){.id = slice_str(id),
+                                            .timestamp_s = clock_now_ms() / 1000,
+                                            .body = outgoing->body},
+                       out);
+}
+
+static enum status transform(struct running *running, struct outgoing *outgoing)
+{
+    const struct sender_options *options = &running->outlet->sender->options;
+    if (!running->spec->transform_function)
+        return OK;
+    const enum status status = options->hooks->transform(
+        options->ctx, running->spec, running->delivery, outgoing, &running->err);
+    running->content = outgoing->replaced;
+    return status;
+}
+
+/* The endpoint's URL with the message's own path and query put in. NULL: the endpoint's as it is.
+ */
+static CURLU *own_url(const struct outlet *outlet, struct slice head, struct err *err)
+{
+    static const struct {
+        const char *field;
+        CURLUPart part;
+    } parts[] = {{":path", CURLUPART_PATH}, {":query", CURLUPART_QUERY}};
+    CURLU *url = NULL;
+    for (size_t i = 0; i < array_count(parts); i++) {
+        struct slice value;
+        char text[LIMIT_URL_BYTES + 1];
+        if (!head_find(head, parts[i].field, &value) || value.len == 0 ||
+            value.len > LIMIT_URL_BYTES)
+            continue;
+        (void)snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
+        if (!url)
+            url = curl_url_dup(outlet->url);
+        if (!url || curl_url_set(url, parts[i].part, text, 0) != CURLUE_OK) {
+            (void)err_set(err, E_INVALID, "the message's %s does not fit into a URL",
+                          parts[i].field + 1);
+            break;
+        }
+    }
+    return url;
+}
+
+static enum status begin(struct running *running, const struct outgoing *outgoing)
+{
+    struct outlet *outlet = running->outlet;
+    const struct endpoint_spec *spec = running->spec;
+    struct buf head;
+    buf_init(&head, HEAD_BYTES_MAX);
+    enum status status = make_head(running, outgoing, &head);
+    const bool is_own = !running->delivery->message->is_forwarded || running->content;
+    CURLU *url = is_own ? own_url(outlet, outgoing->head, &running->err) : NULL;
+    if (status != OK)
+        (void)err_set(&running->err, status, "the headers cannot be made: %s", status_name(status));
+    else if (running->err.status != OK)
+        status = running->err.status;
+    else
+        status =
+            transport_start(outlet->sender->transport,
+                            &(struct transfer_request){
+                                .url = url ? url : outlet->url,
+                                .method = is_own ? pseudo(outgoing->head, ":method", spec->method)
+                                                 : slice_str(spec->method),
+                                .head = buf_slice(&head),
+                                .body = outgoing->body,
+                                .timeout_ms = spec->timeout_ms,
+                                .allow_private = spec->allow_private,
+                                .lookups = outlet->is_named ? &outlet->lookups : NULL,
+                            },
+                            on_transfer_done, running, &running->transfer, &running->err);
+    if (url)
+        curl_url_cleanup(url);
+    buf_finish(&head);
+    return status;
+}
+
+/* No exchange: the attempt failed in our own hands. */
+static void fail(struct running *running)
+{
+    running->attempt = (struct attempt){
+        .error = ATTEMPT_SCRIPT,
+        .started_ms = clock_now_ms(),
+        .retry_after_ms = -1,
+        .detail = running->err.text,
+    };
+    conclude(running, &running->attempt);
+}
+
+static struct running *create(struct outlet *outlet, struct delivery *delivery)
+{
+    struct running *running = calloc(1, sizeof *running);
+    if (!running)
+        return NULL;
+    running->outlet = outlet;
+    running->delivery = delivery;
+    running->spec = outlet->spec;
+    running->registry = registry_ref(outlet->registry);
+    return running;
+}
+
+static enum start_result run(struct running *running)
+{
+    struct outlet *outlet = running->outlet;
+    struct delivery *delivery = running->delivery;
+    const struct message *message = delivery->message;
+    struct outgoing outgoing = {.head = content_head(message->content),
+                                .body = content_body(message->content)};
+    if (message->expires_ms > 0 && message->expires_ms <= clock_now_ms()) {
+        (void)snprintf(running->reason, sizeof running->reason, "expired before it was delivered");
+        settle(running, DELIVERY_DEAD, 0);
+        return START_SETTLED;
+    }
+    machine_move(delivery_states, &delivery->state, DELIVERY_IN_FLIGHT);
+    enum status status = transform(running, &outgoing);
+    if (status == OK && outgoing.is_skipped) {
+        (void)snprintf(running->reason, sizeof running->reason, "%s", outgoing.reason);
+        machine_move(delivery_states, &delivery->state, DELIVERY_PENDING);
+        settle(running, DELIVERY_CANCELLED, 0);
+        return START_SETTLED;
+    }
+    crash_point("before_send");
+    if (status == OK)
+        status = begin(running, &outgoing);
+    if (status != OK) {
+        fail(running);
+        return START_SETTLED;
+    }
+    queue_push(&outlet->sender->attempts, &running->node);
+    outlet->sender->in_flight++;
+    outlet->in_flight++;
+    crash_point("sent");
+    return START_OK;
+}
+
+enum start_result attempt_start(struct outlet *outlet)
+{
+    struct sender *sender = outlet->sender;
+    if (store_credit_take(sender->options.store) != OK)
+        return START_NO_CREDIT;
+    struct delivery *delivery = container_of(queue_first(&outlet->waiting), struct delivery, node);
+    struct running *running = create(outlet, delivery);
+    if (!running) {
+        store_credit_put(sender->options.store);
+        return START_NO_CREDIT;
+    }
+    queue_remove(&outlet->waiting, &delivery->node);
+    return run(running);
+}
+
+void attempt_cancel_all(struct sender *sender)
+{
+    struct node *node;
+    while ((node = queue_pop(&sender->attempts))) {
+        struct running *running = container_of(node, struct running, node);
+        struct outlet *outlet = running->outlet;
+        transfer_cancel(running->transfer);
+        running->transfer = NULL;
+        sender->in_flight--;
+        outlet->in_flight--;
+        store_credit_put(sender->options.store);
+        outlet_release(outlet, running->delivery);
+        free_running(running);
+    }
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Deliveries that lie in the store. While an endpoint is behind, its gate is closed: what is
+ * committed gets a due time and is claimed in turn, least due first. When a claim comes short the
+ * gate opens, and one more claim looks for what was committed in between. Whoever commits a
+ * delivery with a due time hints the owner, so nothing is missed. */
+#include "send/sender_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+#define CLAIM_BYTES_MAX (8u * 1024 * 1024)
+#define OPEN_COUNT 1024
+#define TIMER_MS_MAX 3600000
+
+static void claim(struct outlet *outlet);
+
+void claim_close_gate(struct outlet *outlet)
+{
+    if (outlet->is_closed || !outlet->gate)
+        return;
+    outlet->is_closed = true;
+    atomic_fetch_sub(&outlet->gate->room, GATE_CLOSED);
+}
+
+void claim_fall_behind(struct outlet *outlet)
+{
+    claim_close_gate(outlet);
+    outlet->is_behind = true;
+    outlet->is_last_look = false;
+}
+
+static void open_gate(struct outlet *outlet)
+{
+    if (!outlet->is_closed || !outlet->gate)
+        return;
+    outlet->is_closed = false;
+    atomic_fetch_add(&outlet->gate->room, GATE_CLOSED);
+}
+
+void claim_due(struct outlet *outlet, int64_t due_ms)
+{
+    if (outlet->next_due_ms == 0 || due_ms < outlet->next_due_ms)
+        outlet->next_due_ms = due_ms;
+    int64_t delay_ms = outlet->next_due_ms - clock_now_ms();
+    if (delay_ms > TIMER_MS_MAX)
+        delay_ms = TIMER_MS_MAX;
+    outlet_set_timer(outlet, delay_ms);
+}
+
+void claim_hint(struct outlet *outlet)
+{
+    if (outlet->is_behind && !outlet->is_last_look) {
+        outlet->is_rescan = true;
+        claim(outlet);
+        return;
+    }
+    claim_fall_behind(outlet);
+    outlet->is_rescan = outlet->claim != NULL;
+    claim(outlet);
+}
+
+void claim_go_on(struct outlet *outlet)
+{
+    if (outlet->is_behind)
+        claim(outlet);
+}
+
+static void end_pass(struct outlet *outlet)
+{
+    if (outlet->is_rescan) {
+        outlet->is_rescan = false;
+    } else if (outlet->is_last_look) {
+        outlet->is_last_look = false;
+        outlet->is_behind = false;
+    } else {
+        open_gate(outlet);
+        outlet->is_last_look = true;
+    }
+}
+
+static void take(struct outlet *outlet, struct delivery **place)
+{
+    struct delivery *delivery = *place;
+    struct sender *sender = outlet->sender;
+    if (map_get(&sender->held, delivery->id) || map_get(&sender->settled_meanwhile, delivery->id))
+        return; /* the read frees it */
+    *place = NULL;
+    outlet_hold(outlet, delivery, false);
+}
+
+static void on_claimed(struct store_read *read)
+{
+    struct store_claim_deliveries *result = container_of(read, struct store_claim_deliveries, read);
+    struct outlet *outlet = read->ctx;
+    struct sender *sender = outlet->sender;
+    outlet->claim = NULL;
+    if (read->status != OK)
+        log_error("deliveries not claimed", "endpoint=%llu reason=\"%s\"",
+                  (unsigned long long)outlet->id, read->err.text);
+    else
+        for (size_t i = 0; i < result->delivery_count; i++)
+            take(outlet, &result->deliveries[i]);
+    const bool is_ok = read->status == OK;
+    const bool is_end = result->is_end;
+    const int64_t next_due_ms = result->next_due_ms;
+    store_read_finish(read);
+    free(result);
+    if (--sender->claims_under_way == 0)
+        map_clear(&sender->settled_meanwhile);
+    if (is_ok && next_due_ms > 0)
+        claim_due(outlet, next_due_ms);
+    if (is_ok && is_end)
+        end_pass(outlet);
+    if (!is_ok)
+        claim_due(outlet, clock_now_ms() + 1000);
+    else if (outlet->is_behind)
+        claim(outlet);
+    sender_check_idle(sender);
+}
+
+/* At half the window, so that a claim is worth its price. */
+static void claim(struct outlet *outlet)
+{
+    struct sender *sender = outlet->sender;
+    if (outlet->claim || !outlet_is_open(outlet) || sender->is_heavy ||
+        outlet->held > outlet->window / 2)
+        return;
+    struct store_claim_deliveries *it = calloc(1, sizeof *it);
+    if (!it) {
+        claim_due(outlet, clock_now_ms() + 1000);
+        return;
+    }
+    *it = (struct store_claim_deliveries){
+        .read = {.kind = STORE_CLAIM_DELIVERIES, .on_done = on_claimed, .ctx = outlet},
+        .endpoint = outlet->id,
+        .now_ms = clock_now_ms(),
+        /* What is held may still be due in the store: it comes again and is skipped. */
+        .count_max = outlet->window + outlet->held,
+        .bytes_max = CLAIM_BYTES_MAX,
+    };
+    if (store_read(sender->options.store, sender->options.client, &it->read) != OK) {
+        free(it);
+        claim_due(outlet, clock_now_ms() + 20);
+        return;
+    }
+    outlet->claim = it;
+    sender->claims_under_way++;
+}
+
+/* ---- Recovery
+ * --------------------------------------------------------------------------------------------- */
+
+static void on_backlog(struct store_read *read)
+{
+    struct store_backlog *result = container_of(read, struct store_backlog, read);
+    struct sender *sender = read->ctx;
+    for (size_t i = 0; read->status == OK && i < result->row_count; i++) {
+        struct outlet *outlet = outlet_get(sender, result->rows[i].endpoint);
+        if (outlet)
+            claim_due(outlet, result->rows[i].due_ms);
+    }
+    store_read_finish(read);
+    free(result);
+    sender->reads--;
+    sender_check_idle(sender);
+}
+
+static void ask_backlog(struct sender *sender)
+{
+    struct store_backlog *it = must_alloc(sizeof *it);
+    it->read = (struct store_read){.kind = STORE_BACKLOG, .on_done = on_backlog, .ctx = sender};
+    if (store_read(sender->options.store, sender->options.client, &it->read) == OK)
+        sender->reads++;
+    else
+        free(it); /* each outlet begins behind and claims by itself */
+}
+
+static void ask_open(struct sender *sender, uint64_t after);
+
+static void on_open(struct store_read *read)
+{
+    struct store_claim_open *result = container_of(read, struct store_claim_open, read);
+    struct sender *sender = read->ctx;
+    const bool is_ok = read->status == OK;
+    if (!is_ok)
+        log_error("open deliveries not recovered", "reason=\"%s\"", read->err.text);
+    for (size_t i = 0; is_ok && i < result->delivery_count; i++) {
+        struct delivery *delivery = result->deliveries[i];
+        struct outlet *outlet = outlet_get(sender, delivery->endpoint);
+        if (!outlet)
+            outlet = outlet_create(sender, delivery->endpoint);
+        if (outlet && !map_get(&sender->held, delivery->id) &&
+            !map_get(&sender->settled_meanwhile, delivery->id)) {
+            result->deliveries[i] = NULL;
+            outlet_hold(outlet, delivery, false);
+        }
+    }
+    const bool is_end = result->is_end;
+    const uint64_t last = result->last;
+    store_read_finish(read);
+    free(result);
+    sender->reads--;
+    if (--sender->claims_under_way == 0)
+        map_clear(&sender->settled_meanwhile);
+    if (is_ok && !is_end && !sender->is_stopping)
+        ask_open(sender, last);
+    sender_check_idle(sender);
+}
+
+static void ask_open(struct sender *sender, uint64_t after)
+{
+    struct store_claim_open *it = must_alloc(sizeof *it);
+    *it = (struct store_claim_open){
+        .read = {.kind = STORE_CLAIM_OPEN, .on_done = on_open, .ctx = sender},
+        .after = after,
+        .modulus = sender->options.worker_count,
+        .remainder = sender->options.worker_index,
+        .count_max = OPEN_COUNT,
+        .bytes_max = CLAIM_BYTES_MAX,
+    };
+    check(store_read(sender->options.store, sender->options.client, &it->read) == OK);
+    sender->reads++;
+    sender->claims_under_way++;
+}
+
+void claim_recover(struct sender *sender)
+{
+    ask_open(sender, 0);
+    ask_backlog(sender);
+}

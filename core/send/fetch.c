@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* One plain exchange, blocking, for the command line: the address is the user's own choice, so no
+ * guard judges it. */
+#include "send/send.h"
+
+#include "base/limits.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+
+#define ANSWER_BYTES_MAX (64u * 1024 * 1024)
+
+static size_t on_body(char *data, size_t size, size_t count, void *ctx)
+{
+    struct fetch_answer *answer = ctx;
+    return buf_add(&answer->body, data, size * count) == OK ? size * count : 0;
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *ctx)
+{
+    struct fetch_answer *answer = ctx;
+    const size_t len = size * count;
+    const char *colon = memchr(data, ':', len);
+    if (len >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        buf_clear(&answer->head);
+    if (!colon)
+        return len;
+    const char *end = data + len;
+    const char *value = colon + 1;
+    while (value < end && *value == ' ')
+        value++;
+    while (end > value && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
+        end--;
+    const enum status status = head_add(&answer->head, slice_of(data, (size_t)(colon - data)),
+                                        slice_of(value, (size_t)(end - value)));
+    return status == OK ? len : 0;
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, const struct field *field)
+{
+    struct buf line;
+    buf_init(&line, LIMIT_HEADERS_BYTES);
+    if (buf_add_slice(&line, field->name) == OK && buf_add_str(&line, ": ") == OK &&
+        buf_add_slice(&line, field->value) == OK) {
+        struct curl_slist *longer = curl_slist_append(list, line.data);
+        list = longer ? longer : list;
+    }
+    buf_finish(&line);
+    return list;
+}
+
+static enum status describe(CURLcode code, const char *error, const struct fetch_options *options,
+                            struct err *err)
+{
+    const char *text = error[0] ? error : curl_easy_strerror(code);
+    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
+        return err_set(err, E_NOTFOUND, "nothing answers at %s: %s",
+                       options->unix_socket ? options->unix_socket : options->url, text);
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return err_set(err, E_BUSY, "no answer from %s within %lld ms",
+                       options->unix_socket ? options->unix_socket : options->url,
+                       (long long)options->timeout_ms);
+    return err_set(err, E_REMOTE, "%s: %s", options->url, text);
+}
+
+enum status fetch(const struct fetch_options *options, struct fetch_answer *answer, struct err *err)
+{
+    char error[CURL_ERROR_SIZE] = "";
+    *answer = (struct fetch_answer){0};
+    buf_init(&answer->head, 2 * LIMIT_HEADERS_BYTES);
+    buf_init(&answer->body, ANSWER_BYTES_MAX);
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        return err_set(err, E_NOMEM, "curl cannot be set up");
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    for (size_t i = 0; i < options->header_count; i++)
+        headers = add_header(headers, &options->headers[i]);
+#define SET(option, value) check(curl_easy_setopt(easy, option, value) == CURLE_OK)
+    SET(CURLOPT_URL, options->url);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
+    SET(CURLOPT_ERRORBUFFER, error);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, answer);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, answer);
+    SET(CURLOPT_HTTPHEADER, headers);
+    if (options->unix_socket)
+        SET(CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
+    if (options->body.len > 0 || strcmp(options->method, "POST") == 0) {
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body.len);
+        SET(CURLOPT_POSTFIELDS, options->body.len > 0 ? options->body.data : "");
+    }
+    SET(CURLOPT_CUSTOMREQUEST, options->method);
+#undef SET
+    const CURLcode code = curl_easy_perform(easy);
+    long status = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_cleanup(easy);
+    curl_slist_free_all(headers);
+    answer->status = (int)status;
+    return code == CURLE_OK ? OK : describe(code, error, options, err);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits for an endpoint and when the next attempt may start: concurrency, rate, look-ups, and
+ * fair turns between endpoints, one attempt each. */
+#include "send/sender_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+#define RETRY_MS 20
+#define NS_PER_S 1e9
+
+struct outlet *outlet_get(struct sender *sender, uint64_t endpoint)
+{
+    return map_get(&sender->outlets, endpoint);
+}
+
+static void on_timer(uv_timer_t *timer);
+
+struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
+{
+    struct outlet *outlet = calloc(1, sizeof *outlet);
+    if (!outlet || map_put(&sender->outlets, endpoint, outlet) != OK) {
+        free(outlet);
+        return NULL;
+    }
+    outlet->sender = sender;
+    outlet->id = endpoint;
+    outlet->is_closed = true;
+    outlet->is_behind = true;
+    queue_init(&outlet->waiting);
+    check(uv_timer_init(sender->options.loop, &outlet->timer) == 0);
+    sender->open_handles++;
+    return outlet;
+}
+
+bool outlet_is_open(const struct outlet *outlet)
+{
+    return outlet->spec && outlet->state == ENDPOINT_ENABLED && !outlet->sender->is_stopping;
+}
+
+/* Bodies in memory are bounded too, however few the deliveries. */
+static void weigh(struct sender *sender, const struct delivery *delivery, bool is_held)
+{
+    const size_t bytes = delivery->message->content->body_len;
+    sender->held_bytes += is_held ? bytes : -bytes;
+    if (sender->held_bytes > LIMIT_DELIVERY_CONTENT_BYTES)
+        sender->is_heavy = true;
+    if (!sender->is_heavy || sender->held_bytes > LIMIT_DELIVERY_CONTENT_BYTES / 2)
+        return;
+    sender->is_heavy = false;
+    size_t place = 0;
+    uint64_t id;
+    void *outlet;
+    while (map_next(&sender->outlets, &place, &id, &outlet))
+        claim_go_on(outlet);
+}
+
+void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room)
+{
+    struct sender *sender = outlet->sender;
+    if (map_put(&sender->held, delivery->id, delivery) != OK) {
+        /* It stays in the store and is claimed after the next start. */
+        if (has_room)
+            gate_put(outlet->gate);
+        delivery_destroy(delivery);
+        return;
+    }
+    if (!has_room && outlet->gate)
+        atomic_fetch_sub(&outlet->gate->room, 1);
+    outlet->held++;
+    weigh(sender, delivery, true);
+    if (sender->is_heavy)
+        claim_fall_behind(outlet);
+    queue_push(&outlet->waiting, &delivery->node);
+    outlet_schedule(outlet);
+}
+
+void outlet_release(struct outlet *outlet, struct delivery *delivery)
+{
+    (void)map_remove(&outlet->sender->held, delivery->id);
+    outlet->held--;
+    if (outlet->gate)
+        gate_put(outlet->gate);
+    weigh(outlet->sender, delivery, false);
+    delivery_destroy(delivery);
+    claim_go_on(outlet);
+}
+
+/* ---- Rate: a token bucket, one second's worth at most
+ * ------------------------------------------------ */
+
+static bool take_token(struct outlet *outlet)
+{
+    const double rate = outlet->spec->rate_per_s;
+    if (rate <= 0)
+        return true;
+    const int64_t now_ns = clock_mono_ns();
+    const double most = rate > 1 ? rate : 1;
+    outlet->tokens += (double)(now_ns - outlet->tokens_ns) / NS_PER_S * rate;
+    if (outlet->tokens_ns == 0 || outlet->tokens > most)
+        outlet->tokens = most;
+    outlet->tokens_ns = now_ns;
+    if (outlet->tokens < 1) {
+        outlet_set_timer(outlet, (int64_t)((1 - outlet->tokens) / rate * 1000) + 1);
+        return false;
+    }
+    outlet->tokens -= 1;
+    return true;
+}
+
+/* ---- Turns
+ * ---------------------------------------------------------------------------------------------- */
+
+static bool can_start(const struct outlet *outlet)
+{
+    return outlet_is_open(outlet) && queue_first(&outlet->waiting) &&
+           outlet->in_flight < outlet->spec->concurrency;
+}
+
+static bool has_lookup(const struct outlet *outlet)
+{
+    return !outlet->is_named ||
+           (outlet->lookups < LIMIT_LOOKUPS_PER_ENDPOINT &&
+            transport_lookups(outlet->sender->transport) < LIMIT_LOOKUPS_PER_WORKER);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    sender_pump(container_of(timer, struct sender, retry));
+}
+
+void sender_wait(struct sender *sender)
+{
+    if (!sender->is_closing && !uv_is_active((const uv_handle_t *)&sender->retry))
+        check(uv_timer_start(&sender->retry, on_retry, RETRY_MS, 0) == 0);
+}
+
+void sender_pump(struct sender *sender)
+{
+    if (sender->is_pumping)
+        return;
+    sender->is_pumping = true;
+    struct node *node;
+    while ((node = queue_pop(&sender->ready))) {
+        struct outlet *outlet = container_of(node, struct outlet, ready_node);
+        if (!can_start(outlet))
+            continue;
+        if (!has_lookup(outlet)) {
+            transport_kick(sender->transport);
+            if (!has_lookup(outlet)) {
+                sender_wait(sender);
+                queue_push(&sender->ready, node);
+                break;
+            }
+        }
+        if (!take_token(outlet))
+            continue;
+        if (attempt_start(outlet) == START_NO_CREDIT) {
+            sender_wait(sender);
+            queue_push(&sender->ready, node);
+            break;
+        }
+        if (can_start(outlet))
+            queue_push(&sender->ready, node);
+    }
+    sender->is_pumping = false;
+}
+
+void outlet_schedule(struct outlet *outlet)
+{
+    if (!can_start(outlet))
+        return;
+    if (!node_is_linked(&outlet->ready_node))
+        queue_push(&outlet->sender->ready, &outlet->ready_node);
+    sender_pump(outlet->sender);
+}
+
+/* ---- Timer: the next due delivery, or the next token
+ * ------------------------------------------------------ */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct outlet *outlet = container_of(timer, struct outlet, timer);
+    const int64_t due_ms = outlet->next_due_ms;
+    outlet_schedule(outlet);
+    if (due_ms == 0)
+        return;
+    outlet->next_due_ms = 0;
+    if (due_ms <= clock_now_ms())
+        claim_hint(outlet);
+    else
+        claim_due(outlet, due_ms);
+}
+
+void outlet_set_timer(struct outlet *outlet, int64_t delay_ms)
+{
+    if (outlet->sender->is_closing)
+        return;
+    const uint64_t wanted_ms = delay_ms > 0 ? (uint64_t)delay_ms : 0;
+    uv_update_time(outlet->sender->options.loop);
+    if (uv_is_active((const uv_handle_t *)&outlet->timer) &&
+        uv_timer_get_due_in(&outlet->timer) <= wanted_ms)
+        return;
+    check(uv_timer_start(&outlet->timer, on_timer, wanted_ms, 0) == 0);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "send/sender_int.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+enum status sender_create(const struct sender_options *options, struct sender **sender,
+                          struct err *err)
+{
+    struct sender *it = must_alloc(sizeof *it);
+    it->options = *options;
+    queue_init(&it->ready);
+    queue_init(&it->attempts);
+    const enum status status =
+        transport_create(options->loop, options->user_agent, &it->transport, err);
+    if (status != OK) {
+        free(it);
+        return status;
+    }
+    check(uv_timer_init(options->loop, &it->retry) == 0);
+    check(uv_timer_init(options->loop, &it->deadline) == 0);
+    it->open_handles = 2;
+    *sender = it;
+    return OK;
+}
+
+/* ---- Endpoints
+ * ------------------------------------------------------------------------------------------ */
+
+static bool is_literal(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return host[0] == '[' || inet_pton(AF_INET, host, address) == 1;
+}
+
+static void set_url(struct outlet *outlet, const char *text)
+{
+    curl_url_cleanup(outlet->url);
+    outlet->url = curl_url();
+    char *host = NULL;
+    check(outlet->url != NULL);
+    if (curl_url_set(outlet->url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+        curl_url_get(outlet->url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+        outlet->is_named = !is_literal(host);
+    curl_free(host);
+}
+
+static bool is_own(const struct sender *sender, uint64_t endpoint)
+{
+    return id_shard_of_number(endpoint) % sender->options.worker_count ==
+           sender->options.worker_index;
+}
+
+static void set_spec(struct outlet *outlet, const struct endpoint_spec *spec,
+                     enum endpoint_state state, size_t window)
+{
+    struct registry *old = outlet->registry;
+    outlet->spec = spec;
+    outlet->state = state;
+    outlet->registry = registry_ref(outlet->sender->registry);
+    registry_unref(old);
+    set_url(outlet, spec->url);
+    if (!outlet->gate) {
+        outlet->gate = spec->gate;
+        /* The gate begins closed; what recovery found before there was a gate is counted now. */
+        atomic_fetch_add(&outlet->gate->room, (int)window - (int)outlet->held - GATE_CLOSED);
+    } else {
+        atomic_fetch_add(&outlet->gate->room, (int)window - (int)outlet->window);
+    }
+    outlet->window = window;
+}
+
+static size_t window_of(size_t count)
+{
+    const size_t share = LIMIT_DELIVERIES_PER_WORKER / (count > 0 ? count : 1);
+    return share < LIMIT_ENDPOINT_WINDOW_MIN   ? LIMIT_ENDPOINT_WINDOW_MIN
+           : share > LIMIT_ENDPOINT_WINDOW_MAX ? LIMIT_ENDPOINT_WINDOW_MAX
+                                               : share;
+}
+
+/* Endpoints that the new registry does not have: held as if paused, never dropped. */
+static void pause_removed(struct sender *sender)
+{
+    size_t place = 0;
+    uint64_t id;
+    void *value;
+    while (map_next(&sender->outlets, &place, &id, &value)) {
+        struct outlet *outlet = value;
+        if (!outlet->spec || registry_endpoint_by_id(sender->registry, id))
+            continue;
+        outlet->spec = NULL;
+        claim_fall_behind(outlet);
+        log_warn("endpoint removed", "endpoint=%llu held=%zu deliveries=paused",
+                 (unsigned long long)id, outlet->held);
+    }
+}
+
+void sender_set_registry(struct sender *sender, struct registry *registry,
+                         const enum endpoint_state *states)
+{
+    struct registry *old = sender->registry;
+    sender->registry = registry_ref(registry);
+    const size_t window = window_of(registry->endpoint_count / sender->options.worker_count);
+    for (size_t i = 0; i < registry->endpoint_count; i++) {
+        const struct endpoint_spec *spec = &registry->endpoints[i];
+        if (!is_own(sender, spec->id))
+            continue;
+        struct outlet *outlet = outlet_get(sender, spec->id);
+        if (!outlet)
+            outlet = outlet_create(sender, spec->id);
+        check(outlet != NULL);
+        set_spec(outlet, spec, states[i], window);
+    }
+    pause_removed(sender);
+    for (size_t i = 0; i < registry->endpoint_count; i++) {
+        struct outlet *outlet = outlet_get(sender, registry->endpoints[i].id);
+        if (!outlet || !outlet_is_open(outlet))
+            continue;
+        claim_go_on(outlet);
+        outlet_schedule(outlet);
+    }
+    registry_unref(old);
+}
+
+void sender_start(struct sender *sender)
+{
+    claim_recover(sender);
+}
+
+void sender_take(struct sender *sender, struct delivery *delivery)
+{
+    struct outlet *outlet = outlet_get(sender, delivery->endpoint);
+    check(outlet != NULL); /* its gate gave room */
+    if (map_get(&sender->held, delivery->id)) {
+        gate_put(outlet->gate); /* recovery was faster */
+        delivery_destroy(delivery);
+        return;
+    }
+    outlet_hold(outlet, delivery, true);
+}
+
+void sender_hint(struct sender *sender, uint64_t endpoint)
+{
+    struct outlet *outlet = outlet_get(sender, endpoint);
+    if (outlet)
+        claim_hint(outlet);
+}
+
+void sender_counts(const struct sender *sender, struct sender_counts *counts)
+{
+    *counts = (struct sender_counts){
+        .attempts = sender->attempt_count,
+        .succeeded = sender->succeeded_count,
+        .failed = sender->failed_count,
+        .in_flight = sender->in_flight,
+        .held = sender->held.count,
+    };
+}
+
+/* ---- Stop
+ * ------------------------------------------------------------------------------------------------
+ */
+
+void sender_check_idle(struct sender *sender)
+{
+    if (!sender->is_stopping || !sender->on_idle || sender->in_flight > 0 || sender->settling > 0 ||
+        sender->claims_under_way > 0 || sender->reads > 0)
+        return;
+    void (*on_idle)(void *ctx) = sender->on_idle;
+    sender->on_idle = NULL;
+    (void)uv_timer_stop(&sender->deadline);
+    on_idle(sender->idle_ctx);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct sender *sender = container_of(timer, struct sender, deadline);
+    log_warn("attempts cut off", "count=%zu", sender->in_flight);
+    attempt_cancel_all(sender);
+    sender_check_idle(sender);
+}
+
+void sender_stop(struct sender *sender, int64_t deadline_ms, void (*on_idle)(void *ctx), void *ctx)
+{
+    check(!sender->is_stopping);
+    sender->is_stopping = true;
+    sender->on_idle = on_idle;
+    sender->idle_ctx = ctx;
+    check(uv_timer_start(&sender->deadline, on_deadline, (uint64_t)deadline_ms, 0) == 0);
+    sender_check_idle(sender);
+}
+
+static void on_handle_closed(struct sender *sender)
+{
+    if (--sender->open_handles > 0)
+        return;
+    registry_unref(sender->registry);
+    free(sender);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_handle_closed(handle->data);
+}
+
+static void on_outlet_closed(uv_handle_t *handle)
+{
+    struct outlet *outlet = container_of(handle, struct outlet, timer);
+    struct sender *sender = outlet->sender;
+    registry_unref(outlet->registry);
+    curl_url_cleanup(outlet->url);
+    free(outlet);
+    on_handle_closed(sender);
+}
+
+void sender_destroy(struct sender *sender)
+{
+    size_t place = 0;
+    uint64_t id;
+    void *value;
+    check(sender->in_flight == 0 && sender->settling == 0);
+    sender->is_closing = true;
+    while (map_next(&sender->outlets, &place, &id, &value)) {
+        struct outlet *outlet = value;
+        struct node *node;
+        while ((node = queue_pop(&outlet->waiting)))
+            delivery_destroy(container_of(node, struct delivery, node));
+        uv_close((uv_handle_t *)&outlet->timer, on_outlet_closed);
+    }
+    map_finish(&sender->outlets);
+    map_finish(&sender->held);
+    map_finish(&sender->settled_meanwhile);
+    transport_destroy(sender->transport);
+    sender->retry.data = sender->deadline.data = sender;
+    uv_close((uv_handle_t *)&sender->retry, on_timer_closed);
+    uv_close((uv_handle_t *)&sender->deadline, on_timer_closed);
+}

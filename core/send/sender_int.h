@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a sender: what sender.c (front), queue.c (what waits for an endpoint, and when it
+ * may go), claim.c (what lies in the store) and attempt.c (one attempt, its verdict, its
+ * settlement) share. One thread: the worker's. */
+#ifndef SEND_SENDER_INT_H
+#define SEND_SENDER_INT_H
+
+#include "base/map.h"
+#include "send/transfer_int.h"
+
+/* What a closed gate's room is lowered by. */
+#define GATE_CLOSED (1 << 28)
+
+/* One endpoint that this worker owns. */
+struct outlet {
+    struct node ready_node; /* in sender->ready while it can start an attempt */
+    struct sender *sender;
+    uint64_t id;
+    const struct endpoint_spec *spec; /* of registry; NULL: the endpoint was removed */
+    struct registry *registry;        /* reference that keeps spec */
+    CURLU *url;                       /* of spec; NULL: it cannot be parsed */
+    bool is_named;
+    struct gate *gate; /* NULL until the first registry that has it */
+    enum endpoint_state state;
+
+    struct queue waiting; /* deliveries in memory, in order */
+    size_t held;          /* waiting, in flight or being settled */
+    size_t window;        /* how many may be held: the room of the gate */
+    uint32_t in_flight;
+    unsigned lookups;
+
+    bool is_closed;    /* the gate: what is committed goes to the store only */
+    bool is_behind;    /* due deliveries (may) lie in the store */
+    bool is_last_look; /* the gate is open again, one claim checks what came between */
+    bool is_rescan;    /* a hint came while a claim was under way */
+    struct store_claim_deliveries *claim; /* under way */
+    int64_t next_due_ms;                  /* Unix ms, 0: none known */
+    double tokens;                        /* rate: attempts that may start now */
+    int64_t tokens_ns;                    /* when they were counted */
+    uv_timer_t timer;                     /* next_due_ms, or the next token */
+};
+
+struct sender {
+    struct sender_options options;
+    struct transport *transport;
+    struct registry *registry;
+    struct map outlets;           /* by endpoint id */
+    struct map held;              /* delivery id -> delivery */
+    struct map settled_meanwhile; /* settled while a claim is under way: its rows may be stale */
+    unsigned claims_under_way;
+    struct queue ready;
+    uv_timer_t retry; /* 20 ms: credits or readers were short */
+    bool is_pumping;
+    bool is_stopping;
+    uv_timer_t deadline;
+    void (*on_idle)(void *ctx);
+    void *idle_ctx;
+    size_t held_bytes; /* bodies of what is held */
+    bool is_heavy;     /* they are too many: gates close, claims wait */
+    size_t in_flight;
+    size_t settling;
+    size_t reads;          /* recovery reads under way */
+    struct queue attempts; /* running */
+    uint64_t attempt_count;
+    uint64_t succeeded_count;
+    uint64_t failed_count;
+    unsigned open_handles;
+    bool is_closing;
+};
+
+/* queue.c */
+struct outlet *outlet_get(struct sender *sender, uint64_t endpoint);
+struct outlet *outlet_create(struct sender *sender, uint64_t endpoint);
+/* Takes the delivery into memory; has_room: its room at the gate was taken. */
+void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room);
+/* It leaves memory: its room is free. Destroys the delivery. */
+void outlet_release(struct outlet *outlet, struct delivery *delivery);
+/* May start attempts: enabled, known, not stopping. */
+bool outlet_is_open(const struct outlet *outlet);
+void outlet_schedule(struct outlet *outlet);
+void outlet_set_timer(struct outlet *outlet, int64_t delay_ms);
+void sender_pump(struct sender *sender);
+/* Tries again in 20 ms. */
+void sender_wait(struct sender *sender);
+/* Says on_idle if it is time. */
+void sender_check_idle(struct sender *sender);
+
+/* claim.c */
+void claim_close_gate(struct outlet *outlet);
+/* The store may have due deliveries of this endpoint. */
+void claim_hint(struct outlet *outlet);
+/* From now on what is committed goes to the store. */
+void claim_fall_behind(struct outlet *outlet);
+/* Room came free, or the endpoint was enabled. */
+void claim_go_on(struct outlet *outlet);
+void claim_due(struct outlet *outlet, int64_t due_ms);
+void claim_recover(struct sender *sender);
+
+/* attempt.c */
+enum start_result { START_OK, START_SETTLED, START_NO_CREDIT };
+/* The next waiting delivery: starts its attempt, or settles it without one. */
+enum start_result attempt_start(struct outlet *outlet);
+/* Cuts off all that run; their deliveries stay in the store as they were. */
+void attempt_cancel_all(struct sender *sender);
+
+#endif
