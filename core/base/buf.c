@@ -24,6 +24,8 @@ void buf_finish(struct buf *buf)
 void buf_clear(struct buf *buf)
 {
     buf->len = 0;
+    if (buf->data)
+        buf->data[0] = '\0';
 }
 
 enum status buf_reserve(struct buf *buf, size_t extra)

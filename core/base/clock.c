@@ -61,65 +61,126 @@ static int64_t days_of(int64_t year, int64_t month, int64_t day)
     const int64_t era = (year >= 0 ? year : year - 399) / 400;
     const int64_t year_of_era = year - era * 400;
     const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
-static bool make_ms(const int date[6], int64_t *ms)
+static int days_in(int year, int month)
 {
-    if (date[1] < 1 || date[1] > 12 || date[2] < 1 || date[2] > 31 || date[3] > 23 ||
-        date[4] > 59 || date[5] > 60)
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && is_leap ? 29 : days[month - 1];
+}
+
+/* What a written instant says, still unchecked. */
+struct calendar {
+    int year, month, day, hour, minute, second;
+};
+
+/* A second of 60 is a leap second: the next minute's first. */
+static bool make_ms(const struct calendar *date, int64_t *ms)
+{
+    if (date->month < 1 || date->month > 12 || date->day < 1 ||
+        date->day > days_in(date->year, date->month) || date->hour > 23 || date->minute > 59 ||
+        date->second > 60)
         return false;
-    *ms = (days_of(date[0], date[1], date[2]) * 86400 + date[3] * 3600 + date[4] * 60 + date[5]) *
-          1000;
+    const int64_t days = days_of(date->year, date->month, date->day);
+    *ms = (days * 86400 + date->hour * 3600 + date->minute * 60 + date->second) * 1000;
+    return true;
+}
+
+/* Exactly so many digits at *text, which moves. */
+static bool read_digits(const char **text, unsigned count, int *number)
+{
+    *number = 0;
+    for (; count > 0; count--, ++*text) {
+        if (**text < '0' || **text > '9')
+            return false;
+        *number = *number * 10 + (**text - '0');
+    }
+    return true;
+}
+
+static bool read_char(const char **text, const char *allowed)
+{
+    if (**text == '\0' || !strchr(allowed, **text))
+        return false;
+    ++*text;
+    return true;
+}
+
+static bool read_time(const char **text, struct calendar *date)
+{
+    return read_digits(text, 2, &date->hour) && read_char(text, ":") &&
+           read_digits(text, 2, &date->minute) && read_char(text, ":") &&
+           read_digits(text, 2, &date->second);
+}
+
+/* ".5": what lies past milliseconds is dropped. */
+static bool read_fraction(const char **text, int64_t *ms)
+{
+    if (**text != '.')
+        return true;
+    ++*text;
+    const char *start = *text;
+    for (int scale = 100; **text >= '0' && **text <= '9'; ++*text, scale /= 10)
+        *ms += (**text - '0') * scale;
+    return *text > start;
+}
+
+/* "Z" or "+02:00", and nothing behind it. */
+static bool read_offset(const char *text, int64_t *ms)
+{
+    if (read_char(&text, "Zz"))
+        return *text == '\0';
+    const bool is_east = *text == '+';
+    int hours;
+    int minutes;
+    if (!read_char(&text, "+-") || !read_digits(&text, 2, &hours) || !read_char(&text, ":") ||
+        !read_digits(&text, 2, &minutes) || *text != '\0' || hours > 23 || minutes > 59)
+        return false;
+    const int64_t offset_ms = (int64_t)(hours * 60 + minutes) * 60000;
+    *ms += is_east ? -offset_ms : offset_ms;
     return true;
 }
 
 bool clock_parse_iso(const char *text, int64_t *ms)
 {
-    int date[6];
-    int used = 0;
-    if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &date[0], &date[1], &date[2], &date[3],
-               &date[4], &date[5], &used) != 6 ||
-        used != 19 || !make_ms(date, ms))
+    struct calendar date;
+    int64_t parsed;
+    if (!read_digits(&text, 4, &date.year) || !read_char(&text, "-") ||
+        !read_digits(&text, 2, &date.month) || !read_char(&text, "-") ||
+        !read_digits(&text, 2, &date.day) || !read_char(&text, "Tt ") || !read_time(&text, &date) ||
+        !make_ms(&date, &parsed) || !read_fraction(&text, &parsed) || !read_offset(text, &parsed))
         return false;
-    const char *rest = text + used;
-    if (*rest == '.') {
-        int scale = 100;
-        for (rest++; *rest >= '0' && *rest <= '9'; rest++) {
-            *ms += (*rest - '0') * scale;
-            scale /= 10;
-        }
-    }
-    if ((*rest == 'Z' || *rest == 'z') && rest[1] == '\0')
-        return true;
-    int hours = 0;
-    int minutes = 0;
-    if ((*rest != '+' && *rest != '-') ||
-        sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 ||
-        rest[6] != '\0' || hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
-        return false;
-    const int64_t offset_ms = (int64_t)(hours * 60 + minutes) * 60000;
-    *ms += *rest == '+' ? -offset_ms : offset_ms;
+    *ms = parsed;
     return true;
+}
+
+/* The place of a three-letter name in a row of such names, from 1; 0 if it is not there. */
+static int read_name(const char **text, const char *names)
+{
+    for (int i = 0; names[i * 3] != '\0'; i++)
+        if (strncmp(*text, names + (ptrdiff_t)i * 3, 3) == 0) {
+            *text += 3;
+            return i + 1;
+        }
+    return 0;
 }
 
 bool clock_parse_http_date(const char *text, int64_t *ms)
 {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char month[4];
-    int date[6];
-    int used = 0;
-    if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &date[2], month, &date[0],
-               &date[3], &date[4], &date[5], &used) != 6 ||
-        used == 0 || text[used] != '\0')
+    struct calendar date = {0};
+    int64_t parsed;
+    if (!read_name(&text, "MonTueWedThuFriSatSun") || !read_char(&text, ",") ||
+        !read_char(&text, " ") || !read_digits(&text, 2, &date.day) || !read_char(&text, " ") ||
+        (date.month = read_name(&text, "JanFebMarAprMayJunJulAugSepOctNovDec")) == 0 ||
+        !read_char(&text, " ") || !read_digits(&text, 4, &date.year) || !read_char(&text, " ") ||
+        !read_time(&text, &date) || strcmp(text, " GMT") != 0 || !make_ms(&date, &parsed))
         return false;
-    for (int i = 0; i < 12; i++)
-        if (strncmp(months + (size_t)i * 3, month, 3) == 0) {
-            date[1] = i + 1;
-            return make_ms(date, ms);
-        }
-    return false;
+    *ms = parsed;
+    return true;
 }
 
 void clock_fake(int64_t now_ms, int64_t mono_ms)

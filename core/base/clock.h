@@ -18,9 +18,10 @@ int64_t clock_mono_ns(void);
 int64_t clock_thread_cpu_ns(void);
 /* RFC 3339 in UTC with milliseconds: 2026-03-02T08:00:00.000Z. */
 void clock_iso(int64_t ms, char text[CLOCK_ISO_BYTES]);
-/* Reads RFC 3339 (any offset, fraction optional). */
+/* Reads RFC 3339 (any offset, fraction optional). False: malformed or no such instant, *ms
+ * untouched. */
 bool clock_parse_iso(const char *text, int64_t *ms);
-/* Reads an HTTP date (IMF-fixdate, RFC 9110 §5.6.7). */
+/* Reads an HTTP date (IMF-fixdate, RFC 9110 §5.6.7). False as above. */
 bool clock_parse_http_date(const char *text, int64_t *ms);
 
 /* For specs: from now on both clocks stand still at these values; clock_advance moves them.

@@ -15,10 +15,12 @@ enum status head_add(struct buf *head, struct slice name, struct slice value)
         out[i] = (unsigned char)(name.len >> 8 * i);
     for (unsigned i = 0; i < 4; i++)
         out[2 + i] = (unsigned char)(value.len >> 8 * i);
-    memcpy(out + FIELD_PREFIX_BYTES, name.data, name.len);
+    if (name.len > 0)
+        memcpy(out + FIELD_PREFIX_BYTES, name.data, name.len);
     if (value.len > 0)
         memcpy(out + FIELD_PREFIX_BYTES + name.len, value.data, value.len);
     head->len += FIELD_PREFIX_BYTES + name.len + value.len;
+    head->data[head->len] = '\0';
     return OK;
 }
 

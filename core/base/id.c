@@ -8,10 +8,20 @@
 #define SEQUENCE_BITS 6
 #define SHARD_ORDINAL_BITS 16
 #define ROW_BITS 22
+#define MS_MAX ((INT64_C(1) << 41) - 1)
 
-static const char *const prefixes[ID_KIND_COUNT] = {"evt_", "msg_", "dlv_", "ep_", "app_",
-                                                    "atmpt_"};
+static const char *const prefixes[ID_KIND_COUNT] = {"evt_", "msg_", "dlv_",
+                                                    "ep_",  "app_", "atmpt_"};
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* Milliseconds since the epoch of ids, within their 41 bits: a machine whose clock was never set
+ * says 1970. */
+static uint64_t ms_of(int64_t unix_ms)
+{
+    if (unix_ms <= ID_EPOCH_MS)
+        return 0;
+    return (uint64_t)(unix_ms - ID_EPOCH_MS > MS_MAX ? MS_MAX : unix_ms - ID_EPOCH_MS);
+}
 
 void id_source_init(struct id_source *source, uint64_t highest)
 {
@@ -20,7 +30,7 @@ void id_source_init(struct id_source *source, uint64_t highest)
 
 uint64_t id_next_event(struct id_source *source, uint8_t shard)
 {
-    const uint64_t now = (uint64_t)(clock_now_ms() - ID_EPOCH_MS) << SEQUENCE_BITS;
+    const uint64_t now = ms_of(clock_now_ms()) << SEQUENCE_BITS;
     uint_fast64_t last = atomic_load(&source->last);
     uint_fast64_t next;
     do {
@@ -48,13 +58,12 @@ int64_t id_row_ms(uint64_t id)
 
 uint64_t id_event_at(int64_t ms)
 {
-    return ms <= ID_EPOCH_MS ? 0
-                             : (uint64_t)(ms - ID_EPOCH_MS) << (SHARD_ORDINAL_BITS + SEQUENCE_BITS);
+    return ms_of(ms) << (SHARD_ORDINAL_BITS + SEQUENCE_BITS);
 }
 
 uint64_t id_row_at(int64_t ms)
 {
-    return ms <= ID_EPOCH_MS ? 0 : (uint64_t)(ms - ID_EPOCH_MS) << ROW_BITS;
+    return ms_of(ms) << ROW_BITS;
 }
 
 void id_format(enum id_kind kind, uint64_t id, char text[ID_TEXT_BYTES])

@@ -59,6 +59,28 @@ static void escape_controls(char *text, size_t len)
             text[i] = ' ';
 }
 
+static enum status build_json(struct buf *line, enum log_level level, const char *event,
+                              struct slice details)
+{
+    char instant[CLOCK_ISO_BYTES];
+    clock_iso(clock_now_ms(), instant);
+    buf_clear(line);
+    enum status status =
+        buf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"%s\",\"details\":", instant,
+                   level_names[level], event);
+    if (status == OK)
+        status = buf_add_json_string(line, details);
+    return status == OK ? buf_add_str(line, "}\n") : status;
+}
+
+static enum status build_text(struct buf *line, enum log_level level, const char *event,
+                              struct slice details)
+{
+    char instant[CLOCK_ISO_BYTES];
+    clock_iso(clock_now_ms(), instant);
+    return buf_printf(line, "%s %-5s %s  %s\n", instant, level_names[level], event, details.data);
+}
+
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
     if (!log_enabled(level))
@@ -69,26 +91,22 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     va_start(args, format);
     const int written = vsnprintf(details, sizeof details, format, args);
     va_end(args);
-    const size_t len =
-        written < 0 ? 0 : (size_t)written < sizeof details ? (size_t)written : sizeof details - 1;
+    const size_t len = written < 0                        ? 0
+                       : (size_t)written < sizeof details ? (size_t)written
+                                                          : sizeof details - 1;
+    details[len] = '\0';
     escape_controls(details, len);
-    char instant[CLOCK_ISO_BYTES];
-    clock_iso(clock_now_ms(), instant);
     struct buf line;
     buf_init(&line, LOG_LINE_BYTES_MAX);
-    enum status status;
-    if (line_format == LOG_JSON) {
-        status = buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"%s\",\"details\":",
-                            instant, level_names[level], event);
-        if (status == OK)
-            status = buf_add_json_string(&line, slice_of(details, len));
-        if (status == OK)
-            status = buf_add_str(&line, "}\n");
-    } else {
-        status = buf_printf(&line, "%s %-5s %s  %s\n", instant, level_names[level], event, details);
-    }
+    enum status status = line_format == LOG_JSON
+                             ? build_json(&line, level, event, slice_of(details, len))
+                             : build_text(&line, level, event, slice_of(details, len));
+    if (status == E_LIMIT && line_format == LOG_JSON) /* a byte may become three */
+        status = build_json(&line, level, event, slice_of(details, len / 3));
     if (status == OK)
         put_line(line.data, line.len);
+    else
+        atomic_fetch_add(&dropped, 1);
     buf_finish(&line);
     errno = saved_errno;
 }

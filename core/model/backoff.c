@@ -54,6 +54,12 @@ static double jittered(enum backoff_jitter jitter, double delay, double random)
     return delay;
 }
 
+/* Infinity and what is no number count as too much. */
+static double at_most(double value, double most)
+{
+    return value <= most ? value : most;
+}
+
 bool backoff_next(const struct backoff *backoff, uint32_t number, int64_t age_ms, double random,
                   int64_t *delay_ms)
 {
@@ -64,11 +70,8 @@ bool backoff_next(const struct backoff *backoff, uint32_t number, int64_t age_ms
         return false;
     if (backoff->max_age_ms > 0 && age_ms >= backoff->max_age_ms)
         return false;
-    double delay = plain_delay(backoff, number);
-    const double most =
-        backoff->max_ms > 0 ? (double)backoff->max_ms : (double)DELAY_MS_MAX;
-    if (!(delay <= most)) /* also infinity */
-        delay = most;
-    *delay_ms = (int64_t)jittered(backoff->jitter, delay, random);
+    const double most = backoff->max_ms > 0 ? (double)backoff->max_ms : (double)DELAY_MS_MAX;
+    const double delay = at_most(plain_delay(backoff, number), most);
+    *delay_ms = (int64_t)at_most(jittered(backoff->jitter, delay, random), most);
     return true;
 }
