@@ -34,7 +34,7 @@ static void on_head(struct http_request *request, void *ctx)
         return;
     }
     http_set_data(request, call);
-    http_accept(request, API_REQUEST_BODY_BYTES_MAX);
+    http_accept(request, LIMIT_API_BODY_BYTES);
 }
 
 static void on_request(struct http_request *request, void *ctx)
@@ -73,7 +73,7 @@ static enum status open_door(struct api *api, enum door_kind kind, int fd, struc
         .fd = fd,
         .handler = &handler,
         .ctx = door,
-        .connection_count_max = API_CONNECTIONS_MAX,
+        .connection_count_max = LIMIT_API_CONNECTIONS,
     };
     const enum status status = http_listener_open(&options, &door->listener, err);
     if (status == OK)

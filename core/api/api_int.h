@@ -6,21 +6,13 @@
 
 #include "api/api.h"
 #include "api/document_int.h"
+#include "base/limits.h"
 #include "http/http.h"
 #include "signature/signature.h"
 
-#define API_REQUEST_BODY_BYTES_MAX 65536
-#define API_ANSWER_BYTES_MAX (128u * 1024 * 1024) /* an event's body, escaped */
-#define API_CONNECTIONS_MAX 256
-#define API_PAGE_ROWS_MAX 250
-#define API_PAGE_ROWS_DEFAULT 50
-#define API_PARAMETER_BYTES_MAX 1024
-#define API_RETRY_AFTER_S 1
-
-#define DOOR_ADDRESSES 256 /* remembered for wrong tokens */
+#define SMALL_ANSWER_BYTES_MAX 65536 /* errors, health, status */
+#define DOOR_ADDRESSES 256           /* remembered for wrong tokens */
 #define DOOR_ADDRESS_BYTES 64
-#define DOOR_FAILURES_MAX 10 /* wrong tokens of one address … */
-#define DOOR_WINDOW_MS 60000 /* … in this time */
 
 /* Wrong tokens of one address. */
 struct door_failures {

@@ -30,7 +30,7 @@ void api_respond_error(struct http_request *request, int status, const char *cod
                        const char *detail, const struct field *more)
 {
     struct document out;
-    document_init(&out, API_REQUEST_BODY_BYTES_MAX);
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
     document_open(&out, '{');
     document_key(&out, "code");
     document_str(&out, code);
@@ -51,9 +51,9 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     call->request = request;
     call->route = route;
     call->id = id;
-    buf_init(&call->source, API_PARAMETER_BYTES_MAX);
-    buf_init(&call->type, API_PARAMETER_BYTES_MAX);
-    buf_init(&call->endpoint, API_PARAMETER_BYTES_MAX);
+    buf_init(&call->source, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->type, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->endpoint, LIMIT_REQUEST_LINE_BYTES);
     return call;
 }
 
@@ -132,7 +132,7 @@ static void on_read(struct store_read *read)
     }
     const enum status status = read->status;
     struct document out;
-    document_init(&out, API_ANSWER_BYTES_MAX);
+    document_init(&out, LIMIT_API_ANSWER_BYTES);
     if (status == OK)
         call->route->write(call, &out);
     store_read_finish(read);

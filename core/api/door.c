@@ -96,7 +96,7 @@ static struct door_failures *failures_of(struct api *api, struct slice address)
     struct door_failures *failures = &api->failures[place % DOOR_ADDRESSES];
     const int64_t now_ms = clock_mono_ms();
     const bool is_other = !slice_is(address, failures->address);
-    if (is_other || now_ms - failures->since_ms >= DOOR_WINDOW_MS) {
+    if (is_other || now_ms - failures->since_ms >= LIMIT_API_FAILURES_MS) {
         *failures = (struct door_failures){.since_ms = now_ms};
         const size_t len = address.len < DOOR_ADDRESS_BYTES ? address.len : DOOR_ADDRESS_BYTES - 1;
         memcpy(failures->address, address.data, len);
@@ -123,7 +123,7 @@ static bool check_token(struct api *api, struct http_request *request)
 {
     struct slice authorization;
     struct door_failures *failures = failures_of(api, http_remote(request));
-    if (failures->count >= DOOR_FAILURES_MAX) {
+    if (failures->count >= LIMIT_API_FAILURES) {
         api_respond_error(request, 429, "too_many_failures",
                           "too many wrong tokens from this address; wait a minute", &later);
         return false;
@@ -135,7 +135,7 @@ static bool check_token(struct api *api, struct http_request *request)
     }
     if (token_is_right(api, authorization))
         return true;
-    if (++failures->count == DOOR_FAILURES_MAX)
+    if (++failures->count == LIMIT_API_FAILURES)
         log_warn("admin tokens refused", "address=%s count=%u", failures->address, failures->count);
     api_respond_error(request, 401, "token_wrong",
                       "the bearer token is not this server's admin token", &challenge);

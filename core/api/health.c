@@ -7,7 +7,7 @@ void api_show_health(struct call *call)
     const char *why = "starting";
     const bool is_serving = call->api->hooks.is_serving(&why, call->api->hooks.ctx);
     struct document out;
-    document_init(&out, API_REQUEST_BODY_BYTES_MAX);
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
     document_open(&out, '{');
     document_key(&out, "status");
     document_str(&out, is_serving ? "ok" : why);

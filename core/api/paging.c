@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PAGE_ROWS_DEFAULT 50
 #define NAMES_MAX 8
 #define MESSAGE_BYTES 256
 
@@ -56,18 +57,26 @@ static size_t known_names(const struct list_form *form, const char *names[NAMES_
     return count;
 }
 
+/* Takes the next parameter's name, as sent, off the query. False at the end. */
+static bool next_name(struct slice *query, struct slice *name)
+{
+    if (query->len == 0)
+        return false;
+    const char *end = memchr(query->data, '&', query->len);
+    const size_t len = end ? (size_t)(end - query->data) : query->len;
+    const char *equals = memchr(query->data, '=', len);
+    *name = slice_of(query->data, equals ? (size_t)(equals - query->data) : len);
+    *query = end ? slice_of(end + 1, query->len - len - 1) : slice_of("", 0);
+    return true;
+}
+
 /* A misspelt filter would silently show everything. */
 static void check_names(struct slice query, const struct list_form *form,
                         struct complaints *complaints)
 {
     const char *names[NAMES_MAX];
     const size_t count = known_names(form, names);
-    while (query.len > 0) {
-        const char *end = memchr(query.data, '&', query.len);
-        const size_t len = end ? (size_t)(end - query.data) : query.len;
-        const char *equals = memchr(query.data, '=', len);
-        const struct slice name =
-            slice_of(query.data, equals ? (size_t)(equals - query.data) : len);
+    for (struct slice name; next_name(&query, &name);) {
         bool is_known = name.len == 0;
         for (size_t i = 0; i < count && !is_known; i++)
             is_known = slice_is(name, names[i]);
@@ -79,7 +88,6 @@ static void check_names(struct slice query, const struct list_form *form,
                            nearest ? "'?" : "");
             complain(complaints, name, message);
         }
-        query = end ? slice_of(end + 1, query.len - len - 1) : slice_of(query.data, 0);
     }
 }
 
@@ -101,7 +109,7 @@ static void parse_limit(const char *text, struct store_list_query *query,
     char *end;
     errno = 0;
     const long number = strtol(text, &end, 10);
-    if (errno != 0 || *end != '\0' || end == text || number < 1 || number > API_PAGE_ROWS_MAX)
+    if (errno != 0 || *end != '\0' || end == text || number < 1 || number > LIMIT_API_PAGE_ROWS)
         complain_of(complaints, "limit", "a whole number from 1 to 250 is wanted");
     else
         query->limit = (size_t)number;
@@ -139,7 +147,7 @@ static void parse_filters(struct call *call, const struct list_form *form,
                           struct store_list_query *query, struct complaints *complaints)
 {
     struct buf scratch;
-    buf_init(&scratch, API_PARAMETER_BYTES_MAX);
+    buf_init(&scratch, LIMIT_REQUEST_LINE_BYTES);
     const char *text = get(call, "limit", &scratch, complaints);
     if (text)
         parse_limit(text, query, complaints);
@@ -164,8 +172,8 @@ static void parse_filters(struct call *call, const struct list_form *form,
 bool paging_parse(struct call *call, const struct list_form *form, struct store_list_query *query)
 {
     struct complaints complaints = {.count = 0};
-    document_init(&complaints.out, API_REQUEST_BODY_BYTES_MAX);
-    *query = (struct store_list_query){.limit = API_PAGE_ROWS_DEFAULT, .state = -1};
+    document_init(&complaints.out, SMALL_ANSWER_BYTES_MAX);
+    *query = (struct store_list_query){.limit = PAGE_ROWS_DEFAULT, .state = -1};
     check_names(http_query(call->request), form, &complaints);
     parse_filters(call, form, query, &complaints);
     if (complaints.count > 0) {

@@ -55,7 +55,7 @@ static void on_reloaded(const struct api_reload_result *result, void *ctx)
     const struct reload_answer *answer = find_answer(result->status);
     const bool is_done = result->status == OK;
     struct document out;
-    document_init(&out, API_ANSWER_BYTES_MAX);
+    document_init(&out, LIMIT_API_ANSWER_BYTES);
     document_open(&out, '{');
     if (!is_done) {
         document_key(&out, "code");

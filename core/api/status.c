@@ -31,7 +31,7 @@ void api_show_status(struct call *call)
     struct api_status status = {0};
     api->hooks.status(&status, api->hooks.ctx);
     struct document out;
-    document_init(&out, API_REQUEST_BODY_BYTES_MAX);
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
     document_open(&out, '{');
     document_key(&out, "status");
     document_str(&out, api->hooks.is_serving(&why, api->hooks.ctx) ? "ok" : why);

@@ -70,6 +70,14 @@
 #define LIMIT_RETRY_AFTER_MAX_S 86400
 #define LIMIT_HOPS 16
 
+/* Admin listener. */
+#define LIMIT_API_BODY_BYTES 65536                   /* of a request */
+#define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */
+#define LIMIT_API_CONNECTIONS 256
+#define LIMIT_API_PAGE_ROWS 250
+#define LIMIT_API_FAILURES 10 /* wrong tokens of one address ... */
+#define LIMIT_API_FAILURES_MS 60000 /* ... in this time */
+
 /* Life cycle. */
 #define LIMIT_DRAIN_MS 30000
 

@@ -286,6 +286,7 @@ describe("the events of the API", function()
     end
     assert.equal(200, (select(2, get "/api/v1/event?limit=250")))
     assert.equal(422, (select(2, get "/api/v1/event?source=a%00b")))
+    assert.same({}, ids(get "/api/v1/event?source=a%zz"))
   end)
 
   it("show one with its request and its runs", function()
@@ -438,6 +439,16 @@ describe("a reload by the API", function()
     assert.equal(409, (select(2, post "/api/v1/reload")))
     rig:set_reload { status = IO, generation = 1, detail = "no" }
     assert.equal(500, (select(2, post "/api/v1/reload")))
+  end)
+
+  it("takes a body of 64 KiB, not one byte more", function()
+    rig:set_reload { status = OK, generation = 2 }
+    local headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" }
+    local function send(bytes)
+      return (select(2, request("POST", "/api/v1/reload", headers, (" "):rep(bytes))))
+    end
+    assert.equal(200, send(65536))
+    assert.equal(413, send(65537))
   end)
 
   it("wants JSON, which a page of another site can't send", function()
