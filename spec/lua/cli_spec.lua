@@ -246,7 +246,7 @@ describe("anzol events", function()
     local code, _, err = run("events", "show", "evt_0/..")
     assert.equal(1, code)
     assert.equal("http://localhost/api/v1/event/evt_0%2F%2E%2E", requests[1].url)
-    assert.matches("there is nothing", err, 1, true)
+    assert.matches("evt_0/..: there is nothing", err, 1, true)
   end)
 end)
 

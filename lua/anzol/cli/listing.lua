@@ -2,6 +2,7 @@
 -- What `anzol events` and `anzol deliveries` share: list and show of one resource.
 local client = require "anzol.cli.client"
 local clean = require "anzol.cli.console".clean
+local failure = require "anzol.cli.failure"
 
 local M = {}
 
@@ -39,7 +40,12 @@ end
 
 local function show(options, console, resource)
   local id = options.id:gsub("[^%w_]", function(c) return ("%%%02X"):format(c:byte()) end)
-  local answer = client.request(options, console, { path = resource.path .. "/" .. id })
+  local answer = client.request(options, console, {
+    path = resource.path .. "/" .. id, accept = { [404] = true },
+  })
+  if answer.status == 404 then
+    failure.raise(failure.FAILED, "%s: %s", options.id, client.detail(answer))
+  end
   if console:is_json() then return client.print_json(console, answer) end
   resource.show(console, client.decode(answer))
 end
