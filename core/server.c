@@ -486,7 +486,9 @@ int server_main(int argc, char **argv)
     (void)umask(077);
     (void)prctl(PR_SET_DUMPABLE, 0);
     if (read_config(&server->config, argc, argv, &err) != OK) {
-        const int code = fail("bad settings", &err, EXIT_BAD_CONFIG);
+        /* The error begins with what it is about: a flag is a matter of usage. */
+        const int code =
+            fail("bad settings", &err, err.text[0] == '-' ? EXIT_USAGE : EXIT_BAD_CONFIG);
         finish(server);
         return code;
     }
