@@ -9,6 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Some C libraries make macros of these two for clang. */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat /* buf, snprintf */
 #pragma GCC poison gets strtok                                    /* slices */
 #pragma GCC poison gmtime localtime ctime asctime                 /* the _r forms, clock_iso */

@@ -8,7 +8,15 @@
  * Expect (RFC 9110, 9112; a refusal answers with JSON and closes, nothing pipelined behind it runs)
  * -> on_head routes it and calls http_accept or http_respond -> the body is collected (limit on real
  * bytes) -> on_request -> http_respond, now or later. An exchange that is not answered when
- * on_request returns is suspended until it is. Slow senders meet our own deadlines (limits.h). */
+ * on_request returns is suspended until it is. Slow senders meet our own deadlines (limits.h).
+ *
+ * What the library answers by itself, in its own words, and closes: garbage that is no request line,
+ * a Content-Length that is no number, malformed chunks, heads over its 64 KiB of memory.
+ * What it hides: of libmicrohttpd 0.9.75, folded lines, bare line feeds and NULs in the head are
+ * found by where it put the parts (guard.c) and refused; bare line feeds around chunks and a NUL in
+ * a trailer stay unseen, so before an untrusted chain of proxies put a strict one. From 0.9.77 on
+ * the library refuses all of these itself.
+ * A client that sends no more (half-closes) has left: the library gives it no answer either. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
