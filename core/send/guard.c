@@ -22,7 +22,7 @@ struct range4 {
 /* The first match counts: single addresses stand before the ranges that hold them. */
 static const struct range4 ranges4[] = {
     {IP4(100, 100, 100, 200), 32, GUARD_NEVER, "100.100.100.200 is a metadata service"},
-    {IP4(168, 63, 129, 16), 32, GUARD_NEVER, "168.63.129.16 is a metadata service"},
+    {IP4(168, 63, 129, 16), 32, GUARD_PRIVATE, "168.63.129.16 is Azure's own service"},
     {IP4(169, 254, 0, 0), 16, GUARD_NEVER, "169.254.0.0/16 is link-local"},
     {IP4(0, 0, 0, 0), 8, GUARD_PRIVATE, "0.0.0.0/8 is this network"},
     {IP4(10, 0, 0, 0), 8, GUARD_PRIVATE, "10.0.0.0/8 is private"},
@@ -48,7 +48,7 @@ struct range6 {
 };
 
 static const struct range6 ranges6[] = {
-    {{0xfd, 0x00, 0x0e, 0xc2, [15] = 0x54},
+    {{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54},
      128,
      GUARD_NEVER,
      "fd00:ec2::254 is a metadata service"},

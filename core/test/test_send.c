@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* anzol_test.send: the address guard, one plain exchange, and a rig of sender, store and servers.
+ */
+#include "send_rig_int.h"
+
+#include "base/limits.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+int luaopen_anzol_test_send(lua_State *L);
+
+static const char *const verdicts[] = {
+    [GUARD_ALLOWED] = "allowed", [GUARD_PRIVATE] = "private", [GUARD_NEVER] = "never"};
+
+/* judge(address, scope) -> verdict, reason. An address that is none: a socket of another family. */
+static int l_judge(lua_State *L)
+{
+    const char *text = luaL_checkstring(L, 1);
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+                               .sin6_scope_id = (uint32_t)luaL_optinteger(L, 2, 0)};
+    const struct sockaddr other = {.sa_family = AF_UNIX};
+    const struct sockaddr *address = &other;
+    if (inet_pton(AF_INET, text, &in.sin_addr) == 1)
+        address = (const struct sockaddr *)&in;
+    else if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1)
+        address = (const struct sockaddr *)&in6;
+    const char *reason = "";
+    lua_pushstring(L, verdicts[guard_judge(address, &reason)]);
+    lua_pushstring(L, reason);
+    return 2;
+}
+
+/* check_url(url) -> true | false, text */
+static int l_check_url(lua_State *L)
+{
+    struct err err = {0};
+    lua_pushboolean(L, guard_check_url(luaL_checkstring(L, 1), &err) == OK);
+    lua_pushstring(L, err.text);
+    return 2;
+}
+
+static const luaL_Reg functions[] = {
+    {"check_url", l_check_url},
+    {"judge", l_judge},
+    {NULL, NULL},
+};
+
+int luaopen_anzol_test_send(lua_State *L)
+{
+    luaL_newlib(L, functions);
+    luaL_setfuncs(L, send_rig_functions, 0);
+    lua_pushinteger(L, LIMIT_URL_BYTES);
+    lua_setfield(L, -2, "url_bytes_max");
+    return 1;
+}
