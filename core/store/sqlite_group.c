@@ -60,12 +60,26 @@ void bind_id_or_null(sqlite3_stmt *statement, int index, uint64_t id)
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
+/* What failed: a group writes the log, a checkpoint the database. */
+enum written_file { FILE_LOG, FILE_DATABASE };
+
 static bool is_no_room(int error)
 {
     return error == ENOSPC || error == EFBIG || error == EDQUOT;
 }
 
-static enum group_result result_of_io_error(struct sqlite_engine *it, int rc)
+/* errno of the last failure on that file. sqlite3_system_errno does not have it after a COMMIT. */
+static int file_errno(struct sqlite_engine *it, enum written_file which)
+{
+    const int op = which == FILE_LOG ? SQLITE_FCNTL_JOURNAL_POINTER : SQLITE_FCNTL_FILE_POINTER;
+    sqlite3_file *file = NULL;
+    int error = 0;
+    if (sqlite3_file_control(it->db, "main", op, &file) == SQLITE_OK && file && file->pMethods)
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error;
+}
+
+static enum group_result result_of_io_error(int rc, int error)
 {
     switch (rc) {
     case SQLITE_IOERR_NOMEM:
@@ -73,13 +87,13 @@ static enum group_result result_of_io_error(struct sqlite_engine *it, int rc)
     case SQLITE_IOERR_WRITE:
     case SQLITE_IOERR_SHMSIZE:
     case SQLITE_IOERR_TRUNCATE:
-        return is_no_room(sqlite3_system_errno(it->db)) ? GROUP_FULL : GROUP_FATAL;
+        return is_no_room(error) ? GROUP_FULL : GROUP_FATAL;
     default:
         return GROUP_FATAL;
     }
 }
 
-static enum group_result result_of(struct sqlite_engine *it, int rc)
+static enum group_result result_of(int rc, int error)
 {
     switch (rc & 0xff) {
     case SQLITE_FULL:
@@ -90,7 +104,7 @@ static enum group_result result_of(struct sqlite_engine *it, int rc)
     case SQLITE_READONLY:
         return GROUP_BUSY;
     case SQLITE_IOERR:
-        return result_of_io_error(it, rc);
+        return result_of_io_error(rc, error);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_CANTOPEN:
@@ -101,12 +115,13 @@ static enum group_result result_of(struct sqlite_engine *it, int rc)
 }
 
 /* Says what happened, takes the transaction back unless the file is given up. */
-static enum group_result give_up(struct sqlite_engine *it, int rc, const char *when)
+static enum group_result give_up(struct sqlite_engine *it, int rc, enum written_file file)
 {
-    const enum group_result result = result_of(it, rc);
+    const int error = file_errno(it, file);
+    const enum group_result result = result_of(rc, error);
     log_write(result == GROUP_FATAL ? LOG_ERROR : LOG_WARN, "store group failed",
-              "when=%s code=%d errno=%d reason=\"%s\" file=%s", when, rc,
-              sqlite3_system_errno(it->db), sqlite3_errmsg(it->db), it->path);
+              "writing=%s code=%d errno=%d reason=\"%s\" file=%s",
+              file == FILE_LOG ? "log" : "database", rc, error, sqlite3_errmsg(it->db), it->path);
     it->source_count = 0; /* a source may be one that is taken back */
     if (result == GROUP_FATAL) {
         it->is_failed = true;
@@ -152,7 +167,7 @@ static enum group_result end(struct sqlite_engine *it)
     const int64_t start_ns = (int64_t)uv_hrtime();
     const int rc = sqlite_run(it, SQL_COMMIT);
     it->engine.sync_us = ((int64_t)uv_hrtime() - start_ns) / 1000;
-    return rc == SQLITE_OK ? GROUP_OK : give_up(it, rc, "commit");
+    return rc == SQLITE_OK ? GROUP_OK : give_up(it, rc, FILE_LOG);
 }
 
 enum group_result sqlite_commit_group(struct engine *engine, struct store_op **ops, size_t count)
@@ -161,11 +176,11 @@ enum group_result sqlite_commit_group(struct engine *engine, struct store_op **o
     check(!it->is_failed);
     int rc = sqlite_run(it, SQL_BEGIN);
     if (rc != SQLITE_OK)
-        return give_up(it, rc, "begin");
+        return give_up(it, rc, FILE_LOG);
     for (size_t i = 0; i < count; i++) {
         rc = apply(it, ops[i]);
         if (rc != SQLITE_OK)
-            return give_up(it, rc, "write");
+            return give_up(it, rc, FILE_LOG);
     }
     return end(it);
 }
@@ -176,10 +191,10 @@ enum group_result sqlite_probe(struct engine *engine)
     check(!it->is_failed);
     int rc = sqlite_run(it, SQL_BEGIN);
     if (rc != SQLITE_OK)
-        return give_up(it, rc, "begin");
+        return give_up(it, rc, FILE_LOG);
     (void)sqlite3_bind_int64(it->statements[SQL_PROBE], 1, (int64_t)uv_hrtime());
     rc = sqlite_run(it, SQL_PROBE);
-    return rc == SQLITE_OK ? end(it) : give_up(it, rc, "probe");
+    return rc == SQLITE_OK ? end(it) : give_up(it, rc, FILE_LOG);
 }
 
 /* Copies the log into the database, so that the log starts over: the store thread alone does it,
@@ -202,5 +217,5 @@ enum group_result sqlite_upkeep(struct engine *engine)
         return GROUP_OK;
     }
     it->checkpoint_ns = now_ns + CHECKPOINT_RETRY_NS;
-    return rc == SQLITE_OK ? GROUP_OK : give_up(it, rc, "checkpoint");
+    return rc == SQLITE_OK ? GROUP_OK : give_up(it, rc, FILE_DATABASE);
 }

@@ -40,7 +40,7 @@ struct store_options {
  * what to do). At start only: blocks. */
 MUST_USE enum status store_open(const struct store_options *options, struct store **store,
                                 struct err *err);
-/* Commits what is queued, stops the threads, closes. All clients must be gone. */
+/* Stops the threads, closes. All clients must be gone, and so every operation has ended. */
 void store_close(struct store *store);
 
 /* On the loop's thread. */

@@ -58,8 +58,10 @@ static enum group_result run_fault(struct fault *it, enum fault_kind kind, unsig
         return GROUP_BUSY;
     case FAULT_IO:
         return GROUP_FATAL;
-    case FAULT_REFUSE:
-        return GROUP_REFUSED;
+    case FAULT_REFUSE: /* what the store does then is to run them one by one */
+        if (count > 1)
+            return GROUP_REFUSED;
+        break;
     case FAULT_DELAY:
         (void)usleep(delay_ms * 1000);
         break;

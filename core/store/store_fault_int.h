@@ -12,7 +12,7 @@ enum fault_kind {
     FAULT_BUSY,   /* nothing written: locked */
     FAULT_IO,     /* nothing written, and the file must not be touched again */
     FAULT_LIE,    /* commits, but says it could not (as a sync error does) */
-    FAULT_REFUSE, /* nothing written: the operation is refused */
+    FAULT_REFUSE, /* nothing written: a group of several is refused, alone they pass */
     FAULT_DELAY,  /* commits after delay_ms */
     FAULT_KIND_COUNT
 };

@@ -311,7 +311,7 @@ static void postpone(struct store *store, struct store_op **ops, size_t count,
         if (ops[i]->kind == STORE_RETAIN)
             continue;
         const enum op_class class = op_class_of(ops[i]->kind);
-        if (class == OP_CLASS_INGEST || writer->is_stopping)
+        if (class == OP_CLASS_INGEST)
             continue;
         op_queue_push_front(&writer->queues[class], ops[i]);
         ops[i] = NULL;

@@ -382,12 +382,27 @@ static int file_check_lock(sqlite3_file *file, int *is_reserved)
     return real->pMethods->xCheckReservedLock(real, is_reserved);
 }
 
+static int vfs_last_error(sqlite3_vfs *vfs, int len, char *text)
+{
+    (void)vfs;
+    (void)len;
+    (void)text;
+    lock();
+    const int error = power.last_errno;
+    unlock();
+    return error;
+}
+
 /* A size hint would change the file past this file system's back. */
 static int file_control(sqlite3_file *file, int op, void *argument)
 {
     sqlite3_file *real = real_of(file);
     if (op == SQLITE_FCNTL_SIZE_HINT || op == SQLITE_FCNTL_CHUNK_SIZE)
         return SQLITE_OK;
+    if (op == SQLITE_FCNTL_LAST_ERRNO) {
+        *(int *)argument = vfs_last_error(NULL, 0, NULL);
+        return SQLITE_OK;
+    }
     return real->pMethods->xFileControl(real, op, argument);
 }
 
@@ -481,17 +496,6 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int must_sync)
     }
     unlock();
     return is_cut ? SQLITE_IOERR_DELETE : power.real->xDelete(power.real, path, 0);
-}
-
-static int vfs_last_error(sqlite3_vfs *vfs, int len, char *text)
-{
-    (void)vfs;
-    (void)len;
-    (void)text;
-    lock();
-    const int error = power.last_errno;
-    unlock();
-    return error;
 }
 
 static void vfs_install(void)

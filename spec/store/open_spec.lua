@@ -1,0 +1,116 @@
+-- SPDX-License-Identifier: MIT
+-- Opening a store: who may, which files, which versions.
+local S = require "anzol_test.store"
+local rig = require "store.rig"
+
+describe("opening a store", function()
+  local folder, path
+
+  before_each(function()
+    folder = rig.folder()
+    path = folder .. "/anzol.db"
+  end)
+
+  after_each(function()
+    rig.remove(folder)
+  end)
+
+  local function schema(step)
+    local file = assert(io.open("core/store/schema/" .. step, "rb"))
+    local text = file:read "a"
+    file:close()
+    return text
+  end
+
+  it("makes the database with its settings", function()
+    assert(S.open { path = path }):close()
+    assert.equal(4096, S.sql(path, "PRAGMA page_size")[1][1])
+    assert.equal(2, S.sql(path, "PRAGMA auto_vacuum")[1][1])
+    assert.equal("wal", S.sql(path, "PRAGMA journal_mode")[1][1])
+    assert.equal(2, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
+  end)
+
+  it("admits one process, and names the lock file to the other", function()
+    local store = assert(S.open { path = path })
+    local second, status, text = S.open { path = path }
+    assert.is_nil(second)
+    assert.equal("conflict", status)
+    assert.truthy(text:find(folder .. "/anzol.lock", 1, true))
+    assert.truthy(text:find("pid %d+"))
+    store:close()
+    assert(S.open { path = path }):close()
+  end)
+
+  it("takes an old schema further and keeps what is there", function()
+    S.sql(path, [[
+      PRAGMA application_id = 1634630252;
+      CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      INSERT INTO meta VALUES ('schema', 1);
+    ]] .. schema "0001_tables.sql" .. [[
+      INSERT INTO source VALUES (1, 'github');
+      INSERT INTO event VALUES (65536, 1, 'push', NULL, NULL, 0, NULL, 3, 5);
+      INSERT INTO content VALUES (65536, '', 'old');
+      INSERT INTO run VALUES (65536, 'a', 4, 1, 0, 1, 'traceback');
+    ]])
+    local store
+    S.quiet(function() store = assert(S.open { path = path }) end)
+    local get, dead = store:get_event(65536), store:list_events { state = "dead" }
+    store:wait()
+    assert.equal("old", get.row.body)
+    assert.equal(65536, dead.rows[1].id)
+    store:close()
+    assert.equal(2, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
+  end)
+
+  it("refuses a newer schema with words", function()
+    assert(S.open { path = path }):close()
+    S.sql(path, "UPDATE meta SET value = 99 WHERE key = 'schema'")
+    local store, status, text = S.open { path = path }
+    assert.is_nil(store)
+    assert.equal("invalid", status)
+    assert.truthy(text:find("newer Anzol (schema 99, this program knows 2)", 1, true))
+    assert.truthy(text:find("start the newer version", 1, true))
+  end)
+
+  it("refuses a file that is no database", function()
+    local file = assert(io.open(path, "wb"))
+    file:write(("this is no database, certainly not. "):rep(100))
+    file:close()
+    local store, status, text = S.open { path = path }
+    assert.is_nil(store)
+    assert.equal("invalid", status)
+    assert.truthy(text:find("is no SQLite database", 1, true))
+    assert.truthy(text:find("--store", 1, true))
+  end)
+
+  it("refuses another program's database, and leaves it alone", function()
+    S.sql(path, "CREATE TABLE songs (title TEXT)")
+    local store, status, text = S.open { path = path }
+    assert.is_nil(store)
+    assert.equal("invalid", status)
+    assert.truthy(text:find("another program", 1, true))
+    assert.equal("songs", S.sql(path, "SELECT group_concat(name) FROM sqlite_schema")[1][1])
+  end)
+
+  it("says which folder is missing", function()
+    local store, status, text = S.open { path = folder .. "/none/anzol.db" }
+    assert.is_nil(store)
+    assert.equal("io", status)
+    assert.truthy(text:find(folder .. "/none/anzol.lock", 1, true))
+  end)
+
+  it("lets a step of the schema that fails leave nothing behind", function()
+    S.sql(path, [[
+      PRAGMA application_id = 1634630252;
+      CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      INSERT INTO meta VALUES ('schema', 1);
+      CREATE TABLE delivery (id INTEGER PRIMARY KEY, state INTEGER);
+    ]])
+    local store, status, text = S.open { path = path }
+    assert.is_nil(store)
+    assert.equal("io", status)
+    assert.truthy(text:find("migration to schema 2", 1, true))
+    assert.equal(1, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
+    assert.equal(0, S.sql(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")[1][1])
+  end)
+end)
