@@ -303,6 +303,7 @@ const struct http_fault *check_framing(const struct http_framing *framing,
         (framing->expect_count == 1 &&
          !slice_equal_nocase(framing->expect, slice_str("100-continue"))))
         return &unknown_expectation;
+    extent->expects_continue = framing->expect_count == 1;
     return NULL;
 }
 

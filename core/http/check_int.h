@@ -51,6 +51,7 @@ struct http_framing {
 struct http_extent {
     bool is_chunked;
     bool has_length;
+    bool expects_continue;
     uint64_t body_bytes; /* if has_length */
 };
 

@@ -175,12 +175,11 @@ static enum MHD_Result begin(struct http_request *request, const char *method, c
     check(request->stage == STAGE_BODY || request->stage == STAGE_ANSWERED);
     if (request->is_gone)
         return MHD_NO;
-    if (!has_body(request))
-        return MHD_YES; /* the library calls again at once */
-    if (request->stage == STAGE_BODY) {
+    if (request->stage == STAGE_BODY && has_body(request))
         connection_enter(connection, PHASE_BODY);
+    /* Without a body the library calls again at once, and takes the answer then without closing. */
+    if (request->stage == STAGE_BODY || !(has_body(request) || request->extent.expects_continue))
         return MHD_YES;
-    }
     connection->is_unread = true;
     return queue(request);
 }

@@ -6,17 +6,17 @@
  *
  * One exchange: the library reads the headers -> our guard judges framing, names, path, Host,
  * Expect (RFC 9110, 9112; a refusal answers with JSON and closes, nothing pipelined behind it runs)
- * -> on_head routes it and calls http_accept or http_respond -> the body is collected (limit on real
- * bytes) -> on_request -> http_respond, now or later. An exchange that is not answered when
+ * -> on_head routes it and calls http_accept or http_respond -> the body is collected (limit on
+ * real bytes) -> on_request -> http_respond, now or later. An exchange that is not answered when
  * on_request returns is suspended until it is. Slow senders meet our own deadlines (limits.h).
  *
- * What the library answers by itself, in its own words, and closes: garbage that is no request line,
- * a Content-Length that is no number, malformed chunks, heads over its 64 KiB of memory.
- * What it hides: of libmicrohttpd 0.9.75, folded lines, bare line feeds and NULs in the head are
- * found by where it put the parts (guard.c) and refused; bare line feeds around chunks and a NUL in
- * a trailer stay unseen, so before an untrusted chain of proxies put a strict one. From 0.9.77 on
- * the library refuses all of these itself.
- * A client that sends no more (half-closes) has left: the library gives it no answer either. */
+ * What the library answers by itself, in its own words, and closes: garbage that is no request
+ * line, a Content-Length that is no number, malformed chunks, heads over its 48 KiB of memory. What
+ * it hides: of libmicrohttpd 0.9.75, folded lines, bare line feeds and NULs in the head are found
+ * by where it put the parts (guard.c) and refused; bare line feeds around chunks and a NUL in a
+ * trailer stay unseen, so before an untrusted chain of proxies put a strict one. From 0.9.77 on the
+ * library refuses all of these itself. A client that sends no more (half-closes) has left: the
+ * library gives it no answer either. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -44,7 +44,7 @@ struct http_handler {
 
 struct http_options {
     uv_loop_t *loop;
-    int fd;  /* a listening socket (http_listen_tcp, http_listen_unix); taken */
+    int fd; /* a listening socket (http_listen_tcp, http_listen_unix); taken */
     const struct http_handler *handler;
     void *ctx;
     unsigned connection_count_max;
@@ -73,7 +73,8 @@ size_t http_listener_open_count(const struct http_listener *listener);
  * the loop let the handles go. */
 void http_listener_close(struct http_listener *listener, void (*on_closed)(void *ctx), void *ctx);
 
-/* ---- The request: slices borrow until on_over ------------------------------------------------- */
+/* ---- The request: slices borrow until on_over -------------------------------------------------
+ */
 
 /* Upper-case token as sent. */
 struct slice http_method(const struct http_request *request);
@@ -105,11 +106,11 @@ struct content *http_take_content(struct http_request *request);
 
 struct http_response {
     int status;
-    const char *content_type; /* NULL: application/json; charset=utf-8 */
-    struct slice body;        /* copied */
+    const char *content_type;    /* NULL: application/json; charset=utf-8 */
+    struct slice body;           /* copied */
     const struct field *headers; /* more headers; names and values without CR, LF, NUL; copied */
     size_t header_count;
-    bool close;               /* the connection after it */
+    bool close; /* the connection after it */
 };
 
 /* Answers, exactly once. On the loop's thread; a suspended exchange is resumed and the daemon runs
@@ -118,10 +119,10 @@ void http_respond(struct http_request *request, const struct http_response *resp
 /* {"code":code,"detail":detail} with the usual headers: 405 with Allow, 503 with Retry-After. */
 struct http_refusal {
     int status;
-    const char *code;    /* "unknown_source" */
-    const char *detail;  /* a sentence */
-    const char *allow;   /* 405 */
-    int retry_after_s;   /* 0: none */
+    const char *code;   /* "unknown_source" */
+    const char *detail; /* a sentence */
+    const char *allow;  /* 405 */
+    int retry_after_s;  /* 0: none */
     bool close;
 };
 void http_refuse(struct http_request *request, const struct http_refusal *refusal);

@@ -67,7 +67,7 @@ struct http_request {
 
 /* The library's memory for a connection: our limits of line and headers with room to spare, so that
  * it is we who refuse. */
-#define CONNECTION_MEMORY_BYTES (64 * 1024)
+#define CONNECTION_MEMORY_BYTES (48 * 1024)
 
 struct http_address;
 

@@ -109,7 +109,7 @@ static struct MHD_Daemon *start_daemon(struct http_listener *listener)
 #if MHD_VERSION >= 0x00097701
                             MHD_OPTION_CLIENT_DISCIPLINE_LVL, 2,
 #else
-                             MHD_OPTION_STRICT_FOR_CLIENT, 0,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 0,
 #endif
                             MHD_OPTION_END);
 }

@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ERROR_BYTES_MAX 512
@@ -245,6 +246,16 @@ static int l_listen(lua_State *L)
     return 1;
 }
 
+/* mode(path) -> the permission bits */
+static int l_mode(lua_State *L)
+{
+    struct stat found;
+    if (stat(luaL_checkstring(L, 1), &found) != 0)
+        return 0;
+    lua_pushinteger(L, found.st_mode & 0777);
+    return 1;
+}
+
 static const luaL_Reg server_functions[] = {
     {"check_deadlines", l_check_deadlines},
     {"close", l_close},
@@ -263,6 +274,7 @@ static const luaL_Reg functions[] = {
     {"clock_fake", l_clock_fake},
     {"clock_real", l_clock_real},
     {"listen", l_listen},
+    {"mode", l_mode},
     {"open", l_open},
     {NULL, NULL},
 };

@@ -25,7 +25,9 @@ describe("an id", function()
   it("is a prefix and eleven digits, and reads back", function()
     assert.are.equal("evt_00000000000", base.id_format("event", 0))
     assert.are.equal("atmpt_AzL8n0Y58m7", base.id_format("attempt", math.maxinteger))
-    for _, kind in ipairs { "event", "message", "delivery", "endpoint", "application", "attempt" } do
+    for _, kind in ipairs {
+      "event", "message", "delivery", "endpoint", "application", "attempt"
+    } do
       assert.are.equal(math.maxinteger, base.id_parse(kind, base.id_format(kind, math.maxinteger)))
     end
   end)
@@ -39,9 +41,11 @@ describe("an id", function()
   end)
 
   it("is not read from anything else", function()
-    for _, text in ipairs { "", "evt_", "evt_0000000000", "evt_000000000000", "msg_00000000000", "00000000000",
-      "evt_0000000000-", "evt_0000000000 ", " evt_00000000000", "evt_AzL8n0Y58m8", "evt_zzzzzzzzzzz",
-      "EVT_00000000000", "evt_0000000000\n" } do
+    for _, text in ipairs {
+      "", "evt_", "evt_0000000000", "evt_000000000000", "msg_00000000000", "00000000000",
+      "evt_0000000000-", "evt_0000000000 ", " evt_00000000000", "evt_AzL8n0Y58m8",
+      "evt_zzzzzzzzzzz", "EVT_00000000000", "evt_0000000000\n"
+    } do
       assert.is_nil(base.id_parse("event", text), text)
     end
   end)
@@ -73,7 +77,8 @@ describe("an id", function()
       base.clock_fake(now)
       local ids, rows = base.next_events(3, 9), base.next_rows(3)
       assert.is_true(ids[1] >= 0 and rows[1] > 0, now)
-      if now < EPOCH + (1 << 41) - 1 then assert.is_true(is_ascending(ids) and is_ascending(rows)) end
+      local is_in_range = now < EPOCH + (1 << 41) - 1
+      assert.is_true(not is_in_range or (is_ascending(ids) and is_ascending(rows)), now)
     end
   end)
 
@@ -127,31 +132,40 @@ describe("the clock", function()
     local noon = base.parse_iso "2026-03-02T12:00:00Z"
     for text, difference in pairs {
       ["2026-03-02t12:00:00z"] = 0, ["2026-03-02 12:00:00Z"] = 0, ["2026-03-02T14:00:00+02:00"] = 0,
-      ["2026-03-02T06:30:00-05:30"] = 0, ["2026-03-02T12:00:00.5Z"] = 500, ["2026-03-02T12:00:00.123456789Z"] = 123,
-      ["2026-03-02T11:59:60Z"] = 0, ["2024-02-29T12:00:00Z"] = base.parse_iso "2024-02-28T12:00:00Z" + 86400000 - noon,
+      ["2026-03-02T06:30:00-05:30"] = 0, ["2026-03-02T12:00:00.5Z"] = 500,
+      ["2026-03-02T12:00:00.123456789Z"] = 123,
+      ["2026-03-02T11:59:60Z"] = 0,
+      ["2024-02-29T12:00:00Z"] = base.parse_iso "2024-02-28T12:00:00Z" + 86400000 - noon,
     } do
       assert.are.equal(noon + difference, base.parse_iso(text), text)
     end
   end)
 
   it("does not read what is no instant", function()
-    for _, text in ipairs { "", "2026", "2026-03-02", "2026-03-02T12:00:00", "2026-03-02T12:00Z", "2026-3-2T12:00:00Z",
-      "2026-03-02T-1:00:00Z", "2026-03-02T 1:00:00Z", "+026-03-02T12:00:00Z", "2026-13-02T12:00:00Z",
-      "2026-00-02T12:00:00Z", "2026-02-29T12:00:00Z", "2100-02-29T12:00:00Z", "2026-04-31T12:00:00Z",
-      "2026-03-02T24:00:00Z", "2026-03-02T12:60:00Z", "2026-03-02T12:00:61Z", "2026-03-02T12:00:00.Z",
-      "2026-03-02T12:00:00ZZ", "2026-03-02T12:00:00+2:00", "2026-03-02T12:00:00+24:00", "2026-03-02T12:00:00+0200",
-      "2026-03-02T12:00:00+ 1:00", "2026-03-02T12:00:00 Z", "2026-03-02X12:00:00Z" } do
+    for _, text in ipairs {
+      "", "2026", "2026-03-02", "2026-03-02T12:00:00", "2026-03-02T12:00Z", "2026-3-2T12:00:00Z",
+      "2026-03-02T-1:00:00Z", "2026-03-02T 1:00:00Z", "+026-03-02T12:00:00Z",
+      "2026-13-02T12:00:00Z", "2026-00-02T12:00:00Z", "2026-02-29T12:00:00Z",
+      "2100-02-29T12:00:00Z", "2026-04-31T12:00:00Z", "2026-03-02T24:00:00Z",
+      "2026-03-02T12:60:00Z", "2026-03-02T12:00:61Z", "2026-03-02T12:00:00.Z",
+      "2026-03-02T12:00:00ZZ", "2026-03-02T12:00:00+2:00", "2026-03-02T12:00:00+24:00",
+      "2026-03-02T12:00:00+0200", "2026-03-02T12:00:00+ 1:00", "2026-03-02T12:00:00 Z",
+      "2026-03-02X12:00:00Z"
+    } do
       assert.is_nil(base.parse_iso(text), text)
     end
   end)
 
   it("reads the date of HTTP and nothing like it", function()
     assert.are.equal(784111777000, base.parse_http_date "Sun, 06 Nov 1994 08:49:37 GMT")
-    for _, text in ipairs { "", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 nov 1994 08:49:37 GMT",
-      "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 06 Nov 1994 08:49:37 UTC",
-      "Xyz, 06 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT", "Sun,  6 Nov 1994 08:49:37 GMT",
-      "Sun, 06 Nov 1994 -8:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
-      "Sun, 06 Nov +994 08:49:37 GMT" } do
+    for _, text in ipairs {
+      "", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ",
+      "Sun, 06 Nov 1994 08:49:37 UTC", "Xyz, 06 Nov 1994 08:49:37 GMT",
+      "Sun, 31 Nov 1994 08:49:37 GMT", "Sun,  6 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 -8:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+      "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov +994 08:49:37 GMT"
+    } do
       assert.is_nil(base.parse_http_date(text), text)
     end
   end)
@@ -212,7 +226,9 @@ describe("a head", function()
     math.randomseed(seed)
     for _ = 1, rounds // 100 do
       local fields = {}
-      for i = 1, math.random(0, 20) do fields[i] = { random_bytes(math.random(0, 40)), random_bytes(math.random(0, 300)) } end
+      for i = 1, math.random(0, 20) do
+        fields[i] = { random_bytes(math.random(0, 40)), random_bytes(math.random(0, 300)) }
+      end
       local packed = base.head_pack(fields)
       assert.are.same({ fields, #packed }, { base.head_unpack(packed) })
     end
@@ -279,7 +295,8 @@ end)
 
 describe("an error", function()
   it("can be put behind where it happened, however long it is", function()
-    assert.are.equal("scripts/a.lua: no such file", base.err_prefix("no such file", "scripts/a.lua"))
+    assert.are.equal("scripts/a.lua: no such file",
+      base.err_prefix("no such file", "scripts/a.lua"))
     local text = base.err_prefix(("x"):rep(5000), ("p"):rep(5000))
     assert.is_true(#text < 1024)
     assert.is_truthy(text:match "^p+: x+$")
@@ -288,12 +305,14 @@ end)
 
 describe("a log line", function()
   it("is one line, whatever is in it", function()
-    assert.is_truthy(base.log_line("text", "delivery failed", "id=a\nb\27[0m\r"):match "^%S+ info%s+delivery failed  id=a b %[0m \n$")
+    assert.is_truthy(base.log_line("text", "delivery failed",
+      "id=a\nb\27[0m\r"):match "^%S+ info%s+delivery failed  id=a b %[0m \n$")
   end)
 
   it("in JSON is one object a line", function()
     local line = base.log_line("json", "delivery failed", 'id="a"\n\xff')
-    assert.is_truthy(line:match '^{"time":"[^"]+","level":"info","msg":"delivery failed","details":"id=\\"a\\" \u{FFFD}"}\n$')
+    assert.is_truthy(line:match '^{"time":"[^"]+","level":"info","msg":"delivery failed",')
+    assert.is_truthy(line:match ',"details":"id=\\"a\\" \u{FFFD}"}\n$')
   end)
 
   it("is cut, never lost, and ends within 8 KiB", function()
@@ -352,7 +371,8 @@ describe("a backoff", function()
 
   it("with jitter lies where it says, and never over its longest", function()
     local policy = { kind = "constant", base = 1000, max = 1000 }
-    local range = { none = { 1000, 1000 }, full = { 0, 1000 }, equal = { 500, 1000 }, spread = { 800, 1000 } }
+    local range = { none = { 1000, 1000 }, full = { 0, 1000 }, equal = { 500, 1000 },
+      spread = { 800, 1000 } }
     for jitter, ends in pairs(range) do
       policy.jitter = jitter
       assert.are.equal(ends[1], model.backoff(policy, 1, 0, 0), jitter)
@@ -366,10 +386,12 @@ describe("an event pattern", function()
     { "a", "a", true }, { "a", "b", false }, { "a", "a.b", false }, { "a.b", "a", false },
     { "*", "a", true }, { "*", "a.b", false }, { "a.*", "a.b", true }, { "a.*", "a", false },
     { "a.*", "a.b.c", false }, { "*.b", "a.b", true }, { "a.*.c", "a.b.c", true },
-    { "**", "a", true }, { "**", "a.b.c", true }, { "a.**", "a.b", true }, { "a.**", "a.b.c", true },
+    { "**", "a", true }, { "**", "a.b.c", true }, { "a.**", "a.b", true },
+    { "a.**", "a.b.c", true },
     { "a.**", "a", false }, { "a.**", "ab", false }, { "A", "a", false }, { "a.b", "a.bc", false },
     { "**", "anzol.delivery.dead", false }, { "*.delivery.dead", "anzol.delivery.dead", false },
-    { "anzol.**", "anzol.delivery.dead", true }, { "anzol.delivery.*", "anzol.delivery.dead", true },
+    { "anzol.**", "anzol.delivery.dead", true },
+    { "anzol.delivery.*", "anzol.delivery.dead", true },
     { "**", "anzol", true }, { "**", "anzolx.y", true }, { "anzol.*", "github.push", false },
   }
   for _, case in ipairs(cases) do
@@ -379,11 +401,14 @@ describe("an event pattern", function()
   end
 
   it("is valid when it can match something", function()
-    for _, pattern in ipairs { "a", "a.b", "*", "**", "a.*", "a.**", "*.b", "A-1_x", ("a"):rep(256) } do
+    for _, pattern in ipairs {
+      "a", "a.b", "*", "**", "a.*", "a.**", "*.b", "A-1_x", ("a"):rep(256)
+    } do
       assert.is_true(model.pattern_is_valid(pattern), pattern)
     end
-    for _, pattern in ipairs { "", ".", "a.", ".a", "a..b", "**.a", "a.**.b", "a*", "***", "a b", "a/b", "é",
-      ("a"):rep(257) } do
+    for _, pattern in ipairs {
+      "", ".", "a.", ".a", "a..b", "**.a", "a.**.b", "a*", "***", "a b", "a/b", "é", ("a"):rep(257)
+    } do
       assert.is_false(model.pattern_is_valid(pattern), pattern)
     end
   end)
@@ -407,7 +432,7 @@ describe("a content", function()
     assert.are.same({ "ok", "", "" }, { model.content_fill("", 0, 0, {}) })
   end)
 
-  it(("hides fields by name and leaves the rest and the body (ANZOL_SEED=%d)"):format(seed), function()
+  it(("hides fields by name, not the rest nor the body (ANZOL_SEED=%d)"):format(seed), function()
     math.randomseed(seed)
     local names = { "a", "B", "cookie", "Authorization" }
     for _ = 1, rounds // 20 do
@@ -417,7 +442,8 @@ describe("a content", function()
         fields[i] = { name, random_bytes(math.random(0, 20)) }
         if name ~= "cookie" and name ~= "Authorization" then kept[#kept + 1] = fields[i] end
       end
-      local head, body = model.content_hide(base.head_pack(fields), "the body", { "authorization", "cookie" })
+      local hidden = { "authorization", "cookie" }
+      local head, body = model.content_hide(base.head_pack(fields), "the body", hidden)
       assert.are.same({ kept, #head }, { base.head_unpack(head) })
       assert.are.equal("the body", body)
     end
@@ -433,8 +459,10 @@ describe("the registry", function()
   }
 
   it("finds the subscriptions of a type and source, in order", function()
-    assert.are.same({ 2, { "all", "pushes" } }, { model.match(subscriptions, "other", "github.push") })
-    assert.are.same({ 3, { "all", "pushes", "hub" } }, { model.match(subscriptions, "hub", "github.push") })
+    assert.are.same({ 2, { "all", "pushes" } },
+      { model.match(subscriptions, "other", "github.push") })
+    assert.are.same({ 3, { "all", "pushes", "hub" } },
+      { model.match(subscriptions, "hub", "github.push") })
     assert.are.same({ 1, { "meta" } }, { model.match(subscriptions, "hub", "anzol.delivery.dead") })
     assert.are.same({ 0, {} }, { model.match({}, "hub", "a") })
   end)
@@ -459,7 +487,9 @@ end)
 
 describe("a delivery's state", function()
   it("is read by its name", function()
-    for _, name in ipairs { "pending", "retrying", "in_flight", "succeeded", "dead", "cancelled" } do
+    for _, name in ipairs {
+      "pending", "retrying", "in_flight", "succeeded", "dead", "cancelled"
+    } do
       assert.are.equal(name, model.delivery_state(name))
     end
     assert.is_nil(model.delivery_state "Pending")

@@ -3,7 +3,8 @@ local http = require "anzol_test.http"
 
 describe("a target", function()
   it("is split at the first question mark, the path decoded once, the query not at all", function()
-    assert.are.same({ "/a b/%41/ü", "c=%20?d" }, { http.check_target "/a%20b/%2541/%C3%BC?c=%20?d" })
+    assert.are.same({ "/a b/%41/ü", "c=%20?d" },
+      { http.check_target "/a%20b/%2541/%C3%BC?c=%20?d" })
     assert.are.same({ "/", "" }, { http.check_target "/" })
     assert.are.same({ "//a", "" }, { http.check_target "//a" })
   end)
@@ -81,7 +82,8 @@ end)
 
 describe("a method", function()
   it("is a name in capital letters", function()
-    for _, name in ipairs { "GET", "M-SEARCH", "X_1" } do assert.is_true(http.check_method(name)) end
+    for _, name in ipairs { "GET", "M-SEARCH",
+      "X_1" } do assert.is_true(http.check_method(name)) end
     for _, name in ipairs { "", "get", "Get", "1X", "-X", "GET ", "G\0T", "GÉT" } do
       assert.are.same({ nil, 400, "bad_method" }, { http.check_method(name) })
     end

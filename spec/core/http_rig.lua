@@ -140,7 +140,8 @@ end
 -- A POST in chunks.
 function M.chunked(path, chunks, headers)
   local parts = {
-    ("POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n%s\r\n"):format(path, headers or "") }
+    ("POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n%s\r\n"):format(
+      path, headers or "") }
   for _, chunk in ipairs(chunks) do
     parts[#parts + 1] = ("%x\r\n%s\r\n"):format(#chunk, chunk)
   end
