@@ -100,8 +100,11 @@ void *http_data(const struct http_request *request);
  * when the process holds too many open bodies. */
 void http_accept(struct http_request *request, size_t body_bytes_max);
 
-/* From on_request on: head and body in one block, owned by the request until taken. */
+/* From on_request on. */
 struct slice http_body(const struct http_request *request);
+/* From on_request on, before http_respond: head and body in one block, with a reference that is the
+ * caller's. The request keeps one of its own, so that its slices stay until on_over; it only reads,
+ * and of the head only the pseudo fields, so the caller may still hide fields (content_hide). */
 struct content *http_take_content(struct http_request *request);
 
 struct http_response {
