@@ -10,7 +10,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#ifndef STORE_METATABLE
 #define STORE_METATABLE "anzol_test.store"
+#endif
 
 struct lua_store {
     lua_State *L;

@@ -43,7 +43,7 @@ struct shadow {
     char path[PATH_BYTES];
     struct image synced;
     bool is_durable; /* its name outlives a cut */
-    bool is_deleted;
+    bool is_deleted; /* and may come back until the folder is synced */
     struct change *first;
     struct change *last;
 };
@@ -69,6 +69,7 @@ static struct {
 struct power_file {
     sqlite3_file base;
     struct shadow *shadow; /* NULL: no durable file */
+    bool must_sync_folder; /* a new log or journal: its first sync does */
     sqlite3_file *real;
 };
 
@@ -163,7 +164,7 @@ static void write_image(const char *path, const struct image *image)
 /* All in order up to a point, then torn; or each change by chance. */
 static void cut_file(const struct shadow *shadow)
 {
-    if (shadow->is_deleted || (!shadow->is_durable && chance(50)))
+    if ((shadow->is_deleted || !shadow->is_durable) && (shadow->synced.len == 0 || chance(50)))
         return;
     static const unsigned percents[] = {0, 20, 50, 80, 100};
     const unsigned percent = percents[next_random() % array_count(percents)];
@@ -212,6 +213,14 @@ static void drop_changes(struct shadow *shadow)
     shadow->last = NULL;
 }
 
+/* The name is free: what was there before is gone for good. */
+static void forget(struct shadow *shadow)
+{
+    drop_changes(shadow);
+    shadow->synced.len = 0;
+    shadow->is_durable = false;
+}
+
 static void load(struct shadow *shadow)
 {
     const int fd = open(shadow->path, O_RDONLY | O_CLOEXEC);
@@ -236,6 +245,8 @@ static struct shadow *take_shadow_locked(const char *path)
 {
     struct shadow *shadow = find_shadow_locked(path);
     if (shadow) {
+        if (shadow->is_deleted)
+            forget(shadow);
         shadow->is_deleted = false;
         return shadow;
     }
@@ -266,7 +277,18 @@ static void sync_shadow_locked(struct shadow *shadow)
     for (const struct change *change = shadow->first; change; change = change->next)
         image_apply(&shadow->synced, change);
     drop_changes(shadow);
-    shadow->is_durable = true;
+}
+
+/* Names that were made stay, those that were deleted stay away. */
+static void sync_folder_locked(void)
+{
+    for (unsigned i = 0; i < power.shadow_count; i++) {
+        struct shadow *shadow = &power.shadows[i];
+        if (shadow->is_deleted)
+            forget(shadow);
+        else
+            shadow->is_durable = true;
+    }
 }
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -350,10 +372,14 @@ static int file_sync(sqlite3_file *file, int flags)
     if (power.fail_sync_at && power.syncs > power.fail_sync_at)
         power.syncs_after_failure++;
     const bool is_cut = step_locked();
-    if (!fails && !is_cut)
+    if (!fails && !is_cut) {
         sync_shadow_locked(shadow);
-    else
+        if (file_of(file)->must_sync_folder)
+            sync_folder_locked();
+        file_of(file)->must_sync_folder = false;
+    } else {
         power.last_errno = EIO;
+    }
     unlock();
     return fails || is_cut ? SQLITE_IOERR_FSYNC : SQLITE_OK;
 }
@@ -471,6 +497,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     if (path && (flags & durable)) {
         lock();
         it->shadow = take_shadow_locked(path);
+        it->must_sync_folder =
+            (flags & SQLITE_OPEN_CREATE) && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL));
         unlock();
     }
     const int rc = power.real->xOpen(power.real, path, it->real, flags, out);
@@ -487,12 +515,9 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int must_sync)
     struct shadow *shadow = find_shadow_locked(path);
     const bool is_cut = shadow ? step_locked() : power.is_cut;
     if (shadow && !is_cut) {
-        drop_changes(shadow);
-        if (must_sync || chance(50)) {
-            shadow->synced.len = 0;
-            shadow->is_deleted = true;
-            shadow->is_durable = false;
-        }
+        shadow->is_deleted = true;
+        if (must_sync)
+            sync_folder_locked();
     }
     unlock();
     return is_cut ? SQLITE_IOERR_DELETE : power.real->xDelete(power.real, path, 0);
