@@ -6,9 +6,15 @@
 #include <stdlib.h>
 
 static const char *const names[STATUS_COUNT] = {
-    [OK] = "ok",           [E_NOMEM] = "nomem",       [E_LIMIT] = "limit",
-    [E_INVALID] = "invalid", [E_NOTFOUND] = "notfound", [E_CONFLICT] = "conflict",
-    [E_BUSY] = "busy",     [E_IO] = "io",             [E_REMOTE] = "remote",
+    [OK] = "ok",
+    [E_NOMEM] = "nomem",
+    [E_LIMIT] = "limit",
+    [E_INVALID] = "invalid",
+    [E_NOTFOUND] = "notfound",
+    [E_CONFLICT] = "conflict",
+    [E_BUSY] = "busy",
+    [E_IO] = "io",
+    [E_REMOTE] = "remote",
     [E_CANCELLED] = "cancelled",
 };
 

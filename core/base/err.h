@@ -13,9 +13,9 @@ struct err {
     char text[ERR_TEXT_BYTES_MAX];
 };
 
-/* Sets err (may be NULL) and returns status, so that `return err_set(err, E_IO, "…")` reads well. */
-enum status err_set(struct err *err, enum status status, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+/* Sets err (may be NULL) and returns status, so that `return err_set(err, E_IO, "…")` reads well.
+ */
+enum status err_set(struct err *err, enum status status, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "prefix: " before the text that is there. Returns err's status. */
 enum status err_prefix(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -17,8 +17,15 @@
 #define ID_SHARD_COUNT 256u
 #define ID_ORDINAL_MAX 255u
 
-enum id_kind { ID_EVENT, ID_MESSAGE, ID_DELIVERY, ID_ENDPOINT, ID_APPLICATION, ID_ATTEMPT,
-               ID_KIND_COUNT };
+enum id_kind {
+    ID_EVENT,
+    ID_MESSAGE,
+    ID_DELIVERY,
+    ID_ENDPOINT,
+    ID_APPLICATION,
+    ID_ATTEMPT,
+    ID_KIND_COUNT
+};
 
 /* One per process (owner: the store). Gives (ms, sequence) pairs that never repeat. */
 struct id_source {

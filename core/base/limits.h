@@ -25,7 +25,7 @@
 #define LIMIT_BODY_GRACE_MS 5000
 #define LIMIT_BODY_BYTES_PER_S 1024
 #define LIMIT_IDLE_MS 15000
-#define LIMIT_CONNECTIONS 10000           /* per process */
+#define LIMIT_CONNECTIONS 10000            /* per process */
 #define LIMIT_CONNECTIONS_PER_ADDRESS 2048 /* per worker */
 #define LIMIT_INTAKE_BYTES (256u * 1024 * 1024)
 #define LIMIT_RETRY_AFTER_S 5 /* what a 503 says */
@@ -41,9 +41,9 @@
 #define LIMIT_RETENTION_CLASSES 256
 
 /* Decide. */
-#define LIMIT_EVENTS_PER_WORKER 4096   /* window of the backlog */
+#define LIMIT_EVENTS_PER_WORKER 4096 /* window of the backlog */
 #define LIMIT_EVENT_BYTES_PER_WORKER (64u * 1024 * 1024)
-#define LIMIT_MESSAGES_PER_EVENT 254   /* n subscriptions share them */
+#define LIMIT_MESSAGES_PER_EVENT 254 /* n subscriptions share them */
 #define LIMIT_EMITS_PER_RUN 254
 #define LIMIT_DELIVERIES_PER_RUN 1000
 #define LIMIT_SUBSCRIPTIONS_PER_EVENT 64
@@ -71,11 +71,11 @@
 #define LIMIT_HOPS 16
 
 /* Admin listener. */
-#define LIMIT_API_BODY_BYTES 65536                   /* of a request */
+#define LIMIT_API_BODY_BYTES 65536                  /* of a request */
 #define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_PAGE_ROWS 250
-#define LIMIT_API_FAILURES 10 /* wrong tokens of one address ... */
+#define LIMIT_API_FAILURES 10       /* wrong tokens of one address ... */
 #define LIMIT_API_FAILURES_MS 60000 /* ... in this time */
 
 /* Life cycle. */

@@ -17,8 +17,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 /* Called once at start, before threads. Default: info, text. */
 void log_setup(enum log_level level, enum log_format format);
 bool log_level_parse(const char *text, enum log_level *level);
-void log_write(enum log_level level, const char *event, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+void log_write(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 bool log_enabled(enum log_level level);
 /* Lines that a full pipe swallowed. */
 uint64_t log_dropped(void);

@@ -13,10 +13,11 @@ struct machine_state {
 
 #define MACHINE_BIT(state) (UINT32_C(1) << (state))
 
-/* states is indexed by state. Usage: machine_move(delivery_states, &delivery->state, DELIVERY_DEAD) */
+/* states is indexed by state. Usage: machine_move(delivery_states, &delivery->state, DELIVERY_DEAD)
+ */
 #define machine_move(states, place, to)                                                            \
     do {                                                                                           \
-        check((states)[*(place)].next & MACHINE_BIT(to));                                          \
+        check((states)[*(place)].next &MACHINE_BIT(to));                                           \
         *(place) = (to);                                                                           \
     } while (0)
 

@@ -17,12 +17,12 @@ enum backoff_jitter { JITTER_NONE, JITTER_FULL, JITTER_EQUAL, JITTER_SPREAD };
 struct backoff {
     enum backoff_kind kind;
     enum backoff_jitter jitter;
-    double factor;           /* exponential */
+    double factor; /* exponential */
     int64_t base_ms;
-    int64_t max_ms;          /* the longest delay; 0: none */
-    int64_t max_age_ms;      /* since the delivery was made; 0: no limit */
-    uint32_t attempts_max;   /* attempts in all; 0: no limit (schedule: its steps + 1) */
-    uint32_t step_count;     /* schedule */
+    int64_t max_ms;        /* the longest delay; 0: none */
+    int64_t max_age_ms;    /* since the delivery was made; 0: no limit */
+    uint32_t attempts_max; /* attempts in all; 0: no limit (schedule: its steps + 1) */
+    uint32_t step_count;   /* schedule */
     int64_t steps_ms[BACKOFF_STEPS_MAX];
 };
 

@@ -19,8 +19,7 @@ struct content *content_create(struct slice head, size_t body_capacity)
     return content;
 }
 
-enum status content_append(struct content **content, const void *data, size_t len,
-                           size_t bytes_max)
+enum status content_append(struct content **content, const void *data, size_t len, size_t bytes_max)
 {
     struct content *it = *content;
     if (len > bytes_max || it->body_len > bytes_max - len)

@@ -20,7 +20,8 @@ struct content {
     char bytes[];         /* head, body at body_offset */
 };
 
-/* head is copied; room for body_capacity bytes of body behind it. One reference. NULL: no memory. */
+/* head is copied; room for body_capacity bytes of body behind it. One reference. NULL: no memory.
+ */
 struct content *content_create(struct slice head, size_t body_capacity);
 /* Before it is shared: appends to the body; may move the content (*content). E_LIMIT past max. */
 MUST_USE enum status content_append(struct content **content, const void *data, size_t len,

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 
 const struct machine_state delivery_states[DELIVERY_STATE_COUNT] = {
-    [DELIVERY_PENDING] = {"pending",
-                          MACHINE_BIT(DELIVERY_IN_FLIGHT) | MACHINE_BIT(DELIVERY_CANCELLED) |
-                              MACHINE_BIT(DELIVERY_DEAD)},
-    [DELIVERY_RETRYING] = {"retrying",
-                           MACHINE_BIT(DELIVERY_IN_FLIGHT) | MACHINE_BIT(DELIVERY_CANCELLED) |
-                               MACHINE_BIT(DELIVERY_DEAD)},
+    [DELIVERY_PENDING] = {"pending", MACHINE_BIT(DELIVERY_IN_FLIGHT) |
+                                         MACHINE_BIT(DELIVERY_CANCELLED) |
+                                         MACHINE_BIT(DELIVERY_DEAD)},
+    [DELIVERY_RETRYING] = {"retrying", MACHINE_BIT(DELIVERY_IN_FLIGHT) |
+                                           MACHINE_BIT(DELIVERY_CANCELLED) |
+                                           MACHINE_BIT(DELIVERY_DEAD)},
     [DELIVERY_IN_FLIGHT] = {"in_flight",
                             MACHINE_BIT(DELIVERY_SUCCEEDED) | MACHINE_BIT(DELIVERY_RETRYING) |
                                 MACHINE_BIT(DELIVERY_DEAD) | MACHINE_BIT(DELIVERY_PENDING)},
@@ -64,8 +64,7 @@ struct message *message_ref(struct message *message)
 
 void message_unref(struct message *message)
 {
-    if (!message ||
-        atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) != 1)
+    if (!message || atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) != 1)
         return;
     content_unref(message->content);
     free(message);

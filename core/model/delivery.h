@@ -44,8 +44,8 @@ bool delivery_state_parse(const char *text, enum delivery_state *state);
 /* What is sent: made by a run, immutable once shared. */
 struct message {
     atomic_uint references;
-    uint64_t id;       /* event id | ordinal */
-    int64_t expires_ms; /* Unix ms; 0: never */
+    uint64_t id;             /* event id | ordinal */
+    int64_t expires_ms;      /* Unix ms; 0: never */
     struct content *content; /* owned reference; the event's own when forwarded */
     bool is_forwarded;
     struct slice type; /* behind the struct */
@@ -64,9 +64,9 @@ struct delivery {
     uint64_t endpoint;       /* endpoint id */
     struct message *message; /* owned reference */
     enum delivery_state state;
-    uint32_t attempts;       /* made so far */
+    uint32_t attempts; /* made so far */
     int64_t created_ms;
-    int64_t due_ms;          /* Unix ms; 0: held in its owner's memory */
+    int64_t due_ms; /* Unix ms; 0: held in its owner's memory */
     int64_t previous_delay_ms;
 };
 
@@ -76,17 +76,17 @@ void delivery_destroy(struct delivery *delivery);
 
 /* One HTTP exchange out, as recorded. */
 struct attempt {
-    uint64_t id;       /* from the store */
-    uint32_t number;   /* 1, 2, … */
+    uint64_t id;     /* from the store */
+    uint32_t number; /* 1, 2, … */
     int64_t started_ms;
     int64_t duration_ms;
-    int status;        /* HTTP status, 0: no answer */
+    int status; /* HTTP status, 0: no answer */
     enum attempt_error error;
-    int64_t retry_after_ms; /* from the answer, capped; -1: none */
+    int64_t retry_after_ms;                            /* from the answer, capped; -1: none */
     int64_t dns_us, connect_us, tls_us, first_byte_us; /* since the start; 0: not reached */
-    struct slice head; /* the answer's headers, packed as content.h says */
-    struct slice body; /* the answer, at most LIMIT_ANSWER_BYTES */
-    bool is_cut;       /* the body was longer */
+    struct slice head;  /* the answer's headers, packed as content.h says */
+    struct slice body;  /* the answer, at most LIMIT_ANSWER_BYTES */
+    bool is_cut;        /* the body was longer */
     const char *detail; /* one sentence for people, never NULL */
 };
 

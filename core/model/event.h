@@ -16,15 +16,15 @@ struct trace {
 
 struct event {
     atomic_uint references;
-    uint64_t id;       /* set by the submitter before the commit, ordinal 0 */
-    uint64_t parent;   /* the event whose handler emitted it; 0: none */
+    uint64_t id;     /* set by the submitter before the commit, ordinal 0 */
+    uint64_t parent; /* the event whose handler emitted it; 0: none */
     int64_t received_ms;
-    uint32_t depth;    /* of the chain: 0 for what came in from outside */
+    uint32_t depth; /* of the chain: 0 for what came in from outside */
     struct trace trace;
     struct content *content; /* owned reference */
     struct slice source;     /* name; these three lie behind the struct, each terminated */
     struct slice type;
-    struct slice key;        /* idempotency key, empty: none */
+    struct slice key; /* idempotency key, empty: none */
     char text[];
 };
 

@@ -15,15 +15,15 @@ struct outbox_delivery {
 };
 
 struct kv_write {
-    char *ns, *key;   /* owned */
-    char *value;      /* JSON text, owned; NULL: delete */
-    int64_t delta;    /* if is_delta: added at commit */
+    char *ns, *key; /* owned */
+    char *value;    /* JSON text, owned; NULL: delete */
+    int64_t delta;  /* if is_delta: added at commit */
     bool is_delta;
     int64_t expires_ms; /* 0: never */
 };
 
 struct kv_read {
-    char *ns, *key; /* owned */
+    char *ns, *key;   /* owned */
     uint64_t version; /* seen; 0: absent */
 };
 

@@ -61,8 +61,7 @@ static void finish_subscription(struct subscription_spec *subscription)
 
 void registry_unref(struct registry *registry)
 {
-    if (!registry ||
-        atomic_fetch_sub_explicit(&registry->references, 1, memory_order_acq_rel) != 1)
+    if (!registry || atomic_fetch_sub_explicit(&registry->references, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < registry->source_count; i++)
         finish_source(registry, &registry->sources[i]);

@@ -36,45 +36,45 @@ static inline void gate_put(struct gate *gate)
 
 struct source_spec {
     char *name;
-    char *path;    /* "/in/NAME" unless given; exact */
-    char *methods; /* "POST" or "POST, PUT": the Allow header */
+    char *path;                /* "/in/NAME" unless given; exact */
+    char *methods;             /* "POST" or "POST, PUT": the Allow header */
     struct verifier *verifier; /* in C; NULL: verify_function */
     int verify_function;
-    char *type;    /* a fixed type; NULL: type_function */
+    char *type; /* a fixed type; NULL: type_function */
     int type_function;
     int key_function;
     int64_t key_window_ms;
     int64_t retention_ms;
     size_t body_bytes_max;
-    int status;    /* of the answer once durable */
+    int status;            /* of the answer once durable */
     char **hidden_headers; /* lower case, not stored nor shown to scripts beyond verify */
     size_t hidden_header_count;
-    char *script;  /* file:line of the registration */
+    char *script; /* file:line of the registration */
 };
 
 struct endpoint_spec {
     char *name;
-    uint64_t id;        /* from the store (set before the flip) */
-    struct gate *gate;  /* set before the flip */
+    uint64_t id;       /* from the store (set before the flip) */
+    struct gate *gate; /* set before the flip */
     char *url;
     char *method;
-    struct slice head;  /* packed headers set by the script; owned */
+    struct slice head;     /* packed headers set by the script; owned */
     struct signer *signer; /* NULL: sign = false */
     int transform_function;
     struct backoff retry;
     int retry_function; /* 0: retry above */
     int64_t timeout_ms;
     uint32_t concurrency;
-    double rate_per_s;  /* 0: no limit */
+    double rate_per_s; /* 0: no limit */
     bool allow_private;
     char *script;
 };
 
 struct subscription_spec {
-    char *name;         /* unique */
+    char *name; /* unique */
     char **patterns;
     size_t pattern_count;
-    char *source;       /* only of this source; NULL: any */
+    char *source; /* only of this source; NULL: any */
     int filter_function;
     int handler_function;
     int64_t deadline_ms;
@@ -84,8 +84,8 @@ struct subscription_spec {
 
 struct registry {
     atomic_uint references;
-    uint64_t generation;      /* 1, 2, … */
-    uint64_t digest;          /* of all registrations: equal in every state */
+    uint64_t generation; /* 1, 2, … */
+    uint64_t digest;     /* of all registrations: equal in every state */
     struct source_spec *sources;
     size_t source_count;
     struct endpoint_spec *endpoints;
