@@ -2,7 +2,7 @@
 /* The command line's state: ordinary Lua with everything in it (no sandbox: these are our own
  * files and the user's own terminal), argparse and lua/anzol/cli embedded.
  *
- * It runs require("anzol.cli").main(args): args is an array of the arguments (arg[0] at index 0),
+ * It runs require("anzol.cli").main(args): args is the array of what follows the program's name;
  * what it returns is the exit code (nothing: 0).
  *
  * require "anzol.native" gives one table of C functions: those below (script_cli_natives) and those
@@ -30,3 +30,105 @@
  *   native.mono_ms()          -> monotonic milliseconds
  *   native.sleep_ms(n)
  *   native.version            -> "0.1.0" */
+#include "script/bind_int.h"
+
+#define EXIT_SOFTWARE 70
+
+/* Everything that is embedded, argparse and the command line's own files too. */
+static int l_search_embedded(lua_State *L)
+{
+    struct slice name;
+    name.data = luaL_checklstring(L, 1, &name.len);
+    const struct embedded_file *file = embedded_find(name);
+    if (!file) {
+        lua_pushfstring(L, "not embedded: '%s'", name.data);
+        return 1;
+    }
+    lua_pushfstring(L, "@%s", file->path);
+    if (luaL_loadbufferx(L, (const char *)file->data, file->len, lua_tostring(L, -1), "t") !=
+        LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, file->path);
+    return 2;
+}
+
+/* Before the file system, so that an old copy on it is never taken for ours. */
+static void open_search(lua_State *L)
+{
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "insert");
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchers");
+    lua_remove(L, -2);
+    lua_pushinteger(L, 2);
+    lua_pushcfunction(L, l_search_embedded);
+    lua_call(L, 3, 0);
+    lua_pop(L, 1);
+}
+
+static void open_natives(lua_State *L, const luaL_Reg *natives)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_newtable(L);
+    luaL_setfuncs(L, script_cli_natives, 0);
+    if (natives)
+        luaL_setfuncs(L, natives, 0);
+    lua_pushliteral(L, ANZOL_VERSION);
+    lua_setfield(L, -2, "version");
+    open_json(L);
+    lua_setfield(L, -2, "anzol.native");
+    lua_pop(L, 1);
+}
+
+struct cli {
+    int argc;
+    char **argv;
+    const luaL_Reg *natives;
+};
+
+static int l_main(lua_State *L)
+{
+    const struct cli *cli = lua_touserdata(L, 1);
+    open_search(L);
+    open_natives(L, cli->natives);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "anzol.cli");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    lua_createtable(L, cli->argc, 0);
+    for (int i = 0; i < cli->argc; i++) {
+        lua_pushstring(L, cli->argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int l_on_error(lua_State *L)
+{
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
+}
+
+int cli_run(int argc, char **argv, const luaL_Reg *natives)
+{
+    struct script *script = script_create(NULL, 0, STATE_CLI);
+    if (!script) {
+        (void)fprintf(stderr, "anzol: out of memory\n");
+        return EXIT_SOFTWARE;
+    }
+    lua_State *L = script->L;
+    struct cli cli = {.argc = argc, .argv = argv, .natives = natives};
+    lua_pushcfunction(L, l_on_error);
+    lua_pushcfunction(L, l_main);
+    lua_pushlightuserdata(L, &cli);
+    int code = 0;
+    if (lua_pcall(L, 1, 1, 1) != LUA_OK) {
+        (void)fprintf(stderr, "anzol: %s\n", lua_tostring(L, -1));
+        code = EXIT_SOFTWARE;
+    } else if (lua_isinteger(L, -1)) {
+        code = (int)lua_tointeger(L, -1);
+    }
+    script_free(script);
+    return code;
+}

@@ -9,6 +9,7 @@
 #define SCRIPT_SCRIPT_INT_H
 
 #include "base/buf.h"
+#include "base/id.h"
 #include "base/limits.h"
 #include "base/machine.h"
 #include "base/queue.h"
@@ -23,7 +24,8 @@ struct snapshot;
 #define SCRIPT_TEXT_BYTES (LIMIT_TRACEBACK_BYTES + 1)
 #define PLACE_BYTES 160 /* "scripts/crm.lua:31" */
 
-/* ---- Phases (phase.c) -------------------------------------------------------------------------- */
+/* ---- Phases (phase.c) --------------------------------------------------------------------------
+ */
 
 enum phase_id {
     PHASE_LOAD,
@@ -56,7 +58,8 @@ struct subject {
     const char *place; /* file:line of its registration, NULL: none */
 };
 
-/* ---- One entry into Lua and its limits (budget.c) ----------------------------------------------- */
+/* ---- One entry into Lua and its limits (budget.c) -----------------------------------------------
+ */
 
 enum kill { KILL_NONE, KILL_CPU, KILL_WALL, KILL_MEMORY };
 
@@ -66,7 +69,7 @@ struct context {
     struct subject subject;
     struct job *job; /* NULL: a synchronous call */
     int64_t cpu_max_ns;
-    int64_t cpu_used_ns;  /* before this entry */
+    int64_t cpu_used_ns; /* before this entry */
     int64_t wall_max_ms;
     int64_t wall_end_ns;
     int64_t entry_ns;     /* this entry; the clock is monotonic */
@@ -77,7 +80,7 @@ struct context {
     size_t bytes_refused; /* the last growth that the allocator refused, 0: none */
     unsigned log_lines;
     unsigned coroutine_count;
-    enum kill kill;       /* up until the base: nothing that a script does takes it down */
+    enum kill kill; /* up until the base: nothing that a script does takes it down */
     char killed_at[PLACE_BYTES];
     bool is_preempted;
     bool is_malformed; /* req.json met malformed JSON */
@@ -94,10 +97,13 @@ void budget_watch(lua_State *L);
 void budget_check_work(lua_State *L, size_t amount);
 /* "over the CPU limit of 500 ms of 'handler'". */
 void budget_describe(const struct context *context, char *text, size_t size);
+/* What is left of the wall limit. */
+int64_t budget_wall_left_ms(const struct context *context);
 /* CPU since the first entry. */
 int64_t budget_cpu_ns(const struct context *context);
 
-/* ---- The state (state.c) ------------------------------------------------------------------------ */
+/* ---- The state (state.c) ------------------------------------------------------------------------
+ */
 
 /* Lua values that C reaches often: LUA_REGISTRYINDEX[ref]. The same order in each state. */
 enum script_ref {
@@ -109,6 +115,8 @@ enum script_ref {
     REF_NULL,      /* JSON null */
     REF_ARRAY,     /* metatable of arrays */
     REF_OBJECT,    /* metatable of what is an object even when empty */
+    REF_LOG,       /* anzol.log */
+    REF_VIEW,      /* the request object of the synchronous entry that runs */
     REF_COUNT
 };
 
@@ -124,24 +132,24 @@ struct script {
     struct draft *draft; /* while it loads */
     struct buf body;     /* what is being encoded; kept so that a raise frees nothing */
     struct buf head;
-    struct buf text;     /* of the last error */
-    void *json;          /* json_t under way to Lua; freed with the next one */
+    struct buf text; /* of the last error */
 
     uv_loop_t *loop; /* NULL until generation_attach */
     struct script_hooks hooks;
     struct queue jobs;  /* waiting or ready */
     struct queue ready; /* pre-empted, by job->ready */
     struct queue idle;  /* pooled */
-    size_t running_count;
-    uv_idle_t turns; /* gives the pre-empted their next slice */
+    uv_idle_t turns;    /* gives the pre-empted their next slice */
     unsigned open_handles;
-    bool is_closing;
 };
 
 struct script *script_of(lua_State *L);
-/* A sandboxed state. with_anzol: the whole API; else plain Lua for anzol.lua. NULL: no memory. */
-struct script *script_create(struct generation *generation, unsigned index, bool with_anzol);
-/* Closes the state at once; no loop handles may be open. */
+/* Scripts: sandboxed, with the API. Settings: sandboxed, plain Lua. CLI: everything of Lua, no
+ * limits. NULL: no memory. */
+enum state_kind { STATE_SCRIPTS, STATE_SETTINGS, STATE_CLI };
+struct script *script_create(struct generation *generation, unsigned index, enum state_kind kind);
+/* Closes the state at once; the memory goes when the loop closed its handles. No job may be left.
+ */
 void script_free(struct script *script);
 
 static inline void script_push_ref(lua_State *L, const struct script *script, enum script_ref ref)
@@ -149,7 +157,8 @@ static inline void script_push_ref(lua_State *L, const struct script *script, en
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs[ref]);
 }
 
-/* ---- Entering Lua (call.c) ---------------------------------------------------------------------- */
+/* ---- Entering Lua (call.c) ----------------------------------------------------------------------
+ */
 
 /* Calls l_entry(data) on the state's main thread under context; results stay on script->L (the
  * caller settops to what it was). Not OK: script->text has the words, E_LIMIT for a limit. */
@@ -159,14 +168,17 @@ MUST_USE enum status script_call(struct script *script, struct context *context,
  * message, phase and subject, traceback, cut at LIMIT_TRACEBACK_BYTES. Pops nothing. Enters Lua
  * under the current context. */
 void script_describe_error(struct script *script, lua_State *L, const struct context *context);
+/* The same without Lua. A kill that is up replaces text. */
+void script_keep_error(struct script *script, const struct context *context, const char *text);
 
-/* ---- Jobs (job.c) ------------------------------------------------------------------------------- */
+/* ---- Jobs (job.c) -------------------------------------------------------------------------------
+ */
 
 enum job_state { JOB_IDLE, JOB_RUNNING, JOB_READY, JOB_WAITING, JOB_STATE_COUNT };
 
 enum job_end {
-    JOB_END_OK,     /* results are on job->L */
-    JOB_END_ERROR,  /* script->text */
+    JOB_END_OK,    /* results are on job->L */
+    JOB_END_ERROR, /* script->text */
     JOB_END_CANCEL
 };
 /* The job is over; results on job->L are valid until it returns, and it must not enter this
@@ -176,26 +188,37 @@ typedef void (*job_end_cb)(struct job *job, enum job_end end, int result_count);
 struct event_view;
 struct request_view;
 
+/* event:send with an idempotency key: the same key in the same run is the same message. */
+struct keyed_message {
+    char *key; /* owned */
+    size_t len;
+    struct message *message; /* the outbox's */
+};
+
 struct job {
     struct node node;  /* of script->jobs or ->idle */
     struct node ready; /* of script->ready */
     struct script *script;
-    lua_State *L;      /* NULL: made at the next start */
-    int thread;        /* its reference */
+    lua_State *L; /* NULL: made at the next start */
+    int thread;   /* its reference */
     enum job_state state;
-    uint64_t ticket;   /* moves with each wait and end: a late completion is refused */
+    uint64_t ticket; /* moves with each wait and end: a late completion is refused */
     struct context context;
     uv_timer_t timer;
     bool has_timer;
     void (*cancel)(struct job *job); /* takes back what it waits for; NULL: nothing */
     bool is_wait_armed;
+    uint64_t waiting[4]; /* what the binding that waits keeps */
     job_end_cb on_end;
 
-    struct event_view *view;     /* run: its event object */
-    struct request_view *request; /* verify: its request object */
+    /* Its event or request object, alive at the bottom of job->L; taken from it by job_close_views
+     * before that goes. */
+    struct event_view *view;
+    struct request_view *request;
     struct run_options run;
-    struct outbox *outbox; /* owned */
-    struct keyed_message *keyed;
+    bool is_filtered_out;
+    struct outbox *outbox;       /* owned */
+    struct keyed_message *keyed; /* messages with an idempotency key; owned */
     size_t keyed_count;
     struct admit_request admit;
     union {
@@ -213,6 +236,8 @@ void l_job_prepare(lua_State *L, struct job *job);
 void job_start(struct job *job, int argument_count, job_end_cb on_end);
 /* Back to the pool. */
 void job_release(struct job *job);
+/* From now on the script's event or request raises. */
+void job_close_views(struct job *job);
 /* For bindings that wait: the job of L, checked to be allowed to wait now; raises otherwise. */
 struct job *job_check_may_wait(lua_State *L, const char *function);
 /* Arms the wait; the binding then returns lua_yield(L, 0). Returns the ticket for job_wake. */
@@ -222,7 +247,13 @@ void job_wake(struct job *job, uint64_t ticket, int value_count);
 /* What job_wake gives up when the job's wall limit comes first. */
 void job_expire(struct job *job);
 
-/* ---- The snapshot of the files (snapshot.c) ------------------------------------------------------ */
+/* The loop's part of a script: its handles. */
+void jobs_attach(struct script *script, uv_loop_t *loop);
+/* Frees the pool and the script itself, after the loop closed the handles. */
+void jobs_close(struct script *script);
+
+/* ---- The snapshot of the files (snapshot.c)
+ * ------------------------------------------------------ */
 
 struct snapshot_file {
     char *path; /* relative to the project, or absolute (a system module) */
@@ -245,7 +276,8 @@ MUST_USE enum status snapshot_read(struct snapshot *snapshot, const char *dir,
 const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path);
 void snapshot_finish(struct snapshot *snapshot);
 
-/* ---- Embedded library (embedded.c, made at build) ------------------------------------------------ */
+/* ---- Embedded library (embedded.c, made at build)
+ * ------------------------------------------------ */
 
 struct embedded_file {
     const char *module; /* "anzol.provider.github" */
@@ -257,7 +289,8 @@ extern const struct embedded_file embedded_files[];
 extern const size_t embedded_file_count;
 const struct embedded_file *embedded_find(struct slice module);
 
-/* ---- Findings (finding.c) ------------------------------------------------------------------------ */
+/* ---- Findings (finding.c)
+ * ------------------------------------------------------------------------ */
 
 struct finding_options {
     enum finding_level level;
@@ -272,12 +305,12 @@ struct finding_options {
 void findings_add(struct findings *findings, const struct finding_options *options);
 bool findings_have_error(const struct findings *findings);
 
-/* ---- Registrations under way (draft.c) ------------------------------------------------------------ */
+/* ---- Registrations under way (draft.c)
+ * ------------------------------------------------------------ */
 
-struct handler_name { /* who calls :send in a file */
+struct handler_name { /* what a file's handlers call their event */
     char *file;
     char *parameter;
-    char *subscription;
 };
 
 struct draft {
@@ -286,16 +319,20 @@ struct draft {
     unsigned worker_count;
     struct handler_name *handlers;
     size_t handler_count;
+    unsigned begun; /* registrations; one that raised never ends */
+    unsigned ended;
 };
 
 /* Zeroed room for one more; NULL: no memory. */
 struct source_spec *draft_add_source(struct draft *draft);
 struct endpoint_spec *draft_add_endpoint(struct draft *draft);
 struct subscription_spec *draft_add_subscription(struct draft *draft);
+struct handler_name *draft_add_handler(struct draft *draft);
 void draft_finish(struct draft *draft);
 uint64_t registry_digest(const struct registry *registry);
 
-/* ---- The generation (generation.c) ---------------------------------------------------------------- */
+/* ---- The generation (generation.c)
+ * ---------------------------------------------------------------- */
 
 struct secret_value {
     char *name;
@@ -310,7 +347,7 @@ struct generation {
     struct snapshot snapshot;
     const char **files;
     size_t file_count;
-    struct secret_value *secrets; /* read once, the same for all states */
+    struct secret_value **secrets; /* read once, the same for all states */
     size_t secret_count;
     struct registry *registry;
     struct script **scripts; /* each taken away by generation_attach */
@@ -323,7 +360,8 @@ const struct secret_value *generation_secret(struct generation *generation, cons
 void generation_cross_check(struct generation *generation, const struct draft *draft,
                             struct findings *findings);
 
-/* ---- Sandbox (sandbox.c, guard.c, require.c) ------------------------------------------------------- */
+/* ---- Sandbox (sandbox.c, guard.c, require.c)
+ * ------------------------------------------------------- */
 
 void l_open_sandbox(lua_State *L, bool with_anzol);
 /* Puts the guarded versions of stock functions in place. */

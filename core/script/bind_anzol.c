@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* anzol.core: the part of the module that is C. lua/anzol/init.lua adds the rest. */
+#include "script/bind_int.h"
+
+int luaopen_anzol_core(lua_State *L)
+{
+    const struct script *script = script_of(L);
+    lua_newtable(L);
+    open_backoff(L);
+    open_endpoint(L);
+    open_event(L);
+    open_json(L);
+    open_log(L);
+    open_request(L);
+    open_secret(L);
+    open_signature(L);
+    open_sleep(L);
+    open_source(L);
+    open_subscription(L);
+    open_time(L);
+    open_verdict(L);
+    lua_pushliteral(L, ANZOL_VERSION);
+    lua_setfield(L, -2, "version");
+    lua_pushinteger(L, script->generation ? (lua_Integer)script->generation->number : 0);
+    lua_setfield(L, -2, "generation");
+    return 1;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* event:emit(type, data, options?): a new event that commits with the run. */
+#include "script/bind_int.h"
+
+#include "base/clock.h"
+
+static const char *const option_names[] = {"idempotency_key", NULL};
+static const char *const later_names[] = {"delay", NULL};
+
+static struct slice check_type(lua_State *L)
+{
+    struct slice type;
+    type.data = luaL_checklstring(L, 2, &type.len);
+    if (!event_type_is_valid(type))
+        (void)luaL_error(L, "bad event type '%s': at most %d of A-Z a-z 0-9 _ . -", type.data,
+                         LIMIT_TYPE_BYTES);
+    if (strncmp(type.data, "anzol.", 6) == 0 || strncmp(type.data, "api.", 4) == 0)
+        (void)luaL_error(L,
+                         "bad event type '%s': types that begin with anzol. or api. are made by "
+                         "the server",
+                         type.data);
+    return type;
+}
+
+/* The data as JSON, with its type. */
+static struct content *check_content(lua_State *L)
+{
+    struct script *script = script_of(L);
+    buf_clear(&script->body);
+    if (lua_isnil(L, 3))
+        (void)!buf_add_str(&script->body, "{}");
+    else
+        json_check_encode(L, 3, NULL);
+    buf_clear(&script->head);
+    if (head_add(&script->head, slice_str("content-type"), slice_str("application/json")) != OK)
+        (void)luaL_error(L, "out of memory");
+    const struct message_text text = {.head = buf_slice(&script->head),
+                                      .body = buf_slice(&script->body)};
+    return message_content(&text);
+}
+
+static struct event *make_event(const struct job *job, struct slice type, struct slice key,
+                                struct content *content)
+{
+    const struct event *parent = job->run.event;
+    const struct event_options options = {
+        .source = parent->source,
+        .type = type,
+        .key = key,
+        .content = content,
+        .parent = parent->id,
+        .depth = parent->depth + 1,
+        .trace = parent->trace,
+        .received_ms = clock_now_ms(),
+    };
+    return event_create(&options);
+}
+
+int l_event_emit(lua_State *L)
+{
+    struct job *job = event_check_handler(L, "event:emit");
+    lua_settop(L, 4);
+    const struct slice type = check_type(L);
+    struct slice key = slice_str("");
+    if (!lua_isnil(L, 4)) {
+        const struct options options = {.index = 4, .what = "event:emit"};
+        options_check_names(L, &options, option_names, later_names);
+        key = option_check_key(L, &options);
+    }
+    if (job->run.event->depth + 1 > LIMIT_CHAIN_DEPTH)
+        return luaL_error(L,
+                          "event:emit: a chain of events is at most %d deep (does this handler "
+                          "answer its own event?)",
+                          LIMIT_CHAIN_DEPTH);
+    struct outbox *outbox = job_outbox(L, job);
+    if (outbox->emit_count >= LIMIT_EMITS_PER_RUN)
+        return luaL_error(L, "a run may emit at most %d events", LIMIT_EMITS_PER_RUN);
+    struct script *script = script_of(L);
+    struct content *content = check_content(L);
+    struct event *event = content ? make_event(job, type, key, content) : NULL;
+    if (!event)
+        content_unref(content);
+    if (!event || outbox_add_emit(outbox, event) != OK) {
+        event_unref(event);
+        return luaL_error(L, "out of memory");
+    }
+    event->id = script->hooks.next_event_id(script->hooks.ctx);
+    char id[ID_TEXT_BYTES];
+    id_format(ID_EVENT, event->id, id);
+    lua_pushstring(L, id);
+    return 1;
+}

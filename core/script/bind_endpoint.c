@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* anzol.endpoint(name, options): where messages go. */
+#include "script/bind_int.h"
+
+#include "send/send.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define TIMEOUT_MS 15000
+#define TIMEOUT_MS_MAX 600000
+#define CONCURRENCY 20
+#define CONCURRENCY_MAX 1000
+#define RATE_MAX 1e6
+
+static const char *const option_names[] = {
+    "allow_private", "concurrency", "headers",   "method", "rate_limit", "retry",
+    "sign",          "timeout",     "transform", "url",    NULL,
+};
+static const char *const later_names[] = {
+    "auth",  "batch",    "ca_file", "client_cert", "disable_after", "kind",
+    "lease", "order_by", "path",    "success",     "wait",          NULL,
+};
+static const char *const method_names[] = {"DELETE", "GET", "PATCH", "POST", "PUT"};
+
+struct rate_unit {
+    const char *name;
+    double seconds;
+};
+static const struct rate_unit rate_units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+
+static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
+{
+    struct slice url;
+    const int type = lua_getfield(L, options->index, "url");
+    if (!secret_test(L, -1, &url))
+        (void)option_error(L, options, "url", "a URL or anzol.secret \"NAME\"");
+    const bool is_secret = type != LUA_TSTRING;
+    struct err err;
+    endpoint->url = text_copy(L, url.data);
+    if (strlen(url.data) == url.len && guard_check_url(endpoint->url, &err) == OK) {
+        lua_pop(L, 1);
+        return;
+    }
+    /* What a secret holds is not told. */
+    (void)luaL_error(L, "option 'url' of %s: %s", options->what,
+                     is_secret ? "the secret is no valid http or https URL" : err.text);
+}
+
+static void read_method(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
+{
+    const char *method = option_check_text(L, options, "method", "POST");
+    for (size_t i = 0; i < array_count(method_names); i++)
+        if (strcmp(method, method_names[i]) == 0) {
+            endpoint->method = text_copy(L, method);
+            return;
+        }
+    (void)luaL_error(L, "option 'method' of %s must be one of DELETE, GET, PATCH, POST, PUT",
+                     options->what);
+}
+
+/* Sorted by name, so that every state has the same bytes. */
+static void read_headers(lua_State *L, const struct options *options,
+                         struct endpoint_spec *endpoint)
+{
+    struct buf *head = &script_of(L)->head;
+    buf_clear(head);
+    lua_getfield(L, options->index, "headers");
+    headers_check_add(L, -1, options->what, head);
+    lua_pop(L, 1);
+    if (head->len == 0)
+        return;
+    char *copy = malloc(head->len);
+    if (!copy)
+        (void)luaL_error(L, "out of memory");
+    memcpy(copy, head->data, head->len);
+    endpoint->head = slice_of(copy, head->len);
+}
+
+static void read_sign(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
+{
+    const int type = lua_getfield(L, options->index, "sign");
+    const struct signer *signer = signer_test(L, -1);
+    if (signer)
+        endpoint->signer = signer_copy(L, signer);
+    else if (type == LUA_TNIL)
+        (void)luaL_error(L,
+                         "%s needs 'sign'; use anzol.sign.standard { secret = anzol.secret "
+                         "\"NAME\" }, or sign = false to send unsigned",
+                         options->what);
+    else if (type != LUA_TBOOLEAN || lua_toboolean(L, -1))
+        (void)option_error(L, options, "sign", "a signer (anzol.sign.standard { … }) or false");
+    lua_pop(L, 1);
+}
+
+static void read_retry(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
+{
+    endpoint->retry = backoff_default;
+    const int type = lua_getfield(L, options->index, "retry");
+    const struct backoff *backoff = object_test(L, -1, &backoff_kind);
+    if (type == LUA_TFUNCTION) {
+        endpoint->retry_function = function_keep(L);
+        return;
+    }
+    if (backoff) {
+        if (backoff->kind != BACKOFF_SCHEDULE && backoff->attempts_max == 0 &&
+            backoff->max_age_ms == 0)
+            (void)luaL_error(L,
+                             "option 'retry' of %s would never end; give the backoff "
+                             "'attempts' or 'max_age'",
+                             options->what);
+        endpoint->retry = *backoff;
+    } else if (type != LUA_TNIL)
+        (void)option_error(L, options, "retry",
+                           "a backoff (anzol.backoff.exponential { … }) or "
+                           "function(attempt, delivery)");
+    lua_pop(L, 1);
+}
+
+/* "50/s": 50 a second. 0 if it is malformed. */
+static double parse_rate(const char *text)
+{
+    char *end;
+    const double count = strtod(text, &end);
+    if (end == text || *end != '/' || !(count > 0) || !isfinite(count) ||
+        text[strspn(text, "0123456789.")] != '/')
+        return 0;
+    for (size_t i = 0; i < array_count(rate_units); i++)
+        if (strcmp(end + 1, rate_units[i].name) == 0)
+            return count / rate_units[i].seconds;
+    return 0;
+}
+
+static void read_rate(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
+{
+    const char *text = option_check_text(L, options, "rate_limit", NULL);
+    if (!text)
+        return;
+    endpoint->rate_per_s = parse_rate(text);
+    if (!(endpoint->rate_per_s > 0) || endpoint->rate_per_s > RATE_MAX) {
+        lua_pushstring(L, text);
+        (void)option_error(L, options, "rate_limit",
+                           "a count and a time, as \"50/s\" \"100/m\" \"1000/h\"");
+    }
+}
+
+static int l_endpoint(lua_State *L)
+{
+    struct draft *draft = draft_check(L, "anzol.endpoint");
+    const char *name = luaL_checkstring(L, 1);
+    name_check(L, name, "anzol.endpoint");
+    lua_settop(L, 2);
+    const struct options options = {.index = 2,
+                                    .what = lua_pushfstring(L, "anzol.endpoint '%s'", name)};
+    options_check_names(L, &options, option_names, later_names);
+    const struct endpoint_spec *first = registry_endpoint(draft->registry, slice_str(name));
+    if (first && first->script)
+        return luaL_error(L, "anzol.endpoint '%s' is registered twice; first in %s", name,
+                          first->script);
+    struct endpoint_spec *endpoint = draft_add_endpoint(draft);
+    if (!endpoint)
+        return luaL_error(L, "out of memory");
+    draft->begun++;
+    endpoint->name = text_copy(L, name);
+    read_url(L, &options, endpoint);
+    read_method(L, &options, endpoint);
+    read_headers(L, &options, endpoint);
+    read_sign(L, &options, endpoint);
+    read_retry(L, &options, endpoint);
+    read_rate(L, &options, endpoint);
+    endpoint->transform_function = option_check_function(L, &options, "transform");
+    endpoint->timeout_ms = option_check_duration(L, &options, "timeout", TIMEOUT_MS);
+    if (endpoint->timeout_ms < 1 || endpoint->timeout_ms > TIMEOUT_MS_MAX)
+        return luaL_error(L, "option 'timeout' of %s is at least 1ms and at most 10m",
+                          options.what);
+    endpoint->concurrency = (uint32_t)option_check_integer(
+        L, &options, "concurrency", (struct range){1, CONCURRENCY_MAX}, CONCURRENCY);
+    endpoint->allow_private = option_check_bool(L, &options, "allow_private", false);
+    endpoint->script = place_copy(L);
+    draft->ended++;
+    return 0;
+}
+
+void open_endpoint(lua_State *L)
+{
+    lua_pushcfunction(L, l_endpoint);
+    lua_setfield(L, -2, "endpoint");
+}

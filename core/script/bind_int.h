@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* What the bindings share: objects, options, texts. Everything here may raise in L. */
+#ifndef SCRIPT_BIND_INT_H
+#define SCRIPT_BIND_INT_H
+
+#include "script/script_int.h"
+
+#include "base/log.h"
+
+/* ---- Objects (object.c): userdata known by the identity of their metatable ----------------------
+ */
+
+struct object_kind {
+    const char *name;        /* "anzol.event": __name */
+    const luaL_Reg *meta;    /* metamethods, may be NULL */
+    const luaL_Reg *methods; /* NULL: none (or __index is in meta) */
+};
+
+/* Makes the metatable; once in each state. */
+void object_open(lua_State *L, const struct object_kind *kind);
+/* Pushes a new zeroed object. */
+void *object_push(lua_State *L, const struct object_kind *kind, size_t size, int uservalues);
+/* NULL if it is none of that kind. */
+void *object_test(lua_State *L, int index, const struct object_kind *kind);
+void *object_check(lua_State *L, int index, const struct object_kind *kind);
+
+extern const struct object_kind backoff_kind;
+extern const struct object_kind error_kind;
+extern const struct object_kind event_kind;
+extern const struct object_kind headers_kind;
+extern const struct object_kind request_kind;
+extern const struct object_kind secret_kind;
+extern const struct object_kind signer_kind;
+extern const struct object_kind verdict_kind;
+extern const struct object_kind verifier_kind;
+
+/* ---- Options (option.c): the named arguments of one call
+ * ----------------------------------------- */
+
+/* The table at index, and what errors call it: "anzol.endpoint 'crm'". */
+struct options {
+    int index;
+    const char *what;
+};
+
+/* Raises for a key that is in neither list: "unknown option 'time_out' for anzol.endpoint 'crm';
+ * did you mean 'timeout'?" Keys in later are known but not available yet. Lists end with NULL;
+ * later may be NULL. */
+void options_check_names(lua_State *L, const struct options *options, const char *const *names,
+                         const char *const *later);
+/* Each pushes nothing. Absent (nil): the fallback. */
+int64_t option_check_duration(lua_State *L, const struct options *options, const char *name,
+                              int64_t fallback_ms);
+size_t option_check_size(lua_State *L, const struct options *options, const char *name,
+                         size_t fallback);
+struct range {
+    lua_Integer least, most;
+};
+lua_Integer option_check_integer(lua_State *L, const struct options *options, const char *name,
+                                 struct range range, lua_Integer fallback);
+double option_check_number(lua_State *L, const struct options *options, const char *name,
+                           double fallback);
+bool option_check_bool(lua_State *L, const struct options *options, const char *name,
+                       bool fallback);
+/* Borrowed from the table. Absent: fallback. */
+const char *option_check_text(lua_State *L, const struct options *options, const char *name,
+                              const char *fallback);
+/* The number of the function, 0 if absent. */
+int option_check_function(lua_State *L, const struct options *options, const char *name);
+/* Raises "option 'x' of WHAT must be EXPECTED, got …". */
+int option_error(lua_State *L, const struct options *options, const char *name,
+                 const char *expected);
+/* A Duration at index; what and name as above (name NULL: what is an argument's description). */
+int64_t duration_check(lua_State *L, int index, const char *what);
+
+/* The text of an option, owned by C. Raises without memory. */
+char *text_copy(lua_State *L, const char *text);
+/* Keeps the function on top (pops it) and returns its number. */
+int function_keep(lua_State *L);
+
+/* ---- Registrations (registration.c)
+ * --------------------------------------------------------------- */
+
+/* Raises outside of the load phase. */
+struct draft *draft_check(lua_State *L, const char *function);
+/* ^[a-z0-9][a-z0-9._-]*$, at most LIMIT_NAME_BYTES, no "..". */
+void name_check(lua_State *L, const char *name, const char *function);
+/* "scripts/crm.lua:31" of the caller, owned by C. */
+char *place_copy(lua_State *L);
+/* A header that a script may set; raises otherwise. what: "anzol.endpoint 'crm'". */
+void header_check(lua_State *L, struct slice name, struct slice value, const char *what);
+
+/* ---- JSON (json_decode.c, json_encode.c)
+ * ------------------------------------------------------------ */
+
+/* Pushes the value; false: malformed, and what is pushed is why. *is_lossy (may be NULL) is set if
+ * a number was too big for Lua and stands there as a string. */
+bool json_push(lua_State *L, struct slice text, bool *is_lossy);
+struct json_style {
+    int indent; /* spaces a level; 0: one line */
+    bool is_sorted;
+};
+/* Appends the value at index to the script's body buffer. Raises for what JSON can't hold, naming
+ * the path. */
+void json_check_encode(lua_State *L, int index, const struct json_style *style);
+
+/* ---- Objects' own calls
+ * ------------------------------------------------------------------------------ */
+
+/* Pushes nil and an Error. */
+int error_push(lua_State *L, const char *code, const char *message, bool is_retryable);
+/* A string or Secret; false if it is neither. The bytes live as long as the value or generation. */
+bool secret_test(lua_State *L, int index, struct slice *text);
+struct verifier *verifier_test(lua_State *L, int index);
+struct signer *signer_test(lua_State *L, int index);
+/* Own copies for the registry. Raise without memory. */
+struct verifier *verifier_copy(lua_State *L, const struct verifier *verifier);
+struct signer *signer_copy(lua_State *L, const struct signer *signer);
+
+enum verdict_kind_id { VERDICT_SKIP, VERDICT_RETRY_LATER };
+struct verdict {
+    enum verdict_kind_id kind;
+    int64_t delay_ms;
+    char reason[256];
+};
+/* Pushes the Headers of a head. The object at owner keeps the head alive; head goes stale when
+ * *is_open falls. */
+void headers_push(lua_State *L, int owner, const struct slice *head);
+/* Pushes a table of a query or form. */
+void form_push(lua_State *L, struct slice text);
+/* Appends the table at index as a form; sorted. */
+void form_check_encode(lua_State *L, int index, struct buf *out);
+
+/* Writes a line for a script; fields is the index of a table, 0: none. */
+void script_log(lua_State *L, enum log_level level, struct slice message, int fields);
+
+/* ---- Views of C objects: they raise once their job is over
+ * -------------------------------------------- */
+
+struct event_view {
+    struct job *job;
+    struct event *event; /* NULL: over */
+    uint32_t run_number;
+    struct slice head; /* of the event's content */
+    bool is_lossy;
+};
+struct event_view *event_push(lua_State *L, struct job *job);
+
+struct request_view {
+    const struct source_spec *source; /* NULL: over */
+    struct slice head;
+    struct slice body;
+    int64_t received_ms;
+};
+struct request_view *request_push(lua_State *L, const struct admit_request *request);
+
+/* The job of the event at index 1, checked to be in its handler; raises otherwise. */
+struct job *event_check_handler(lua_State *L, const char *function);
+/* Made at the first effect. */
+struct outbox *job_outbox(lua_State *L, struct job *job);
+/* Option idempotency_key; empty: none. */
+struct slice option_check_key(lua_State *L, const struct options *options);
+
+/* ---- Messages (message.c)
+ * -------------------------------------------------------------------------------- */
+
+/* What is to be sent, before it becomes content. Slices are of Lua strings on the stack or of the
+ * script's buffers. */
+struct message_text {
+    struct slice type; /* empty: not given */
+    struct slice head;
+    struct slice body;
+    bool is_new; /* false: the original's bytes and head do */
+};
+/* Reads the message at index (a table { json | body | form, type, headers, method, path, query });
+ * what it does not say comes from original. */
+void message_check(lua_State *L, int index, const struct content *original,
+                   struct message_text *text);
+/* Pushes the message as transform sees it. */
+void message_push(lua_State *L, const struct message *message);
+/* Reads it back: index is what transform returned, pristine a second message_push. */
+void message_check_changes(lua_State *L, int index, int pristine, struct message_text *text);
+/* New content; NULL: no memory. */
+struct content *message_content(const struct message_text *text);
+/* The headers at index (nil: none), sorted by name, appended to head. */
+void headers_check_add(lua_State *L, int index, const char *what, struct buf *head);
+
+/* ---- The command line (native.c): documented in cli.c
+ * ---------------------------------------------- */
+
+extern const luaL_Reg script_cli_natives[];
+
+/* ---- Modules
+ * ------------------------------------------------------------------------------------------------
+ */
+
+int luaopen_anzol_core(lua_State *L);
+/* Each adds its fields to the module's table on top. */
+void open_backoff(lua_State *L);
+void open_endpoint(lua_State *L);
+void open_event(lua_State *L);
+void open_json(lua_State *L);
+void open_log(lua_State *L);
+void open_request(lua_State *L);
+void open_secret(lua_State *L);
+void open_signature(lua_State *L);
+void open_sleep(lua_State *L);
+void open_source(lua_State *L);
+void open_subscription(lua_State *L);
+void open_time(lua_State *L);
+void open_verdict(lua_State *L);
+
+/* The methods of events in files of their own. */
+int l_event_emit(lua_State *L);
+int l_event_send(lua_State *L);
+
+#endif

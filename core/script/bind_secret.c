@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* anzol.secret(name): a value that prints as "[secret NAME]". The bytes stay in C, read once for
+ * all states of a generation; a script sees them only by :reveal(). anzol.env reads the rest. */
+#include "script/bind_int.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SECRET_BYTES_MAX 65536
+#define SECRET_PREFIX "ANZOL_SECRET_"
+#define VARIABLE_BYTES (sizeof SECRET_PREFIX + LIMIT_NAME_BYTES)
+
+struct secret {
+    const struct secret_value *value; /* the generation's */
+};
+
+static const struct secret_value missing_value = {
+    .name = (char *)(uintptr_t) "missing", .value = (char *)(uintptr_t) "missing", .len = 7};
+
+/* A credential of systemd: $CREDENTIALS_DIRECTORY/NAME, without the newline at its end. */
+static char *read_credential(const char *name)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char path[4096];
+    if (!folder || snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return NULL;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return NULL;
+    char *text = calloc(1, SECRET_BYTES_MAX + 1);
+    ssize_t len = text ? read(fd, text, SECRET_BYTES_MAX) : 0;
+    (void)close(fd);
+    if (len > 0 && text[len - 1] == '\n')
+        text[--len] = '\0';
+    if (len > 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+const struct secret_value *generation_secret(struct generation *generation, const char *name)
+{
+    for (size_t i = 0; i < generation->secret_count; i++)
+        if (strcmp(generation->secrets[i]->name, name) == 0)
+            return generation->secrets[i];
+    char variable[VARIABLE_BYTES];
+    (void)snprintf(variable, sizeof variable, SECRET_PREFIX "%s", name);
+    const char *text = getenv(variable);
+    char *value = text && text[0] != '\0' ? strdup(text) : read_credential(name);
+    if (!value)
+        return NULL;
+    struct secret_value *secret = malloc(sizeof *secret);
+    struct secret_value **secrets =
+        realloc(generation->secrets, (generation->secret_count + 1) * sizeof *secrets);
+    char *copy = strdup(name);
+    if (secrets)
+        generation->secrets = secrets;
+    if (!secrets || !secret || !copy) {
+        free(secret);
+        free(copy);
+        free(value);
+        return NULL;
+    }
+    *secret = (struct secret_value){.name = copy, .value = value, .len = strlen(value)};
+    secrets[generation->secret_count++] = secret;
+    return secret;
+}
+
+bool secret_test(lua_State *L, int index, struct slice *text)
+{
+    if (lua_type(L, index) == LUA_TSTRING) {
+        text->data = lua_tolstring(L, index, &text->len);
+        return true;
+    }
+    const struct secret *secret = object_test(L, index, &secret_kind);
+    if (!secret)
+        return false;
+    *text = slice_of(secret->value->value, secret->value->len);
+    return true;
+}
+
+static bool is_name(const char *name)
+{
+    const size_t len = strlen(name);
+    for (size_t i = 0; i < len; i++) {
+        const char c = name[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_'))
+            return false;
+    }
+    return len > 0 && len <= LIMIT_NAME_BYTES;
+}
+
+/* Without the secret the generation is refused, but loading goes on: all that is missing is found
+ * in one go. */
+static void report_missing(lua_State *L, const char *name)
+{
+    struct script *script = script_of(L);
+    luaL_where(L, 1);
+    const char *message =
+        lua_pushfstring(L,
+                        "%ssecret %s is not set; set the environment variable " SECRET_PREFIX
+                        "%s, or put a file %s into $CREDENTIALS_DIRECTORY",
+                        lua_tostring(L, -1), name, name, name);
+    if (!script->draft)
+        (void)lua_error(L);
+    findings_add(script->draft->findings,
+                 &(struct finding_options){.level = script->generation->allow_missing_secrets
+                                                        ? FINDING_WARNING
+                                                        : FINDING_ERROR,
+                                           .message = message});
+    lua_pop(L, 2);
+}
+
+static int l_secret(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    if (!is_name(name))
+        return luaL_error(L, "bad name '%s' for anzol.secret: letters, digits and _", name);
+    struct script *script = script_of(L);
+    const struct secret_value *value = NULL;
+    if (script->draft || script->generation->snapshot.is_frozen == false)
+        value = generation_secret(script->generation, name);
+    else
+        for (size_t i = 0; i < script->generation->secret_count && !value; i++)
+            if (strcmp(script->generation->secrets[i]->name, name) == 0)
+                value = script->generation->secrets[i];
+    if (!value && !script->draft)
+        return luaL_error(L,
+                          "secret %s was not read when the scripts were loaded; call "
+                          "anzol.secret in the body of a file",
+                          name);
+    if (!value)
+        report_missing(L, name);
+    struct secret *secret = object_push(L, &secret_kind, sizeof *secret, 1);
+    secret->value = value ? value : &missing_value;
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    return 1;
+}
+
+static int l_tostring(lua_State *L)
+{
+    (void)object_check(L, 1, &secret_kind);
+    lua_getiuservalue(L, 1, 1);
+    lua_pushfstring(L, "[secret %s]", lua_tostring(L, -1));
+    return 1;
+}
+
+static int l_reveal(lua_State *L)
+{
+    const struct secret *secret = object_check(L, 1, &secret_kind);
+    lua_pushlstring(L, secret->value->value, secret->value->len);
+    return 1;
+}
+
+static int l_concat(lua_State *L)
+{
+    return luaL_error(L, "a secret is not joined to text by itself; use :reveal() where the text "
+                         "may hold it");
+}
+
+static int l_eq(lua_State *L)
+{
+    const struct secret *a = object_test(L, 1, &secret_kind);
+    const struct secret *b = object_test(L, 2, &secret_kind);
+    lua_pushboolean(L, a && b && a->value == b->value);
+    return 1;
+}
+
+/* anzol.env(name, default): not the secrets. */
+static int l_env(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    if (strncmp(name, SECRET_PREFIX, strlen(SECRET_PREFIX)) == 0 ||
+        strcmp(name, "ANZOL_ADMIN_TOKEN") == 0)
+        return luaL_error(L, "anzol.env does not show %s; use anzol.secret", name);
+    lua_settop(L, 2);
+    const char *value = getenv(name);
+    if (value)
+        lua_pushstring(L, value);
+    return 1;
+}
+
+static const luaL_Reg meta[] = {
+    {"__concat", l_concat},
+    {"__eq", l_eq},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {
+    {"reveal", l_reveal},
+    {NULL, NULL},
+};
+
+const struct object_kind secret_kind = {"secret", meta, methods};
+
+void open_secret(lua_State *L)
+{
+    object_open(L, &secret_kind);
+    lua_pushcfunction(L, l_secret);
+    lua_setfield(L, -2, "secret");
+    lua_pushcfunction(L, l_env);
+    lua_setfield(L, -2, "env");
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* event:send(endpoint | endpoints, message?, options?): a message for one or several endpoints, put
+ * into the run's outbox. Its id follows from its position (or key), so a run that is repeated makes
+ * the same one. */
+#include "script/bind_int.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+#define NAMES_COMPARED_MAX 1000
+#define DELAY_MS_MAX (INT64_C(366) * 86400000)
+
+static const char *const option_names[] = {"delay", "expires", "idempotency_key", NULL};
+static const char *const later_names[] = {"priority", NULL};
+
+struct send {
+    struct job *job;
+    const struct endpoint_spec *targets[LIMIT_DELIVERIES_PER_RUN];
+    size_t target_count;
+    int64_t delay_ms;
+    int64_t expires_ms;
+    struct slice key;
+};
+
+struct job *event_check_handler(lua_State *L, const char *function)
+{
+    const struct event_view *view = object_check(L, 1, &event_kind);
+    const struct context *context = script_of(L)->context;
+    if (!view->event)
+        (void)luaL_error(L, "this event's handler is over: keep its values, not the event");
+    if (!context || context->phase != PHASE_HANDLER || context->job != view->job)
+        (void)luaL_error(L, "%s works in the handler of this event only, not in '%s'", function,
+                         context ? phases[context->phase].name : "load");
+    return view->job;
+}
+
+struct outbox *job_outbox(lua_State *L, struct job *job)
+{
+    if (!job->outbox)
+        job->outbox = calloc(1, sizeof *job->outbox);
+    if (!job->outbox)
+        (void)luaL_error(L, "out of memory");
+    return job->outbox;
+}
+
+/* ---- Arguments
+ * ---------------------------------------------------------------------------------------- */
+
+static int unknown_endpoint(lua_State *L, const char *name)
+{
+    const struct registry *registry = script_of(L)->generation->registry;
+    const char *known[NAMES_COMPARED_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < registry->endpoint_count && count < NAMES_COMPARED_MAX; i++)
+        known[count++] = registry->endpoints[i].name;
+    const char *nearest = text_nearest(slice_str(name), known, count);
+    return luaL_error(L,
+                      nearest ? "unknown endpoint '%s'; did you mean '%s'?"
+                              : "unknown endpoint '%s': register it with anzol.endpoint",
+                      name, nearest);
+}
+
+/* The name on top. */
+static void add_target(lua_State *L, struct send *send)
+{
+    if (lua_type(L, -1) != LUA_TSTRING)
+        (void)luaL_error(L, "event:send takes the name of an endpoint or a list of names, got %s",
+                         luaL_typename(L, -1));
+    const char *name = lua_tostring(L, -1);
+    script_push_ref(L, script_of(L), REF_ENDPOINTS);
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -2);
+    const struct endpoint_spec *endpoint = lua_touserdata(L, -1);
+    if (!endpoint)
+        (void)unknown_endpoint(L, name);
+    lua_pop(L, 2);
+    for (size_t i = 0; i < send->target_count; i++)
+        if (send->targets[i] == endpoint)
+            return;
+    if (send->target_count >= LIMIT_DELIVERIES_PER_RUN)
+        (void)luaL_error(L, "a run may make at most %d deliveries", LIMIT_DELIVERIES_PER_RUN);
+    send->targets[send->target_count++] = endpoint;
+}
+
+static void read_targets(lua_State *L, struct send *send)
+{
+    if (lua_type(L, 2) != LUA_TTABLE) {
+        lua_pushvalue(L, 2);
+        add_target(L, send);
+        lua_pop(L, 1);
+        return;
+    }
+    const size_t count = lua_rawlen(L, 2);
+    if (count == 0)
+        (void)luaL_error(L, "event:send got an empty list of endpoints");
+    for (size_t i = 1; i <= count; i++) {
+        lua_rawgeti(L, 2, (lua_Integer)i);
+        add_target(L, send);
+        lua_pop(L, 1);
+    }
+}
+
+struct slice option_check_key(lua_State *L, const struct options *options)
+{
+    const struct slice key = slice_str(option_check_text(L, options, "idempotency_key", ""));
+    if (key.len > LIMIT_KEY_BYTES)
+        (void)luaL_error(L, "option 'idempotency_key' of %s is longer than %d bytes", options->what,
+                         LIMIT_KEY_BYTES);
+    return key;
+}
+
+static void read_options(lua_State *L, struct send *send)
+{
+    if (lua_isnil(L, 4))
+        return;
+    const struct options options = {.index = 4, .what = "event:send"};
+    options_check_names(L, &options, option_names, later_names);
+    send->delay_ms = option_check_duration(L, &options, "delay", 0);
+    const int64_t expires_ms = option_check_duration(L, &options, "expires", 0);
+    if (send->delay_ms > DELAY_MS_MAX || expires_ms > DELAY_MS_MAX)
+        (void)luaL_error(L, "options 'delay' and 'expires' of event:send are at most 366d");
+    if (expires_ms > 0)
+        send->expires_ms = clock_now_ms() + expires_ms;
+    send->key = option_check_key(L, &options);
+}
+
+/* ---- Effects
+ * ------------------------------------------------------------------------------------------ */
+
+static struct message *find_keyed(const struct job *job, struct slice key)
+{
+    for (size_t i = 0; i < job->keyed_count; i++)
+        if (slice_equal(slice_of(job->keyed[i].key, job->keyed[i].len), key))
+            return job->keyed[i].message;
+    return NULL;
+}
+
+static bool keep_key(struct job *job, struct slice key, struct message *message)
+{
+    struct keyed_message *keyed = realloc(job->keyed, (job->keyed_count + 1) * sizeof *job->keyed);
+    if (!keyed)
+        return false;
+    job->keyed = keyed;
+    char *copy = strndup(key.data, key.len);
+    if (!copy)
+        return false;
+    keyed[job->keyed_count++] =
+        (struct keyed_message){.key = copy, .len = key.len, .message = message};
+    return true;
+}
+
+static struct message *make_message(lua_State *L, const struct send *send,
+                                    const struct message_text *text)
+{
+    struct job *job = send->job;
+    struct outbox *outbox = job_outbox(L, job);
+    const struct event *event = job->run.event;
+    const size_t position = outbox->message_count;
+    if (position >= job->run.ordinal_count)
+        (void)luaL_error(L,
+                         "this run may make at most %d messages (%d for each event, shared by its "
+                         "subscriptions); send one message to several endpoints, or emit events",
+                         (int)job->run.ordinal_count, LIMIT_MESSAGES_PER_EVENT);
+    struct content *content = text->is_new ? message_content(text) : content_ref(event->content);
+    const uint64_t id = event->id | (uint64_t)(job->run.first_ordinal + position);
+    struct message *message =
+        content ? message_create(id, text->type.len > 0 ? text->type : event->type, content,
+                                 !text->is_new)
+                : NULL;
+    if (!message)
+        content_unref(content);
+    const bool is_kept = message && outbox_add_message(outbox, message) == OK;
+    if (message && !is_kept)
+        message_unref(message);
+    if (!is_kept || (send->key.len > 0 && !keep_key(job, send->key, message)))
+        (void)luaL_error(L, "out of memory");
+    message->expires_ms = send->expires_ms;
+    return message;
+}
+
+static bool has_delivery(const struct outbox *outbox, const struct message *message,
+                         const struct endpoint_spec *endpoint)
+{
+    for (size_t i = 0; i < outbox->delivery_count; i++)
+        if (outbox->deliveries[i].endpoint == endpoint &&
+            outbox->deliveries[i].delivery->message == message)
+            return true;
+    return false;
+}
+
+static void add_deliveries(lua_State *L, const struct send *send, struct message *message,
+                           bool is_repeat)
+{
+    struct outbox *outbox = send->job->outbox;
+    if (outbox->delivery_count + send->target_count > LIMIT_DELIVERIES_PER_RUN)
+        (void)luaL_error(L, "a run may make at most %d deliveries", LIMIT_DELIVERIES_PER_RUN);
+    for (size_t i = 0; i < send->target_count; i++) {
+        const struct endpoint_spec *endpoint = send->targets[i];
+        if (is_repeat && has_delivery(outbox, message, endpoint))
+            continue;
+        struct outbox_delivery entry = {
+            .endpoint = endpoint,
+            .delivery = delivery_create(endpoint->id, message_ref(message)),
+            .delay_ms = send->delay_ms,
+        };
+        if (!entry.delivery)
+            message_unref(message);
+        if (!entry.delivery || outbox_add_delivery(outbox, &entry) != OK) {
+            delivery_destroy(entry.delivery);
+            (void)luaL_error(L, "out of memory");
+        }
+    }
+}
+
+int l_event_send(lua_State *L)
+{
+    struct send send = {.job = event_check_handler(L, "event:send")};
+    lua_settop(L, 4);
+    read_targets(L, &send);
+    read_options(L, &send);
+    struct message *message = send.key.len > 0 ? find_keyed(send.job, send.key) : NULL;
+    const bool is_repeat = message != NULL;
+    if (!message) {
+        struct message_text text;
+        if (lua_type(L, 3) != LUA_TNIL && lua_type(L, 3) != LUA_TTABLE)
+            return luaL_error(L,
+                              "the message of event:send is a table { json = … }, or nil for "
+                              "the received bytes, got %s",
+                              luaL_typename(L, 3));
+        message_check(L, 3, send.job->run.event->content, &text);
+        message = make_message(L, &send, &text);
+    }
+    add_deliveries(L, &send, message, is_repeat);
+    char id[ID_TEXT_BYTES];
+    id_format(ID_MESSAGE, message->id, id);
+    lua_pushstring(L, id);
+    return 1;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* anzol.source(name, options): where events come in. */
+#include "script/bind_int.h"
+
+#include <stdlib.h>
+
+#define DAY_MS INT64_C(86400000)
+#define PATH_BYTES_MAX 256
+#define METHODS_MAX 8
+#define HIDDEN_MAX 32
+#define EXPECT_VERIFY                                                                              \
+    "a verifier (anzol.verify.github { … } and the like) or function(req) -> true | false, reason"
+
+static const char *const option_names[] = {
+    "hide_headers", "idempotency_key", "idempotency_window",
+    "max_body",     "methods",         "path",
+    "provider",     "retention",       "status",
+    "type",         "verify",          NULL,
+};
+static const char *const later_names[] = {
+    "allow_from", "challenge", "public_url", "rate_limit", "respond", NULL,
+};
+static const char *const provider_names[] = {
+    "hide_headers", "idempotency_key", "name", "sign", "type", "verify", NULL,
+};
+static const char *const method_names[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+/* Pushes the option, or the provider's if the source itself has none. */
+static int push_option(lua_State *L, const struct options *options, int provider, const char *name)
+{
+    const int type = lua_getfield(L, options->index, name);
+    if (type != LUA_TNIL || provider == 0)
+        return type;
+    lua_pop(L, 1);
+    return lua_getfield(L, provider, name);
+}
+
+static void read_verify(lua_State *L, const struct options *options, int provider,
+                        struct source_spec *source)
+{
+    const int type = push_option(L, options, provider, "verify");
+    const struct verifier *verifier = verifier_test(L, -1);
+    if (verifier) {
+        source->verifier = verifier_copy(L, verifier);
+        lua_pop(L, 1);
+    } else if (type == LUA_TFUNCTION) {
+        source->verify_function = function_keep(L);
+    } else if (type == LUA_TNIL) {
+        (void)luaL_error(L,
+                         "%s needs 'verify'; use anzol.verify.… or a provider, or "
+                         "anzol.verify.none() to take what anybody sends",
+                         options->what);
+    } else {
+        (void)option_error(L, options, "verify", EXPECT_VERIFY);
+    }
+}
+
+static void read_type(lua_State *L, const struct options *options, int provider,
+                      struct source_spec *source)
+{
+    const int type = push_option(L, options, provider, "type");
+    if (type == LUA_TFUNCTION) {
+        source->type_function = function_keep(L);
+        return;
+    }
+    if (type == LUA_TNIL) {
+        source->type = text_copy(L, source->name);
+    } else {
+        size_t len = 0;
+        const char *text = type == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
+        if (!event_type_is_valid(slice_of(text, len)))
+            (void)option_error(L, options, "type",
+                               "an event type (at most 256 of A-Z a-z 0-9 _ . -) or "
+                               "function(req) -> string");
+        source->type = text_copy(L, text);
+    }
+    lua_pop(L, 1);
+}
+
+static void read_key(lua_State *L, const struct options *options, int provider,
+                     struct source_spec *source)
+{
+    const int type = push_option(L, options, provider, "idempotency_key");
+    if (type == LUA_TFUNCTION)
+        source->key_function = function_keep(L);
+    else if (type != LUA_TNIL)
+        (void)option_error(L, options, "idempotency_key", "a function(req) -> string | nil");
+    else
+        lua_pop(L, 1);
+}
+
+static void read_path(lua_State *L, const struct options *options, struct source_spec *source)
+{
+    const char *path = option_check_text(L, options, "path", NULL);
+    if (!path) {
+        lua_pushfstring(L, "/in/%s", source->name);
+        source->path = text_copy(L, lua_tostring(L, -1));
+        lua_pop(L, 1);
+        return;
+    }
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "/-_.~";
+    if (path[0] != '/' || strlen(path) > PATH_BYTES_MAX || path[strspn(path, allowed)] != '\0' ||
+        strstr(path, "/.") || strstr(path, "//"))
+        (void)luaL_error(L,
+                         "option 'path' of %s must begin with '/' and hold only A-Z a-z 0-9 / - _ "
+                         ". ~ (no segment may begin with a dot), got '%s'",
+                         options->what, path);
+    source->path = text_copy(L, path);
+}
+
+static bool is_method(const char *name)
+{
+    for (size_t i = 0; i < array_count(method_names); i++)
+        if (strcmp(name, method_names[i]) == 0)
+            return true;
+    return false;
+}
+
+static void read_methods(lua_State *L, const struct options *options, struct source_spec *source)
+{
+    const int type = lua_getfield(L, options->index, "methods");
+    if (type == LUA_TNIL) {
+        source->methods = text_copy(L, "POST");
+        lua_pop(L, 1);
+        return;
+    }
+    const size_t count = type == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
+    if (count == 0 || count > METHODS_MAX)
+        (void)option_error(L, options, "methods", "a list of methods, as { \"POST\" }");
+    lua_pushliteral(L, "");
+    for (size_t i = 1; i <= count; i++) {
+        if (lua_rawgeti(L, -2, (lua_Integer)i) != LUA_TSTRING || !is_method(lua_tostring(L, -1)))
+            (void)option_error(L, options, "methods", "a list of GET, POST, PUT, PATCH, DELETE");
+        lua_pushfstring(L, "%s%s%s", lua_tostring(L, -2), i > 1 ? ", " : "", lua_tostring(L, -1));
+        lua_replace(L, -3);
+        lua_pop(L, 1);
+    }
+    source->methods = text_copy(L, lua_tostring(L, -1));
+    lua_pop(L, 2);
+}
+
+static char *lower_copy(lua_State *L, const char *text)
+{
+    char *copy = text_copy(L, text);
+    for (char *c = copy; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return copy;
+}
+
+static void read_hidden(lua_State *L, const struct options *options, int provider,
+                        struct source_spec *source)
+{
+    static const char *const fallback[] = {"authorization", "cookie"};
+    const int type = push_option(L, options, provider, "hide_headers");
+    const size_t count = type == LUA_TTABLE ? lua_rawlen(L, -1) : array_count(fallback);
+    if ((type != LUA_TNIL && type != LUA_TTABLE) || count > HIDDEN_MAX)
+        (void)option_error(L, options, "hide_headers", "a list of at most 32 header names");
+    source->hidden_headers = calloc(count + 1, sizeof *source->hidden_headers);
+    if (!source->hidden_headers)
+        (void)luaL_error(L, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        const char *name = fallback[i % array_count(fallback)];
+        if (type == LUA_TTABLE) {
+            if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
+                (void)option_error(L, options, "hide_headers", "a list of header names");
+            name = lua_tostring(L, -1);
+            lua_pop(L, 1); /* the table holds it */
+        }
+        source->hidden_headers[i] = lower_copy(L, name);
+        source->hidden_header_count = i + 1;
+    }
+    lua_pop(L, 1);
+}
+
+/* The provider's table at its index, 0 if there is none. */
+static int push_provider(lua_State *L, const struct options *options, const char *name)
+{
+    const int type = lua_getfield(L, options->index, "provider");
+    if (type == LUA_TNIL) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    if (type != LUA_TTABLE)
+        (void)option_error(L, options, "provider",
+                           "a provider, as anzol.provider.github { secret = … }");
+    const struct options provider = {
+        .index = lua_gettop(L), .what = lua_pushfstring(L, "the provider of %s", options->what)};
+    options_check_names(L, &provider, provider_names, NULL);
+    lua_pop(L, 1);
+    if (lua_getfield(L, provider.index, "sign") == LUA_TFUNCTION) {
+        script_push_ref(L, script_of(L), REF_SIGNS);
+        lua_insert(L, -2);
+        lua_setfield(L, -2, name);
+    }
+    lua_settop(L, provider.index);
+    return provider.index;
+}
+
+static void check_unique(lua_State *L, const struct registry *registry, const char *name,
+                         const char *path)
+{
+    for (size_t i = 0; i < registry->source_count; i++) {
+        const struct source_spec *other = &registry->sources[i];
+        if (name && other->script && strcmp(other->name, name) == 0)
+            (void)luaL_error(L, "anzol.source '%s' is registered twice; first in %s", name,
+                             other->script);
+        if (path && other->script && other->path && strcmp(other->path, path) == 0)
+            (void)luaL_error(L, "path '%s' is taken by anzol.source '%s' (%s)", path, other->name,
+                             other->script);
+    }
+}
+
+static int l_source(lua_State *L)
+{
+    struct draft *draft = draft_check(L, "anzol.source");
+    const char *name = luaL_checkstring(L, 1);
+    name_check(L, name, "anzol.source");
+    lua_settop(L, 2);
+    const struct options options = {.index = 2,
+                                    .what = lua_pushfstring(L, "anzol.source '%s'", name)};
+    options_check_names(L, &options, option_names, later_names);
+    check_unique(L, draft->registry, name, NULL);
+    struct source_spec *source = draft_add_source(draft);
+    if (!source)
+        return luaL_error(L, "out of memory");
+    draft->begun++;
+    source->name = text_copy(L, name);
+    const int provider = push_provider(L, &options, name);
+    read_path(L, &options, source);
+    check_unique(L, draft->registry, NULL, source->path);
+    read_methods(L, &options, source);
+    read_verify(L, &options, provider, source);
+    read_type(L, &options, provider, source);
+    read_key(L, &options, provider, source);
+    read_hidden(L, &options, provider, source);
+    source->key_window_ms = option_check_duration(L, &options, "idempotency_window", DAY_MS);
+    source->retention_ms = option_check_duration(L, &options, "retention", 0);
+    source->body_bytes_max = option_check_size(L, &options, "max_body", LIMIT_BODY_BYTES);
+    if (source->body_bytes_max > LIMIT_BODY_BYTES_HARD)
+        return luaL_error(L, "option 'max_body' of %s is at most %d MiB", options.what,
+                          LIMIT_BODY_BYTES_HARD >> 20);
+    source->status =
+        (int)option_check_integer(L, &options, "status", (struct range){200, 299}, 200);
+    source->script = place_copy(L);
+    draft->ended++;
+    return 0;
+}
+
+void open_source(lua_State *L)
+{
+    lua_pushcfunction(L, l_source);
+    lua_setfield(L, -2, "source");
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* The limits of one entry: a count hook on every thread of the state that looks at the clocks, and
+ * once a limit is passed raises at every instruction until the entry's base, so that no pcall, no
+ * coroutine and no __close keeps it.
+ *
+ * Reading the thread's CPU clock is a system call (0.6 us where this was measured), reading the
+ * monotonic one is not (0.04 us). CPU never grows faster than time, so an entry that is younger
+ * than what is left of its budget needs no CPU reading: a short handler reads none. */
+#include "script/script_int.h"
+
+#include "base/clock.h"
+
+#include <time.h>
+
+#define HOOK_INSTRUCTIONS 1000
+#define SLICE_NS INT64_C(5000000)
+#define RECHECK_NS INT64_C(500000) /* when the slice is over but nobody may be let in */
+#define NS_PER_MS INT64_C(1000000)
+#define UNREAD_NS INT64_C(1000000) /* the most that an entry is charged without a CPU reading */
+#define WORK_FREE 65536            /* C work below is not looked at */
+
+/* Not clock_mono_ns: a limit is real time also while a spec's clock stands still. */
+static int64_t now_ns(void)
+{
+    struct timespec time;
+    check(clock_gettime(CLOCK_MONOTONIC, &time) == 0);
+    return (int64_t)time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+void context_init(struct context *context, enum phase_id phase, int64_t wall_ms)
+{
+    *context = (struct context){
+        .phase = phase,
+        .cpu_max_ns = phases[phase].cpu_ms * NS_PER_MS,
+        .wall_max_ms = wall_ms > 0 ? wall_ms : phases[phase].wall_ms,
+    };
+}
+
+struct context *context_enter(struct script *script, struct context *context)
+{
+    struct context *previous = script->context;
+    script->context = context;
+    const int64_t now = now_ns();
+    if (context->wall_end_ns == 0)
+        context->wall_end_ns = now + context->wall_max_ms * NS_PER_MS;
+    context->entry_ns = now;
+    context->cpu_base_ns = 0;
+    context->slice_end_ns = now + SLICE_NS;
+    context->check_ns = least(now + context->cpu_max_ns - context->cpu_used_ns,
+                              least(context->wall_end_ns, context->slice_end_ns));
+    return previous;
+}
+
+static int64_t used_now(const struct context *context, int64_t now)
+{
+    return context->cpu_base_ns == 0 ? least(now - context->entry_ns, UNREAD_NS)
+                                     : clock_thread_cpu_ns() - context->cpu_base_ns;
+}
+
+void context_leave(struct script *script, struct context *previous)
+{
+    struct context *context = script->context;
+    context->cpu_used_ns += used_now(context, now_ns());
+    script->context = previous;
+}
+
+int64_t budget_wall_left_ms(const struct context *context)
+{
+    const int64_t left = (context->wall_end_ns - now_ns()) / NS_PER_MS;
+    return left > 0 ? left : 0;
+}
+
+int64_t budget_cpu_ns(const struct context *context)
+{
+    return context->cpu_used_ns;
+}
+
+/* The first reading of the CPU clock in an entry: what was used before it is unknown but small (the
+ * hook comes every thousand instructions, and C work that counts reads before it starts). */
+static void read_base(struct context *context)
+{
+    if (context->cpu_base_ns == 0)
+        context->cpu_base_ns = clock_thread_cpu_ns();
+}
+
+static void note_place(lua_State *L, struct context *context)
+{
+    lua_Debug debug = {0};
+    for (int level = 0; lua_getstack(L, level, &debug); level++) {
+        lua_getinfo(L, "Sl", &debug);
+        if (debug.currentline <= 0)
+            continue;
+        (void)snprintf(context->killed_at, sizeof context->killed_at, "%s:%d", debug.short_src,
+                       debug.currentline);
+        return;
+    }
+}
+
+void budget_describe(const struct context *context, char *text, size_t size)
+{
+    const struct phase *phase = &phases[context->phase];
+    if (context->kill == KILL_MEMORY)
+        (void)snprintf(text, size, "'%s' went over its memory limit of %zu MiB", phase->name,
+                       phase->bytes_max >> 20);
+    else if (context->kill == KILL_WALL)
+        (void)snprintf(text, size, "'%s' went over its limit of %lld ms", phase->name,
+                       (long long)context->wall_max_ms);
+    else
+        (void)snprintf(text, size, "'%s' went over its CPU limit of %lld ms", phase->name,
+                       (long long)(context->cpu_max_ns / NS_PER_MS));
+}
+
+static void hook(lua_State *L, lua_Debug *debug);
+
+void budget_watch(lua_State *L)
+{
+    lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+}
+
+static int l_kill(lua_State *L, struct context *context)
+{
+    lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    char text[PLACE_BYTES];
+    budget_describe(context, text, sizeof text);
+    return luaL_error(L, "%s", text);
+}
+
+static void decide(lua_State *L, struct context *context, int64_t now)
+{
+    if (context->kill == KILL_NONE) {
+        const int64_t used = context->cpu_used_ns + used_now(context, now);
+        if (context->cpu_base_ns != 0 && used >= context->cpu_max_ns)
+            context->kill = KILL_CPU;
+        else if (now >= context->wall_end_ns)
+            context->kill = KILL_WALL;
+        else
+            context->check_ns = least(now + context->cpu_max_ns - used, context->wall_end_ns);
+    }
+    if (context->kill != KILL_NONE && context->killed_at[0] == '\0')
+        note_place(L, context);
+}
+
+/* A handler that computes for long lets others go on: only on its own thread (inside the script's
+ * own coroutine a yield would reach the script) and only where Lua can yield. */
+static bool is_turn_over(lua_State *L, struct context *context, int64_t now)
+{
+    if (!context->job || now < context->slice_end_ns)
+        return false;
+    if (L == context->job->L && lua_isyieldable(L))
+        return true;
+    context->check_ns = least(context->check_ns, now + RECHECK_NS);
+    return false;
+}
+
+static void hook(lua_State *L, lua_Debug *debug)
+{
+    (void)debug;
+    struct context *context = script_of(L)->context;
+    if (!context)
+        return;
+    if (context->kill == KILL_NONE) {
+        const int64_t now = now_ns();
+        if (now < context->check_ns)
+            return;
+        read_base(context);
+        decide(L, context, now);
+        if (context->kill == KILL_NONE && is_turn_over(L, context, now)) {
+            context->is_preempted = true;
+            (void)lua_yield(L, 0);
+            return;
+        }
+    }
+    if (context->kill != KILL_NONE) {
+        if (context->killed_at[0] == '\0')
+            note_place(L, context);
+        (void)l_kill(L, context);
+    }
+}
+
+void budget_check_work(lua_State *L, size_t amount)
+{
+    struct context *context = script_of(L)->context;
+    if (amount < WORK_FREE || !context)
+        return;
+    read_base(context);
+    const int64_t now = now_ns();
+    decide(L, context, now);
+    if (context->kill != KILL_NONE)
+        (void)l_kill(L, context);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* The registry while it is being filled, and the digest by which states are compared. */
+#include "script/script_int.h"
+
+#include <stdlib.h>
+
+#define DIGEST_START UINT64_C(14695981039346656037) /* FNV-1a */
+#define DIGEST_PRIME UINT64_C(1099511628211)
+
+static void *grow(void *items, size_t count, size_t size)
+{
+    char *new = realloc(items, (count + 1) * size);
+    if (new)
+        memset(new + count *size, 0, size);
+    return new;
+}
+
+struct source_spec *draft_add_source(struct draft *draft)
+{
+    struct registry *registry = draft->registry;
+    struct source_spec *sources =
+        grow(registry->sources, registry->source_count, sizeof *registry->sources);
+    if (!sources)
+        return NULL;
+    registry->sources = sources;
+    return &sources[registry->source_count++];
+}
+
+struct endpoint_spec *draft_add_endpoint(struct draft *draft)
+{
+    struct registry *registry = draft->registry;
+    struct endpoint_spec *endpoints =
+        grow(registry->endpoints, registry->endpoint_count, sizeof *registry->endpoints);
+    if (!endpoints)
+        return NULL;
+    registry->endpoints = endpoints;
+    return &endpoints[registry->endpoint_count++];
+}
+
+struct subscription_spec *draft_add_subscription(struct draft *draft)
+{
+    struct registry *registry = draft->registry;
+    struct subscription_spec *subscriptions = grow(
+        registry->subscriptions, registry->subscription_count, sizeof *registry->subscriptions);
+    if (!subscriptions)
+        return NULL;
+    registry->subscriptions = subscriptions;
+    return &subscriptions[registry->subscription_count++];
+}
+
+struct handler_name *draft_add_handler(struct draft *draft)
+{
+    struct handler_name *handlers =
+        grow(draft->handlers, draft->handler_count, sizeof *draft->handlers);
+    if (!handlers)
+        return NULL;
+    draft->handlers = handlers;
+    return &handlers[draft->handler_count++];
+}
+
+void draft_finish(struct draft *draft)
+{
+    for (size_t i = 0; i < draft->handler_count; i++) {
+        free(draft->handlers[i].file);
+        free(draft->handlers[i].parameter);
+    }
+    free(draft->handlers);
+    registry_unref(draft->registry);
+    *draft = (struct draft){0};
+}
+
+/* ---- Digest -------------------------------------------------------------------------------------
+ */
+
+static void mix(uint64_t *digest, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        *digest = (*digest ^ bytes[i]) * DIGEST_PRIME;
+}
+
+static void mix_number(uint64_t *digest, int64_t number)
+{
+    mix(digest, &number, sizeof number);
+}
+
+static void mix_real(uint64_t *digest, double number)
+{
+    mix(digest, &number, sizeof number);
+}
+
+static void mix_text(uint64_t *digest, const char *text)
+{
+    mix_number(digest, text ? (int64_t)strlen(text) : -1);
+    if (text)
+        mix(digest, text, strlen(text));
+}
+
+static void mix_texts(uint64_t *digest, char *const *texts, size_t count)
+{
+    mix_number(digest, (int64_t)count);
+    for (size_t i = 0; i < count; i++)
+        mix_text(digest, texts[i]);
+}
+
+static void mix_keys(uint64_t *digest, const struct key_set *keys)
+{
+    mix_number(digest, (int64_t)keys->count);
+    for (size_t i = 0; i < keys->count; i++)
+        mix(digest, keys->keys[i].data, keys->keys[i].len);
+}
+
+static void mix_source(uint64_t *digest, const struct source_spec *source)
+{
+    mix_text(digest, source->name);
+    mix_text(digest, source->path);
+    mix_text(digest, source->methods);
+    mix_text(digest, source->type);
+    mix_text(digest, source->script);
+    mix_number(digest, source->verify_function);
+    mix_number(digest, source->type_function);
+    mix_number(digest, source->key_function);
+    mix_number(digest, source->key_window_ms);
+    mix_number(digest, source->retention_ms);
+    mix_number(digest, (int64_t)source->body_bytes_max);
+    mix_number(digest, source->status);
+    mix_texts(digest, source->hidden_headers, source->hidden_header_count);
+    const struct verifier *verifier = source->verifier;
+    if (!verifier)
+        return;
+    mix_number(digest, verifier->kind);
+    mix_number(digest, verifier->digest);
+    mix_number(digest, verifier->encoding);
+    mix_text(digest, verifier->header);
+    mix_text(digest, verifier->prefix);
+    mix_number(digest, verifier->tolerance_s);
+    mix_keys(digest, &verifier->keys);
+}
+
+static void mix_backoff(uint64_t *digest, const struct backoff *backoff)
+{
+    mix_number(digest, backoff->kind);
+    mix_number(digest, backoff->jitter);
+    mix_real(digest, backoff->factor);
+    mix_number(digest, backoff->base_ms);
+    mix_number(digest, backoff->max_ms);
+    mix_number(digest, backoff->max_age_ms);
+    mix_number(digest, backoff->attempts_max);
+    mix_number(digest, backoff->step_count);
+    for (uint32_t i = 0; i < backoff->step_count; i++)
+        mix_number(digest, backoff->steps_ms[i]);
+}
+
+static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
+{
+    mix_text(digest, endpoint->name);
+    mix_text(digest, endpoint->url);
+    mix_text(digest, endpoint->method);
+    mix_text(digest, endpoint->script);
+    mix(digest, endpoint->head.data, endpoint->head.len);
+    mix_number(digest, endpoint->transform_function);
+    mix_number(digest, endpoint->retry_function);
+    mix_backoff(digest, &endpoint->retry);
+    mix_number(digest, endpoint->timeout_ms);
+    mix_number(digest, endpoint->concurrency);
+    mix_real(digest, endpoint->rate_per_s);
+    mix_number(digest, endpoint->allow_private);
+    const struct signer *signer = endpoint->signer;
+    if (!signer)
+        return;
+    mix_number(digest, signer->kind);
+    mix_number(digest, signer->digest);
+    mix_number(digest, signer->encoding);
+    mix_text(digest, signer->header);
+    mix_text(digest, signer->prefix);
+    mix_keys(digest, &signer->keys);
+}
+
+static void mix_subscription(uint64_t *digest, const struct subscription_spec *subscription)
+{
+    mix_text(digest, subscription->name);
+    mix_texts(digest, subscription->patterns, subscription->pattern_count);
+    mix_text(digest, subscription->source);
+    mix_text(digest, subscription->script);
+    mix_number(digest, subscription->filter_function);
+    mix_number(digest, subscription->handler_function);
+    mix_number(digest, subscription->deadline_ms);
+    mix_number(digest, subscription->concurrency);
+}
+
+uint64_t registry_digest(const struct registry *registry)
+{
+    uint64_t digest = DIGEST_START;
+    for (size_t i = 0; i < registry->source_count; i++)
+        mix_source(&digest, &registry->sources[i]);
+    for (size_t i = 0; i < registry->endpoint_count; i++)
+        mix_endpoint(&digest, &registry->endpoints[i]);
+    for (size_t i = 0; i < registry->subscription_count; i++)
+        mix_subscription(&digest, &registry->subscriptions[i]);
+    return digest;
+}

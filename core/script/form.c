@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* application/x-www-form-urlencoded, of queries and forms. */
+#include "script/bind_int.h"
+
+#include <stdlib.h>
+
+#define FIELDS_MAX 1000
+#define NAME_BYTES_MAX 8192
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Percent signs that begin nothing stay as they are. */
+static void push_decoded(lua_State *L, struct slice text)
+{
+    luaL_Buffer buffer;
+    char *out = luaL_buffinitsize(L, &buffer, text.len);
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == '+') {
+            c = ' ';
+        } else if (c == '%' && i + 2 < text.len && hex_value(text.data[i + 1]) >= 0 &&
+                   hex_value(text.data[i + 2]) >= 0) {
+            c = (char)(hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]));
+            i += 2;
+        }
+        out[len++] = c;
+    }
+    luaL_pushresultsize(&buffer, len);
+}
+
+/* A name that comes again: the last one wins. */
+void form_push(lua_State *L, struct slice text)
+{
+    budget_check_work(L, text.len);
+    lua_newtable(L);
+    size_t count = 0;
+    while (text.len > 0) {
+        const char *ampersand = memchr(text.data, '&', text.len);
+        const size_t len = ampersand ? (size_t)(ampersand - text.data) : text.len;
+        const char *equals = memchr(text.data, '=', len);
+        const size_t name_len = equals ? (size_t)(equals - text.data) : len;
+        if (len > 0) {
+            if (++count > FIELDS_MAX || name_len > NAME_BYTES_MAX)
+                (void)luaL_error(L,
+                                 "a form of more than %d fields, or with a name of more than %d "
+                                 "bytes",
+                                 FIELDS_MAX, NAME_BYTES_MAX);
+            push_decoded(L, slice_of(text.data, name_len));
+            push_decoded(L, equals ? slice_of(equals + 1, len - name_len - 1) : slice_str(""));
+            lua_rawset(L, -3);
+        }
+        const size_t used = ampersand ? len + 1 : len;
+        text = slice_of(text.data + used, text.len - used);
+    }
+}
+
+static void add_encoded(lua_State *L, struct slice text, struct buf *out)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    enum status status = OK;
+    for (size_t i = 0; i < text.len && status == OK; i++) {
+        const unsigned char c = (unsigned char)text.data[i];
+        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') || (c != 0 && strchr("-._~", c));
+        const char escaped[3] = {'%', hex[c >> 4], hex[c & 15]};
+        status = is_plain ? buf_add_byte(out, (char)c) : buf_add(out, escaped, sizeof escaped);
+    }
+    if (status != OK)
+        (void)luaL_error(L, "the form is too large");
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void form_check_encode(lua_State *L, int index, struct buf *out)
+{
+    index = lua_absindex(L, index);
+    const char *names[FIELDS_MAX];
+    size_t count = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || count >= FIELDS_MAX)
+            (void)luaL_error(L, "a form is a table of at most %d names and values", FIELDS_MAX);
+        names[count++] = lua_tostring(L, -2);
+    }
+    qsort(names, count, sizeof names[0], compare_names);
+    for (size_t i = 0; i < count; i++) {
+        lua_getfield(L, index, names[i]);
+        struct slice value;
+        if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER &&
+            lua_type(L, -1) != LUA_TBOOLEAN)
+            (void)luaL_error(L, "field '%s' of a form is a %s", names[i], luaL_typename(L, -1));
+        value.data = luaL_tolstring(L, -1, &value.len);
+        if (i > 0 && buf_add_byte(out, '&') != OK)
+            (void)luaL_error(L, "the form is too large");
+        add_encoded(L, slice_str(names[i]), out);
+        if (buf_add_byte(out, '=') != OK)
+            (void)luaL_error(L, "the form is too large");
+        add_encoded(L, value, out);
+        lua_pop(L, 2);
+    }
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* A generation: one snapshot of the files, one registry, a state for each worker. */
+#include "script/bind_int.h"
+
+#include <stdlib.h>
+
+/* ---- One state
+ * ------------------------------------------------------------------------------------------ */
+
+static void report(struct script *script, struct findings *findings)
+{
+    findings_add(findings, &(struct finding_options){
+                               .level = FINDING_ERROR,
+                               .message = script->text.len ? script->text.data : "unknown error"});
+}
+
+static int l_load(lua_State *L)
+{
+    l_run_file(L, lua_touserdata(L, 1));
+    return 0;
+}
+
+static void load_file(struct script *script, const char *path, struct findings *findings)
+{
+    struct context context;
+    context_init(&context, PHASE_LOAD, 0);
+    context.subject = (struct subject){.kind = "script", .name = path};
+    if (script_call(script, &context, l_load, (void *)(uintptr_t)path, 0) != OK)
+        report(script, findings);
+}
+
+static int l_close(lua_State *L)
+{
+    l_close_globals(L);
+    return 0;
+}
+
+/* All scripts in order. Findings go to the draft's list; a later state must not differ. */
+static struct registry *load_state(struct generation *generation, struct script *script,
+                                   struct findings *findings, bool is_first)
+{
+    struct draft draft = {
+        .registry = registry_create(generation->number),
+        .findings = is_first ? findings : NULL,
+        .worker_count = generation->worker_count,
+    };
+    if (!draft.registry)
+        return NULL;
+    draft.registry->verifier_destroy = verifier_destroy;
+    draft.registry->signer_destroy = signer_destroy;
+    script->draft = &draft;
+    for (size_t i = 0; i < generation->snapshot.count; i++) {
+        const char *path = generation->snapshot.files[i].path;
+        if (generation->snapshot.files[i].is_script)
+            load_file(script, path, findings);
+    }
+    script->draft = NULL;
+    if (draft.begun != draft.ended && !findings_have_error(findings))
+        findings_add(findings, &(struct finding_options){
+                                   .level = FINDING_ERROR,
+                                   .file = "",
+                                   .message = "a registration failed inside pcall; its error is "
+                                              "not to be caught"});
+    struct context context;
+    context_init(&context, PHASE_LOAD, 0);
+    if (script_call(script, &context, l_close, NULL, 0) != OK)
+        report(script, findings);
+    if (is_first && !findings_have_error(findings))
+        generation_cross_check(generation, &draft, findings);
+    struct registry *registry = draft.registry;
+    registry->digest = registry_digest(registry);
+    draft.registry = NULL;
+    draft_finish(&draft);
+    return registry;
+}
+
+/* Names to specs, for event:send. */
+static int l_index_endpoints(lua_State *L)
+{
+    const struct registry *registry = lua_touserdata(L, 1);
+    script_push_ref(L, script_of(L), REF_ENDPOINTS);
+    for (size_t i = 0; i < registry->endpoint_count; i++) {
+        lua_pushlightuserdata(L, &registry->endpoints[i]);
+        lua_setfield(L, -2, registry->endpoints[i].name);
+    }
+    return 0;
+}
+
+/* ---- All states
+ * ------------------------------------------------------------------------------------------- */
+
+static enum status load_states(struct generation *generation, struct findings *findings,
+                               struct err *err)
+{
+    for (unsigned i = 0; i < generation->worker_count; i++) {
+        struct script *script = script_create(generation, i, STATE_SCRIPTS);
+        generation->scripts[i] = script;
+        struct registry *registry =
+            script ? load_state(generation, script, findings, i == 0) : NULL;
+        if (!registry)
+            return err_set(err, E_NOMEM, "out of memory");
+        if (i == 0)
+            generation->registry = registry;
+        const bool is_same = registry->digest == generation->registry->digest;
+        if (i > 0)
+            registry_unref(registry);
+        if (findings_have_error(findings))
+            return E_INVALID;
+        if (!is_same) {
+            findings_add(findings, &(struct finding_options){
+                                       .level = FINDING_ERROR,
+                                       .file = "",
+                                       .message = "the scripts register different things when "
+                                                  "loaded again; registrations must not depend on "
+                                                  "time, chance or the order of pairs"});
+            return E_INVALID;
+        }
+        struct context context;
+        context_init(&context, PHASE_LOAD, 0);
+        if (script_call(script, &context, l_index_endpoints, generation->registry, 0) != OK) {
+            report(script, findings);
+            return E_INVALID;
+        }
+        (void)lua_gc(script->L, LUA_GCCOLLECT);
+    }
+    return OK;
+}
+
+static void first_error(const struct findings *findings, struct err *err)
+{
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *row = &findings->rows[i];
+        if (row->level != FINDING_ERROR)
+            continue;
+        const bool has_file = row->file && row->file[0] != '\0';
+        char line[16] = "";
+        if (has_file && row->line > 0)
+            (void)snprintf(line, sizeof line, ":%d", row->line);
+        (void)err_set(err, E_INVALID, "%s%s%s%s%s%s%s", has_file ? row->file : "", line,
+                      has_file ? ": " : "", row->message, row->hint ? " (" : "",
+                      row->hint ? row->hint : "", row->hint ? ")" : "");
+        return;
+    }
+}
+
+static enum status list_files(struct generation *generation, struct err *err)
+{
+    generation->files = calloc(generation->snapshot.count + 1, sizeof *generation->files);
+    if (!generation->files)
+        return err_set(err, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < generation->snapshot.count; i++)
+        if (generation->snapshot.files[i].data)
+            generation->files[generation->file_count++] = generation->snapshot.files[i].path;
+    return OK;
+}
+
+enum status generation_load(const struct generation_options *options,
+                            struct generation **generation, struct findings *findings,
+                            struct err *err)
+{
+    struct findings own = {0};
+    struct findings *list = findings ? findings : &own;
+    struct generation *it = calloc(1, sizeof *it);
+    if (!it)
+        return err_set(err, E_NOMEM, "out of memory");
+    atomic_init(&it->references, 1);
+    it->number = options->number;
+    it->allow_missing_secrets = options->allow_missing_secrets;
+    it->worker_count = options->worker_count;
+    it->scripts = calloc(options->worker_count, sizeof(struct script *));
+    enum status status = it->scripts ? OK : err_set(err, E_NOMEM, "out of memory");
+    if (status == OK) {
+        status = snapshot_read(&it->snapshot, options->dir, options->scripts, err);
+        if (status != OK && err)
+            findings_add(list, &(struct finding_options){
+                                   .level = FINDING_ERROR, .file = "", .message = err->text});
+    }
+    if (status == OK)
+        status = load_states(it, list, err);
+    if (status == E_INVALID)
+        first_error(list, err);
+    it->snapshot.is_frozen = true;
+    if (status == OK)
+        status = list_files(it, err);
+    findings_finish(&own);
+    if (status != OK) {
+        generation_unref(it);
+        return status;
+    }
+    *generation = it;
+    return OK;
+}
+
+/* ---- References
+ * --------------------------------------------------------------------------------------------- */
+
+struct generation *generation_ref(struct generation *generation)
+{
+    atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
+    return generation;
+}
+
+void generation_unref(struct generation *generation)
+{
+    if (!generation ||
+        atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; generation->scripts && i < generation->worker_count; i++)
+        script_free(generation->scripts[i]);
+    free(generation->scripts);
+    for (size_t i = 0; i < generation->secret_count; i++) {
+        struct secret_value *secret = generation->secrets[i];
+        explicit_bzero(secret->value, secret->len);
+        free(secret->value);
+        free(secret->name);
+        free(secret);
+    }
+    free(generation->secrets);
+    registry_unref(generation->registry);
+    free(generation->files);
+    snapshot_finish(&generation->snapshot);
+    free(generation);
+}
+
+struct registry *generation_registry(struct generation *generation)
+{
+    return generation->registry;
+}
+
+const char *const *generation_files(const struct generation *generation, size_t *count)
+{
+    *count = generation->file_count;
+    return generation->files;
+}
+
+/* ---- A worker's script
+ * ----------------------------------------------------------------------------------------- */
+
+struct script *generation_attach(struct generation *generation, unsigned index, uv_loop_t *loop,
+                                 const struct script_hooks *hooks)
+{
+    check(index < generation->worker_count);
+    struct script *script = generation->scripts[index];
+    check(script != NULL);
+    generation->scripts[index] = NULL;
+    script->generation = generation_ref(generation);
+    script->hooks = *hooks;
+    if (loop)
+        jobs_attach(script, loop);
+    return script;
+}
+
+struct registry *script_registry(const struct script *script)
+{
+    return script->generation->registry;
+}
+
+struct generation *script_generation(const struct script *script)
+{
+    return script->generation;
+}
+
+void script_destroy(struct script *script)
+{
+    struct generation *generation = script->generation;
+    check(script->jobs.count == 0);
+    script_free(script);
+    generation_unref(generation);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Stock functions that could outlast the count hook or step around it, each behind a check of its
+ * arguments. The stock function then runs in the same frame: a guard costs no call. */
+#include "script/script_int.h"
+
+#include "script/bind_int.h"
+
+#define COUNT_MAX (1 << 22) /* elements that one C call may walk without a hook */
+
+/* The stock function that a guard was put in front of. */
+static int l_stock(lua_State *L)
+{
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+static void check_count(lua_State *L, lua_Integer count, const char *function)
+{
+    if (count > COUNT_MAX)
+        (void)luaL_error(L, "%s of more than %d elements at once", function, COUNT_MAX);
+    if (count > 0)
+        budget_check_work(L, (size_t)count * sizeof(void *));
+}
+
+/* b - a + 1 without overflow. */
+static lua_Integer span(lua_Integer first, lua_Integer last)
+{
+    if (last < first)
+        return 0;
+    const lua_Unsigned count = (lua_Unsigned)last - (lua_Unsigned)first;
+    return count >= LUA_MAXINTEGER ? LUA_MAXINTEGER : (lua_Integer)count + 1;
+}
+
+/* ---- string -------------------------------------------------------------------------------------
+ */
+
+static int l_rep(lua_State *L)
+{
+    size_t len;
+    size_t separator_len = 0;
+    (void)luaL_checklstring(L, 1, &len);
+    const lua_Integer count = luaL_checkinteger(L, 2);
+    (void)luaL_optlstring(L, 3, "", &separator_len);
+    if (count <= 0 || len + separator_len == 0) {
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    if ((lua_Unsigned)count > LIMIT_STATE_BYTES / (len + separator_len))
+        return luaL_error(L, "resulting string too large");
+    budget_check_work(L, (size_t)count * (len + separator_len));
+    return l_stock(L);
+}
+
+/* ---- table
+ * --------------------------------------------------------------------------------------- */
+
+/* Without a metatable the length is real memory: bounded by the allocator. */
+static lua_Integer check_length(lua_State *L, int index, const char *function)
+{
+    luaL_checkany(L, index);
+    if (lua_type(L, index) == LUA_TTABLE && !luaL_getmetafield(L, index, "__len"))
+        return (lua_Integer)lua_rawlen(L, index);
+    const lua_Integer count = luaL_len(L, index);
+    check_count(L, count, function);
+    return count;
+}
+
+static int l_insert(lua_State *L)
+{
+    if (lua_gettop(L) != 2)
+        check_count(L, check_length(L, 1, "table.insert"), "table.insert");
+    else
+        (void)check_length(L, 1, "table.insert");
+    return l_stock(L);
+}
+
+static int l_remove(lua_State *L)
+{
+    const lua_Integer count = check_length(L, 1, "table.remove");
+    if (lua_gettop(L) > 1)
+        check_count(L, count, "table.remove");
+    return l_stock(L);
+}
+
+static int l_concat(lua_State *L)
+{
+    const lua_Integer length = check_length(L, 1, "table.concat");
+    const lua_Integer first = luaL_optinteger(L, 3, 1);
+    check_count(L, span(first, luaL_optinteger(L, 4, length)), "table.concat");
+    return l_stock(L);
+}
+
+static int l_sort(lua_State *L)
+{
+    check_count(L, check_length(L, 1, "table.sort"), "table.sort");
+    return l_stock(L);
+}
+
+static int l_move(lua_State *L)
+{
+    check_count(L, span(luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)), "table.move");
+    return l_stock(L);
+}
+
+static int l_unpack(lua_State *L)
+{
+    const lua_Integer first = luaL_optinteger(L, 2, 1);
+    const lua_Integer last =
+        lua_isnoneornil(L, 3) ? check_length(L, 1, "table.unpack") : luaL_checkinteger(L, 3);
+    check_count(L, span(first, last), "table.unpack");
+    return l_stock(L);
+}
+
+/* ---- Base
+ * ------------------------------------------------------------------------------------------ */
+
+/* Collecting is the server's business. */
+static int l_collectgarbage(lua_State *L)
+{
+    const char *option = luaL_optstring(L, 1, "collect");
+    if (strcmp(option, "count") != 0)
+        return luaL_error(L, "collectgarbage(\"%s\") is not available in scripts: only \"count\"",
+                          option);
+    const int kibibytes = lua_gc(L, LUA_GCCOUNT);
+    lua_pushnumber(L, (lua_Number)kibibytes + (lua_Number)lua_gc(L, LUA_GCCOUNTB) / 1024);
+    return 1;
+}
+
+/* Text only: bytecode can crash Lua. */
+static int l_load(lua_State *L)
+{
+    const int count = lua_gettop(L);
+    const char *mode = luaL_optstring(L, 3, "t");
+    if (!strchr(mode, 't'))
+        return luaL_error(L, "load takes text only: mode 't'");
+    if (count < 3)
+        lua_settop(L, 3);
+    lua_pushliteral(L, "t");
+    lua_replace(L, 3);
+    if (lua_type(L, 1) == LUA_TSTRING)
+        budget_check_work(L, lua_rawlen(L, 1));
+    return l_stock(L);
+}
+
+/* No finalizers (the hook is off in them) and no ephemerons (a chain of them holds the collector
+ * for seconds). */
+static int l_setmetatable(lua_State *L)
+{
+    const int type = lua_type(L, 2);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+    if (type == LUA_TTABLE) {
+        lua_pushliteral(L, "__gc");
+        if (lua_rawget(L, 2) != LUA_TNIL)
+            return luaL_error(L, "setmetatable: __gc is not available in scripts; use a variable "
+                                 "with <close>");
+        lua_pushliteral(L, "__mode");
+        if (lua_rawget(L, 2) == LUA_TSTRING && strchr(lua_tostring(L, -1), 'k') &&
+            !strchr(lua_tostring(L, -1), 'v'))
+            return luaL_error(L, "setmetatable: __mode \"k\" is not available in scripts; "
+                                 "use \"kv\" or \"v\"");
+        lua_settop(L, 2);
+    }
+    return l_stock(L);
+}
+
+/* The handler of xpcall runs without hooks when the error came from one: while a job is being
+ * stopped the script's handler is passed over. */
+static int l_message_handler(lua_State *L)
+{
+    const struct context *context = script_of(L)->context;
+    if (context && context->kill != KILL_NONE)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int l_xpcall(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, l_message_handler, 1);
+    lua_replace(L, 2);
+    return l_stock(L);
+}
+
+/* ---- coroutine
+ * -------------------------------------------------------------------------------------- */
+
+static int l_coroutine(lua_State *L)
+{
+    struct context *context = script_of(L)->context;
+    if (context && ++context->coroutine_count > LIMIT_COROUTINES_PER_JOB)
+        return luaL_error(L, "more than %d coroutines in one '%s'", LIMIT_COROUTINES_PER_JOB,
+                          phases[context->phase].name);
+    return l_stock(L);
+}
+
+/* ---- Putting them in place
+ * ----------------------------------------------------------------------------- */
+
+struct guard {
+    const char *table;
+    const char *name;
+    lua_CFunction l_guard;
+};
+
+static const struct guard guards[] = {
+    {"_G", "collectgarbage", l_collectgarbage},
+    {"_G", "load", l_load},
+    {"_G", "setmetatable", l_setmetatable},
+    {"_G", "xpcall", l_xpcall},
+    {"coroutine", "create", l_coroutine},
+    {"coroutine", "wrap", l_coroutine},
+    {"string", "rep", l_rep},
+    {"table", "concat", l_concat},
+    {"table", "insert", l_insert},
+    {"table", "move", l_move},
+    {"table", "remove", l_remove},
+    {"table", "sort", l_sort},
+    {"table", "unpack", l_unpack},
+};
+
+void l_open_guards(lua_State *L)
+{
+    for (size_t i = 0; i < array_count(guards); i++) {
+        lua_getglobal(L, guards[i].table);
+        lua_getfield(L, -1, guards[i].name);
+        lua_pushcclosure(L, guards[i].l_guard, 1);
+        lua_setfield(L, -2, guards[i].name);
+        lua_pop(L, 1);
+    }
+}

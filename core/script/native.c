@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* The C functions of the command line's Lua; what each takes and gives stands in cli.c. The command
+ * line's one thread. */
+#include "script/bind_int.h"
+
+#include "base/clock.h"
+#include "send/send.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GLOBS_MAX 64
+#define HEADERS_MAX 128
+#define TIMEOUT_MS 10000
+
+static int fail(lua_State *L, const char *text)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, text);
+    return 2;
+}
+
+static void set_text(lua_State *L, const char *name, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, lua_Integer value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* ---- check
+ * --------------------------------------------------------------------------------------------- */
+
+static void push_findings(lua_State *L, const struct findings *findings)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *row = &findings->rows[i];
+        lua_createtable(L, 0, 6);
+        set_text(L, "level", row->level == FINDING_ERROR ? "error" : "warning");
+        set_text(L, "file", row->file);
+        set_integer(L, "line", row->line);
+        set_text(L, "phase", row->phase);
+        set_text(L, "message", row->message);
+        if (row->hint)
+            set_text(L, "hint", row->hint);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* opts.scripts as a list that ends with NULL; the strings live in the table. */
+static const char *const *read_globs(lua_State *L, const char *globs[GLOBS_MAX + 1])
+{
+    if (lua_isnoneornil(L, 2) || lua_getfield(L, 2, "scripts") != LUA_TTABLE)
+        return NULL;
+    const size_t count = lua_rawlen(L, -1);
+    luaL_argcheck(L, count <= GLOBS_MAX, 2, "too many scripts patterns");
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        globs[i] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    globs[count] = NULL;
+    return globs;
+}
+
+static int l_check(lua_State *L)
+{
+    const char *globs[GLOBS_MAX + 1];
+    struct generation_options options = {
+        .dir = luaL_checkstring(L, 1), .worker_count = 1, .number = 1};
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE);
+        lua_getfield(L, 2, "allow_missing_secrets");
+        options.allow_missing_secrets = lua_toboolean(L, -1);
+    }
+    options.scripts = read_globs(L, globs);
+    struct generation *generation = NULL;
+    struct findings findings = {0};
+    struct err err;
+    const enum status status = generation_load(&options, &generation, &findings, &err);
+    push_findings(L, &findings);
+    findings_finish(&findings);
+    if (status == OK) {
+        const struct registry *registry = generation_registry(generation);
+        set_integer(L, "sources", (lua_Integer)registry->source_count);
+        set_integer(L, "endpoints", (lua_Integer)registry->endpoint_count);
+        set_integer(L, "subscriptions", (lua_Integer)registry->subscription_count);
+        lua_pushnil(L);
+        generation_unref(generation);
+    } else {
+        lua_pushstring(L, err.text);
+    }
+    return 2;
+}
+
+/* ---- sign
+ * -----------------------------------------------------------------------------------------------
+ */
+
+struct sign {
+    const struct source_spec *source;
+    const char *type;
+    struct slice body;
+    struct buf head; /* out */
+    bool has_sign;
+    char id[ID_TEXT_BYTES];
+};
+
+/* In the project's state: sign { type, body, id, timestamp } -> headers. */
+static int l_sign_by_provider(lua_State *L)
+{
+    struct sign *sign = lua_touserdata(L, 1);
+    script_push_ref(L, script_of(L), REF_SIGNS);
+    sign->has_sign = lua_getfield(L, -1, sign->source->name) == LUA_TFUNCTION;
+    if (!sign->has_sign)
+        return 0;
+    lua_createtable(L, 0, 4);
+    if (sign->type)
+        set_text(L, "type", sign->type);
+    set_text(L, "id", sign->id);
+    set_integer(L, "timestamp", clock_now_ms() / 1000);
+    lua_pushlstring(L, sign->body.data, sign->body.len);
+    lua_setfield(L, -2, "body");
+    lua_call(L, 1, 1);
+    if (lua_type(L, -1) != LUA_TTABLE)
+        return luaL_error(L, "the provider's sign must return a table of headers, got %s",
+                          luaL_typename(L, -1));
+    headers_check_add(L, -1, "the provider's sign", &sign->head);
+    return 0;
+}
+
+/* Without a provider: the counterpart of the declarative verifier. */
+static enum status sign_by_verifier(struct sign *sign, struct err *err)
+{
+    const struct verifier *verifier = sign->source->verifier;
+    if (!verifier)
+        return err_set(err, E_NOTFOUND,
+                       "source '%s' verifies with a function of its own: nobody can sign for it; "
+                       "give it a provider with 'sign'",
+                       sign->source->name);
+    if (verifier->kind == VERIFIER_NONE)
+        return OK;
+    /* Borrows what the verifier owns. */
+    const struct signer signer = {
+        .kind = verifier->kind == VERIFIER_HMAC ? SIGNER_HMAC : SIGNER_STANDARD,
+        .digest = verifier->digest,
+        .encoding = verifier->encoding,
+        .header = verifier->header,
+        .prefix = verifier->prefix,
+        .keys = verifier->keys,
+    };
+    const struct sign_input input = {
+        .id = slice_str(sign->id), .timestamp_s = clock_now_ms() / 1000, .body = sign->body};
+    return signer_sign(&signer, &input, &sign->head) == OK ? OK
+                                                           : err_set(err, E_NOMEM, "out of memory");
+}
+
+static enum status sign_with(struct generation *generation, const char *name, struct sign *sign,
+                             struct err *err)
+{
+    sign->source = registry_source(generation_registry(generation), slice_str(name));
+    if (!sign->source)
+        return err_set(err, E_NOTFOUND, "no source '%s' is registered in the scripts", name);
+    id_format(ID_MESSAGE, (uint64_t)(clock_now_ms() - ID_EPOCH_MS) << 22, sign->id);
+    struct script *script = generation->scripts[0];
+    struct context context;
+    context_init(&context, PHASE_SIGN, 0);
+    context.subject = (struct subject){.kind = "source", .name = name};
+    if (script_call(script, &context, l_sign_by_provider, sign, 0) != OK)
+        return err_set(err, E_INVALID, "%.*s", (int)script->text.len,
+                       script->text.len ? script->text.data : "");
+    return sign->has_sign ? OK : sign_by_verifier(sign, err);
+}
+
+static void push_signed(lua_State *L, const struct sign *sign)
+{
+    lua_createtable(L, 0, 3);
+    set_text(L, "path", sign->source->path);
+    lua_pushlstring(L, sign->source->methods, strcspn(sign->source->methods, ","));
+    lua_setfield(L, -2, "method");
+    lua_newtable(L);
+    struct field field;
+    lua_Integer count = 0;
+    for (size_t offset = 0; head_next(buf_slice(&sign->head), &offset, &field);) {
+        lua_createtable(L, 2, 0);
+        lua_pushlstring(L, field.name.data, field.name.len);
+        lua_rawseti(L, -2, 1);
+        lua_pushlstring(L, field.value.data, field.value.len);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, ++count);
+    }
+    lua_setfield(L, -2, "headers");
+}
+
+static int l_sign(lua_State *L)
+{
+    const struct generation_options options = {
+        .dir = luaL_checkstring(L, 1), .worker_count = 1, .number = 1};
+    const char *name = luaL_checkstring(L, 2);
+    struct sign sign = {.type = luaL_optstring(L, 3, NULL)};
+    sign.body.data = luaL_checklstring(L, 4, &sign.body.len);
+    buf_init(&sign.head, LIMIT_HEADERS_BYTES);
+    struct generation *generation = NULL;
+    struct err err;
+    enum status status = generation_load(&options, &generation, NULL, &err);
+    if (status == OK)
+        status = sign_with(generation, name, &sign, &err);
+    if (status == OK)
+        push_signed(L, &sign);
+    buf_finish(&sign.head);
+    generation_unref(generation);
+    return status == OK ? 1 : fail(L, err.text);
+}
+
+/* ---- settings
+ * -------------------------------------------------------------------------------------------- */
+
+static int l_settings(lua_State *L)
+{
+    struct settings settings;
+    struct err err;
+    if (settings_load(luaL_checkstring(L, 1), &settings, &err) != OK)
+        return fail(L, err.text);
+    lua_newtable(L);
+    for (size_t i = 0; i < settings.count; i++)
+        set_text(L, settings.rows[i].name, settings.rows[i].value);
+    settings_finish(&settings);
+    return 1;
+}
+
+/* ---- fetch
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static size_t read_headers(lua_State *L, struct field headers[HEADERS_MAX])
+{
+    size_t count = 0;
+    if (lua_getfield(L, 1, "headers") == LUA_TNIL)
+        return 0;
+    luaL_argexpected(L, lua_type(L, -1) == LUA_TTABLE, 1, "headers = table");
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 1,
+                      "headers are names with values");
+        luaL_argcheck(L, count < HEADERS_MAX, 1, "too many headers");
+        struct field *field = &headers[count++];
+        field->name.data = lua_tolstring(L, -2, &field->name.len); /* the table holds both */
+        field->value.data = lua_tolstring(L, -1, &field->value.len);
+    }
+    return count;
+}
+
+static void push_lower(lua_State *L, struct slice text)
+{
+    luaL_Buffer buffer;
+    char *out = luaL_buffinitsize(L, &buffer, text.len);
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.data[i];
+        out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    luaL_pushresultsize(&buffer, text.len);
+}
+
+static void push_answer(lua_State *L, const struct fetch_answer *answer)
+{
+    lua_createtable(L, 0, 3);
+    set_integer(L, "status", answer->status);
+    lua_pushlstring(L, buf_slice(&answer->body).data, answer->body.len);
+    lua_setfield(L, -2, "body");
+    lua_newtable(L);
+    struct field field;
+    for (size_t offset = 0; head_next(buf_slice(&answer->head), &offset, &field);) {
+        push_lower(L, field.name);
+        lua_pushlstring(L, field.value.data, field.value.len);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "headers");
+}
+
+static int l_fetch(lua_State *L)
+{
+    struct field headers[HEADERS_MAX];
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    const struct options options = {.index = 1, .what = "native.fetch"};
+    struct fetch_options fetch_of = {
+        .unix_socket = option_check_text(L, &options, "unix", NULL),
+        .url = option_check_text(L, &options, "url", NULL),
+        .method = option_check_text(L, &options, "method", "GET"),
+        .timeout_ms = option_check_integer(L, &options, "timeout_ms", (struct range){1, INT32_MAX},
+                                           TIMEOUT_MS),
+    };
+    luaL_argcheck(L, fetch_of.url, 1, "url is missing");
+    fetch_of.header_count = read_headers(L, headers);
+    fetch_of.headers = headers;
+    lua_getfield(L, 1, "body");
+    fetch_of.body.data = luaL_optlstring(L, -1, "", &fetch_of.body.len);
+    struct fetch_answer answer = {0};
+    struct err err;
+    const enum status status = fetch(&fetch_of, &answer, &err);
+    if (status == OK)
+        push_answer(L, &answer);
+    buf_finish(&answer.head);
+    buf_finish(&answer.body);
+    return status == OK ? 1 : fail(L, err.text);
+}
+
+/* ---- Small ones
+ * -------------------------------------------------------------------------------------------- */
+
+static int l_isatty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int l_now_ms(lua_State *L)
+{
+    lua_pushinteger(L, clock_now_ms());
+    return 1;
+}
+
+static int l_mono_ms(lua_State *L)
+{
+    lua_pushinteger(L, clock_mono_ms());
+    return 1;
+}
+
+static int l_sleep_ms(lua_State *L)
+{
+    const lua_Integer ms = luaL_checkinteger(L, 1);
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    (void)nanosleep(&time, NULL);
+    return 0;
+}
+
+const luaL_Reg script_cli_natives[] = {
+    {"check", l_check},     {"fetch", l_fetch},       {"isatty", l_isatty},
+    {"mono_ms", l_mono_ms}, {"now_ms", l_now_ms},     {"settings", l_settings},
+    {"sign", l_sign},       {"sleep_ms", l_sleep_ms}, {NULL, NULL},
+};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* require: the embedded library first, then the project's lua/ and scripts/ out of the snapshot,
+ * then the pure Lua modules of the system. No C modules. */
+#include "script/script_int.h"
+
+#include "script/bind_int.h"
+
+#define PATH_BYTES 512
+
+/* ? is the module's name with its dots as slashes. */
+static const char *const places[] = {
+    "lua/?.lua",
+    "lua/?/init.lua",
+    "scripts/?.lua",
+    "/usr/local/share/lua/5.4/?.lua",
+    "/usr/local/share/lua/5.4/?/init.lua",
+    "/usr/share/lua/5.4/?.lua",
+    "/usr/share/lua/5.4/?/init.lua",
+};
+
+const struct embedded_file *embedded_find(struct slice module)
+{
+    for (size_t i = 0; i < embedded_file_count; i++)
+        if (slice_is(module, embedded_files[i].module))
+            return &embedded_files[i];
+    return NULL;
+}
+
+/* Pushes the chunk, or raises its syntax error. */
+static void push_chunk(lua_State *L, const char *path, const char *data, size_t len)
+{
+    lua_pushfstring(L, "@%s", path);
+    /* A first line for the shell is none of Lua's. */
+    if (len > 0 && data[0] == '#') {
+        const char *end = memchr(data, '\n', len);
+        const size_t skipped = end ? (size_t)(end - data) : len;
+        data += skipped;
+        len -= skipped;
+    }
+    if (luaL_loadbufferx(L, data, len, lua_tostring(L, -1), "t") != LUA_OK)
+        lua_error(L);
+    lua_remove(L, -2);
+}
+
+void l_run_file(lua_State *L, const char *path)
+{
+    struct script *script = script_of(L);
+    script_push_ref(L, script, REF_FILES);
+    if (lua_getfield(L, -1, path) != LUA_TNIL) {
+        lua_remove(L, -2);
+        return;
+    }
+    lua_pop(L, 1);
+    const struct snapshot_file *file = snapshot_get(&script->generation->snapshot, path);
+    if (!file)
+        (void)luaL_error(L, "%s: the file is gone", path);
+    push_chunk(L, path, file->data, file->len);
+    lua_call(L, 0, 1);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushboolean(L, true);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, path);
+    lua_remove(L, -2);
+}
+
+static int l_load_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 2);
+    l_run_file(L, path);
+    return 1;
+}
+
+static bool is_module_name(struct slice name)
+{
+    if (name.len == 0 || name.len > LIMIT_TYPE_BYTES)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.data[i];
+        const bool is_word =
+            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_word && (i == 0 || (c != '.' && c != '-')))
+            return false;
+    }
+    return true;
+}
+
+static void fill_path(const char *place, struct slice name, char path[PATH_BYTES])
+{
+    size_t len = 0;
+    for (; *place; place++) {
+        if (*place != '?') {
+            path[len++] = *place;
+            continue;
+        }
+        for (size_t i = 0; i < name.len; i++)
+            path[len++] = name.data[i] == '.' ? '/' : name.data[i];
+    }
+    path[len] = '\0';
+}
+
+static int l_search_project(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct slice name;
+    name.data = luaL_checklstring(L, 1, &name.len);
+    if (!is_module_name(name))
+        return luaL_error(L, "bad module name '%s': letters, digits, _, - and dots", name.data);
+    if (!script->generation) {
+        lua_pushliteral(L, "no modules in anzol.lua");
+        return 1;
+    }
+    luaL_Buffer tried;
+    luaL_buffinit(L, &tried);
+    for (size_t i = 0; i < array_count(places); i++) {
+        char path[PATH_BYTES];
+        fill_path(places[i], name, path);
+        if (snapshot_get(&script->generation->snapshot, path)) {
+            lua_settop(L, 0);
+            lua_pushcfunction(L, l_load_file);
+            lua_pushstring(L, path);
+            return 2;
+        }
+        luaL_addstring(&tried, i > 0 ? "\n\tno file '" : "no file '");
+        luaL_addstring(&tried, path);
+        luaL_addstring(&tried, "'");
+    }
+    if (script->generation->snapshot.is_frozen)
+        luaL_addstring(&tried, "\n\t(files are read when the scripts are loaded: a module of the "
+                               "system has to be required in the body of a file)");
+    luaL_pushresult(&tried);
+    return 1;
+}
+
+static int l_search_embedded(lua_State *L)
+{
+    struct slice name;
+    name.data = luaL_checklstring(L, 1, &name.len);
+    const struct embedded_file *file = embedded_find(name);
+    /* The command line's own files are no library of scripts. */
+    if (!file || strncmp(file->path, "anzol/cli", 9) == 0 || strncmp(file->path, "anzol", 5) != 0) {
+        lua_pushliteral(L, "not in the embedded library");
+        return 1;
+    }
+    push_chunk(L, file->path, (const char *)file->data, file->len);
+    lua_pushstring(L, file->path);
+    return 2;
+}
+
+void l_open_require(lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchers");
+    lua_pushcfunction(L, l_search_embedded);
+    lua_seti(L, -2, 2);
+    lua_pushcfunction(L, l_search_project);
+    lua_seti(L, -2, 3);
+    lua_pushnil(L);
+    lua_seti(L, -2, 4);
+    lua_pop(L, 1);
+    lua_pushliteral(L, "lua/?.lua;lua/?/init.lua;scripts/?.lua");
+    lua_setfield(L, -2, "path");
+    lua_pushliteral(L, "");
+    lua_setfield(L, -2, "cpath");
+    lua_pop(L, 1);
+}

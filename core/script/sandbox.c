@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* What a script finds in its globals: ordinary Lua without files, processes, the debugger's hooks
+ * and bytecode. A name that was taken out is a function that says why when it is called, so that a
+ * module which only looks whether it is there goes on. */
+#include "script/script_int.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "script/bind_int.h"
+
+#define PRINT_BYTES_MAX 4096
+
+struct removed {
+    const char *table; /* NULL: a global */
+    const char *name;
+    const char *mend;
+};
+
+static const struct removed removed[] = {
+    {NULL, "dofile", "use require"},
+    {NULL, "loadfile", "use require"},
+    {"debug", "debug", NULL},
+    {"debug", "gethook", NULL},
+    {"debug", "getlocal", NULL},
+    {"debug", "getmetatable", "use getmetatable"},
+    {"debug", "getregistry", NULL},
+    {"debug", "getupvalue", NULL},
+    {"debug", "getuservalue", NULL},
+    {"debug", "setcstacklimit", NULL},
+    {"debug", "sethook", NULL},
+    {"debug", "setlocal", NULL},
+    {"debug", "setmetatable", "use setmetatable"},
+    {"debug", "setupvalue", NULL},
+    {"debug", "setuservalue", NULL},
+    {"debug", "upvalueid", NULL},
+    {"debug", "upvaluejoin", NULL},
+    {"io", "close", NULL},
+    {"io", "input", NULL},
+    {"io", "lines", NULL},
+    {"io", "open", NULL},
+    {"io", "output", NULL},
+    {"io", "popen", NULL},
+    {"io", "read", NULL},
+    {"io", "tmpfile", NULL},
+    {"io", "type", NULL},
+    {"os", "execute", NULL},
+    {"os", "exit", "return from the function, or call error"},
+    {"os", "getenv", "use anzol.env(name, default), or anzol.secret(name)"},
+    {"os", "remove", NULL},
+    {"os", "rename", NULL},
+    {"os", "setlocale", NULL},
+    {"os", "tmpname", NULL},
+    {"package", "loadlib", NULL},
+    {"package", "searchpath", NULL},
+    {"string", "dump", NULL},
+};
+
+/* Globals of other Lua versions and hosts that portable modules look for. */
+static const char *const looked_for[] = {"_PROMPT", "bit",     "bit32",  "getfenv",
+                                         "jit",     "love",    "module", "loadstring",
+                                         "ngx",     "setfenv", "unpack"};
+
+static int l_removed(lua_State *L)
+{
+    const char *name = lua_tostring(L, lua_upvalueindex(1));
+    const char *mend = lua_tostring(L, lua_upvalueindex(2));
+    return luaL_error(L, "%s is not available in scripts%s%s", name, mend ? ": " : "",
+                      mend ? mend : "");
+}
+
+static void remove_names(lua_State *L)
+{
+    for (size_t i = 0; i < array_count(removed); i++) {
+        const struct removed *it = &removed[i];
+        if (it->table)
+            lua_getglobal(L, it->table);
+        else
+            lua_pushglobaltable(L);
+        lua_pushfstring(L, "%s%s%s", it->table ? it->table : "", it->table ? "." : "", it->name);
+        lua_pushstring(L, it->mend);
+        lua_pushcclosure(L, l_removed, 2);
+        lua_setfield(L, -2, it->name);
+        lua_pop(L, 1);
+    }
+}
+
+/* ---- print and io.write go to the log ---------------------------------------------------------
+ */
+
+static void log_arguments(lua_State *L, int first, const char *separator)
+{
+    luaL_Buffer buffer;
+    const int count = lua_gettop(L);
+    luaL_buffinit(L, &buffer);
+    for (int i = first; i <= count; i++) {
+        if (i > first)
+            luaL_addstring(&buffer, separator);
+        (void)luaL_tolstring(L, i, NULL);
+        luaL_addvalue(&buffer);
+    }
+    luaL_pushresult(&buffer);
+    size_t len;
+    const char *text = lua_tolstring(L, -1, &len);
+    while (len > 0 && text[len - 1] == '\n')
+        len--;
+    script_log(L, LOG_INFO, slice_of(text, len), 0);
+}
+
+static int l_print(lua_State *L)
+{
+    log_arguments(L, 1, "\t");
+    return 0;
+}
+
+static int l_io_write(lua_State *L)
+{
+    log_arguments(L, 1, "");
+    lua_getglobal(L, "io");
+    lua_getfield(L, -1, "stdout");
+    return 1;
+}
+
+static int l_file_write(lua_State *L)
+{
+    log_arguments(L, 2, "");
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_file_nothing(lua_State *L)
+{
+    lua_settop(L, 1);
+    return 1;
+}
+
+static void redirect_output(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"flush", l_file_nothing},
+        {"setvbuf", l_file_nothing},
+        {"write", l_file_write},
+        {NULL, NULL},
+    };
+    lua_pushcfunction(L, l_print);
+    lua_setglobal(L, "print");
+    lua_getglobal(L, "io");
+    lua_pushcfunction(L, l_io_write);
+    lua_setfield(L, -2, "write");
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "stdout");
+    lua_setfield(L, -2, "stderr");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "stdin");
+    lua_pop(L, 1);
+}
+
+/* ---- Globals ------------------------------------------------------------------------------------
+ */
+
+static bool is_looked_for(const char *name)
+{
+    for (size_t i = 0; i < array_count(looked_for); i++)
+        if (strcmp(name, looked_for[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A module of the system asks for what it likes. */
+static bool is_system_code(lua_State *L)
+{
+    lua_Debug debug = {0};
+    if (!lua_getstack(L, 1, &debug))
+        return false;
+    lua_getinfo(L, "S", &debug);
+    return strncmp(debug.source, "@/", 2) == 0;
+}
+
+#define GLOBALS_COMPARED_MAX 128
+
+/* Pushes the name of the global that was probably meant; NULL if none is near. */
+static const char *push_nearest_global(lua_State *L, const char *name)
+{
+    const char *names[GLOBALS_COMPARED_MAX];
+    size_t count = 0;
+    lua_pushglobaltable(L);
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TSTRING && count < GLOBALS_COMPARED_MAX)
+            names[count++] = lua_tostring(L, -1); /* alive as long as the global is */
+    }
+    const char *nearest = text_nearest(slice_str(name), names, count);
+    lua_pop(L, 1);
+    return nearest ? lua_pushstring(L, nearest) : NULL;
+}
+
+static int l_global_index(lua_State *L)
+{
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return 0;
+    const char *name = lua_tostring(L, 2);
+    if (is_looked_for(name) || is_system_code(L))
+        return 0;
+    if (strcmp(name, "anzol") == 0)
+        return luaL_error(L, "undefined global 'anzol'; begin the file with: "
+                             "local anzol = require \"anzol\"");
+    const char *nearest = push_nearest_global(L, name);
+    if (nearest)
+        return luaL_error(L, "undefined global '%s'; did you mean '%s'?", name, nearest);
+    return luaL_error(L, "undefined global '%s'", name);
+}
+
+static int l_global_newindex(lua_State *L)
+{
+    if (lua_toboolean(L, lua_upvalueindex(1)) && !is_system_code(L))
+        return luaL_error(L, "assignment to undeclared global '%s'; did you forget 'local'?",
+                          luaL_tolstring(L, 2, NULL));
+    lua_rawset(L, 1);
+    return 0;
+}
+
+static void guard_globals(lua_State *L, bool is_closed)
+{
+    lua_pushglobaltable(L);
+    lua_newtable(L);
+    lua_pushcfunction(L, l_global_index);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, is_closed);
+    lua_pushcclosure(L, l_global_newindex, 1);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
+void l_close_globals(lua_State *L)
+{
+    guard_globals(L, true);
+}
+
+void l_open_sandbox(lua_State *L, bool with_anzol)
+{
+    remove_names(L);
+    redirect_output(L);
+    l_open_guards(L);
+    l_open_require(L);
+    if (with_anzol)
+        luaL_requiref(L, "anzol.core", luaopen_anzol_core, 0);
+    guard_globals(L, false);
+    lua_settop(L, 0);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* The project's files as they were at one moment: every state is made of the same bytes, whatever
+ * happens on the disk meanwhile. Loader thread; read by all once it is frozen. */
+#include "script/script_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES 4096
+#define LIBRARY_DEPTH 16
+
+/* A whole regular file. NULL with *status OK: it does not exist. */
+static char *read_whole(const char *path, size_t *len, enum status *status, struct err *err)
+{
+    *status = OK;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            *status = err_set(err, E_IO, "%s: cannot be read: %s", path, strerror(errno));
+        return NULL;
+    }
+    char *data = NULL;
+    struct stat stat;
+    if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
+        if (!S_ISDIR(stat.st_mode))
+            *status = err_set(err, E_IO, "%s: is not a regular file", path);
+    } else if (stat.st_size > LIMIT_SCRIPT_BYTES) {
+        *status =
+            err_set(err, E_LIMIT, "%s: is larger than %d MiB", path, LIMIT_SCRIPT_BYTES >> 20);
+    } else if (!(data = malloc((size_t)stat.st_size + 1))) {
+        *status = err_set(err, E_NOMEM, "%s: out of memory", path);
+    } else {
+        *len = 0;
+        ssize_t count;
+        while (*len < (size_t)stat.st_size &&
+               (count = read(fd, data + *len, (size_t)stat.st_size - *len)) > 0)
+            *len += (size_t)count;
+        data[*len] = '\0';
+    }
+    (void)close(fd);
+    return data;
+}
+
+static void join(const struct snapshot *snapshot, const char *path, char out[PATH_BYTES])
+{
+    if (path[0] == '/')
+        (void)snprintf(out, PATH_BYTES, "%s", path);
+    else
+        (void)snprintf(out, PATH_BYTES, "%s/%s", snapshot->dir, path);
+}
+
+static struct snapshot_file *find(const struct snapshot *snapshot, const char *path)
+{
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (strcmp(snapshot->files[i].path, path) == 0)
+            return &snapshot->files[i];
+    return NULL;
+}
+
+static enum status add(struct snapshot *snapshot, const char *path, struct snapshot_file **file,
+                       struct err *err)
+{
+    if (snapshot->count >= LIMIT_SCRIPTS)
+        return err_set(err, E_LIMIT, "more than %d files in the project", LIMIT_SCRIPTS);
+    struct snapshot_file *files =
+        realloc(snapshot->files, (snapshot->count + 1) * sizeof *snapshot->files);
+    if (!files)
+        return err_set(err, E_NOMEM, "out of memory");
+    snapshot->files = files;
+    struct snapshot_file new = {.path = strdup(path)};
+    if (!new.path)
+        return err_set(err, E_NOMEM, "out of memory");
+    char whole[PATH_BYTES];
+    enum status status;
+    join(snapshot, path, whole);
+    new.data = read_whole(whole, &new.len, &status, err);
+    if (status != OK) {
+        free(new.path);
+        return status;
+    }
+    *file = &snapshot->files[snapshot->count++];
+    **file = new;
+    return OK;
+}
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    const size_t len = strlen(text);
+    const size_t suffix_len = strlen(suffix);
+    return len > suffix_len && strcmp(text + len - suffix_len, suffix) == 0;
+}
+
+static enum status read_library(struct snapshot *snapshot, const char *folder, unsigned depth,
+                                struct err *err)
+{
+    char path[PATH_BYTES];
+    join(snapshot, folder, path);
+    struct dirent **entries = NULL;
+    const int count = depth < LIBRARY_DEPTH ? scandir(path, &entries, NULL, alphasort) : -1;
+    enum status status = OK;
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        char below[PATH_BYTES];
+        struct stat stat_of;
+        if (name[0] != '.' && status == OK &&
+            snprintf(below, sizeof below, "%s/%s", folder, name) < PATH_BYTES) {
+            join(snapshot, below, path);
+            struct snapshot_file *file;
+            if (stat(path, &stat_of) == 0 && S_ISDIR(stat_of.st_mode))
+                status = read_library(snapshot, below, depth + 1, err);
+            else if (has_suffix(name, ".lua") && !find(snapshot, below))
+                status = add(snapshot, below, &file, err);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+static enum status read_scripts(struct snapshot *snapshot, const char *pattern, struct err *err)
+{
+    char whole[PATH_BYTES];
+    join(snapshot, pattern, whole);
+    const size_t dir_len = strlen(snapshot->dir) + 1;
+    glob_t found = {0};
+    enum status status = OK;
+    const int outcome = glob(whole, 0, NULL, &found);
+    if (outcome != 0 && outcome != GLOB_NOMATCH)
+        status =
+            err_set(err, E_IO, "scripts pattern %s cannot be read: %s", pattern, strerror(errno));
+    for (size_t i = 0; status == OK && i < found.gl_pathc; i++) {
+        const char *path = pattern[0] == '/' ? found.gl_pathv[i] : found.gl_pathv[i] + dir_len;
+        struct snapshot_file *file = find(snapshot, path);
+        if (!file)
+            status = add(snapshot, path, &file, err);
+        if (status == OK)
+            file->is_script = true;
+    }
+    globfree(&found);
+    return status;
+}
+
+enum status snapshot_read(struct snapshot *snapshot, const char *dir, const char *const *globs,
+                          struct err *err)
+{
+    static const char *const default_globs[] = {"scripts/*.lua", NULL};
+    struct stat stat_of;
+    if (stat(dir, &stat_of) != 0 || !S_ISDIR(stat_of.st_mode))
+        return err_set(err, E_NOTFOUND, "%s: is not a folder", dir);
+    *snapshot = (struct snapshot){.dir = strdup(dir)};
+    if (!snapshot->dir)
+        return err_set(err, E_NOMEM, "out of memory");
+    enum status status = OK;
+    for (const char *const *glob = globs ? globs : default_globs; status == OK && *glob; glob++)
+        status = read_scripts(snapshot, *glob, err);
+    return status == OK ? read_library(snapshot, "lua", 0, err) : status;
+}
+
+const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path)
+{
+    struct snapshot_file *file = find(snapshot, path);
+    if (!file && (snapshot->is_frozen || add(snapshot, path, &file, NULL) != OK))
+        return NULL;
+    return file->data ? file : NULL;
+}
+
+void snapshot_finish(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->count; i++) {
+        free(snapshot->files[i].path);
+        free(snapshot->files[i].data);
+    }
+    free(snapshot->files);
+    free(snapshot->dir);
+    *snapshot = (struct snapshot){0};
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* A loaded project in the hands of a spec. */
+#ifndef TEST_SCRIPT_PROJECT_INT_H
+#define TEST_SCRIPT_PROJECT_INT_H
+
+#include "base/id.h"
+#include "script/script.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+struct waiting_run;
+
+struct project {
+    struct generation *generation;
+    struct script *script; /* of worker 0; NULL until attached */
+    uv_loop_t loop;
+    uint64_t next_id;
+    size_t open_count; /* runs and admissions whose callback is to come */
+};
+
+void project_open(lua_State *L);
+/* load { dir, workers?, allow_missing_secrets?, scripts? } -> project | nil, findings, text */
+int l_project_load(lua_State *L);
+struct project *project_check(lua_State *L);
+int l_project_admit(lua_State *L);
+int l_project_run(lua_State *L);
+int l_project_start(lua_State *L);
+int l_project_transform(lua_State *L);
+int l_project_retry(lua_State *L);
+
+void set_text(lua_State *L, const char *name, const char *value);
+void set_slice(lua_State *L, const char *name, struct slice value);
+void set_integer(lua_State *L, const char *name, lua_Integer value);
+void set_bool(lua_State *L, const char *name, bool value);
+/* { {name, value}, … } at index -> packed, in buf. */
+void read_head(lua_State *L, int index, struct buf *head);
+/* A packed head as { {name, value}, … }. */
+void push_head(lua_State *L, struct slice head);
+
+#endif

@@ -1,0 +1,23 @@
+-- SPDX-License-Identifier: MIT
+-- anzol: what scripts require. The core is C (core/script); this file adds what is better said in
+-- Lua.
+local M = require "anzol.core"
+
+-- Providers are loaded when they are first named: one file each, anzol.provider.NAME, a project's
+-- own ones in its lua/anzol/provider/.
+M.provider = setmetatable({}, {
+  __index = function(providers, name)
+    local found, provider = pcall(require, "anzol.provider." .. name)
+    if not found then
+      if not tostring(provider):find("module 'anzol.provider." .. name .. "' not found", 1, true) then
+        error(provider, 0)
+      end
+      error(("unknown provider '%s'; there are github and standard, and what you put into "
+        .. "lua/anzol/provider/"):format(name), 2)
+    end
+    rawset(providers, name, provider)
+    return provider
+  end,
+})
+
+return M
