@@ -25,6 +25,6 @@ int bench_main(int argc, char **argv)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].run(argc, argv);
     const bool wants_help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
-    fputs(usage, wants_help ? stdout : stderr);
+    (void)fputs(usage, wants_help ? stdout : stderr);
     return wants_help ? 0 : EXIT_USAGE;
 }

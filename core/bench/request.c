@@ -38,7 +38,7 @@ static enum status read_file(const char *path, struct buf *body, struct err *err
     if (status != OK || ferror(file))
         status = err_set(err, E_INVALID, "%s: cannot be read, or is over %u bytes", path,
                          REQUEST_BODY_BYTES_MAX);
-    fclose(file);
+    (void)fclose(file);
     return status;
 }
 

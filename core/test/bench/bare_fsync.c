@@ -16,6 +16,11 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double in_ms(int64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
 int main(int argc, char **argv)
 {
     static const char usage[] = "bare_fsync FILE COUNT";
@@ -35,8 +40,8 @@ int main(int argc, char **argv)
     close(fd);
     unlink(argv[1]);
     qsort(times, (size_t)count, sizeof *times, compare);
-    printf("{\"p50Ms\":%.4f,\"p99Ms\":%.4f}\n", (double)times[count / 2] / 1e6,
-           (double)times[count * 99 / 100] / 1e6);
+    const long middle = count / 2, late = count * 99 / 100;
+    printf("{\"p50Ms\":%.4f,\"p99Ms\":%.4f}\n", in_ms(times[middle]), in_ms(times[late]));
     free(times);
     return 0;
 }

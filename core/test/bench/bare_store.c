@@ -27,8 +27,8 @@ enum statement {
 static const char *const statements[STATEMENT_COUNT] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
-    [EVENT] = "INSERT INTO event VALUES(?1,1,'github.push','2c1f7a52-0000-4000-8000-000000000001',"
-              "NULL,0,NULL,1024,1764000000000)",
+    [EVENT] = ("INSERT INTO event VALUES(?1,1,'github.push','2c1f7a52-0000-4000-8000-000000000001',"
+               "NULL,0,NULL,1024,1764000000000)"),
     [CONTENT] = "INSERT INTO content VALUES(?1,?2,?3)",
     [DUE] = "INSERT INTO event_due VALUES(?1,1764000000000)",
     [KEYS] = "INSERT INTO dedupe_log(data) VALUES(?1)",
