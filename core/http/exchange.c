@@ -160,7 +160,7 @@ static enum MHD_Result begin(struct http_request *request, const char *method, c
 {
     struct http_connection *connection = exchange_connection(request);
     struct http_listener *listener = connection->listener;
-    const struct http_fault *fault = guard_judge(request, method, version);
+    const struct http_fault *fault = request_judge(request, method, version);
     if (fault) {
         connection->is_unread = true;
         refuse(request, fault);

@@ -120,8 +120,8 @@ static bool is_line_in_place(const struct http_request *request, struct slice me
            version == request->target_from + request->target.len + 1;
 }
 
-const struct http_fault *guard_judge(struct http_request *request, const char *method_text,
-                                     const char *version)
+const struct http_fault *request_judge(struct http_request *request, const char *method_text,
+                                       const char *version)
 {
     const struct http_connection *connection = exchange_connection(request);
     const bool has_known_layout = connection->listener->has_known_layout;

@@ -140,8 +140,8 @@ bool address_is(const struct http_address *counted, const struct sockaddr *addre
 size_t address_text(const struct sockaddr *address, char text[INET6_ADDRSTRLEN]);
 
 /* guard.c: judges a head and packs it into the listener's buffer. NULL: accepted. */
-const struct http_fault *guard_judge(struct http_request *request, const char *method,
-                                     const char *version);
+const struct http_fault *request_judge(struct http_request *request, const char *method,
+                                       const char *version);
 
 /* exchange.c: callbacks of the library. */
 void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *mhd);
