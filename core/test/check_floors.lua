@@ -101,7 +101,27 @@ local function check_build(file)
   end
 end
 
+-- Two folders that export one name: the linker would take either of them without a word.
+local exported_by = {}
+local function check_exports(file)
+  local folder = folder_of(file)
+  if not folder or anywhere[folder] then return end
+  local number = 0
+  for text in io.lines(file) do
+    number = number + 1
+    local name = text:match "^[%a_][%w_ *]-[ *]([%a_][%w_]*)%("
+    if name and not text:match "^static" and not text:match "^typedef" then
+      local other = exported_by[name] or folder
+      if other ~= folder then
+        complain(file, number, "%s is exported by %s/ and by %s/: rename one", name, other, folder)
+      end
+      exported_by[name] = folder
+    end
+  end
+end
+
 for _, file in ipairs(lines_of "find core -name '*.[ch]' | sort") do check_file(file) end
+for _, file in ipairs(lines_of "find core -name '*.h' | sort") do check_exports(file) end
 for _, file in ipairs(lines_of "find core -name CMakeLists.txt | sort") do check_build(file) end
 if findings > 0 then
   io.write(("%d against the floors\n"):format(findings))

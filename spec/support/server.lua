@@ -79,16 +79,18 @@ end
 
 -- Waits until it serves; raises with its log when it ends before.
 function Server:await()
-  wait.until_true("the server serves", START_MS, function()
-    local log = self:log()
+  local log = ""
+  local ok, why = pcall(wait.until_true, "the server serves", START_MS, function()
+    log = self:log()
+    local kind, code = self.child:wait(0)
+    if kind then error(("the server ended: %s %d"):format(kind, code)) end
     local port, admin_port = log:match "serving  listen=127%.0%.0%.1:(%d+) admin=127%.0%.0%.1:(%d+)"
     if port then
       self.port, self.admin_port = tonumber(port), tonumber(admin_port)
       return self:is_healthy()
     end
-    local kind, code = self.child:wait(0)
-    if kind then error(("the server ended: %s %d\n%s"):format(kind, code, log)) end
   end)
+  if not ok then error(("%s\n%s"):format(why, log), 2) end
   return self
 end
 
