@@ -119,9 +119,12 @@ static enum group_result give_up(struct sqlite_engine *it, int rc, enum written_
 {
     const int error = file_errno(it, file);
     const enum group_result result = result_of(rc, error);
-    log_write(result == GROUP_FATAL ? LOG_ERROR : LOG_WARN, "store group failed",
-              "writing=%s code=%d errno=%d reason=\"%s\" file=%s",
-              file == FILE_LOG ? "log" : "database", rc, error, sqlite3_errmsg(it->db), it->path);
+    if (rc != it->last_failure) /* tried again four times a second: said once */
+        log_write(result == GROUP_FATAL ? LOG_ERROR : LOG_WARN, "store group failed",
+                  "writing=%s code=%d errno=%d reason=\"%s\" file=%s",
+                  file == FILE_LOG ? "log" : "database", rc, error, sqlite3_errmsg(it->db),
+                  it->path);
+    it->last_failure = rc;
     it->source_count = 0; /* a source may be one that is taken back */
     if (result == GROUP_FATAL) {
         it->is_failed = true;
@@ -167,7 +170,10 @@ static enum group_result end(struct sqlite_engine *it)
     const int64_t start_ns = (int64_t)uv_hrtime();
     const int rc = sqlite_run(it, SQL_COMMIT);
     it->engine.sync_us = ((int64_t)uv_hrtime() - start_ns) / 1000;
-    return rc == SQLITE_OK ? GROUP_OK : give_up(it, rc, FILE_LOG);
+    if (rc != SQLITE_OK)
+        return give_up(it, rc, FILE_LOG);
+    it->last_failure = 0;
+    return GROUP_OK;
 }
 
 enum group_result sqlite_commit_group(struct engine *engine, struct store_op **ops, size_t count)

@@ -89,6 +89,7 @@ struct sqlite_engine {
     unsigned checkpoint_frames;
     int log_frames;        /* in the log after the last commit */
     int64_t checkpoint_ns; /* not before */
+    int last_failure;      /* logged; 0: the last group went well */
     bool is_failed;        /* the file is not touched any more */
 };
 
@@ -173,7 +174,6 @@ enum read_sql {
     READ_EVENT_DELIVERIES,
     READ_DELIVERY_ROW,
     READ_ATTEMPT,
-    READ_SOURCE,
     READ_ENDPOINT,
     READ_KV,
     READ_SQL_COUNT

@@ -64,7 +64,6 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_ATTEMPT] = "SELECT number, previous, state, status, error, started_ms, duration_ms,"
                      " dns_us, connect_us, tls_us, first_byte_us, next_ms, is_cut, detail, head,"
                      " body FROM attempt WHERE id = ?",
-    [READ_SOURCE] = "SELECT id FROM source WHERE name = ?",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",

@@ -23,7 +23,6 @@ enum group_result {
 
 /* A step of retention rides in a group as an operation of its own. */
 #define STORE_RETAIN STORE_OP_KIND_COUNT
-#define RETENTION_CLASS_KEYS UINT32_MAX /* the step that deletes expired kv rows */
 
 struct retention_class {
     char source[LIMIT_NAME_BYTES + 1]; /* "": all events of sources without a class */
@@ -192,7 +191,7 @@ struct store_client {
 enum op_class op_class_of(enum store_op_kind kind);
 void writer_init(struct writer *writer);
 void writer_start(struct store *store);
-/* Commits what is queued, ends the thread. */
+/* Ends the thread. */
 void writer_stop(struct store *store);
 void writer_finish(struct writer *writer);
 

@@ -174,9 +174,8 @@ static void cut_file(const struct shadow *shadow)
         count++;
     size_t whole = is_ordered && count ? next_random() % (count + 1) : 0;
     struct image image = {0};
-    image_resize(&image, shadow->synced.len);
-    if (image.len > 0)
-        memcpy(image.bytes, shadow->synced.bytes, image.len);
+    if (shadow->synced.len > 0)
+        image_put(&image, 0, shadow->synced.bytes, shadow->synced.len);
     for (const struct change *change = shadow->first; change; change = change->next) {
         if (whole > 0) {
             whole--;
@@ -587,9 +586,6 @@ static int l_vfs_state(lua_State *L)
 {
     lock();
     lua_newtable(L);
-    set_integer(L, "steps", (lua_Integer)power.steps);
-    set_integer(L, "writes", (lua_Integer)power.writes);
-    set_integer(L, "syncs", (lua_Integer)power.syncs);
     set_integer(L, "syncs_after_failure", (lua_Integer)power.syncs_after_failure);
     set_boolean(L, "is_cut", power.is_cut);
     unlock();

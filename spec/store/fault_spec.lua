@@ -79,7 +79,7 @@ describe("a store in trouble", function()
       end)
     end)
 
-    it(("keeps outcomes queued while the disk is %s, and writes them after"):format(kind), function()
+    it(("keeps outcomes while the disk is %s, and writes them after"):format(kind), function()
       open()
       local delivery = open_delivery()
       S.quiet(function()
@@ -143,7 +143,7 @@ describe("a store in trouble", function()
   end)
 
   for _, kind in ipairs { "io", "lie" } do
-    it(("gives the file up after %s: the group fails, the owner is told once"):format(kind), function()
+    it(("gives the file up after %s, and tells the owner once"):format(kind), function()
       open()
       local before = ingest()
       store:wait()
@@ -170,7 +170,7 @@ describe("a store in trouble", function()
         local vfs = S.vfs_reset {}
         open(vfs)
         local kept, lost = {}, 0
-        for nth = 1, is_long and 200 or 25 do
+        for nth = 1, is_long and 200 or 6 do
           S.vfs_fail { write_at = nth, errno = case[2] }
           S.quiet(function()
             for _ = 1, 50 do
@@ -191,7 +191,7 @@ describe("a store in trouble", function()
             kept[#kept + 1] = op.id
           end)
         end
-        assert.is_true(lost > 10)
+        assert.is_true(lost >= 5)
         assert.equal(0, store:fatal_count())
         store:close()
         open(vfs)

@@ -111,6 +111,7 @@ describe("opening a store", function()
     assert.equal("io", status)
     assert.truthy(text:find("migration to schema 2", 1, true))
     assert.equal(1, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
-    assert.equal(0, S.sql(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")[1][1])
+    local indexes = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+    assert.equal(0, S.sql(path, indexes)[1][1])
   end)
 end)

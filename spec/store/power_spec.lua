@@ -34,7 +34,8 @@ local stages = { "stored", "handled", "settled" }
 
 local function submit(store, event, stage)
   if stage == "stored" then
-    local op = store:ingest { source = event.source, type = "t", key = event.key, body = event.body }
+    local op = store:ingest { source = event.source, type = "t", key = event.key,
+                              body = event.body }
     if op then event.id = op.id end
     return op
   elseif stage == "handled" then
@@ -99,7 +100,8 @@ local function judge_rows(Store, path)
     { "delivery without message",
       "delivery d LEFT JOIN message m ON m.id = d.message WHERE m.id IS NULL" },
     { "settled without attempt",
-      "delivery d LEFT JOIN attempt a ON a.id = d.attempt WHERE (d.state = 3) <> (a.id IS NOT NULL)" },
+      "delivery d LEFT JOIN attempt a ON a.id = d.attempt"
+        .. " WHERE (d.state = 3) <> (a.id IS NOT NULL)" },
     { "attempt without delivery",
       "attempt a LEFT JOIN delivery d ON d.attempt = a.id WHERE d.id IS NULL" },
   }
@@ -134,11 +136,15 @@ local function judge_event(event, row)
     return
   end
   if row.body ~= event.body or row.key ~= event.key then error(name .. " has other bytes", 0) end
-  if event.handled == "sure" and not row.is_handled then error(name .. " is not handled any more", 0) end
+  if event.handled == "sure" and not row.is_handled then
+    error(name .. " is not handled any more", 0)
+  end
   if row.is_handled and row.out ~= (event.out or event.body) then
     error(name .. ": its message has other bytes", 0)
   end
-  if event.settled == "sure" and not row.is_settled then error(name .. " is not settled any more", 0) end
+  if event.settled == "sure" and not row.is_settled then
+    error(name .. " is not settled any more", 0)
+  end
   if row.is_settled and row.answer ~= "thanks " .. event.number then
     error(name .. ": its attempt has other bytes", 0)
   end
@@ -178,8 +184,8 @@ end
 
 -- Runs on from `folder` until the power fails; the image lies in `image`.
 local function run_until_cut(Store, folder, image, history)
-  local vfs = Store.vfs_reset { cut_at = random(1, random() < 0.2 and 40 or 600), seed = random(1 << 40),
-                                image = image }
+  local vfs = Store.vfs_reset { cut_at = random(1, random() < 0.2 and 40 or 600),
+                                seed = random(1 << 40), image = image }
   local store = Store.open { path = folder .. "/anzol.db", vfs = vfs,
                              checkpoint_frames = random(20, 300) }
   while store and not Store.vfs_state().is_cut do run_batch(store, history) end

@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: MIT
+-- The contract: attempts, spills, endpoints.
+
+return function(t)
+  local run, endpoint, delivery, settle, ids, row_count =
+    t.run, t.endpoint, t.delivery, t.settle, t.ids, t.row_count
+
+  describe("settle", function()
+    local attempt = {
+      number = 1, status = 200, started_ms = 1000, duration_ms = 30, first_byte_us = 20000,
+      head = "h", body = "thanks", detail = "fine",
+    }
+
+    it("ends a delivery with its attempt", function()
+      local id = delivery()
+      local op = settle(id, "succeeded", { attempt = attempt })
+      assert.equal("ok", op.status)
+      local row = run("get_delivery", id).row
+      assert.equal("succeeded", row.state)
+      assert.equal(1, row.attempt_count)
+      assert.equal(200, row.last_status)
+      assert.equal(1, #row.attempts)
+      local stored = row.attempts[1]
+      assert.equal(op.attempt, stored.id)
+      assert.same({ 1, 200, "", 1000, 30, 20000, "h", "thanks", "fine", "succeeded" },
+        { stored.number, stored.status, stored.error, stored.started_ms, stored.duration_ms,
+          stored.first_byte_us, stored.head, stored.body, stored.detail, stored.state })
+      assert.equal(0, #run("claim_open", {}).rows)
+    end)
+
+    it("makes a retry due later and keeps every attempt in order", function()
+      local id = delivery { endpoint = 4 }
+      for number = 1, 3 do
+        settle(id, "retrying", {
+          due_ms = 10000 * number,
+          attempt = { number = number, error = "timeout", started_ms = 10000 * number - 3000,
+                      duration_ms = 1000 },
+        })
+      end
+      local claim = run("claim_deliveries", { endpoint = 4, now_ms = 30000 })
+      assert.equal(1, #claim.rows)
+      assert.equal("retrying", claim.rows[1].state)
+      assert.equal(3, claim.rows[1].attempts)
+      assert.equal(30000, claim.rows[1].due_ms)
+      assert.equal(2000, claim.rows[1].previous_delay_ms)
+      settle(id, "dead", { reason = "six tries", attempt = { number = 4, status = 500 } })
+      local row = run("get_delivery", id).row
+      assert.equal("dead", row.state)
+      assert.equal("six tries", row.reason)
+      local numbers = {}
+      for i, one in ipairs(row.attempts) do numbers[i] = one.number end
+      assert.same({ 1, 2, 3, 4 }, numbers)
+      assert.equal("timeout", row.attempts[3].error)
+      assert.equal(30000, row.attempts[3].next_ms)
+      assert.equal(500, row.last_status)
+    end)
+
+    it("is harmless a second time", function()
+      local id = delivery()
+      settle(id, "succeeded", { attempt = attempt })
+      assert.equal("ok", settle(id, "dead", { attempt = { number = 2, status = 500 } }).status)
+      assert.equal("ok", settle(id, "retrying", { due_ms = 1, attempt = attempt }).status)
+      local row = run("get_delivery", id).row
+      assert.equal("succeeded", row.state)
+      assert.equal(1, #row.attempts)
+      assert.equal(1, row_count "attempt")
+    end)
+
+    it("ends a delivery without an attempt", function()
+      local dead, cancelled = delivery(), delivery()
+      settle(dead, "dead", { reason = "expired" })
+      settle(cancelled, "cancelled")
+      assert.equal("dead", run("get_delivery", dead).row.state)
+      assert.equal("expired", run("get_delivery", dead).row.reason)
+      assert.equal("cancelled", run("get_delivery", cancelled).row.state)
+      assert.equal(0, row_count "attempt")
+      assert.equal(0, #run("claim_open", {}).rows)
+    end)
+
+    it("gives a delivery back as it was", function()
+      local id = delivery { endpoint = 4 }
+      settle(id, "retrying", { due_ms = 50, attempt = { number = 1, status = 500 } })
+      settle(id, "pending", { due_ms = 99 })
+      local claimed = run("claim_deliveries", { endpoint = 4, now_ms = 99 }).rows[1]
+      assert.equal("retrying", claimed.state)
+      assert.equal(99, claimed.due_ms)
+      assert.equal(1, claimed.attempts)
+    end)
+
+    it("counts an attempt of a delivery that stays as it was", function()
+      local id = delivery { endpoint = 4 }
+      settle(id, "pending", { due_ms = 99, attempt = { number = 1, error = "blocked_address" } })
+      local claimed = run("claim_deliveries", { endpoint = 4, now_ms = 99 }).rows[1]
+      assert.equal("pending", claimed.state)
+      assert.equal(1, claimed.attempts)
+    end)
+  end)
+
+  describe("spill", function()
+    it("gives deliveries in memory a due time", function()
+      local one, two = delivery { endpoint = 3 }, delivery { endpoint = 3 }
+      assert.equal(2, #run("claim_open", {}).rows)
+      run("spill", { { delivery = one, due_ms = 20 }, { delivery = two, due_ms = 10 } })
+      assert.equal(0, #run("claim_open", {}).rows)
+      assert.same({ two, one }, ids(run("claim_deliveries", { endpoint = 3 }).rows))
+    end)
+
+    it("leaves a settled delivery alone", function()
+      local id = delivery { endpoint = 3 }
+      settle(id, "succeeded", { attempt = { number = 1, status = 200 } })
+      run("spill", { { delivery = id, due_ms = 20 } })
+      assert.equal(0, #run("claim_deliveries", { endpoint = 3 }).rows)
+    end)
+  end)
+
+  describe("endpoints", function()
+    -- What a registration finds.
+    local function state(url)
+      return run("endpoint", { name = "crm", url = url, keep_state = true }).state
+    end
+
+    it("get an id by name, the same each time", function()
+      local first = endpoint "crm"
+      local other = endpoint "billing"
+      assert.is_true(first > 0)
+      assert.are_not.equal(first, other)
+      t.reopen()
+      assert.equal(first, endpoint "crm")
+    end)
+
+    it("stay disabled until their url changes", function()
+      run("endpoint", { name = "crm", url = "http://one/", keep_state = true })
+      run("endpoint", { name = "crm", state = "disabled", reason = "410" })
+      assert.equal("disabled", state "http://one/")
+      assert.equal("410", t.sql("SELECT reason FROM endpoint")[1][1])
+      assert.equal("enabled", state "http://two/")
+      assert.is_nil(t.sql("SELECT reason FROM endpoint")[1][1])
+      assert.equal("enabled", state())
+    end)
+
+    it("take the state that is set", function()
+      endpoint "crm"
+      run("endpoint", { name = "crm", state = "paused" })
+      assert.equal("paused", state "http://x/")
+      run("endpoint", { name = "crm", state = "enabled" })
+      assert.equal("enabled", state "http://x/")
+    end)
+  end)
+end
