@@ -23,7 +23,7 @@ struct config {
     enum log_format log_format;
     enum log_level log_level;
     int64_t retention_ms;
-    char **scripts; /* globs below dir */
+    char **scripts; /* globs below dir; NULL behind the last */
     size_t script_count;
     char *state_dir;
     char *store_path; /* the file of "sqlite:FILE" */

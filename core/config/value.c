@@ -162,7 +162,7 @@ static enum status set_list(const struct assignment *assignment)
     if (capacity > LIST_ITEMS_MAX)
         return err_set(assignment->err, E_LIMIT, "%s: more than %d items", assignment->origin->name,
                        LIST_ITEMS_MAX);
-    char **items = calloc(capacity, sizeof *items);
+    char **items = calloc(capacity + 1, sizeof *items); /* ends with NULL */
     if (!items)
         return err_set(assignment->err, E_NOMEM, "%s: no memory", assignment->origin->name);
     for (const char *item = assignment->text; item;) {
