@@ -293,6 +293,8 @@ void *sender_run(void *ctx)
         const struct post post = choose(line);
         while (!atomic_load(&sender->is_stopping)) {
             const struct reply reply = exchange(line, &post);
+            if (reply.status == STATUS_LOST && atomic_load(&sender->is_stopping))
+                break; /* stop cut it off */
             if (settle(line, &post, &reply))
                 break;
             (void)usleep(reply.status == STATUS_LOST ? RETRY_PAUSE_US : REFUSED_PAUSE_US);

@@ -53,13 +53,13 @@ describe("a name", function()
     return json.decode(answer.body).id
   end
 
-  local function attempt_to(to)
-    local id = post(to)
-    return wait.until_true("an attempt to " .. to, 8000, function()
-      local row = server:get("/api/v1/delivery?event=" .. id).data[1]
+  local function attempt_of(event)
+    return wait.until_true("an attempt for " .. event, 8000, function()
+      local row = server:get("/api/v1/delivery?event=" .. event).data[1]
       return row and row.attemptCount > 0 and server:get("/api/v1/delivery/" .. row.id).attempts[1]
     end)
   end
+  local function attempt_to(to) return attempt_of(post(to)) end
 
   it("that does not exist, or whose server fails, is a 'dns' error", function()
     assert.equal("dns", attempt_to("missing").error)
@@ -74,7 +74,8 @@ describe("a name", function()
   end)
 
   it("that hangs ends with the endpoint's timeout and holds up nobody else", function()
-    for _ = 1, 50 do post "slow" end
+    local first = post "slow"
+    for _ = 1, 20 do post "slow" end
     local before = receiver:total()
     local sender = process.sender { port = server.port, ledger = server.dir .. "/ledger",
       secret = scripts.github_secret, connections = 2, post_count_max = 200 }
@@ -82,7 +83,7 @@ describe("a name", function()
     local counts = sender:stop()
     assert.is_true(counts.accepted_ms.p99 < 50 * wait.patience,
       "p99 ms beside a dead resolver: " .. counts.accepted_ms.p99)
-    local error = attempt_to("slow").error
+    local error = attempt_of(first).error
     assert(error == "dns" or error == "timeout", error)
   end)
 

@@ -59,7 +59,7 @@ describe("a handler over its limits", function()
   end
 
   local limits = { loop = "CPU", pcall = "CPU", coroutine = "CPU", memory = "memory",
-    recursion = "stack overflow" }
+    recursion = "limit" }
   for _, kind in ipairs { "loop", "pcall", "coroutine", "memory", "recursion" } do
     it(("by %s is stopped, and the error says where"):format(kind), function()
       local text = failure(post(kind))

@@ -21,14 +21,14 @@ describe("bodies beyond the server's memory for them", function()
 
   before_each(function()
     campaign = Campaign.start { seed = 1, make_disk = make_disk,
-      env = { ANZOL_LIMITS_INTAKE_BYTES = "256KiB" } }
+      env = { ANZOL_LIMITS_INTAKE_BYTES = "1MiB" } }
     disk = campaign.server.options.disk
   end)
   after_each(function() campaign:close() end)
 
   it("are refused at once while the store stalls, and nothing is lost", function()
     disk:delay_syncs(STALL_MS)
-    campaign:load { connections = 100, body_bytes_max = 32768, repeat_percent = 0,
+    campaign:load { connections = 100, body_bytes_max = 131072, repeat_percent = 0,
       forge_percent = 0 }
     wait.until_true("refusals", 8000, function() return campaign.sender:counts().refused > 50 end)
     local stalled = campaign.sender:counts().acknowledged
@@ -74,16 +74,18 @@ anzol.source("open", { verify = anzol.verify.none(), type = "open.thing" })
   it("are refused within 10 ms; those that were taken are stored when it goes on", function()
     disk:delay_syncs(STALL_MS)
     for i = 1, QUEUE + GROUP do post(i) end
-    local slowest = 0
+    local times = {}
     for i = QUEUE + GROUP + 1, QUEUE + GROUP + 200 do
       local from = process.mono_ms()
       local answer = post(i):receive()
-      slowest = math.max(slowest, process.mono_ms() - from)
+      times[#times + 1] = process.mono_ms() - from
       assert.equal(503, answer.status)
       assert.truthy(answer.headers["retry-after"])
       assert.equal("busy", json.decode(answer.body).code)
     end
-    assert.is_true(slowest <= REFUSED_MS * 2 * wait.patience, "slowest 503 in ms: " .. slowest)
+    table.sort(times)
+    local most = times[#times * 9 // 10]
+    assert.is_true(most <= REFUSED_MS * wait.patience, "nine in ten 503s within ms: " .. most)
     disk:delay_syncs(0)
     local taken = 0
     for i = 1, QUEUE + GROUP do
