@@ -344,57 +344,66 @@ static void announce_fatal(struct store *store)
                         store->ctx);
 }
 
-static void commit_alone(struct store *store, struct store_op **ops, size_t count);
-
-static void commit(struct store *store, struct store_op **ops, size_t count)
+/* Commits and completes; what does not go well is the caller's. */
+static enum group_result try_group(struct store *store, struct store_op **ops, size_t count)
 {
     struct writer *writer = &store->writer;
-    struct engine *engine = store->engine;
-    const enum group_result result = engine->vtable->commit_group(engine, ops, count);
+    const enum group_result result = store->engine->vtable->commit_group(store->engine, ops, count);
+    if (result != GROUP_OK)
+        return result;
+    crash_point("after_sync");
+    note_success(store, count);
+    for (size_t i = 0; i < count; i++) {
+        if (ops[i]->kind == STORE_RETAIN)
+            note_retention(writer);
+        complete(writer, ops[i]);
+    }
+    return GROUP_OK;
+}
+
+static void refuse(struct writer *writer, struct store_op *op)
+{
+    log_error("store operation refused", "kind=%d", (int)op->kind);
+    if (op->kind == STORE_RETAIN)
+        writer->class_turn = writer->class_count + 1; /* not for ever the same error */
+    complete_with(writer, op, E_IO);
+}
+
+/* True: these operations are dealt with, and no more can be written now. */
+static bool end_badly(struct store *store, struct store_op **ops, size_t count,
+                      enum group_result result)
+{
     switch (result) {
-    case GROUP_OK:
-        crash_point("after_sync");
-        note_success(store, count);
-        for (size_t i = 0; i < count; i++) {
-            if (ops[i]->kind == STORE_RETAIN)
-                note_retention(writer);
-            complete(writer, ops[i]);
-        }
-        break;
     case GROUP_FULL:
     case GROUP_BUSY:
         postpone(store, ops, count, result);
-        break;
-    case GROUP_REFUSED:
-        commit_alone(store, ops, count);
-        break;
+        return true;
     case GROUP_FATAL:
         fail_all(store, ops, count);
-        atomic_store(&writer->is_fatal, true);
+        atomic_store(&store->writer.is_fatal, true);
+        return true;
+    case GROUP_OK:
+    case GROUP_REFUSED:
         break;
     }
+    return false;
 }
 
-/* After an unexpected error: the operation that causes it must not hurt the others. */
-static void commit_alone(struct store *store, struct store_op **ops, size_t count)
+/* After an unexpected error the operations run one by one: the one that causes it must not hurt
+ * the others. */
+static void commit(struct store *store, struct store_op **ops, size_t count)
 {
-    struct writer *writer = &store->writer;
-    if (count == 1) {
-        log_error("store operation refused", "kind=%d", (int)ops[0]->kind);
-        if (ops[0]->kind == STORE_RETAIN)
-            writer->class_turn = writer->class_count + 1; /* not for ever the same error */
-        complete_with(writer, ops[0], E_IO);
+    enum group_result result = try_group(store, ops, count);
+    if (end_badly(store, ops, count, result) || result == GROUP_OK)
         return;
+    for (size_t i = 0; i < count; i++) {
+        if (count > 1)
+            result = try_group(store, &ops[i], 1);
+        if (end_badly(store, ops + i, count - i, result))
+            return;
+        if (result == GROUP_REFUSED)
+            refuse(&store->writer, ops[i]);
     }
-    size_t done = 0;
-    while (done < count && atomic_load(&writer->is_writable) && !atomic_load(&writer->is_fatal))
-        commit(store, &ops[done++], 1);
-    if (done == count)
-        return;
-    if (atomic_load(&writer->is_fatal))
-        fail_all(store, ops + done, count - done);
-    else
-        postpone(store, ops + done, count - done, GROUP_FULL);
 }
 
 static void try_again(struct store *store)
