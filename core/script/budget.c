@@ -4,8 +4,9 @@
  * coroutine and no __close keeps it.
  *
  * Reading the thread's CPU clock is a system call (0.6 us where this was measured), reading the
- * monotonic one is not (0.04 us). CPU never grows faster than time, so an entry that is younger
- * than what is left of its budget needs no CPU reading: a short handler reads none. */
+ * monotonic one is not (0.04 us). So an entry reads it when the hook comes first, after a thousand
+ * instructions (a short handler never does), and then only when time has passed enough for a limit:
+ * CPU never grows faster than time. */
 #include "script/script_int.h"
 
 #include "base/clock.h"
@@ -80,12 +81,14 @@ int64_t budget_cpu_ns(const struct context *context)
     return context->cpu_used_ns;
 }
 
-/* The first reading of the CPU clock in an entry: what was used before it is unknown but small (the
- * hook comes every thousand instructions, and C work that counts reads before it starts). */
-static void read_base(struct context *context)
+/* The first reading of the CPU clock in an entry. What was used before it is known only as time, in
+ * which the thread may also have stood still: it is little, for C work that counts reads first. */
+static void read_base(struct context *context, int64_t now)
 {
-    if (context->cpu_base_ns == 0)
-        context->cpu_base_ns = clock_thread_cpu_ns();
+    if (context->cpu_base_ns != 0)
+        return;
+    context->cpu_used_ns += least(now - context->entry_ns, UNREAD_NS);
+    context->cpu_base_ns = clock_thread_cpu_ns();
 }
 
 static void note_place(lua_State *L, struct context *context)
@@ -134,7 +137,7 @@ static void decide(lua_State *L, struct context *context, int64_t now)
 {
     if (context->kill == KILL_NONE) {
         const int64_t used = context->cpu_used_ns + used_now(context, now);
-        if (context->cpu_base_ns != 0 && used >= context->cpu_max_ns)
+        if (used >= context->cpu_max_ns)
             context->kill = KILL_CPU;
         else if (now >= context->wall_end_ns)
             context->kill = KILL_WALL;
@@ -165,9 +168,9 @@ static void hook(lua_State *L, lua_Debug *debug)
         return;
     if (context->kill == KILL_NONE) {
         const int64_t now = now_ns();
+        read_base(context, now);
         if (now < context->check_ns)
             return;
-        read_base(context);
         decide(L, context, now);
         if (context->kill == KILL_NONE && is_turn_over(L, context, now)) {
             context->is_preempted = true;
@@ -187,8 +190,8 @@ void budget_check_work(lua_State *L, size_t amount)
     struct context *context = script_of(L)->context;
     if (amount < WORK_FREE || !context)
         return;
-    read_base(context);
     const int64_t now = now_ns();
+    read_base(context, now);
     decide(L, context, now);
     if (context->kill != KILL_NONE)
         (void)l_kill(L, context);

@@ -32,14 +32,6 @@ void l_job_prepare(lua_State *L, struct job *job)
     lua_pop(L, 1);
 }
 
-static int l_forget_thread(lua_State *L)
-{
-    const struct job *job = lua_touserdata(L, 1);
-    script_push_ref(L, job->script, REF_THREADS);
-    luaL_unref(L, -1, job->thread);
-    return 0;
-}
-
 /* Runs what is to be closed (<close>), under the job's limits, then lets the coroutine go. */
 static void drop_thread(struct job *job)
 {
@@ -51,10 +43,11 @@ static void drop_thread(struct job *job)
     context_leave(script, previous);
     job_close_views(job);
     job->L = NULL;
-    struct context context;
-    context_init(&context, PHASE_HANDLER, 0);
-    if (script_call(script, &context, l_forget_thread, job, 0) != OK)
-        log_warn("coroutine kept", "error=\"%s\"", script->text.len ? script->text.data : "");
+    /* Neither raises: the slots are there already. */
+    check(lua_checkstack(script->L, LUA_MINSTACK));
+    script_push_ref(script->L, script, REF_THREADS);
+    luaL_unref(script->L, -1, job->thread);
+    lua_pop(script->L, 1);
 }
 
 void job_close_views(struct job *job)
