@@ -25,8 +25,9 @@ struct watch {
     uv_poll_t poll;
     struct lane *lane;
     curl_socket_t fd;
-    int events;   /* armed */
-    bool is_used; /* curl has a transfer on it */
+    int events;         /* armed */
+    bool is_used;       /* curl has a transfer on it */
+    bool is_connection; /* ours to close; else curl's own, which it closes without a word */
 };
 
 /* One multi and its loop handles. */
@@ -67,6 +68,34 @@ static void act(struct lane *lane, curl_socket_t fd, int flags)
     lane->is_acting = false;
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void arm(struct watch *watch, int events)
+{
+    if (events == watch->events)
+        return;
+    watch->events = events;
+    check(uv_poll_start(&watch->poll, events, on_poll) == 0);
+}
+
+static struct watch *find_watch(const struct transport *transport, curl_socket_t fd)
+{
+    return (size_t)fd < transport->watch_count ? transport->watches[fd] : NULL;
+}
+
+/* A socket in error still holds what came before the error: curl reads to the end and finds the
+ * error itself. Libuv has stopped the watch; it is armed again while curl wants it. */
+static void on_broken(struct watch *watch)
+{
+    struct transport *transport = watch->lane->transport;
+    const curl_socket_t fd = watch->fd;
+    const int events = watch->events;
+    watch->events = 0;
+    act(watch->lane, fd, CURL_CSELECT_IN | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0));
+    if (find_watch(transport, fd) == watch && watch->is_used && watch->events == 0)
+        arm(watch, events);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = container_of(poll, struct watch, poll);
@@ -76,8 +105,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         /* curl finds out itself when it takes the connection from its cache. */
         return;
     }
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-    flags |= events & (UV_READABLE | UV_DISCONNECT) ? CURL_CSELECT_IN : 0;
+    if (status < 0) {
+        on_broken(watch);
+        return;
+    }
+    int flags = events & (UV_READABLE | UV_DISCONNECT) ? CURL_CSELECT_IN : 0;
     flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
     act(watch->lane, watch->fd, flags);
 }
@@ -123,22 +155,6 @@ static struct watch *watch_of(struct lane *lane, curl_socket_t fd)
     return watch;
 }
 
-static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
-{
-    (void)easy;
-    (void)socket_ctx;
-    struct watch *watch = watch_of(ctx, fd);
-    watch->is_used = what != CURL_POLL_REMOVE;
-    if (!watch->is_used)
-        return 0;
-    const int events =
-        (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (events == watch->events)
-        return 0;
-    watch->events = events;
-    return uv_poll_start(&watch->poll, events, on_poll);
-}
-
 static void free_transport(struct transport *transport)
 {
     if (--transport->open_handles > 0)
@@ -156,14 +172,34 @@ static void on_watch_closed(uv_handle_t *handle)
     free_transport(transport);
 }
 
+/* The look-up's socket pair closes behind our back: nothing of it may stay, its number comes again.
+ */
+static void drop_watch(struct watch *watch)
+{
+    watch->lane->transport->watches[watch->fd] = NULL;
+    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
+static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+    (void)easy;
+    (void)socket_ctx;
+    struct watch *watch = watch_of(ctx, fd);
+    watch->is_used = what != CURL_POLL_REMOVE;
+    if (watch->is_used)
+        arm(watch,
+            (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0));
+    else if (!watch->is_connection)
+        drop_watch(watch);
+    return 0;
+}
+
 /* curl gives a socket up. */
 static int close_socket(void *ctx, curl_socket_t fd)
 {
-    struct transport *transport = ctx;
-    if ((size_t)fd < transport->watch_count && transport->watches[fd]) {
-        uv_close((uv_handle_t *)&transport->watches[fd]->poll, on_watch_closed);
-        transport->watches[fd] = NULL;
-    }
+    struct watch *watch = find_watch(ctx, fd);
+    if (watch)
+        drop_watch(watch);
     return close(fd);
 }
 
@@ -199,7 +235,11 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
     resolved(transfer);
     if (purpose != CURLSOCKTYPE_IPCXN || !admits(transfer, &address->addr))
         return CURL_SOCKET_BAD;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    watch_of(&transfer->transport->lanes[transfer->policy], fd)->is_connection = true;
+    return fd;
 }
 
 /* Before each request, also on a reused connection. */
