@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A process that ends at a crash point of the store: what it had acknowledged is there.
 local S = require "anzol_test.store"
+local process = require "anzol_test.process"
 local rig = require "store.rig"
 
 local is_long = os.getenv "ANZOL_LONG" == "1"
@@ -16,35 +17,47 @@ local child = [[
   end
 ]]
 
-local function run_child(path, point)
-  local script = path .. ".lua"
+-- What it said, and how it ended.
+local function run_child(folder, point)
+  local script, output = folder .. "/child.lua", folder .. "/output"
   local file = assert(io.open(script, "wb"))
-  file:write(child:format(package.cpath, path))
+  file:write(child:format(package.cpath, folder .. "/anzol.db"))
   file:close()
-  local pipe = assert(io.popen(("ANZOL_CRASH_AT=%s lua5.4 %s"):format(point, script)))
+  local started = process.spawn { argv = { "lua5.4", script }, output = output,
+                                  env = { ANZOL_CRASH_AT = point } }
+  local kind, code = started:wait(30000)
   local acknowledged = {}
-  for line in pipe:lines() do acknowledged[#acknowledged + 1] = math.tointeger(line) end
-  local _, _, code = pipe:close()
-  return acknowledged, code
+  for line in io.lines(output) do acknowledged[#acknowledged + 1] = math.tointeger(line) end
+  return acknowledged, kind == "exit" and code
 end
 
 describe("a crash of the store", function()
+  local folder
+
+  before_each(function()
+    folder = rig.folder()
+  end)
+
+  after_each(function()
+    rig.remove(folder)
+  end)
+
   for _, point in ipairs { "queued", "in_group", "after_write", "after_sync", "before_wake" } do
     it(("at \"%s\" keeps what was acknowledged"):format(point), function()
       for nth = 1, is_long and 20 or 2 do
-        local folder = rig.folder()
+        rig.remove(folder)
+        folder = rig.folder()
         local path = folder .. "/anzol.db"
-        local acknowledged, code = run_child(path, ("%s:%d"):format(point, nth * 3))
+        local acknowledged, code = run_child(folder, ("%s:%d"):format(point, nth * 3))
         assert.equal(137, code)
         assert.equal(nth * 3 - 1, #acknowledged)
         local store = assert(S.open { path = path })
         local reads = {}
         for i, id in ipairs(acknowledged) do reads[i] = store:get_event(id) end
         store:wait()
-        for i, read in ipairs(reads) do assert.equal("body " .. i, read.row.body) end
         store:close()
+        for i, read in ipairs(reads) do assert.equal("body " .. i, read.row.body) end
         assert.equal("ok", S.sql(path, "PRAGMA integrity_check")[1][1])
-        rig.remove(folder)
       end
     end)
   end
