@@ -10,6 +10,7 @@
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file limit is an error of that write, not the end */
     if (argc > 1 && strcmp(argv[1], "serve") == 0)
         return server_main(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "bench") == 0)

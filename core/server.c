@@ -180,6 +180,14 @@ static void api_status(struct api_status *status, void *ctx)
 /* ---- Upkeep
  * ------------------------------------------------------------------------------------------- */
 
+/* A key is forgotten with its event, so an event stays as long as its key counts. */
+static int64_t retention_of(const struct server *server, const struct source_spec *source)
+{
+    const int64_t wanted_ms =
+        source->retention_ms > 0 ? source->retention_ms : server->config.retention_ms;
+    return wanted_ms > source->key_window_ms ? wanted_ms : source->key_window_ms;
+}
+
 static void retain(struct server *server)
 {
     const struct registry *registry = generation_registry(server->generation);
@@ -222,6 +230,7 @@ static void on_api_closed(void *ctx)
 static void end(struct server *server)
 {
     server->state = SERVER_ENDING;
+    (void)uv_timer_stop(&server->fatal);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_finish(server->workers[i]);
     for (unsigned i = 0; i < server->worker_count; i++)
@@ -235,6 +244,15 @@ static void end(struct server *server)
     api_close(server->api, on_api_closed, server);
 }
 
+static void on_fatal_time(uv_timer_t *timer)
+{
+    const struct server *server = container_of(timer, struct server, fatal);
+    if (server->state == SERVER_DRAINING)
+        log_error("not drained in time", "limit=%lldms outcomes=left to the next start",
+                  (long long)server->config.drain_ms);
+    _exit(EXIT_STORE);
+}
+
 static void drain(struct server *server, int signal_number)
 {
     if (server->state == SERVER_DRAINING || server->state == SERVER_ENDING) {
@@ -246,6 +264,8 @@ static void drain(struct server *server, int signal_number)
     log_info("draining", "signal=%d limit=%lldms", signal_number,
              (long long)server->config.drain_ms);
     server->state = SERVER_DRAINING;
+    /* With a full disk outcomes wait for ever: the process does not. */
+    check(uv_timer_start(&server->fatal, on_fatal_time, (uint64_t)server->config.drain_ms, 0) == 0);
     /* A tenth is kept for the last commits and the threads to end. */
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(server->workers[i], server->config.drain_ms - server->config.drain_ms / 10);
@@ -258,12 +278,6 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         drain(server, signal_number);
     else if (server->state == SERVER_SERVING)
         server_reload(server, NULL, NULL);
-}
-
-static void on_fatal_time(uv_timer_t *timer)
-{
-    (void)timer;
-    _exit(EXIT_STORE);
 }
 
 /* The store thread. */

@@ -59,7 +59,7 @@ struct server {
     struct watch *watch;
     uv_signal_t on_hup, on_term, on_int;
     uv_timer_t upkeep; /* 1 s: pings, retention */
-    uv_timer_t fatal;
+    uv_timer_t fatal;  /* then the process ends, drained or not */
     unsigned upkeep_turn;
     int64_t started_ms;
     atomic_size_t intake_bytes;
