@@ -192,15 +192,16 @@ static void retain(struct server *server)
 {
     const struct registry *registry = generation_registry(server->generation);
     const int64_t now_ms = clock_now_ms();
-    struct store_retention *classes = must_alloc((registry->source_count + 1) * sizeof *classes);
+    struct store_retention classes[LIMIT_RETENTION_CLASSES];
     size_t count = 0;
-    for (size_t i = 0; i < registry->source_count; i++)
-        if (registry->sources[i].retention_ms > 0)
-            classes[count++] = (struct store_retention){registry->sources[i].name,
-                                                        now_ms - registry->sources[i].retention_ms};
+    for (size_t i = 0; i < registry->source_count && count + 1 < array_count(classes); i++) {
+        const struct source_spec *source = &registry->sources[i];
+        const int64_t retention_ms = retention_of(server, source);
+        if (retention_ms != server->config.retention_ms)
+            classes[count++] = (struct store_retention){source->name, now_ms - retention_ms};
+    }
     classes[count++] = (struct store_retention){NULL, now_ms - server->config.retention_ms};
     store_retain(server->store, classes, count);
-    free(classes);
 }
 
 static void on_upkeep(uv_timer_t *timer)
