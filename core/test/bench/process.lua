@@ -116,6 +116,23 @@ function Child:rss_mb()
   return tonumber(status:match "VmRSS:%s+(%d+)") / 1024
 end
 
+-- The share of all cores that was busy in the next seconds.
+function M.busy_share(seconds)
+  local function read()
+    local total, idle, column = 0, 0, 0
+    for ticks in M.read("/proc/stat"):match "cpu ([^\n]*)":gmatch "%d+" do
+      column = column + 1
+      total = total + tonumber(ticks)
+      if column == 4 or column == 5 then idle = idle + tonumber(ticks) end -- idle, iowait
+    end
+    return total, idle
+  end
+  local total, idle = read()
+  M.sleep(seconds)
+  local total_after, idle_after = read()
+  return 1 - (idle_after - idle) / (total_after - total)
+end
+
 function M.stop_all()
   for child in pairs(running) do child:stop() end
 end

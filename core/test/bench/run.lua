@@ -50,6 +50,9 @@ local function commit()
   return changes == "" and id or id .. " and changes"
 end
 
+-- Others that work on the machine make every rate smaller; CPU an event suffers less.
+local BUSY_SHARE_MAX = 0.1
+
 local function rounds(bench, what, run)
   local results = {}
   for i = 1, bench.round_count do
@@ -129,6 +132,8 @@ local function run_ingest(bench)
     runs = pick(bare, "cpu_us") }
   all:add { id = "p1.ratio", name = "rate, of the prototype", unit = "",
     runs = ratios(results, bare, "rate_per_s"), at_least = 0.8 }
+  all:add { id = "p1.cpu.ratio", name = "prototype's CPU, of ours", unit = "",
+    runs = ratios(bare, results, "cpu_us") }
   if #peer > 0 then
     all:add { id = "p1.peer", name = "hand-made Node group commit", unit = "/s",
       runs = pick(peer, "rate_per_s") }
@@ -215,10 +220,15 @@ local function report(bench, options)
   local about = { machine = machine(), commit = commit(), date = os.date "!%Y-%m-%dT%H:%M:%SZ" }
   io.write(("\n%s\ncommit %s, %s%s\n"):format(about.machine, about.commit, about.date,
     process.has_cores and "; server on core 0, load and sink on core 1" or ""))
+  if bench.busy_share > BUSY_SHARE_MAX then
+    io.write(("Not alone: %.0f %% of the machine was busy before the bench began; no rate here is " ..
+      "to be quoted.\n"):format(bench.busy_share * 100))
+  end
   if options.is_quick then io.write "A quick run: one round of a second, rough figures.\n" end
   bench.figures:print(function(text) io.write(text) end)
   if not options.output then return end
   about.isQuick = options.is_quick or false
+  about.busyShare = bench.busy_share
   about.figures = bench.figures:list()
   process.write(options.output, json.encode(about, { indent = true }) .. "\n")
 end
@@ -242,6 +252,8 @@ local function main()
     end,
   }
   local is_good, why = pcall(function()
+    bench.say "looking whether the machine is idle"
+    bench.busy_share = process.busy_share(2)
     peers.prepare(bench)
     run_prototypes(bench)
     run_ingest(bench)
