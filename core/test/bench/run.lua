@@ -221,8 +221,8 @@ local function report(bench, options)
   io.write(("\n%s\ncommit %s, %s%s\n"):format(about.machine, about.commit, about.date,
     process.has_cores and "; server on core 0, load and sink on core 1" or ""))
   if bench.busy_share > BUSY_SHARE_MAX then
-    io.write(("Not alone: %.0f %% of the machine was busy before the bench began; no rate here is " ..
-      "to be quoted.\n"):format(bench.busy_share * 100))
+    io.write(("Not alone: %.0f %% of the machine was busy before the bench began; don't quote " ..
+      "these rates.\n"):format(bench.busy_share * 100))
   end
   if options.is_quick then io.write "A quick run: one round of a second, rough figures.\n" end
   bench.figures:print(function(text) io.write(text) end)
