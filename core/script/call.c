@@ -39,10 +39,10 @@ static void push_error_text(lua_State *L, int index, const struct context *conte
 /* "scripts/a.lua:3: why" is kept; a kill is told in its own words, whatever a pcall made of it. */
 static void push_message(lua_State *L, int index, const struct context *context)
 {
-    if (context->kill == KILL_NONE) {
+    if (context->kill == KILL_NONE)
         push_error_text(L, index, context);
+    if (context->kill == KILL_NONE) /* or its __tostring went over */
         return;
-    }
     char text[PLACE_BYTES];
     budget_describe(context, text, sizeof text);
     if (context->killed_at[0] != '\0')

@@ -169,7 +169,7 @@ static void resume(struct job *job, int argument_count)
         return;
     }
     if (outcome == LUA_OK && job->context.kill == KILL_NONE)
-        end(job, JOB_END_OK, result_count);
+        end(job, JOB_END_OK, result_count - 1); /* the view at the bottom counts too */
     else
         fail(job);
 }
