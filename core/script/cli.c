@@ -24,7 +24,7 @@
  *       native.json.null, native.json.array(t): see anzol.json.
  *   native.fetch { unix = path?, url =, method = "GET"?, headers = { name = value }?, body = ?,
  *       timeout_ms = 10000? } -> { status =, headers = { [lower-case name] = value }, body = } |
- *       nil, err
+ *       nil, err, kind: "busy" (no answer in time), "notfound" (nobody there), "remote", …
  *   native.isatty(fd)         -> boolean
  *   native.now_ms()           -> Unix milliseconds
  *   native.mono_ms()          -> monotonic milliseconds

@@ -307,7 +307,11 @@ static int l_fetch(lua_State *L)
         push_answer(L, &answer);
     buf_finish(&answer.head);
     buf_finish(&answer.body);
-    return status == OK ? 1 : fail(L, err.text);
+    if (status == OK)
+        return 1;
+    (void)fail(L, err.text);
+    lua_pushstring(L, status_name(status));
+    return 3;
 }
 
 /* ---- Small ones

@@ -19,7 +19,7 @@ local function reset()
       local value, _, err = dkjson.decode(text, 1, dkjson.null)
       return value, err
     end,
-    encode = dkjson.encode,
+    encode = function(value) return dkjson.encode(value) end,
     array = function(list) return setmetatable(list, { __jsontype = "array" }) end,
   }
   native.isatty = function() return false end
@@ -32,8 +32,8 @@ local function reset()
   native.fetch = function(request)
     requests[#requests + 1] = request
     local answer = table.remove(answers, 1)
-    if not answer then return nil, "connection refused" end
-    if answer.error then return nil, answer.error end
+    if not answer then return nil, "connection refused", "notfound" end
+    if answer.error then return nil, answer.error, "busy" end
     return { status = answer.status or 200, headers = {}, body = answer.body
       or dkjson.encode(answer.json) }
   end
@@ -150,12 +150,11 @@ describe("anzol and its server", function()
     local code, out, err = run "reload"
     assert.equal(69, code)
     assert.equal("", out)
-    assert.matches("no server on ./anzol.sock: connection refused; is `anzol serve` running", err,
-      1, true)
+    assert.matches("no server answers on ./anzol.sock; is `anzol serve` running", err, 1, true)
   end)
 
   it("end with 75 when no answer comes in time or the server is busy", function()
-    answers = { { error = "timeout: no answer within 30s" },
+    answers = { { error = "no answer from ./anzol.sock within 30000 ms" },
       { status = 503, json = { code = "busy", detail = "try again" } } }
     assert.equal(75, (run "events"))
     local code, _, err = run "events"

@@ -22,10 +22,10 @@ local function print_json(console, found, errors)
   local json = require "anzol.native".json
   local rows = {}
   for i, finding in ipairs(found) do rows[i] = finding end
-  console:data(json.encode {
+  console:data(json.encode({
     ok = errors == 0, findings = json.array(rows), sources = found.sources,
     endpoints = found.endpoints, subscriptions = found.subscriptions,
-  } .. "\n")
+  }, { sort = true }) .. "\n")
 end
 
 local function count(n, noun)

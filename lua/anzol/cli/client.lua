@@ -27,21 +27,21 @@ local function with_query(path, query)
   return #parts > 0 and path .. "?" .. table.concat(parts, "&") or path
 end
 
--- err: the words of native.fetch.
-function M.is_timeout(err)
-  return err:find "[Tt]imeout" ~= nil or err:find "[Tt]imed out" ~= nil
+-- Ends the command for a native.fetch that failed with these words, of this kind; help says where
+-- else a server may be.
+function M.explain(err, kind, help)
+  if kind == "busy" then failure.raise(failure.TRY_AGAIN, "%s", err) end
+  failure.raise(failure.UNREACHABLE, "%s%s", err, help)
 end
 
-local function explain_unreachable(admin, err)
-  if M.is_timeout(err) then
-    failure.raise(failure.TRY_AGAIN, "no answer from %s within %d s", admin.socket or admin.url,
-      TIMEOUT_MS // 1000)
+local function explain(console, admin, err, kind)
+  if not admin.socket then M.explain(err, kind, "") end
+  if kind == "notfound" then
+    console:explain("%s", err) -- curl's own words name a host that is not meant
+    err = "no server answers on " .. admin.socket
   end
-  local where = admin.socket and "no server on " .. admin.socket or admin.url .. " is not reachable"
-  local how = admin.socket
-    and "; is `anzol serve` running for this project? (--project DIR, --socket FILE or --url URL "
-      .. "find another)" or ""
-  failure.raise(failure.UNREACHABLE, "%s: %s%s", where, err, how)
+  M.explain(err, kind, "; is `anzol serve` running for this project? (--project DIR, --socket "
+    .. "FILE or --url URL find another)")
 end
 
 -- What an error's body says: detail is a sentence, or a list of { loc, msg }.
@@ -69,11 +69,11 @@ function M.request(options, console, request)
   local url = admin.url .. with_query(request.path, request.query)
   console:explain("%s %s%s", request.method or "GET", url,
     admin.socket and " (" .. admin.socket .. ")" or "")
-  local answer, err = native.fetch {
+  local answer, err, kind = native.fetch {
     method = request.method or "GET", url = url, unix = admin.socket, headers = headers,
     body = request.body, timeout_ms = TIMEOUT_MS,
   }
-  if not answer then explain_unreachable(admin, err) end
+  if not answer then explain(console, admin, err, kind) end
   if answer.status == 200 or (request.accept and request.accept[answer.status]) then
     return answer
   end

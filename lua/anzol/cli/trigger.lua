@@ -70,16 +70,15 @@ end
 
 local function post(url, request, bytes)
   local native = require "anzol.native"
-  local answer, err = native.fetch {
+  local answer, err, kind = native.fetch {
     method = request.method, url = url, headers = request.headers, body = bytes,
     timeout_ms = TIMEOUT_MS,
   }
-  if answer then return answer end
-  if client.is_timeout(err) then
-    failure.raise(failure.TRY_AGAIN, "no answer from %s within %d s", url, TIMEOUT_MS // 1000)
+  if not answer then
+    client.explain(err, kind, "; is `anzol serve` running? (--listen HOST:PORT finds another "
+      .. "address)")
   end
-  failure.raise(failure.UNREACHABLE, "%s: %s; is `anzol serve` running? (--listen URL finds "
-    .. "another address)", url, err)
+  return answer
 end
 
 local function print_answer(console, url, answer, duration_ms)
@@ -87,10 +86,10 @@ local function print_answer(console, url, answer, duration_ms)
   local value = native.json.decode(answer.body)
   local stored = type(value) == "table" and value or {}
   if console:is_json() then
-    console:data(native.json.encode {
+    console:data(native.json.encode({
       url = url, status = answer.status, durationMs = duration_ms, id = stored.id,
       duplicate = stored.duplicate, code = stored.code, detail = stored.detail,
-    } .. "\n")
+    }, { sort = true }) .. "\n")
     return
   end
   local what = stored.id or client.detail(answer)
