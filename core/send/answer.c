@@ -188,7 +188,7 @@ void answer_classify(struct transfer *transfer, CURLcode code)
     else
         attempt->error = error_of(transfer, code);
     attempt->is_cut |= code != CURLE_OK && attempt->error == ATTEMPT_OK;
-    attempt->duration_ms = read_us(transfer->easy, CURLINFO_TOTAL_TIME_T) / 1000;
+    attempt->duration_ms = clock_mono_ms() - transfer->started_mono_ms;
     attempt->dns_us = read_us(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T);
     attempt->connect_us = read_us(transfer->easy, CURLINFO_CONNECT_TIME_T);
     attempt->tls_us = read_us(transfer->easy, CURLINFO_APPCONNECT_TIME_T);

@@ -204,12 +204,19 @@ enum status guard_check_url(const char *url, struct err *err)
     if (len == 0 || len > LIMIT_URL_BYTES)
         return err_set(err, E_INVALID, "a URL has 1 to %d bytes, this one has %zu", LIMIT_URL_BYTES,
                        len);
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)url[i] <= 0x20 || url[i] == 0x7f)
-            return err_set(
-                err, E_INVALID,
-                "the URL holds a space or control byte at position %zu: encode it as %%%02X", i + 1,
-                (unsigned char)url[i]);
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char byte = (unsigned char)url[i];
+        if (byte <= 0x20 || byte == 0x7f)
+            return err_set(err, E_INVALID,
+                           "the URL holds a space or control byte at position %zu: encode it as "
+                           "%%%02X",
+                           i + 1, byte);
+        if (byte > 0x7f)
+            return err_set(err, E_INVALID,
+                           "the URL holds a byte at position %zu that is not ASCII: write the host "
+                           "in punycode (xn--…) and encode the rest as %%%02X",
+                           i + 1, byte);
+    }
     CURLU *parts = curl_url();
     if (!parts)
         return err_set(err, E_NOMEM, "no memory for a URL");

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define POOLED_MAX 1024
+#define POOLED_BODY_BYTES_MAX 4096u
 #define CONNECTIONS_KEPT 1024L
 #define CONNECT_TIMEOUT_MS 10000
 #define REQUEST_HEAD_BYTES_MAX (256u * 1024)
@@ -349,10 +350,16 @@ static struct transfer *take(struct transport *transport, enum policy policy)
 void transfer_release(struct transfer *transfer)
 {
     struct queue *pool = &transfer->transport->pools[transfer->policy];
-    if (pool->count >= POOLED_MAX)
+    if (pool->count >= POOLED_MAX) {
         destroy(transfer);
-    else
-        queue_push(pool, &transfer->node);
+        return;
+    }
+    /* Long answers are rare: their memory is not kept. */
+    if (transfer->body.capacity > POOLED_BODY_BYTES_MAX)
+        buf_finish(&transfer->body);
+    if (transfer->head.capacity > POOLED_BODY_BYTES_MAX)
+        buf_finish(&transfer->head);
+    queue_push(pool, &transfer->node);
 }
 
 /* ---- Request
@@ -456,13 +463,62 @@ static enum status set_method(struct transfer *transfer, struct slice method, st
     return OK;
 }
 
-static void finish(struct transfer *transfer, CURLcode code)
+static void run(struct transfer *transfer, int64_t timeout_ms)
+{
+    struct transport *transport = transfer->transport;
+    const int64_t connect_ms = timeout_ms < CONNECT_TIMEOUT_MS ? timeout_ms : CONNECT_TIMEOUT_MS;
+#define SET(option, value) check(curl_easy_setopt(transfer->easy, option, value) == CURLE_OK)
+    SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+#undef SET
+    transfer->is_running = true;
+    if (transfer->lookups) {
+        (*transfer->lookups)++;
+        transport->lookups++;
+    }
+    CURLM *multi = transport->lanes[transfer->policy].multi;
+    check(curl_multi_add_handle(multi, transfer->easy) == CURLM_OK);
+}
+
+static void take_off(struct transfer *transfer)
 {
     CURLM *multi = transfer->transport->lanes[transfer->policy].multi;
-    answer_classify(transfer, code);
     check(curl_multi_remove_handle(multi, transfer->easy) == CURLM_OK);
     resolved(transfer);
     transfer->is_running = false;
+}
+
+/* A kept connection that the receiver closed under us before a byte came: nothing is known to be
+ * wrong. curl tries again by itself, but counts its tries over the whole life of a handle. */
+static bool deserves_second_try(const struct transfer *transfer, CURLcode code)
+{
+    long connects = 1;
+    if (code != CURLE_GOT_NOTHING && code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR)
+        return false;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+    return connects == 0 && transfer->header_bytes == 0 && !transfer->is_second_try;
+}
+
+static bool try_again(struct transfer *transfer, CURLcode code)
+{
+    const int64_t left_ms = transfer->started_mono_ms + transfer->timeout_ms - clock_mono_ms();
+    if (left_ms <= 0 || !deserves_second_try(transfer, code))
+        return false;
+    take_off(transfer);
+    transfer->is_second_try = true;
+    transfer->error[0] = '\0';
+    transfer->lookups = transfer->lookups_of_endpoint;
+    check(curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK);
+    run(transfer, left_ms);
+    return true;
+}
+
+static void finish(struct transfer *transfer, CURLcode code)
+{
+    if (try_again(transfer, code))
+        return;
+    answer_classify(transfer, code);
+    take_off(transfer);
     transfer->on_done(transfer, transfer->ctx);
 }
 
@@ -494,24 +550,20 @@ enum status transport_start(struct transport *transport, const struct transfer_r
         transfer_release(it);
         return status;
     }
-    const int64_t connect_ms =
-        request->timeout_ms < CONNECT_TIMEOUT_MS ? request->timeout_ms : CONNECT_TIMEOUT_MS;
 #define SET(option, value) check(curl_easy_setopt(it->easy, option, value) == CURLE_OK)
     SET(CURLOPT_CURLU, request->url);
     SET(CURLOPT_HTTPHEADER, it->lines);
-    SET(CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    if (it->is_second_try)
+        SET(CURLOPT_FRESH_CONNECT, 0L);
 #undef SET
+    it->is_second_try = false;
     it->on_done = on_done;
     it->ctx = ctx;
+    it->lookups = it->lookups_of_endpoint = request->lookups;
     it->attempt.started_ms = clock_now_ms();
-    it->is_running = true;
-    it->lookups = request->lookups;
-    if (it->lookups) {
-        (*it->lookups)++;
-        transport->lookups++;
-    }
-    check(curl_multi_add_handle(transport->lanes[policy].multi, it->easy) == CURLM_OK);
+    it->started_mono_ms = clock_mono_ms();
+    it->timeout_ms = request->timeout_ms;
+    run(it, request->timeout_ms);
     *transfer = it;
     return OK;
 }
@@ -525,10 +577,7 @@ void transport_kick(struct transport *transport)
 void transfer_cancel(struct transfer *transfer)
 {
     check(transfer->is_running);
-    CURLM *multi = transfer->transport->lanes[transfer->policy].multi;
-    check(curl_multi_remove_handle(multi, transfer->easy) == CURLM_OK);
-    resolved(transfer);
-    transfer->is_running = false;
+    take_off(transfer);
     transfer_release(transfer);
 }
 

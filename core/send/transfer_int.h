@@ -38,6 +38,10 @@ struct transfer {
     transfer_done_cb on_done;
     void *ctx;
     bool is_running;
+    bool is_second_try; /* on a connection of its own */
+    int64_t started_mono_ms;
+    int64_t timeout_ms;
+    unsigned *lookups_of_endpoint;
     unsigned *lookups; /* counted there and in the transport as a look-up; NULL: not any more */
     bool has_head;     /* the final answer's headers are complete */
     bool is_cut;       /* more body than we keep */

@@ -178,7 +178,7 @@ end)
 describe("a URL", function()
   for _, good in ipairs { "http://example.com", "https://example.com/", "https://example.com:443/a",
     "http://example.com:80/", "https://example.com:8443/hook?x=y#z", "http://127.0.0.1:1024/",
-    "https://[2606:4700::1111]:8443/", "HTTPS://EXAMPLE.COM/", "https://bücher.example/" } do
+    "https://[2606:4700::1111]:8443/", "HTTPS://EXAMPLE.COM/", "https://xn--bcher-kva.example/" } do
     it("may be " .. good, function()
       local ok, text = send.check_url(good)
       assert.is_true(ok, text)
@@ -195,6 +195,7 @@ describe("a URL", function()
     { "https://example.com:1023/", "1023" }, { "http://example.com:0/", "" },
     { "http://example.com:65536/", "" }, { "http://exa mple.com/", "space" },
     { "http://example.com/a b", "space" }, { "http://example.com/\r\nX: y", "control" },
+    { "http://bücher.example/", "xn--" }, { "http://①②⑦.⓪.⓪.①/", "xn--" },
     { "http://example.com/\127", "control" }, { "http://example.com/\t", "control" },
     { "http://[::1", "" }, { "http://[fe80::1%25lo", "" },
   } do

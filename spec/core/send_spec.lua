@@ -288,7 +288,7 @@ describe("an answer", function()
       rig:endpoint { url = server.url, timeout_ms = 300 }
       rig:commit()
       local rows = rig:settle()
-      assert.equal("succeeded", rows[#rows].state, name)
+      assert.equal("succeeded", rows[#rows].state, name .. ": " .. rows[#rows].attempts[1].detail)
       assert.equal(200, rows[#rows].attempts[1].status, name)
       assert.is_true(rows[#rows].attempts[1].is_cut, name)
     end
@@ -505,8 +505,11 @@ describe("the address guard", function()
       rig:commit()
       local rows = rig:settle()
       local attempt = rows[#rows].attempts[1]
-      assert.is_true(attempt.error == "blocked_address" or attempt.error == "dns",
-        url .. " is " .. attempt.error .. " " .. attempt.status .. " " .. attempt.detail)
+      -- A name that is not ASCII never gets as far as a registration.
+      local wanted = url:find "[\128-\255]" and "protocol"
+        or url:find("localhost.:", 1, true) and attempt.error == "dns" and "dns"
+        or "blocked_address"
+      assert.equal(wanted, attempt.error, url .. " " .. attempt.status .. " " .. attempt.detail)
     end
     assert.equal(0, #server.requests)
   end))
