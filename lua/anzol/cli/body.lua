@@ -65,7 +65,7 @@ function M.edit(bytes, assignments)
     end
     set_path(root, path, read_value(json, value))
   end
-  return json.encode(root)
+  return json.encode(root, { sort = true })
 end
 
 return M
