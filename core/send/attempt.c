@@ -14,6 +14,7 @@
 #define STATUS_GONE 410
 #define HEAD_BYTES_MAX (128u * 1024)
 #define REASON_BYTES 320
+#define UNSETTLED_DELAY_MS 1000
 
 /* Lives from the start of an attempt to its settlement. */
 struct running {
@@ -23,18 +24,21 @@ struct running {
     struct registry *registry; /* reference that keeps spec */
     const struct endpoint_spec *spec;
     struct transfer *transfer; /* NULL: there was none */
+    struct target *target;     /* reference: where it goes */
     struct content *content;   /* what transform made; NULL: the message's own */
     struct attempt attempt;    /* if there was no transfer */
     struct err err;
     char reason[REASON_BYTES];
     struct store_settle settle;
-    struct store_endpoint disable;
+    struct store_spill spill; /* if the settlement was not stored */
+    struct store_spill_row spill_row;
 };
 
 static void free_running(struct running *running)
 {
     if (running->transfer)
         transfer_release(running->transfer);
+    target_unref(running->target);
     content_unref(running->content);
     registry_unref(running->registry);
     free(running);
@@ -43,30 +47,61 @@ static void free_running(struct running *running)
 /* ---- Settlement
  * --------------------------------------------------------------------------------------- */
 
-static void on_settled(struct store_op *op)
+/* The delivery leaves memory. A claim whose snapshot is older must not bring it back. */
+static void leave(struct running *running, int64_t due_ms)
 {
-    struct running *running = op->ctx;
     struct outlet *outlet = running->outlet;
     struct sender *sender = outlet->sender;
-    struct delivery *delivery = running->delivery;
-    const struct sender_hooks *hooks = sender->options.hooks;
-    crash_point("outcome_written");
     store_credit_put(sender->options.store);
     sender->settling--;
-    if (op->status != OK)
-        log_error("outcome of an attempt not stored", "delivery=%llu status=%s",
-                  (unsigned long long)delivery->id, status_name(op->status));
-    else if (hooks->on_settled && running->settle.attempt)
-        hooks->on_settled(sender->options.ctx, running->spec, delivery, running->settle.attempt);
-    const int64_t due_ms = running->settle.due_ms;
-    if (sender->claims_under_way > 0 &&
-        map_put(&sender->settled_meanwhile, delivery->id, outlet) != OK)
-        log_debug("settled delivery not noted", "reason=%s", "nomem");
-    outlet_release(outlet, delivery);
+    claim_note_settled(outlet, running->delivery->id);
+    outlet_release(outlet, running->delivery);
     if (due_ms > 0)
         claim_due(outlet, due_ms);
     free_running(running);
     sender_check_idle(sender);
+}
+
+static void on_spilled(struct store_op *op)
+{
+    struct running *running = op->ctx;
+    if (op->status != OK)
+        log_error("delivery left to the next start", "delivery=%llu status=%s",
+                  (unsigned long long)running->delivery->id, status_name(op->status));
+    leave(running, running->spill_row.due_ms);
+}
+
+/* The store says it could not take the outcome: the delivery is due again soon, unless the outcome
+ * is there after all. */
+static void spill(struct running *running)
+{
+    struct sender *sender = running->outlet->sender;
+    running->spill_row = (struct store_spill_row){.delivery = running->delivery->id,
+                                                  .due_ms = clock_now_ms() + UNSETTLED_DELAY_MS};
+    running->spill = (struct store_spill){
+        .op = {.kind = STORE_SPILL, .on_done = on_spilled, .ctx = running},
+        .rows = &running->spill_row,
+        .row_count = 1,
+    };
+    check(store_submit(sender->options.store, sender->options.client, &running->spill.op) == OK);
+}
+
+static void on_settled(struct store_op *op)
+{
+    struct running *running = op->ctx;
+    struct sender *sender = running->outlet->sender;
+    const struct sender_hooks *hooks = sender->options.hooks;
+    crash_point("outcome_written");
+    if (op->status != OK) {
+        log_error("outcome of an attempt not stored", "delivery=%llu status=%s",
+                  (unsigned long long)running->delivery->id, status_name(op->status));
+        spill(running);
+        return;
+    }
+    if (hooks->on_settled && running->settle.attempt)
+        hooks->on_settled(sender->options.ctx, running->spec, running->delivery,
+                          running->settle.attempt);
+    leave(running, running->settle.due_ms);
 }
 
 static void settle(struct running *running, enum delivery_state state, int64_t due_ms)
@@ -299,7 +334,7 @@ static CURLU *own_url(const struct outlet *outlet, struct slice head, struct err
             continue;
         (void)snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
         if (!url)
-            url = curl_url_dup(outlet->url);
+            url = curl_url_dup(outlet->target->url);
         if (!url || curl_url_set(url, parts[i].part, text, 0) != CURLUE_OK) {
             (void)err_set(err, E_INVALID, "the message's %s does not fit into a URL",
                           parts[i].field + 1);
@@ -318,6 +353,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
     enum status status = make_head(running, outgoing, &head);
     const bool is_own = !running->delivery->message->is_forwarded || running->content;
     CURLU *url = is_own ? own_url(outlet, outgoing->head, &running->err) : NULL;
+    running->target = url ? target_create(url) : target_ref(outlet->target);
     if (status != OK)
         (void)err_set(&running->err, status, "the headers cannot be made: %s", status_name(status));
     else if (running->err.status != OK)
@@ -326,7 +362,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
         status =
             transport_start(outlet->sender->transport,
                             &(struct transfer_request){
-                                .url = url ? url : outlet->url,
+                                .url = running->target->url,
                                 .method = is_own ? pseudo(outgoing->head, ":method", spec->method)
                                                  : slice_str(spec->method),
                                 .head = buf_slice(&head),
@@ -336,8 +372,6 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                 .lookups = outlet->is_named ? &outlet->lookups : NULL,
                             },
                             on_transfer_done, running, &running->transfer, &running->err);
-    if (url)
-        curl_url_cleanup(url);
     buf_finish(&head);
     return status;
 }

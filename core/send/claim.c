@@ -40,6 +40,16 @@ static void open_gate(struct outlet *outlet)
     atomic_fetch_add(&outlet->gate->room, GATE_CLOSED);
 }
 
+void claim_note_settled(struct outlet *outlet, uint64_t delivery)
+{
+    struct sender *sender = outlet->sender;
+    /* Without memory for the note the worst is one attempt more. */
+    if (outlet->claim && map_put(&outlet->settled_meanwhile, delivery, outlet) != OK)
+        log_warn("settled delivery not noted", "delivery=%llu", (unsigned long long)delivery);
+    if (sender->is_recovering && map_put(&sender->settled_meanwhile, delivery, outlet) != OK)
+        log_warn("settled delivery not noted", "delivery=%llu", (unsigned long long)delivery);
+}
+
 void claim_due(struct outlet *outlet, int64_t due_ms)
 {
     if (outlet->next_due_ms == 0 || due_ms < outlet->next_due_ms)
@@ -85,7 +95,7 @@ static void take(struct outlet *outlet, struct delivery **place)
 {
     struct delivery *delivery = *place;
     struct sender *sender = outlet->sender;
-    if (map_get(&sender->held, delivery->id) || map_get(&sender->settled_meanwhile, delivery->id))
+    if (map_get(&sender->held, delivery->id) || map_get(&outlet->settled_meanwhile, delivery->id))
         return; /* the read frees it */
     *place = NULL;
     outlet_hold(outlet, delivery, false);
@@ -108,8 +118,8 @@ static void on_claimed(struct store_read *read)
     const int64_t next_due_ms = result->next_due_ms;
     store_read_finish(read);
     free(result);
-    if (--sender->claims_under_way == 0)
-        map_clear(&sender->settled_meanwhile);
+    map_clear(&outlet->settled_meanwhile);
+    sender->reads--;
     if (is_ok && next_due_ms > 0)
         claim_due(outlet, next_due_ms);
     if (is_ok && is_end)
@@ -147,7 +157,7 @@ static void claim(struct outlet *outlet)
         return;
     }
     outlet->claim = it;
-    sender->claims_under_way++;
+    sender->reads++;
 }
 
 /* ---- Recovery
@@ -203,8 +213,8 @@ static void on_open(struct store_read *read)
     store_read_finish(read);
     free(result);
     sender->reads--;
-    if (--sender->claims_under_way == 0)
-        map_clear(&sender->settled_meanwhile);
+    map_clear(&sender->settled_meanwhile);
+    sender->is_recovering = false;
     if (is_ok && !is_end && !sender->is_stopping)
         ask_open(sender, last);
     sender_check_idle(sender);
@@ -223,7 +233,7 @@ static void ask_open(struct sender *sender, uint64_t after)
     };
     check(store_read(sender->options.store, sender->options.client, &it->read) == OK);
     sender->reads++;
-    sender->claims_under_way++;
+    sender->is_recovering = true;
 }
 
 void claim_recover(struct sender *sender)

@@ -36,16 +36,38 @@ static bool is_literal(const char *host)
     return host[0] == '[' || inet_pton(AF_INET, host, address) == 1;
 }
 
+struct target *target_create(CURLU *url)
+{
+    struct target *target = must_alloc(sizeof *target);
+    *target = (struct target){.references = 1, .url = url};
+    return target;
+}
+
+struct target *target_ref(struct target *target)
+{
+    target->references++;
+    return target;
+}
+
+void target_unref(struct target *target)
+{
+    if (!target || --target->references > 0)
+        return;
+    curl_url_cleanup(target->url);
+    free(target);
+}
+
 static void set_url(struct outlet *outlet, const char *text)
 {
-    curl_url_cleanup(outlet->url);
-    outlet->url = curl_url();
+    CURLU *url = curl_url();
     char *host = NULL;
-    check(outlet->url != NULL);
-    if (curl_url_set(outlet->url, CURLUPART_URL, text, 0) == CURLUE_OK &&
-        curl_url_get(outlet->url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+    check(url != NULL);
+    if (curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
         outlet->is_named = !is_literal(host);
     curl_free(host);
+    target_unref(outlet->target);
+    outlet->target = target_create(url);
 }
 
 static bool is_own(const struct sender *sender, uint64_t endpoint)
@@ -167,7 +189,7 @@ void sender_counts(const struct sender *sender, struct sender_counts *counts)
 void sender_check_idle(struct sender *sender)
 {
     if (!sender->is_stopping || !sender->on_idle || sender->in_flight > 0 || sender->settling > 0 ||
-        sender->claims_under_way > 0 || sender->reads > 0)
+        sender->reads > 0)
         return;
     void (*on_idle)(void *ctx) = sender->on_idle;
     sender->on_idle = NULL;
@@ -211,7 +233,8 @@ static void on_outlet_closed(uv_handle_t *handle)
     struct outlet *outlet = container_of(handle, struct outlet, timer);
     struct sender *sender = outlet->sender;
     registry_unref(outlet->registry);
-    curl_url_cleanup(outlet->url);
+    target_unref(outlet->target);
+    map_finish(&outlet->settled_meanwhile);
     free(outlet);
     on_handle_closed(sender);
 }

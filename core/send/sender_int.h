@@ -11,6 +11,18 @@
 /* What a closed gate's room is lowered by. */
 #define GATE_CLOSED (1 << 28)
 
+/* A parsed URL. curl reads it until a transfer is over, and a reload may meanwhile give the
+ * endpoint another one: so each attempt holds a reference. */
+struct target {
+    unsigned references;
+    CURLU *url;
+};
+
+/* Takes the url. */
+struct target *target_create(CURLU *url);
+struct target *target_ref(struct target *target);
+void target_unref(struct target *target);
+
 /* One endpoint that this worker owns. */
 struct outlet {
     struct node ready_node; /* in sender->ready while it can start an attempt */
@@ -18,7 +30,7 @@ struct outlet {
     uint64_t id;
     const struct endpoint_spec *spec; /* of registry; NULL: the endpoint was removed */
     struct registry *registry;        /* reference that keeps spec */
-    CURLU *url;                       /* of spec; NULL: it cannot be parsed */
+    struct target *target;            /* the URL of spec */
     bool is_named;
     struct gate *gate; /* NULL until the first registry that has it */
     enum endpoint_state state;
@@ -34,6 +46,7 @@ struct outlet {
     bool is_last_look; /* the gate is open again, one claim checks what came between */
     bool is_rescan;    /* a hint came while a claim was under way */
     struct store_claim_deliveries *claim; /* under way */
+    struct map settled_meanwhile;         /* while it is: its rows may be stale */
     int64_t next_due_ms;                  /* Unix ms, 0: none known */
     double tokens;                        /* rate: attempts that may start now */
     int64_t tokens_ns;                    /* when they were counted */
@@ -46,8 +59,8 @@ struct sender {
     struct registry *registry;
     struct map outlets;           /* by endpoint id */
     struct map held;              /* delivery id -> delivery */
-    struct map settled_meanwhile; /* settled while a claim is under way: its rows may be stale */
-    unsigned claims_under_way;
+    struct map settled_meanwhile; /* while recovery reads: its rows may be stale */
+    bool is_recovering;
     struct queue ready;
     uv_timer_t retry; /* 20 ms: credits or readers were short */
     bool is_pumping;
@@ -59,7 +72,7 @@ struct sender {
     bool is_heavy;     /* they are too many: gates close, claims wait */
     size_t in_flight;
     size_t settling;
-    size_t reads;          /* recovery reads under way */
+    size_t reads;          /* claims and recovery reads under way */
     struct queue attempts; /* running */
     uint64_t attempt_count;
     uint64_t succeeded_count;
@@ -94,6 +107,7 @@ void claim_fall_behind(struct outlet *outlet);
 /* Room came free, or the endpoint was enabled. */
 void claim_go_on(struct outlet *outlet);
 void claim_due(struct outlet *outlet, int64_t due_ms);
+void claim_note_settled(struct outlet *outlet, uint64_t delivery);
 void claim_recover(struct sender *sender);
 
 /* attempt.c */
