@@ -67,11 +67,13 @@ int l_event_emit(lua_State *L)
         options_check_names(L, &options, option_names, later_names);
         key = option_check_key(L, &options);
     }
-    if (job->run.event->depth + 1 > LIMIT_CHAIN_DEPTH)
+    if (job->run.event->depth + 1 > LIMIT_CHAIN_DEPTH) {
+        job->is_hopeless = true;
         return luaL_error(L,
                           "event:emit: a chain of events is at most %d deep (does this handler "
                           "answer its own event?)",
                           LIMIT_CHAIN_DEPTH);
+    }
     struct outbox *outbox = job_outbox(L, job);
     if (outbox->emit_count >= LIMIT_EMITS_PER_RUN)
         return luaL_error(L, "a run may emit at most %d events", LIMIT_EMITS_PER_RUN);

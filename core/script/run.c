@@ -78,7 +78,8 @@ static void fail(struct job *job)
     char text[SCRIPT_TEXT_BYTES];
     const struct buf *from = &job->script->text;
     (void)snprintf(text, sizeof text, "%.*s", (int)from->len, from->len ? from->data : "");
-    finish(job, &(struct job_result){.outcome = JOB_FAILED, .text = text});
+    finish(job, &(struct job_result){
+                    .outcome = JOB_FAILED, .text = text, .is_hopeless = job->is_hopeless});
 }
 
 /* What the handler returned: nothing, or a verdict. */
@@ -124,6 +125,7 @@ void script_run(struct script *script, const struct run_options *options, job_cb
     job->on_done = on_done;
     job->ctx = ctx;
     job->is_filtered_out = false;
+    job->is_hopeless = false;
     job->context.subject = subject_of(options->subscription);
     struct context filter;
     context_init(&filter, PHASE_FILTER, 0);

@@ -21,7 +21,8 @@ struct generation;
 /* One state of a generation, of one worker. */
 struct script;
 
-/* ---- Settings (anzol.lua) ---------------------------------------------------------------------- */
+/* ---- Settings (anzol.lua) ----------------------------------------------------------------------
+ */
 
 struct setting {
     char *name;  /* "admin_listen", "limits.intake_bytes" */
@@ -37,14 +38,15 @@ struct settings {
 MUST_USE enum status settings_load(const char *dir, struct settings *settings, struct err *err);
 void settings_finish(struct settings *settings);
 
-/* ---- Loading ----------------------------------------------------------------------------------- */
+/* ---- Loading -----------------------------------------------------------------------------------
+ */
 
 enum finding_level { FINDING_ERROR, FINDING_WARNING };
 struct finding {
     enum finding_level level;
-    char *file; /* relative to the project */
-    int line;   /* 0: none */
-    char *phase;   /* "load" */
+    char *file;  /* relative to the project */
+    int line;    /* 0: none */
+    char *phase; /* "load" */
     char *message;
     char *hint; /* may be NULL */
 };
@@ -55,10 +57,10 @@ struct findings {
 void findings_finish(struct findings *findings);
 
 struct generation_options {
-    const char *dir;           /* the project's folder */
+    const char *dir;            /* the project's folder */
     const char *const *scripts; /* globs below dir; NULL: scripts/ *.lua */
     unsigned worker_count;
-    uint64_t number;           /* 1, 2, … */
+    uint64_t number;            /* 1, 2, … */
     bool allow_missing_secrets; /* check: a missing secret is a finding, not an error */
 };
 
@@ -85,7 +87,7 @@ struct script_hooks {
  * reference for it until script_destroy. */
 struct script *generation_attach(struct generation *generation, unsigned index, uv_loop_t *loop,
                                  const struct script_hooks *hooks);
-struct registry *script_registry(const struct script *script); /* borrows */
+struct registry *script_registry(const struct script *script);     /* borrows */
 struct generation *script_generation(const struct script *script); /* borrows */
 /* Jobs that run or wait. */
 size_t script_job_count(const struct script *script);
@@ -94,7 +96,8 @@ void script_cancel_all(struct script *script);
 /* No job may be left. */
 void script_destroy(struct script *script);
 
-/* ---- Hooks ------------------------------------------------------------------------------------- */
+/* ---- Hooks -------------------------------------------------------------------------------------
+ */
 
 /* verify, type and idempotency_key of one request, in that order. */
 enum admit_outcome {
@@ -106,8 +109,8 @@ enum admit_outcome {
 };
 struct admission {
     enum admit_outcome outcome;
-    struct slice type; /* valid during the callback */
-    struct slice key;  /* empty: none */
+    struct slice type;  /* valid during the callback */
+    struct slice key;   /* empty: none */
     const char *reason; /* for people; never a secret; valid during the callback */
 };
 struct admit_request {
@@ -131,8 +134,9 @@ enum job_outcome {
 };
 struct job_result {
     enum job_outcome outcome;
-    const char *text; /* reason or traceback; valid during the callback */
-    int64_t delay_ms; /* RETRY_LATER */
+    const char *text;      /* reason or traceback; valid during the callback */
+    int64_t delay_ms;      /* RETRY_LATER */
+    bool is_hopeless;      /* FAILED: another run would fail alike (the chain is too deep) */
     struct outbox *outbox; /* HANDLED: owned by the taker from now on (outbox_finish, free) */
     int64_t cpu_ns;
 };
@@ -140,10 +144,10 @@ typedef void (*job_cb)(const struct job_result *result, void *ctx);
 
 struct run_options {
     const struct subscription_spec *subscription;
-    struct event *event;      /* borrowed until the callback */
-    uint32_t run_number;      /* 1, 2, … */
-    uint8_t first_ordinal;    /* messages get event->id | first_ordinal + i */
-    uint8_t ordinal_count;    /* that many at most */
+    struct event *event;   /* borrowed until the callback */
+    uint32_t run_number;   /* 1, 2, … */
+    uint8_t first_ordinal; /* messages get event->id | first_ordinal + i */
+    uint8_t ordinal_count; /* that many at most */
 };
 /* filter, then the handler, as a coroutine with the limits of its phases. The callback comes
  * exactly once, perhaps before this returns. */
@@ -167,10 +171,11 @@ struct retry_answer {
     char reason[256];
 };
 void script_retry(struct script *script, const struct endpoint_spec *endpoint,
-                  const struct attempt *attempt, const struct delivery *delivery,
-                  int64_t age_ms, struct retry_answer *answer);
+                  const struct attempt *attempt, const struct delivery *delivery, int64_t age_ms,
+                  struct retry_answer *answer);
 
-/* ---- The command line, in Lua ------------------------------------------------------------------ */
+/* ---- The command line, in Lua ------------------------------------------------------------------
+ */
 
 /* Runs lua/anzol/cli with these arguments in an ordinary state (trust full) with the client
  * bindings; natives: C functions that main.c adds (luaL_Reg list). Returns the exit code. */

@@ -217,6 +217,7 @@ struct job {
     struct request_view *request;
     struct run_options run;
     bool is_filtered_out;
+    bool is_hopeless;            /* another run would fail alike */
     struct outbox *outbox;       /* owned */
     struct keyed_message *keyed; /* messages with an idempotency key; owned */
     size_t keyed_count;

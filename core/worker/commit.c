@@ -203,12 +203,12 @@ static void commit_failed(struct run *run, uint32_t number, int64_t due_ms, cons
     submit(run);
 }
 
-static void fail(struct run *run, const char *error)
+static void fail(struct run *run, const char *error, bool is_hopeless)
 {
     const struct event *event = run->work->event;
     const uint32_t number = run->number + 1;
     int64_t delay_ms = 0;
-    const bool again = backoff_next(&backoff_handler, number, 0, 0, &delay_ms);
+    const bool again = !is_hopeless && backoff_next(&backoff_handler, number, 0, 0, &delay_ms);
     char id[ID_TEXT_BYTES];
     id_format(ID_EVENT, event->id, id);
     atomic_fetch_add(&run->work->worker->runs_failed, 1);
@@ -236,7 +236,7 @@ void commit_result(struct run *run, const struct job_result *result)
                       "retry_later");
         break;
     case JOB_FAILED:
-        fail(run, result->text);
+        fail(run, result->text, result->is_hopeless);
         break;
     case JOB_CANCELLED:
         put_credit(run);
