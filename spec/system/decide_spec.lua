@@ -110,7 +110,7 @@ describe("a handler", function()
     local length = #server:list "/api/v1/event?type=open.loop"
     assert.is_true(length >= 15 and length <= 17, "events in the chain: " .. length)
     assert.not_equal(id, dead.id)
-    assert.matches("depth", server:get("/api/v1/event/" .. dead.id).runs[1].error)
+    assert.matches("at most 16 deep", server:get("/api/v1/event/" .. dead.id).runs[1].error)
   end)
 
   it("that fails commits nothing, and runs again a second later", function()
