@@ -65,11 +65,11 @@ function Connection:receive(is_head)
   return answer
 end
 
--- True if the server closed the connection (nothing more comes).
-function Connection:is_closed(timeout)
-  self.line:settimeout(timeout or 2)
-  local _, why, rest = self.line:receive(1)
-  return why == "closed" and (rest == nil or rest == "")
+-- Reads on until the server closes: what still came, and whether it closed in time.
+function Connection:drain(timeout)
+  self.line:settimeout(timeout)
+  local all, why, rest = self.line:receive "*a"
+  return all or rest, why ~= "timeout"
 end
 
 function M.format(request)
@@ -94,15 +94,15 @@ function M.request(request)
   return answer, why
 end
 
--- Sends raw bytes; returns the first answer (nil: none), and whether the connection was then closed
--- with nothing more on it.
+-- Sends raw bytes; returns the first answer (nil: none), what came behind it, and whether the
+-- connection was then closed.
 function M.probe(port, bytes)
   local connection = M.open(port, 3)
   connection:send(bytes)
   local answer = connection:receive()
-  local is_closed = connection:is_closed(1)
+  local rest, is_closed = connection:drain(2)
   connection:close()
-  return answer, is_closed
+  return answer, rest, is_closed
 end
 
 return M

@@ -184,11 +184,11 @@ describe("a request that is refused", function()
   end)
 
   it("with neither length nor chunks: 411", function()
-    refused(411, http.probe(server.port, "POST /in/open HTTP/1.1\r\nHost: x\r\n\r\n"))
+    refused(411, (http.probe(server.port, "POST /in/open HTTP/1.1\r\nHost: x\r\n\r\n")))
   end)
 
   it("over max_body by its Content-Length: 413 before the body is read", function()
-    local answer, is_closed = http.probe(server.port,
+    local answer, _, is_closed = http.probe(server.port,
       "POST /in/open HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n")
     refused(413, answer)
     assert.is_true(is_closed)

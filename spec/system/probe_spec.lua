@@ -52,12 +52,13 @@ describe("at the public listener", function()
 
   for _, probe in ipairs(probes) do
     it(probe[1] .. " is refused, and nothing behind it runs", function()
-      local answer, is_closed = http.probe(server.port, probe[2] .. smuggled)
+      local answer, rest, is_closed = http.probe(server.port, probe[2] .. smuggled)
       assert.truthy(answer, "no answer")
       local is_allowed = false
       for i = 3, #probe do is_allowed = is_allowed or probe[i] == answer.status end
       assert(is_allowed, ("status %s: %s"):format(answer.status, answer.body))
-      assert.is_true(is_closed, "the connection stayed open, or more was answered")
+      assert.is_true(is_closed, "the connection stayed open")
+      assert.is_nil(rest:find("HTTP/1.1 2", 1, true), rest)
       assert.equal(0, server:event_count())
     end)
   end
