@@ -31,24 +31,28 @@ anzol.on("bad.recursion", function()
 end)
 ]]
 
+local server, receiver, ledger
+
+local function setup()
+  receiver = Receiver.start()
+  server = Server.start { scripts = scripts.with(receiver, script), secrets = scripts.secrets }
+  ledger = server.dir .. "/ledger"
+end
+
+local function teardown()
+  if server then server:close() end
+  receiver:stop()
+end
+
+local function post(kind)
+  local answer = server:post("/in/bad", "{}", { ["X-Kind"] = kind })
+  assert.equal(200, answer.status)
+  return json.decode(answer.body).id
+end
+
 describe("a handler over its limits", function()
-  local server, receiver, ledger
-
-  lazy_setup(function()
-    receiver = Receiver.start()
-    server = Server.start { scripts = scripts.with(receiver, script), secrets = scripts.secrets }
-    ledger = server.dir .. "/ledger"
-  end)
-  lazy_teardown(function()
-    if server then server:close() end
-    receiver:stop()
-  end)
-
-  local function post(kind)
-    local answer = server:post("/in/bad", "{}", { ["X-Kind"] = kind })
-    assert.equal(200, answer.status)
-    return json.decode(answer.body).id
-  end
+  lazy_setup(setup)
+  lazy_teardown(teardown)
 
   local function failure(id)
     local event = wait.until_true(id .. " has failed", 5000, function()
@@ -78,20 +82,34 @@ describe("a handler over its limits", function()
     assert.is_nil((server:ended(0)))
   end)
 
-  it("does not make senders or other handlers wait", function()
-    local sender = process.sender { port = server.port, ledger = ledger, prefix = "beside",
-      secret = scripts.github_secret, connections = 4, pause_us = 1000 }
-    for _ = 1, 4 do post "loop" end
-    process.sleep_ms(1500)
-    local counts = sender:stop()
-    assert.equal(0, counts.unexpected, counts.first_unexpected)
-    assert.is_true(counts.acknowledged > 300, "acknowledged: " .. counts.acknowledged)
-    assert.is_true(counts.accepted_ms.p99 < 60 * wait.patience,
-      ("ms to a 200 beside endless loops: p50 %.1f p99 %.1f max %.1f"):format(
-        counts.accepted_ms.p50, counts.accepted_ms.p99, counts.accepted_ms.max))
-  end)
-
   it("is one line in the log, without the body", function()
     assert.is_nil(files.read(server.log_path):find("\nstack traceback", 1, true))
+  end)
+end)
+
+describe("endless loops", function()
+  before_each(setup)
+  after_each(teardown)
+
+  -- Latencies of webhooks that come in at 4 connections meanwhile.
+  local function measure(prefix, loops)
+    local sender = process.sender { port = server.port, ledger = ledger, prefix = prefix,
+      secret = scripts.github_secret, connections = 4, pause_us = 1000 }
+    for _ = 1, loops do post "loop" end
+    process.sleep_ms(800)
+    local counts = sender:stop()
+    assert.equal(0, counts.unexpected, counts.first_unexpected)
+    return counts
+  end
+
+  it("do not make senders wait for more than a few turns", function()
+    local calm = measure("calm", 0)
+    local beside = measure("beside", 4)
+    assert.is_true(calm.acknowledged > 100 and beside.acknowledged > 50,
+      ("acknowledged: %d, beside loops %d"):format(calm.acknowledged, beside.acknowledged))
+    assert.is_true(beside.accepted_ms.p99 < 100 * wait.patience,
+      ("ms to a 200: p50 %.1f p99 %.1f, beside loops p50 %.1f p99 %.1f max %.1f"):format(
+        calm.accepted_ms.p50, calm.accepted_ms.p99, beside.accepted_ms.p50,
+        beside.accepted_ms.p99, beside.accepted_ms.max))
   end)
 end)
