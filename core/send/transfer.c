@@ -28,7 +28,8 @@ struct watch {
     curl_socket_t fd;
     int events;         /* armed */
     bool is_used;       /* curl has a transfer on it */
-    bool is_connection; /* ours to close; else curl's own, which it closes without a word */
+    bool is_connection; /* made by open_socket */
+    bool has_spoken;    /* the receiver sent something: the connection stands */
 };
 
 /* One multi and its loop handles. */
@@ -110,6 +111,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         on_broken(watch);
         return;
     }
+    watch->has_spoken |= (events & UV_READABLE) != 0;
     int flags = events & (UV_READABLE | UV_DISCONNECT) ? CURL_CSELECT_IN : 0;
     flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
     act(watch->lane, watch->fd, flags);
@@ -173,14 +175,15 @@ static void on_watch_closed(uv_handle_t *handle)
     free_transport(transport);
 }
 
-/* The look-up's socket pair closes behind our back: nothing of it may stay, its number comes again.
- */
 static void drop_watch(struct watch *watch)
 {
     watch->lane->transport->watches[watch->fd] = NULL;
     uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
 }
 
+/* Only a connection that stands is told of by close_socket. The socket pair of a look-up, and a
+ * connection given up while it is made, are closed behind our back: no watch of theirs may stay,
+ * the number comes again. */
 static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
     (void)easy;
@@ -190,7 +193,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *s
     if (watch->is_used)
         arm(watch,
             (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0));
-    else if (!watch->is_connection)
+    else if (!watch->is_connection || !watch->has_spoken)
         drop_watch(watch);
     return 0;
 }

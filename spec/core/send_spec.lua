@@ -473,6 +473,20 @@ describe("a kept connection", function()
     end
   end))
 
+  it("given up while it is made leaves nothing behind", with(function(rig)
+    local server = rig:server(function() return ok() end)
+    for _ = 1, 5 do
+      rig:endpoint { url = "http://127.0.0.1:" .. server.port .. "/", concurrency = 8 }
+      for _ = 1, 8 do rig:commit() end
+      rig:wait(function() return rig.rig:counts().in_flight > 0 end)
+      rig.rig:restart(0)
+      rig:endpoint { url = server.url, concurrency = 8 }
+      rig.rig:start()
+      rig:settle()
+    end
+    assert.is_true(#server.requests >= 40)
+  end))
+
   it("that is closed while it is idle is not noticed by a delivery", with(function(rig)
     local server = rig:server(function() return ok() end)
     rig:endpoint { url = server.url, concurrency = 8 }
