@@ -123,9 +123,13 @@ void script_describe_error(struct script *script, lua_State *L, const struct con
         script->context = current;
     bool is_told = false;
     if (lua_checkstack(L, LUA_MINSTACK) && lua_checkstack(main, LUA_MINSTACK)) {
-        lua_pushvalue(L, -1);
-        if (L != main)
-            lua_xmove(L, main, 1);
+        if (context->kill != KILL_NONE) {
+            lua_pushnil(main); /* a kill has its own words; it may have left no error object */
+        } else {
+            lua_pushvalue(L, -1);
+            if (L != main)
+                lua_xmove(L, main, 1);
+        }
         lua_pushcfunction(main, l_describe);
         lua_insert(main, -2);
         lua_pushlightuserdata(main, &describe);

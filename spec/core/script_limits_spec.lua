@@ -39,17 +39,35 @@ describe("the limits of scripts", function()
     ["tail calls"] = "local function f() return f() end f()",
     ["a goto"] = "::again:: goto again",
   }
+  -- In verify they are a job, as a handler is but with a shorter limit; in filter a plain call.
   for name, body in pairs(loops) do
     it("stop " .. name, function()
+      local project = rig.project(([[
+        anzol.source("s", { verify = function() %s end })
+        anzol.on("**", { name = "main", filter = function() %s end }, function() end)
+      ]]):format(body, body))
       local from = script.cpu_ns()
-      local result = rig.run(body)
+      local verified = project:admit("s", {})
+      local result = project:run("main", {})
       local spent_ms = (script.cpu_ns() - from) / 1e6
+      assert.equal("error", verified.outcome)
       assert.equal("failed", result.outcome)
-      assert.matches("'handler' went over its CPU limit of " .. cpu_ms .. " ms", result.text)
-      assert.matches("scripts/main%.lua:%d+", result.text)
-      assert.is_true(spent_ms < cpu_ms + 100 * rig.patience, spent_ms .. " ms")
+      local limit = "went over its CPU limit of " .. 10 * rig.patience .. " ms"
+      assert.matches("^scripts/main%.lua:%d+: 'verify' " .. limit, verified.reason)
+      assert.matches("^scripts/main%.lua:%d+: 'filter' " .. limit, result.text)
+      assert.is_true(spent_ms < 120 * rig.patience, spent_ms .. " ms")
     end)
   end
+
+  it("stop a handler that loops, with its place and traceback", function()
+    local from = script.cpu_ns()
+    local result = rig.run "while true do end"
+    assert.equal("failed", result.outcome)
+    assert.matches("^scripts/main%.lua:3: 'handler' went over its CPU limit of " .. cpu_ms .. " ms",
+      result.text)
+    assert.matches("stack traceback:\n\tscripts/main%.lua:3: in function", result.text)
+    assert.is_true((script.cpu_ns() - from) / 1e6 < cpu_ms + 100 * rig.patience)
+  end)
 
   it("stop what closes a handler that failed", function()
     local from = script.cpu_ns()
