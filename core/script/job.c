@@ -18,8 +18,7 @@ static const struct machine_state job_states[JOB_STATE_COUNT] = {
 
 static void resume(struct job *job, int argument_count);
 
-/* ---- Coroutines -------------------------------------------------------------------------------
- */
+/* ---- Coroutines ---- */
 
 void l_job_prepare(lua_State *L, struct job *job)
 {
@@ -38,10 +37,11 @@ static void drop_thread(struct job *job)
     struct script *script = job->script;
     if (!job->L)
         return;
+    /* First: the coroutine's stack holds the views, and its reset may run a collection. */
+    job_close_views(job);
     struct context *previous = context_enter(script, &job->context);
     (void)lua_resetthread(job->L); /* Lua 5.4.4 has no lua_closethread */
     context_leave(script, previous);
-    job_close_views(job);
     job->L = NULL;
     /* Neither raises: the slots are there already. */
     check(lua_checkstack(script->L, LUA_MINSTACK));
@@ -64,8 +64,7 @@ void job_close_views(struct job *job)
     job->request = NULL;
 }
 
-/* ---- Life cycle -------------------------------------------------------------------------------
- */
+/* ---- Life cycle ---- */
 
 struct job *job_take(struct script *script, enum phase_id phase, int64_t wall_ms)
 {
@@ -122,8 +121,7 @@ static void fail_with(struct job *job, const char *text)
     end(job, JOB_END_ERROR, 0);
 }
 
-/* ---- Turns of the pre-empted -------------------------------------------------------------------
- */
+/* ---- Turns of the pre-empted ---- */
 
 static void on_turn(uv_idle_t *handle)
 {
@@ -145,8 +143,7 @@ static void wait_for_turn(struct job *job)
     check(uv_idle_start(&script->turns, on_turn) == 0);
 }
 
-/* ---- Running -----------------------------------------------------------------------------------
- */
+/* ---- Running ---- */
 
 static void resume(struct job *job, int argument_count)
 {
@@ -180,8 +177,7 @@ void job_start(struct job *job, int argument_count, job_end_cb on_end)
     resume(job, argument_count);
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------
- */
+/* ---- Waiting ---- */
 
 static void push_waiting_phases(lua_State *L)
 {
@@ -255,8 +251,7 @@ void job_expire(struct job *job)
     fail_with(job, "");
 }
 
-/* ---- Of the script ------------------------------------------------------------------------------
- */
+/* ---- Of the script ---- */
 
 size_t script_job_count(const struct script *script)
 {
