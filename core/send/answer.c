@@ -132,22 +132,20 @@ static const struct {
     {CURLE_PARTIAL_FILE, ATTEMPT_RESET},
 };
 
-static enum attempt_error error_of(const struct transfer *transfer, CURLcode code)
+static enum attempt_error error_of(CURLcode code)
 {
-    /* The time was up before there was an address. */
-    if (code == CURLE_OPERATION_TIMEDOUT && transfer->lookups)
-        return ATTEMPT_DNS;
     for (size_t i = 0; i < array_count(ends); i++)
         if (ends[i].code == code)
             return ends[i].error;
     return ATTEMPT_PROTOCOL;
 }
 
-static int64_t read_us(CURL *easy, CURLINFO info)
+/* Since the start of the attempt, of which curl has not seen the look-up. 0: not reached. */
+static int64_t read_us(const struct transfer *transfer, CURLINFO info)
 {
     curl_off_t us = 0;
-    (void)curl_easy_getinfo(easy, info, &us);
-    return us;
+    (void)curl_easy_getinfo(transfer->easy, info, &us);
+    return us > 0 ? us + transfer->lookup_ms * 1000 : 0;
 }
 
 static const char *describe(struct transfer *transfer, CURLcode code)
@@ -186,15 +184,27 @@ void answer_classify(struct transfer *transfer, CURLcode code)
     else if (transfer->is_cut || (transfer->has_head && status / 100 == 2))
         attempt->error = ATTEMPT_OK; /* the headers are complete: the answer counts */
     else
-        attempt->error = error_of(transfer, code);
+        attempt->error = error_of(code);
     attempt->is_cut |= code != CURLE_OK && attempt->error == ATTEMPT_OK;
     attempt->duration_ms = clock_mono_ms() - transfer->started_mono_ms;
-    attempt->dns_us = read_us(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T);
-    attempt->connect_us = read_us(transfer->easy, CURLINFO_CONNECT_TIME_T);
-    attempt->tls_us = read_us(transfer->easy, CURLINFO_APPCONNECT_TIME_T);
-    attempt->first_byte_us = read_us(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T);
+    attempt->dns_us = read_us(transfer, CURLINFO_NAMELOOKUP_TIME_T);
+    attempt->connect_us = read_us(transfer, CURLINFO_CONNECT_TIME_T);
+    attempt->tls_us = read_us(transfer, CURLINFO_APPCONNECT_TIME_T);
+    attempt->first_byte_us = read_us(transfer, CURLINFO_STARTTRANSFER_TIME_T);
     attempt->head = buf_slice(&transfer->head);
     attempt->body = buf_slice(&transfer->body);
     attempt->retry_after_ms = retry_after_ms(attempt->head);
     attempt->detail = describe(transfer, code);
+}
+
+void answer_without_exchange(struct transfer *transfer, enum attempt_error error,
+                             const char *detail)
+{
+    struct attempt *attempt = &transfer->attempt;
+    attempt->error = error;
+    attempt->duration_ms = clock_mono_ms() - transfer->started_mono_ms;
+    attempt->dns_us = transfer->lookup_ms * 1000;
+    attempt->retry_after_ms = -1;
+    attempt->head = attempt->body = slice_of("", 0);
+    attempt->detail = detail ? detail : describe(transfer, CURLE_OK);
 }

@@ -369,7 +369,9 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                 .body = outgoing->body,
                                 .timeout_ms = spec->timeout_ms,
                                 .allow_private = spec->allow_private,
-                                .lookups = outlet->is_named ? &outlet->lookups : NULL,
+                                .host = running->target->host,
+                                .port = running->target->port,
+                                .lookups = &outlet->lookups,
                             },
                             on_transfer_done, running, &running->transfer, &running->err);
     buf_finish(&head);

@@ -119,13 +119,6 @@ static bool can_start(const struct outlet *outlet)
            outlet->in_flight < outlet->spec->concurrency;
 }
 
-static bool has_lookup(const struct outlet *outlet)
-{
-    return !outlet->is_named ||
-           (outlet->lookups < LIMIT_LOOKUPS_PER_ENDPOINT &&
-            transport_lookups(outlet->sender->transport) < LIMIT_LOOKUPS_PER_WORKER);
-}
-
 static void on_retry(uv_timer_t *timer)
 {
     sender_pump(container_of(timer, struct sender, retry));
@@ -147,14 +140,6 @@ void sender_pump(struct sender *sender)
         struct outlet *outlet = container_of(node, struct outlet, ready_node);
         if (!can_start(outlet))
             continue;
-        if (!has_lookup(outlet)) {
-            transport_kick(sender->transport);
-            if (!has_lookup(outlet)) {
-                sender_wait(sender);
-                queue_push(&sender->ready, node);
-                break;
-            }
-        }
         if (!take_token(outlet))
             continue;
         if (attempt_start(outlet) == START_NO_CREDIT) {

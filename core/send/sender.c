@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum status sender_create(const struct sender_options *options, struct sender **sender,
                           struct err *err)
@@ -30,7 +31,17 @@ enum status sender_create(const struct sender_options *options, struct sender **
 /* ---- Endpoints
  * ------------------------------------------------------------------------------------------ */
 
-static bool is_literal(const char *host)
+/* "localhost" is this machine without asking anybody. */
+static bool is_local_name(const char *host)
+{
+    static const char local[] = ".localhost";
+    const size_t len = strlen(host);
+    const size_t tail = sizeof local - 1;
+    return strcasecmp(host, local + 1) == 0 ||
+           (len > tail && strcasecmp(host + len - tail, local) == 0);
+}
+
+static bool is_address(const char *host)
 {
     unsigned char address[sizeof(struct in6_addr)];
     return host[0] == '[' || inet_pton(AF_INET, host, address) == 1;
@@ -39,7 +50,18 @@ static bool is_literal(const char *host)
 struct target *target_create(CURLU *url)
 {
     struct target *target = must_alloc(sizeof *target);
+    char *host = NULL;
+    char *port = NULL;
     *target = (struct target){.references = 1, .url = url};
+    if (curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+        !is_address(host) && !is_local_name(host)) {
+        target->host = host;
+        target->port = strtol(port, NULL, 10);
+        host = NULL;
+    }
+    curl_free(host);
+    curl_free(port);
     return target;
 }
 
@@ -54,18 +76,16 @@ void target_unref(struct target *target)
     if (!target || --target->references > 0)
         return;
     curl_url_cleanup(target->url);
+    curl_free(target->host);
     free(target);
 }
 
 static void set_url(struct outlet *outlet, const char *text)
 {
     CURLU *url = curl_url();
-    char *host = NULL;
     check(url != NULL);
-    if (curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
-        outlet->is_named = !is_literal(host);
-    curl_free(host);
+    /* An empty one fails each attempt in words: the registration has checked it. */
+    (void)curl_url_set(url, CURLUPART_URL, text, 0);
     target_unref(outlet->target);
     outlet->target = target_create(url);
 }

@@ -16,6 +16,8 @@
 struct target {
     unsigned references;
     CURLU *url;
+    char *host; /* to look up; NULL: an address, or a name of this machine that curl knows */
+    long port;
 };
 
 /* Takes the url. */
@@ -31,15 +33,14 @@ struct outlet {
     const struct endpoint_spec *spec; /* of registry; NULL: the endpoint was removed */
     struct registry *registry;        /* reference that keeps spec */
     struct target *target;            /* the URL of spec */
-    bool is_named;
-    struct gate *gate; /* NULL until the first registry that has it */
+    struct gate *gate;                /* NULL until the first registry that has it */
     enum endpoint_state state;
 
     struct queue waiting; /* deliveries in memory, in order */
     size_t held;          /* waiting, in flight or being settled */
     size_t window;        /* how many may be held: the room of the gate */
     uint32_t in_flight;
-    unsigned lookups;
+    unsigned lookups; /* that run for its host */
 
     bool is_closed;    /* the gate: what is committed goes to the store only */
     bool is_behind;    /* due deliveries (may) lie in the store */

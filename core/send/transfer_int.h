@@ -6,9 +6,9 @@
 #define SEND_TRANSFER_INT_H
 
 #include "base/queue.h"
+#include "send/lane_int.h"
+#include "send/lookup_int.h"
 #include "send/send.h"
-
-#include <curl/curl.h>
 
 #define TRANSFER_HEADERS_MAX 128
 
@@ -25,7 +25,9 @@ struct transfer_request {
     struct slice body; /* borrowed until done */
     int64_t timeout_ms;
     bool allow_private;
-    unsigned *lookups; /* of the endpoint, whose host is a name: may need one; NULL: never */
+    const char *host; /* a name that may need a look-up; NULL: an address. Borrowed until done */
+    long port;
+    unsigned *lookups; /* how many run for the endpoint */
 };
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };
@@ -37,19 +39,28 @@ struct transfer {
     CURL *easy;
     transfer_done_cb on_done;
     void *ctx;
-    bool is_running;
-    bool is_second_try; /* on a connection of its own */
+    const char *host; /* of the request */
+    long port;
+    unsigned *lookups_of_endpoint;
     int64_t started_mono_ms;
     int64_t timeout_ms;
-    unsigned *lookups_of_endpoint;
-    unsigned *lookups; /* counted there and in the transport as a look-up; NULL: not any more */
-    bool has_head;     /* the final answer's headers are complete */
-    bool is_cut;       /* more body than we keep */
+    bool is_running;
+    bool is_in_curl;    /* else it waits for a look-up */
+    bool is_second_try; /* on a connection of its own */
+    bool needs_lookup;  /* curl found no kept connection */
+    bool has_addresses; /* resolve holds them */
+    bool has_head;      /* the final answer's headers are complete */
+    bool is_cut;        /* more body than we keep */
     bool is_protocol_error;
     unsigned interim_count;
     size_t header_bytes;
-    enum guard_verdict verdict; /* the worst of the addresses tried */
+    enum guard_verdict verdict; /* the worst of the addresses seen */
     const char *verdict_reason;
+    struct lookup_wait wait;
+    int64_t lookup_started_ms; /* monotonic */
+    int64_t lookup_ms;
+    struct buf resolve_text;
+    struct curl_slist resolve;
     struct buf request_head; /* the header lines, each terminated */
     struct curl_slist lines[TRANSFER_HEADERS_MAX];
     struct buf head;
@@ -63,24 +74,29 @@ MUST_USE enum status transport_create(uv_loop_t *loop, const char *user_agent,
                                       struct transport **transport, struct err *err);
 /* No transfer may run. The loop must run once more. */
 void transport_destroy(struct transport *transport);
-/* How many transfers may be waiting for a look-up. */
-unsigned transport_lookups(const struct transport *transport);
 /* Starts; on_done comes later, never before this returns. E_INVALID: a header or method that
  * cannot be sent (err says which). */
 MUST_USE enum status transport_start(struct transport *transport,
                                      const struct transfer_request *request,
                                      transfer_done_cb on_done, void *ctx,
                                      struct transfer **transfer, struct err *err);
-/* Lets curl take the first steps of what was started: a reused connection needs no look-up. */
-void transport_kick(struct transport *transport);
 /* Cuts it off: no on_done. The transfer is free again. */
 void transfer_cancel(struct transfer *transfer);
 /* After on_done: back to the pool. */
 void transfer_release(struct transfer *transfer);
 
+/* request.c: what goes out. */
+MUST_USE enum status request_make_lines(struct transfer *transfer, struct slice head,
+                                        struct err *err);
+MUST_USE enum status request_set_method(struct transfer *transfer, struct slice method,
+                                        struct slice body, struct err *err);
+
 /* answer.c: curl's callbacks and what an end means. */
 size_t answer_on_header(char *data, size_t size, size_t count, void *ctx);
 size_t answer_on_body(char *data, size_t size, size_t count, void *ctx);
 void answer_classify(struct transfer *transfer, CURLcode code);
+/* It ended before there was an exchange. detail: static; NULL: the verdict says it. */
+void answer_without_exchange(struct transfer *transfer, enum attempt_error error,
+                             const char *detail);
 
 #endif
