@@ -26,10 +26,19 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_PROBE] = "REPLACE INTO meta(key, value) VALUES ('probe', ?)",
     [SQL_SOURCE_ID] = "SELECT id FROM source WHERE name = ?",
     [SQL_SOURCE_INSERT] = "INSERT INTO source(name) VALUES (?) RETURNING id",
+    [SQL_KEY_OF_EVENT] = "SELECT key FROM event WHERE id = ? AND source = ?",
     [SQL_DEDUPE_FIND] = "SELECT d.event, e.key FROM dedupe d JOIN event e ON e.id = d.event"
-                        " WHERE d.hash = ? AND d.event >= ? AND e.source = ?"
+                        " WHERE d.run = ? AND d.hash = ? AND d.event >= ? AND e.source = ?"
                         " ORDER BY d.event DESC",
-    [SQL_DEDUPE_INSERT] = "INSERT INTO dedupe(hash, event) VALUES (?, ?)",
+    [SQL_DEDUPE_INSERT] = "INSERT OR IGNORE INTO dedupe(run, hash, event) VALUES (?, ?, ?)",
+    [SQL_DEDUPE_EXPIRE] =
+        "DELETE FROM dedupe WHERE run = ?1 AND hash <= coalesce((SELECT hash"
+        " FROM dedupe WHERE run = ?1 ORDER BY hash LIMIT 1 OFFSET ?2 - 1), 9223372036854775807)",
+    [SQL_DEDUPE_RUN_INSERT] = "INSERT INTO dedupe_run(run, newest_ms, filter) VALUES (?, ?, ?)",
+    [SQL_DEDUPE_RUN_DELETE] = "DELETE FROM dedupe_run WHERE run = ?",
+    [SQL_DEDUPE_LOG_INSERT] = "INSERT INTO dedupe_log(data) VALUES (?)",
+    [SQL_DEDUPE_LOG_DELETE] = "DELETE FROM dedupe_log WHERE seq <= ?",
+    [SQL_KEY_WINDOW_PUT] = "REPLACE INTO meta(key, value) VALUES ('key_window_ms', ?)",
     [SQL_EVENT_INSERT] = "INSERT INTO event(id, source, type, key, parent, depth, trace, bytes,"
                          " received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_CONTENT_INSERT] = "INSERT INTO content(id, head, body) VALUES (?, ?, ?)",
@@ -76,7 +85,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_KV_DELETE] = "DELETE FROM kv WHERE ns = ? AND key = ?",
     [SQL_KV_EXPIRE] = "DELETE FROM kv WHERE (ns, key) IN (SELECT ns, key FROM kv"
                       " WHERE expires_ms IS NOT NULL AND expires_ms <= ? LIMIT ?)",
-    [SQL_RETAIN_EVENTS] = "SELECT e.id, s.name, e.key FROM event e JOIN source s ON s.id = e.source"
+    [SQL_RETAIN_EVENTS] = "SELECT e.id, s.name FROM event e JOIN source s ON s.id = e.source"
                           " WHERE e.id > ? AND e.id < ? ORDER BY e.id",
     [SQL_RETAIN_MESSAGES] =
         "SELECT id, content, delivery, deliveries FROM message WHERE id BETWEEN ?1 AND ?1 | 255",
@@ -87,7 +96,6 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_DELETE_MESSAGE] = "DELETE FROM message WHERE id = ?",
     [SQL_DELETE_CONTENT] = "DELETE FROM content WHERE id = ?",
     [SQL_DELETE_RUNS] = "DELETE FROM run WHERE event = ?",
-    [SQL_DELETE_DEDUPE] = "DELETE FROM dedupe WHERE hash = ? AND event = ?",
     [SQL_DELETE_EVENT] = "DELETE FROM event WHERE id = ?",
     [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
     [SQL_FREE_PAGES] = "PRAGMA freelist_count",
@@ -264,6 +272,7 @@ static void close_engine(struct engine *engine)
     if (it->db && it->is_failed)
         (void)sqlite3_db_config(it->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_close_v2(it->db);
+    sqlite_dedupe_close(it);
     if (it->lock_fd >= 0)
         (void)close(it->lock_fd);
     free(it->lock_path);
@@ -283,7 +292,8 @@ static const struct engine_vtable vtable = {
     .close = close_engine,
 };
 
-static enum status start(struct sqlite_engine *it, struct err *err)
+static enum status start(struct sqlite_engine *it, const struct sqlite_tuning *tuning,
+                         struct err *err)
 {
     enum status status = take_lock(it, err);
     if (status == OK)
@@ -298,6 +308,8 @@ static enum status start(struct sqlite_engine *it, struct err *err)
         status = sqlite_hash_key(it->db, it->hash_key, err);
     if (status == OK)
         status = find_last_row(it, err);
+    if (status == OK)
+        status = sqlite_dedupe_open(it, tuning->run_keys, err);
     if (status == OK)
         status = prepare(it, err);
     return status;
@@ -318,7 +330,7 @@ enum status sqlite_engine_open(const struct store_options *options,
     it->lock_path = make_lock_path(it->path);
     it->checkpoint_frames =
         tuning->checkpoint_frames ? tuning->checkpoint_frames : CHECKPOINT_FRAMES;
-    const enum status status = start(it, err);
+    const enum status status = start(it, tuning, err);
     if (status != OK) {
         it->is_failed = true;
         close_engine(&it->engine);

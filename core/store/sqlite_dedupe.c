@@ -1,65 +1,157 @@
 /* SPDX-License-Identifier: MIT */
-/* The keyed hash by which idempotency keys are found (SipHash: a sender who can choose keys cannot
- * choose collisions). Pure. */
+/* Idempotency keys, group by group: looking them up, logging them (dedupe_int.h explains). */
 #include "store/sqlite_int.h"
 
-static uint64_t read_word(const uint8_t *bytes, size_t count)
+#define WORD_BYTES 8u
+
+static void put_word(uint8_t *place, uint64_t word)
 {
-    uint64_t word = 0;
-    for (size_t i = 0; i < count; i++)
-        word |= (uint64_t)bytes[i] << 8 * i;
-    return word;
+    for (unsigned i = 0; i < WORD_BYTES; i++)
+        place[i] = (uint8_t)(word >> 8 * i);
 }
 
-static uint64_t rotate(uint64_t word, unsigned bits)
-{
-    return word << bits | word >> (64 - bits);
-}
+/* ---- Look-up --------------------------------------------------------------------------------- */
 
-struct sip {
-    uint64_t v[4];
+/* What is looked for, and the youngest event that has it. */
+struct key_search {
+    int64_t hash;
+    int64_t source;
+    struct slice key;
+    uint64_t from;
+    uint64_t first; /* 0: none yet */
 };
 
-static void mix(struct sip *sip, unsigned rounds)
+/* Is that event's key the one, and not only its hash? Deleted events have none. */
+static int check_event(struct sqlite_engine *it, struct key_search *search, uint64_t event)
 {
-    uint64_t *v = sip->v;
-    for (unsigned i = 0; i < rounds; i++) {
-        v[0] += v[1];
-        v[1] = rotate(v[1], 13) ^ v[0];
-        v[0] = rotate(v[0], 32);
-        v[2] += v[3];
-        v[3] = rotate(v[3], 16) ^ v[2];
-        v[0] += v[3];
-        v[3] = rotate(v[3], 21) ^ v[0];
-        v[2] += v[1];
-        v[1] = rotate(v[1], 17) ^ v[2];
-        v[2] = rotate(v[2], 32);
-    }
+    sqlite3_stmt *statement = it->statements[SQL_KEY_OF_EVENT];
+    bind_id(statement, 1, event);
+    (void)sqlite3_bind_int64(statement, 2, search->source);
+    const int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW && slice_equal(column_text(statement, 0), search->key))
+        search->first = event;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static void add_word(struct sip *sip, uint64_t word)
+static int search_tail(struct sqlite_engine *it, const struct key_tail *tail,
+                       struct key_search *search)
 {
-    sip->v[3] ^= word;
-    mix(sip, 2);
-    sip->v[0] ^= word;
+    int rc = SQLITE_OK;
+    for (const struct key_entry *entry = key_tail_find(tail, search->hash, NULL);
+         entry && rc == SQLITE_OK; entry = key_tail_find(tail, search->hash, entry))
+        if (entry->event >= search->from && entry->event > search->first)
+            rc = check_event(it, search, entry->event);
+    return rc;
 }
 
-/* SipHash-2-4 of source, its length and key, so that no two pairs read alike. */
-int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source, struct slice text)
+static int search_run(struct sqlite_engine *it, const struct key_run *run,
+                      struct key_search *search)
 {
-    const uint64_t k0 = read_word(key, 8);
-    const uint64_t k1 = read_word(key + 8, 8);
-    struct sip sip = {{k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
-                       k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)}};
-    const struct slice parts[] = {source, text};
-    for (size_t part = 0; part < array_count(parts); part++) {
-        const uint8_t *bytes = (const uint8_t *)parts[part].data;
-        size_t left = parts[part].len;
-        for (; left >= 8; bytes += 8, left -= 8)
-            add_word(&sip, read_word(bytes, 8));
-        add_word(&sip, read_word(bytes, left) | (uint64_t)parts[part].len << 56);
+    sqlite3_stmt *statement = it->statements[SQL_DEDUPE_FIND];
+    (void)sqlite3_bind_int64(statement, 1, run->number);
+    (void)sqlite3_bind_int64(statement, 2, search->hash);
+    bind_id(statement, 3, search->from);
+    (void)sqlite3_bind_int64(statement, 4, search->source);
+    bool is_found = false;
+    int rc = SQLITE_DONE;
+    while (!is_found && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        is_found = slice_equal(column_text(statement, 1), search->key);
+        if (is_found && column_id(statement, 0) > search->first)
+            search->first = column_id(statement, 0);
     }
-    sip.v[2] ^= 0xff;
-    mix(&sip, 4);
-    return (int64_t)((sip.v[0] ^ sip.v[1] ^ sip.v[2] ^ sip.v[3]) >> 1);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int sqlite_dedupe_find(struct sqlite_engine *engine, const struct event *event, int64_t source,
+                       uint64_t from, uint64_t *first)
+{
+    const struct dedupe *dedupe = &engine->dedupe;
+    struct key_search search = {
+        .hash = dedupe_hash(engine->hash_key, event->source, event->key),
+        .source = source,
+        .key = event->key,
+        .from = from,
+    };
+    const int64_t from_ms = id_event_ms(from);
+    int rc = search_tail(engine, &dedupe->tail, &search);
+    if (rc == SQLITE_OK)
+        rc = search_tail(engine, &dedupe->merge.tail, &search);
+    for (size_t i = 0; i < dedupe->run_count && rc == SQLITE_OK; i++) {
+        const struct key_run *run = &dedupe->runs[i];
+        if (run->newest_ms >= from_ms && key_filter_may_have(&run->filter, search.hash))
+            rc = search_run(engine, run, &search);
+    }
+    *first = search.first;
+    return rc;
+}
+
+/* ---- Groups ---------------------------------------------------------------------------------- */
+
+int sqlite_dedupe_add(struct sqlite_engine *engine, const struct event *event, int64_t window_ms)
+{
+    struct dedupe *dedupe = &engine->dedupe;
+    const struct key_entry entry = {
+        .hash = dedupe_hash(engine->hash_key, event->source, event->key),
+        .event = event->id,
+    };
+    if (window_ms > dedupe->window_ms)
+        dedupe->window_ms = window_ms;
+    return key_tail_add(&dedupe->tail, entry) ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int write_log(struct sqlite_engine *it)
+{
+    struct dedupe *dedupe = &it->dedupe;
+    const size_t count = dedupe->tail.count - dedupe->synced_count;
+    if (count == 0)
+        return SQLITE_OK;
+    check(count <= LIMIT_GROUP_OPERATIONS);
+    for (size_t i = 0; i < count; i++) {
+        const struct key_entry *entry = &dedupe->tail.entries[dedupe->synced_count + i];
+        put_word(dedupe->packed + i * KEY_BYTES, (uint64_t)entry->hash);
+        put_word(dedupe->packed + i * KEY_BYTES + WORD_BYTES, entry->event);
+    }
+    bind_blob(it->statements[SQL_DEDUPE_LOG_INSERT], 1,
+              slice_of((const char *)dedupe->packed, count * KEY_BYTES));
+    const int rc = sqlite_run(it, SQL_DEDUPE_LOG_INSERT);
+    if (rc == SQLITE_OK)
+        dedupe->written_seq = sqlite3_last_insert_rowid(it->db);
+    return rc;
+}
+
+static int write_window(struct sqlite_engine *it)
+{
+    const struct dedupe *dedupe = &it->dedupe;
+    if (dedupe->window_ms == dedupe->synced_window_ms)
+        return SQLITE_OK;
+    (void)sqlite3_bind_int64(it->statements[SQL_KEY_WINDOW_PUT], 1, dedupe->window_ms);
+    return sqlite_run(it, SQL_KEY_WINDOW_PUT);
+}
+
+int sqlite_dedupe_write(struct sqlite_engine *engine)
+{
+    int rc = write_log(engine);
+    if (rc == SQLITE_OK)
+        rc = write_window(engine);
+    return rc == SQLITE_OK ? sqlite_merge_write(engine) : rc;
+}
+
+void sqlite_dedupe_committed(struct sqlite_engine *engine)
+{
+    struct dedupe *dedupe = &engine->dedupe;
+    dedupe->synced_count = dedupe->tail.count;
+    dedupe->synced_seq = dedupe->written_seq;
+    dedupe->synced_window_ms = dedupe->window_ms;
+    sqlite_merge_committed(dedupe);
+    sqlite_merge_start(dedupe);
+}
+
+void sqlite_dedupe_rolled_back(struct sqlite_engine *engine)
+{
+    struct dedupe *dedupe = &engine->dedupe;
+    key_tail_cut(&dedupe->tail, dedupe->synced_count);
+    dedupe->written_seq = dedupe->synced_seq;
+    sqlite_merge_rolled_back(dedupe);
 }

@@ -95,51 +95,30 @@ int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bo
 
 /* ---- Ingest ---------------------------------------------------------------------------------- */
 
-/* *first: the youngest event with this source and key whose id is at least from; 0: none. */
-static int find_key(struct sqlite_engine *it, const struct event *event, int64_t hash,
-                    uint64_t from, uint64_t *first)
+static int find_duplicate(struct sqlite_engine *it, struct store_ingest *ingest)
 {
+    const struct event *event = ingest->event;
+    const uint64_t from = id_event_at(id_event_ms(event->id) - ingest->key_window_ms);
     int64_t source = 0;
     int rc = find_source(it, event->source, &source);
-    if (rc != SQLITE_OK)
-        return rc;
-    sqlite3_stmt *statement = it->statements[SQL_DEDUPE_FIND];
-    (void)sqlite3_bind_int64(statement, 1, hash);
-    bind_id(statement, 2, from);
-    (void)sqlite3_bind_int64(statement, 3, source);
-    *first = 0;
-    while (*first == 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
-        if (slice_equal(column_text(statement, 1), event->key))
-            *first = column_id(statement, 0);
-    (void)sqlite3_reset(statement);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-static int put_key(struct sqlite_engine *it, uint64_t event, int64_t hash)
-{
-    sqlite3_stmt *statement = it->statements[SQL_DEDUPE_INSERT];
-    (void)sqlite3_bind_int64(statement, 1, hash);
-    bind_id(statement, 2, event);
-    return sqlite_run(it, SQL_DEDUPE_INSERT);
+    if (rc == SQLITE_OK)
+        rc = sqlite_dedupe_find(it, event, source, from, &ingest->duplicate_of);
+    ingest->is_duplicate = ingest->duplicate_of != 0;
+    return rc;
 }
 
 int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest)
 {
     const struct event *event = ingest->event;
     const bool has_key = event->key.len > 0 && ingest->key_window_ms > 0;
-    int64_t hash = 0;
+    int rc = SQLITE_OK;
     ingest->is_duplicate = false;
     ingest->duplicate_of = 0;
-    if (has_key) {
-        hash = dedupe_hash(engine->hash_key, event->source, event->key);
-        const uint64_t from = id_event_at(id_event_ms(event->id) - ingest->key_window_ms);
-        const int rc = find_key(engine, event, hash, from, &ingest->duplicate_of);
-        if (rc != SQLITE_OK)
-            return rc;
-        ingest->is_duplicate = ingest->duplicate_of != 0;
-        if (ingest->is_duplicate)
-            return SQLITE_OK;
-    }
-    const int rc = sqlite_put_event(engine, event, !ingest->is_finished);
-    return rc == SQLITE_OK && has_key ? put_key(engine, event->id, hash) : rc;
+    if (has_key)
+        rc = find_duplicate(engine, ingest);
+    if (rc != SQLITE_OK || ingest->is_duplicate)
+        return rc;
+    rc = sqlite_put_event(engine, event, !ingest->is_finished);
+    return rc == SQLITE_OK && has_key ? sqlite_dedupe_add(engine, event, ingest->key_window_ms)
+                                      : rc;
 }

@@ -126,6 +126,7 @@ static enum group_result give_up(struct sqlite_engine *it, int rc, enum written_
                   it->path);
     it->last_failure = rc;
     it->source_count = 0; /* a source may be one that is taken back */
+    sqlite_dedupe_rolled_back(it);
     if (result == GROUP_FATAL) {
         it->is_failed = true;
         return result;
@@ -188,7 +189,13 @@ enum group_result sqlite_commit_group(struct engine *engine, struct store_op **o
         if (rc != SQLITE_OK)
             return give_up(it, rc, FILE_LOG);
     }
-    return end(it);
+    rc = sqlite_dedupe_write(it);
+    if (rc != SQLITE_OK)
+        return give_up(it, rc, FILE_LOG);
+    const enum group_result result = end(it);
+    if (result == GROUP_OK)
+        sqlite_dedupe_committed(it);
+    return result;
 }
 
 enum group_result sqlite_probe(struct engine *engine)

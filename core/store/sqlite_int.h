@@ -4,6 +4,7 @@
 #ifndef STORE_SQLITE_INT_H
 #define STORE_SQLITE_INT_H
 
+#include "store/dedupe_int.h"
 #include "store/store_int.h"
 
 #include <sqlite3.h>
@@ -11,8 +12,6 @@
 /* Made by schema/embed.cmake: each text takes the schema one version further. */
 extern const char *const schema_steps[];
 extern const unsigned schema_step_count;
-
-#define HASH_KEY_BYTES 16
 
 /* The statements of the store thread. */
 enum write_sql {
@@ -22,8 +21,15 @@ enum write_sql {
     SQL_PROBE,
     SQL_SOURCE_ID,
     SQL_SOURCE_INSERT,
+    SQL_KEY_OF_EVENT,
     SQL_DEDUPE_FIND,
     SQL_DEDUPE_INSERT,
+    SQL_DEDUPE_EXPIRE,
+    SQL_DEDUPE_RUN_INSERT,
+    SQL_DEDUPE_RUN_DELETE,
+    SQL_DEDUPE_LOG_INSERT,
+    SQL_DEDUPE_LOG_DELETE,
+    SQL_KEY_WINDOW_PUT,
     SQL_EVENT_INSERT,
     SQL_CONTENT_INSERT,
     SQL_EVENT_DUE_INSERT,
@@ -59,7 +65,6 @@ enum write_sql {
     SQL_DELETE_MESSAGE,
     SQL_DELETE_CONTENT,
     SQL_DELETE_RUNS,
-    SQL_DELETE_DEDUPE,
     SQL_DELETE_EVENT,
     SQL_VACUUM,
     SQL_FREE_PAGES,
@@ -83,6 +88,7 @@ struct sqlite_engine {
     sqlite3 *db;
     sqlite3_stmt *statements[WRITE_SQL_COUNT];
     uint8_t hash_key[HASH_KEY_BYTES];
+    struct dedupe dedupe;
     uint64_t last_row; /* the last delivery, attempt or kv version id */
     struct source_entry sources[SOURCE_CACHE_COUNT];
     unsigned source_count;
@@ -149,8 +155,32 @@ int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct c
 int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled);
 int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox);
 
-/* sqlite_dedupe.c: a hash of 63 bits of source and key. */
-int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source, struct slice text);
+/* sqlite_dedupe_load.c: the tail and the filters. run_keys: 0 for the usual. */
+MUST_USE enum status sqlite_dedupe_open(struct sqlite_engine *engine, unsigned run_keys,
+                                        struct err *err);
+void sqlite_dedupe_close(struct sqlite_engine *engine);
+
+/* sqlite_dedupe.c. *first: the youngest event with this source and key whose id is at least from;
+ * 0: none. source: its number. */
+int sqlite_dedupe_find(struct sqlite_engine *engine, const struct event *event, int64_t source,
+                       uint64_t from, uint64_t *first);
+/* The event's key is known from now on, unless this group is rolled back. */
+int sqlite_dedupe_add(struct sqlite_engine *engine, const struct event *event, int64_t window_ms);
+/* What the group adds is written as its last step. */
+int sqlite_dedupe_write(struct sqlite_engine *engine);
+void sqlite_dedupe_committed(struct sqlite_engine *engine);
+void sqlite_dedupe_rolled_back(struct sqlite_engine *engine);
+
+/* sqlite_merge.c: freezes the tail when it is time; outside a group. */
+void sqlite_merge_start(struct dedupe *dedupe);
+/* Writes what is owed of a merge, inside a group; then what became of the group. */
+int sqlite_merge_write(struct sqlite_engine *engine);
+void sqlite_merge_committed(struct dedupe *dedupe);
+void sqlite_merge_rolled_back(struct dedupe *dedupe);
+/* Deletes up to that many rows of a run that no window reaches any more, and when nobody waits,
+ * lets a merge go on faster. *is_end: nothing is left to do. */
+int sqlite_dedupe_retain(struct sqlite_engine *engine, const struct store_retain_op *retain,
+                         bool *is_end);
 
 /* ---- Readers --------------------------------------------------------------------------------- */
 

@@ -161,18 +161,11 @@ static int delete_messages(struct sqlite_engine *it, uint64_t event)
     return rc;
 }
 
-/* source and key are borrowed from the row that the walk stands on. */
-static int delete_event(struct sqlite_engine *it, uint64_t event, struct slice source,
-                        struct slice key)
+/* Its key stays behind: without the event it matches nothing. */
+static int delete_event(struct sqlite_engine *it, uint64_t event)
 {
-    int rc = delete_messages(it, event);
-    if (rc == SQLITE_OK && key.len > 0) {
-        sqlite3_stmt *statement = it->statements[SQL_DELETE_DEDUPE];
-        (void)sqlite3_bind_int64(statement, 1, dedupe_hash(it->hash_key, source, key));
-        bind_id(statement, 2, event);
-        rc = sqlite_run(it, SQL_DELETE_DEDUPE);
-    }
     static const enum write_sql last[] = {SQL_DELETE_CONTENT, SQL_DELETE_RUNS, SQL_DELETE_EVENT};
+    int rc = delete_messages(it, event);
     for (size_t i = 0; i < array_count(last) && rc == SQLITE_OK; i++)
         rc = delete_by_id(it, last[i], event);
     return rc;
@@ -199,7 +192,7 @@ static int take_event(struct sqlite_engine *it, struct store_retain_op *op, size
         return SQLITE_OK;
     }
     (*deleted)++;
-    return delete_event(it, event, source, column_text(walk, 2));
+    return delete_event(it, event);
 }
 
 static int retain_events(struct sqlite_engine *it, struct store_retain_op *op)
@@ -225,14 +218,17 @@ static int retain_events(struct sqlite_engine *it, struct store_retain_op *op)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* Expired keys, and when nobody waits, pages back to the file system. */
+/* Expired keys of kv and of events, and when nobody waits, pages back to the file system. */
 static int retain_rest(struct sqlite_engine *it, struct store_retain_op *op)
 {
     sqlite3_stmt *expire = it->statements[SQL_KV_EXPIRE];
     (void)sqlite3_bind_int64(expire, 1, clock_now_ms());
     (void)sqlite3_bind_int64(expire, 2, (int64_t)op->count_max);
     int rc = sqlite_run(it, SQL_KV_EXPIRE);
-    op->is_end = sqlite3_changes(it->db) < (int)op->count_max;
+    const bool is_kv_end = sqlite3_changes(it->db) < (int)op->count_max;
+    if (rc == SQLITE_OK)
+        rc = sqlite_dedupe_retain(it, op, &op->is_end);
+    op->is_end = op->is_end && is_kv_end;
     if (rc != SQLITE_OK || !op->is_idle)
         return rc;
     sqlite3_stmt *free_pages = it->statements[SQL_FREE_PAGES];

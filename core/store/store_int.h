@@ -71,9 +71,10 @@ struct engine {
     int64_t sync_us; /* of the last commit; store thread */
 };
 
-/* sqlite.c. checkpoint_frames: 0 for the usual. */
+/* sqlite.c. 0: the usual. */
 struct sqlite_tuning {
     unsigned checkpoint_frames;
+    unsigned run_keys; /* idempotency keys that make a run */
 };
 MUST_USE enum status sqlite_engine_open(const struct store_options *options,
                                         const struct sqlite_tuning *tuning, struct engine **engine,

@@ -151,11 +151,14 @@ static enum status open_store(struct lua_store *it, const struct store_options *
     return store_start(options, store_trace_wrap(it->fault), &it->store, err);
 }
 
-/* open{ path, vfs, readers, checkpoint_frames } -> store | nil, status, text */
+/* open{ path, vfs, readers, checkpoint_frames, run_keys } -> store | nil, status, text */
 static int l_open(lua_State *L)
 {
     struct arena arena = {0};
-    const struct sqlite_tuning tuning = {(unsigned)field_integer(L, 1, "checkpoint_frames", 0)};
+    const struct sqlite_tuning tuning = {
+        .checkpoint_frames = (unsigned)field_integer(L, 1, "checkpoint_frames", 0),
+        .run_keys = (unsigned)field_integer(L, 1, "run_keys", 0),
+    };
     const unsigned readers = (unsigned)field_integer(L, 1, "readers", 2);
     struct lua_store *it = lua_newuserdatauv(L, sizeof *it, 0);
     *it = (struct lua_store){.L = L};

@@ -91,16 +91,6 @@ return function(t)
       assert.is_true(run("ingest", { source = "ab", type = "t", key = "k\0" }).is_duplicate)
     end)
 
-    it("lets the event's own text settle a collision of hashes", function()
-      local first = event { key = "k" }
-      local hash = t.sql("SELECT hash FROM dedupe")[1][1]
-      local other = event { key = "another" }
-      t.sql(("DELETE FROM dedupe WHERE event = %d; INSERT INTO dedupe VALUES (%d, %d)")
-        :format(other, hash, other))
-      local op = run("ingest", { source = "github", type = "t", key = "k" })
-      assert.equal(first, op.duplicate_of)
-    end)
-
     it("forgets a key after its window", function()
       local now = 1767225600000
       S.clock_fake(now)

@@ -177,7 +177,7 @@ return function(t)
       local fresh = event()
       assert.is_true(retain({ { before_ms = old + SECOND } }, left(1)))
       assert.same({ fresh }, ids(run("list_events", {}).rows))
-      for _, name in ipairs { "message", "delivery", "attempt", "run", "dedupe" } do
+      for _, name in ipairs { "message", "delivery", "attempt", "run" } do
         assert.equal(0, row_count(name), name)
       end
       assert.equal(1, row_count "content")

@@ -27,7 +27,7 @@ describe("opening a store", function()
     assert.equal(4096, S.sql(path, "PRAGMA page_size")[1][1])
     assert.equal(2, S.sql(path, "PRAGMA auto_vacuum")[1][1])
     assert.equal("wal", S.sql(path, "PRAGMA journal_mode")[1][1])
-    assert.equal(2, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
+    assert.equal(3, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
   end)
 
   it("admits one process, and names the lock file to the other", function()
@@ -59,7 +59,46 @@ describe("opening a store", function()
     assert.equal("old", get.row.body)
     assert.equal(65536, dead.rows[1].id)
     store:close()
-    assert.equal(2, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
+    assert.equal(3, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
+  end)
+
+  it("takes the keys of an old schema over as a run", function()
+    local KEYS, minute = 1000, 60000
+    local now = S.now_ms()
+    local store = assert(S.open { path = path })
+    for i = 1, KEYS do store:ingest { source = "s", type = "t", key = "key " .. i } end
+    store:wait()
+    store:close()
+    -- As the schema before had it: an index of all keys.
+    local events = {}
+    for _, row in ipairs(S.sql(path, "SELECT id, key FROM event")) do events[row[2]] = row[1] end
+    local rows = {}
+    for _, row in ipairs(S.sql(path, "SELECT data FROM dedupe_log")) do
+      for at = 1, #row[1], 16 do
+        rows[#rows + 1] = ("(%d, %d)"):format(string.unpack("<i8i8", row[1], at))
+      end
+    end
+    S.sql(path, [[
+      DROP TABLE dedupe; DROP TABLE dedupe_run; DROP TABLE dedupe_log;
+      CREATE TABLE dedupe (hash INTEGER NOT NULL, event INTEGER NOT NULL,
+        PRIMARY KEY (hash, event)) WITHOUT ROWID;
+      INSERT INTO dedupe VALUES ]] .. table.concat(rows, ",") .. [[;
+      UPDATE meta SET value = 2 WHERE key = 'schema';
+    ]])
+    for _ = 1, 2 do
+      S.quiet(function() store = assert(S.open { path = path }) end)
+      for i = 1, KEYS do
+        local op = store:ingest { source = "s", type = "t", key = "key " .. i }
+        store:wait()
+        assert.equal(events["key " .. i], op.duplicate_of)
+      end
+      store:close()
+    end
+    local run = S.sql(path, "SELECT run, newest_ms, length(filter) FROM dedupe_run")
+    assert.equal(1, #run)
+    assert.is_true(math.abs(run[1][2] - now) < minute)
+    assert.is_true(run[1][3] >= 2 * KEYS)
+    assert.equal(KEYS, S.sql(path, "SELECT count(*) FROM dedupe WHERE run = 1")[1][1])
   end)
 
   it("refuses a newer schema with words", function()
@@ -68,7 +107,7 @@ describe("opening a store", function()
     local store, status, text = S.open { path = path }
     assert.is_nil(store)
     assert.equal("invalid", status)
-    assert.truthy(text:find("newer Anzol (schema 99, this program knows 2)", 1, true))
+    assert.truthy(text:find("newer Anzol (schema 99, this program knows 3)", 1, true))
     assert.truthy(text:find("start the newer version", 1, true))
   end)
 
