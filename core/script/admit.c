@@ -129,8 +129,7 @@ static void classify_and_admit(struct script *script, const struct admit_request
           on_admitted, ctx);
 }
 
-/* ---- verify in Lua
- * ------------------------------------------------------------------------------------ */
+/* ---- verify in Lua ---- */
 
 static int l_prepare(lua_State *L)
 {

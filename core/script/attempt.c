@@ -19,8 +19,7 @@ static void push_function(lua_State *L, int number)
     lua_remove(L, -2);
 }
 
-/* ---- transform
- * ------------------------------------------------------------------------------------------ */
+/* ---- transform ---- */
 
 struct transform {
     const struct endpoint_spec *endpoint;
@@ -75,8 +74,7 @@ enum status script_transform(struct script *script, const struct endpoint_spec *
                    script->text.len ? script->text.data : "");
 }
 
-/* ---- retry
- * ---------------------------------------------------------------------------------------------- */
+/* ---- retry ---- */
 
 struct retry {
     const struct endpoint_spec *endpoint;

@@ -51,8 +51,7 @@ static struct event_view *view_check(lua_State *L)
     return view;
 }
 
-/* ---- Fields
- * --------------------------------------------------------------------------------------- */
+/* ---- Fields ---- */
 
 static bool is_form(struct slice head)
 {
@@ -210,8 +209,7 @@ static int l_newindex(lua_State *L)
                       luaL_tolstring(L, 2, NULL));
 }
 
-/* ---- event:get(path, default)
- * ---------------------------------------------------------------------- */
+/* ---- event:get(path, default) ---- */
 
 /* The element of the table on top; replaces it. */
 static void step(lua_State *L, struct slice segment)
@@ -257,8 +255,7 @@ static int l_get(lua_State *L)
     return 1;
 }
 
-/* ---- Making one
- * -------------------------------------------------------------------------------------- */
+/* ---- Making one ---- */
 
 struct event_view *event_push(lua_State *L, struct job *job)
 {

@@ -7,8 +7,7 @@
 
 #include "base/log.h"
 
-/* ---- Objects (object.c): userdata known by the identity of their metatable ----------------------
- */
+/* ---- Objects (object.c): userdata known by the identity of their metatable ---- */
 
 struct object_kind {
     const char *name;        /* "anzol.event": __name */
@@ -34,8 +33,7 @@ extern const struct object_kind signer_kind;
 extern const struct object_kind verdict_kind;
 extern const struct object_kind verifier_kind;
 
-/* ---- Options (option.c): the named arguments of one call
- * ----------------------------------------- */
+/* ---- Options (option.c): the named arguments of one call ---- */
 
 /* The table at index, and what errors call it: "anzol.endpoint 'crm'". */
 struct options {
@@ -78,8 +76,7 @@ char *text_copy(lua_State *L, const char *text);
 /* Keeps the function on top (pops it) and returns its number. */
 int function_keep(lua_State *L);
 
-/* ---- Registrations (registration.c)
- * --------------------------------------------------------------- */
+/* ---- Registrations (registration.c) ---- */
 
 /* Raises outside of the load phase. */
 struct draft *draft_check(lua_State *L, const char *function);
@@ -90,8 +87,7 @@ char *place_copy(lua_State *L);
 /* A header that a script may set; raises otherwise. what: "anzol.endpoint 'crm'". */
 void header_check(lua_State *L, struct slice name, struct slice value, const char *what);
 
-/* ---- JSON (json_decode.c, json_encode.c)
- * ------------------------------------------------------------ */
+/* ---- JSON (json_decode.c, json_encode.c) ---- */
 
 /* Pushes the value; false: malformed, and what is pushed is why. *is_lossy (may be NULL) is set if
  * a number was too big for Lua and stands there as a string. */
@@ -104,8 +100,7 @@ struct json_style {
  * the path. */
 void json_check_encode(lua_State *L, int index, const struct json_style *style);
 
-/* ---- Objects' own calls
- * ------------------------------------------------------------------------------ */
+/* ---- Objects' own calls ---- */
 
 /* Pushes nil and an Error. */
 int error_push(lua_State *L, const char *code, const char *message, bool is_retryable);
@@ -134,8 +129,7 @@ void form_check_encode(lua_State *L, int index, struct buf *out);
 /* Writes a line for a script; fields is the index of a table, 0: none. */
 void script_log(lua_State *L, enum log_level level, struct slice message, int fields);
 
-/* ---- Views of C objects: they raise once their job is over
- * -------------------------------------------- */
+/* ---- Views of C objects: they raise once their job is over ---- */
 
 struct event_view {
     struct job *job;
@@ -161,8 +155,7 @@ struct outbox *job_outbox(lua_State *L, struct job *job);
 /* Option idempotency_key; empty: none. */
 struct slice option_check_key(lua_State *L, const struct options *options);
 
-/* ---- Messages (message.c)
- * -------------------------------------------------------------------------------- */
+/* ---- Messages (message.c) ---- */
 
 /* What is to be sent, before it becomes content. Slices are of Lua strings on the stack or of the
  * script's buffers. */
@@ -185,14 +178,11 @@ struct content *message_content(const struct message_text *text);
 /* The headers at index (nil: none), sorted by name, appended to head. */
 void headers_check_add(lua_State *L, int index, const char *what, struct buf *head);
 
-/* ---- The command line (native.c): documented in cli.c
- * ---------------------------------------------- */
+/* ---- The command line (native.c): documented in cli.c ---- */
 
 extern const luaL_Reg script_cli_natives[];
 
-/* ---- Modules
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Modules ---- */
 
 int luaopen_anzol_core(lua_State *L);
 /* Each adds its fields to the module's table on top. */

@@ -45,8 +45,7 @@ struct outbox *job_outbox(lua_State *L, struct job *job)
     return job->outbox;
 }
 
-/* ---- Arguments
- * ---------------------------------------------------------------------------------------- */
+/* ---- Arguments ---- */
 
 static int unknown_endpoint(lua_State *L, const char *name)
 {
@@ -126,8 +125,7 @@ static void read_options(lua_State *L, struct send *send)
     send->key = option_check_key(L, &options);
 }
 
-/* ---- Effects
- * ------------------------------------------------------------------------------------------ */
+/* ---- Effects ---- */
 
 static struct message *find_keyed(const struct job *job, struct slice key)
 {

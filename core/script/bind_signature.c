@@ -10,8 +10,7 @@
 
 #define TOLERANCE_S_MAX 86400
 
-/* ---- Keys
- * ---------------------------------------------------------------------------------------- */
+/* ---- Keys ---- */
 
 static void add_key(lua_State *L, const struct options *options, bool is_standard,
                     struct key_set *keys)
@@ -67,8 +66,7 @@ static void copy_keys(lua_State *L, const struct key_set *from, struct key_set *
             (void)luaL_error(L, "out of memory");
 }
 
-/* ---- Objects
- * ---------------------------------------------------------------------------------------- */
+/* ---- Objects ---- */
 
 /* The pointer is the object's: freed with it. */
 struct verifier *verifier_test(lua_State *L, int index)
@@ -198,8 +196,7 @@ static int l_signer_call(lua_State *L)
     return 1;
 }
 
-/* ---- Makers
- * ---------------------------------------------------------------------------------------- */
+/* ---- Makers ---- */
 
 static enum digest read_digest(lua_State *L, const struct options *options)
 {

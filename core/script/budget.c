@@ -93,12 +93,13 @@ static void read_base(struct context *context, int64_t now)
     context->cpu_base_ns = clock_thread_cpu_ns();
 }
 
+/* Where a file's code stands; code that the script made itself has no place in a file. */
 static void note_place(lua_State *L, struct context *context)
 {
     lua_Debug debug = {0};
     for (int level = 0; lua_getstack(L, level, &debug); level++) {
         lua_getinfo(L, "Sl", &debug);
-        if (debug.currentline <= 0)
+        if (debug.currentline <= 0 || debug.source[0] != '@')
             continue;
         (void)snprintf(context->killed_at, sizeof context->killed_at, "%s:%d", debug.short_src,
                        debug.currentline);

@@ -4,12 +4,30 @@
 
 #include <stdlib.h>
 
+#define LIBRARY "anzol/"
 #define LEVELS_OF_HANDLER 2 /* l_describe and l_on_error, above what failed */
 
 struct entry {
     lua_CFunction l_entry;
     void *data;
 };
+
+/* An error that our own Lua files raise is told at the script's line that called them. */
+static void push_at_script(lua_State *L, lua_State *from, int index)
+{
+    lua_Debug debug = {0};
+    const char *text = lua_tostring(L, index);
+    const char *message = strncmp(text, LIBRARY, strlen(LIBRARY)) == 0 ? strstr(text, ": ") : NULL;
+    for (int level = 0; message && lua_getstack(from, level, &debug); level++) {
+        lua_getinfo(from, "Sl", &debug);
+        if (debug.currentline <= 0 || debug.source[0] != '@' ||
+            strncmp(debug.source + 1, LIBRARY, strlen(LIBRARY)) == 0)
+            continue;
+        lua_pushfstring(L, "%s:%d%s", debug.short_src, debug.currentline, message);
+        return;
+    }
+    lua_pushvalue(L, index);
+}
 
 /* The error object as text, on top. A table or userdata of the script's own may have a __tostring
  * that does anything: it runs under the budget and protected. */
@@ -19,11 +37,11 @@ static int l_error_text(lua_State *L)
     return 1;
 }
 
-static void push_error_text(lua_State *L, int index, const struct context *context)
+static void push_error_text(lua_State *L, lua_State *from, int index, const struct context *context)
 {
     index = lua_absindex(L, index);
     if (lua_type(L, index) == LUA_TSTRING) {
-        lua_pushvalue(L, index);
+        push_at_script(L, from, index);
         return;
     }
     if (context->kill == KILL_NONE) {
@@ -37,10 +55,10 @@ static void push_error_text(lua_State *L, int index, const struct context *conte
 }
 
 /* "scripts/a.lua:3: why" is kept; a kill is told in its own words, whatever a pcall made of it. */
-static void push_message(lua_State *L, int index, const struct context *context)
+static void push_message(lua_State *L, lua_State *from, int index, const struct context *context)
 {
     if (context->kill == KILL_NONE)
-        push_error_text(L, index, context);
+        push_error_text(L, from, index, context);
     if (context->kill == KILL_NONE) /* or its __tostring went over */
         return;
     char text[PLACE_BYTES];
@@ -74,7 +92,7 @@ static int l_describe(lua_State *L)
 {
     const struct describe *describe = lua_touserdata(L, 2);
     luaL_checkstack(L, 8, NULL);
-    push_message(L, 1, describe->context);
+    push_message(L, describe->from, 1, describe->context);
     if (describe->context->phase != PHASE_LOAD && describe->context->phase != PHASE_SETTINGS)
         push_subject(L, describe->context);
     else

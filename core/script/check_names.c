@@ -123,8 +123,7 @@ static bool is_other(const struct lexer *lexer, char c)
     return lexer->token == TOKEN_OTHER && lexer->text.data[0] == c;
 }
 
-/* ---- Endpoints
- * ---------------------------------------------------------------------------------------- */
+/* ---- Endpoints ---- */
 
 struct search {
     const struct registry *registry;
@@ -210,8 +209,7 @@ static void check_file(const struct search *search, struct slice text)
     }
 }
 
-/* ---- Sources of subscriptions
- * ---------------------------------------------------------------------------- */
+/* ---- Sources of subscriptions ---- */
 
 static void check_source(const struct registry *registry,
                          const struct subscription_spec *subscription, struct findings *findings)

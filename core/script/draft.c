@@ -69,8 +69,7 @@ void draft_finish(struct draft *draft)
     *draft = (struct draft){0};
 }
 
-/* ---- Digest -------------------------------------------------------------------------------------
- */
+/* ---- Digest ---- */
 
 static void mix(uint64_t *digest, const void *data, size_t len)
 {

@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-/* ---- One state
- * ------------------------------------------------------------------------------------------ */
+/* ---- One state ---- */
 
 static void report(struct script *script, struct findings *findings)
 {
@@ -86,8 +85,7 @@ static int l_index_endpoints(lua_State *L)
     return 0;
 }
 
-/* ---- All states
- * ------------------------------------------------------------------------------------------- */
+/* ---- All states ---- */
 
 static enum status load_states(struct generation *generation, struct findings *findings,
                                struct err *err)
@@ -191,8 +189,7 @@ enum status generation_load(const struct generation_options *options,
     return OK;
 }
 
-/* ---- References
- * --------------------------------------------------------------------------------------------- */
+/* ---- References ---- */
 
 struct generation *generation_ref(struct generation *generation)
 {
@@ -233,8 +230,7 @@ const char *const *generation_files(const struct generation *generation, size_t 
     return generation->files;
 }
 
-/* ---- A worker's script
- * ----------------------------------------------------------------------------------------- */
+/* ---- A worker's script ---- */
 
 struct script *generation_attach(struct generation *generation, unsigned index, uv_loop_t *loop,
                                  const struct script_hooks *hooks)

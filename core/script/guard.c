@@ -30,8 +30,7 @@ static lua_Integer span(lua_Integer first, lua_Integer last)
     return count >= LUA_MAXINTEGER ? LUA_MAXINTEGER : (lua_Integer)count + 1;
 }
 
-/* ---- string -------------------------------------------------------------------------------------
- */
+/* ---- string ---- */
 
 static int l_rep(lua_State *L)
 {
@@ -50,8 +49,7 @@ static int l_rep(lua_State *L)
     return l_stock(L);
 }
 
-/* ---- table
- * --------------------------------------------------------------------------------------- */
+/* ---- table ---- */
 
 /* Without a metatable the length is real memory: bounded by the allocator. */
 static lua_Integer check_length(lua_State *L, int index, const char *function)
@@ -110,8 +108,7 @@ static int l_unpack(lua_State *L)
     return l_stock(L);
 }
 
-/* ---- Base
- * ------------------------------------------------------------------------------------------ */
+/* ---- Base ---- */
 
 /* Collecting is the server's business. */
 static int l_collectgarbage(lua_State *L)
@@ -186,8 +183,7 @@ static int l_xpcall(lua_State *L)
     return l_stock(L);
 }
 
-/* ---- coroutine
- * -------------------------------------------------------------------------------------- */
+/* ---- coroutine ---- */
 
 static int l_coroutine(lua_State *L)
 {
@@ -198,8 +194,7 @@ static int l_coroutine(lua_State *L)
     return l_stock(L);
 }
 
-/* ---- Putting them in place
- * ----------------------------------------------------------------------------- */
+/* ---- Putting them in place ---- */
 
 struct guard {
     const char *table;

@@ -49,8 +49,7 @@ static char peek(const struct reader *reader)
     return reader->at < reader->end ? *reader->at : '\0';
 }
 
-/* ---- Strings
- * -------------------------------------------------------------------------------------- */
+/* ---- Strings ---- */
 
 static int hex_value(char c)
 {
@@ -189,8 +188,7 @@ static bool push_string(struct reader *reader)
     return true;
 }
 
-/* ---- Numbers
- * ---------------------------------------------------------------------------------------- */
+/* ---- Numbers ---- */
 
 static bool skip_digits(struct reader *reader)
 {
@@ -270,8 +268,7 @@ static bool push_number(struct reader *reader)
     return true;
 }
 
-/* ---- Containers
- * --------------------------------------------------------------------------------------- */
+/* ---- Containers ---- */
 
 static bool enter(struct reader *reader)
 {

@@ -3,6 +3,7 @@
  * the path to it: "order.items[3].price: NaN is no JSON number". */
 #include "script/bind_int.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -67,8 +68,7 @@ static void prefix_key(struct writer *writer, int index)
     prefix_path(writer, ".", 1);
 }
 
-/* ---- Scalars
- * ------------------------------------------------------------------------------------------ */
+/* ---- Scalars ---- */
 
 /* The shortest text that reads back as the same double; 1.0 stays a real. */
 static bool put_real(struct writer *writer, double number)
@@ -76,7 +76,8 @@ static bool put_real(struct writer *writer, double number)
     char text[REAL_BYTES];
     if (!isfinite(number))
         return fail(writer, isnan(number) ? "NaN is no JSON number" : "infinity is no JSON number");
-    for (int digits = 15; digits <= 17; digits++) {
+    /* 15 digits are always kept; a subnormal has fewer. */
+    for (int digits = fabs(number) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, number);
         const double back = strtod(text, NULL);
         if (!(back < number) && !(back > number))
@@ -119,8 +120,7 @@ static bool put_string(struct writer *writer, int index)
            fail(writer, "the text would be longer than 16 MiB");
 }
 
-/* ---- Containers
- * ------------------------------------------------------------------------------------------ */
+/* ---- Containers ---- */
 
 static bool put_newline(struct writer *writer)
 {

@@ -20,8 +20,7 @@ static void add(lua_State *L, struct buf *head, const char *name, struct slice v
         (void)luaL_error(L, "the headers of " WHAT " are too large");
 }
 
-/* ---- Method, path, query: the pseudo fields
- * -------------------------------------------------------- */
+/* ---- Method, path, query: the pseudo fields ---- */
 
 static void add_method(lua_State *L, int index, struct buf *head)
 {
@@ -83,8 +82,7 @@ static void add_query(lua_State *L, int index, struct buf *head)
     lua_pop(L, 1);
 }
 
-/* ---- Headers
- * ------------------------------------------------------------------------------------------- */
+/* ---- Headers ---- */
 
 static void add_from(lua_State *L, struct buf *head, struct slice original, const char *name)
 {
@@ -112,9 +110,7 @@ static void build_head(lua_State *L, int index, const char *content_type, struct
     }
 }
 
-/* ---- Body
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Body ---- */
 
 /* Returns the content type that goes with it, NULL: the message says nothing about the body. */
 static const char *read_body(lua_State *L, int index, struct slice *body)
@@ -201,8 +197,7 @@ struct content *message_content(const struct message_text *text)
     return content;
 }
 
-/* ---- For transform
- * ------------------------------------------------------------------------------------------ */
+/* ---- For transform ---- */
 
 /* Where the text of message.json as it was decoded is kept, to see whether it was changed. */
 static const char decoded_key;

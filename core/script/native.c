@@ -33,8 +33,7 @@ static void set_integer(lua_State *L, const char *name, lua_Integer value)
     lua_setfield(L, -2, name);
 }
 
-/* ---- check
- * --------------------------------------------------------------------------------------------- */
+/* ---- check ---- */
 
 static void push_findings(lua_State *L, const struct findings *findings)
 {
@@ -99,9 +98,7 @@ static int l_check(lua_State *L)
     return 2;
 }
 
-/* ---- sign
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- sign ---- */
 
 struct sign {
     const struct source_spec *source;
@@ -218,8 +215,7 @@ static int l_sign(lua_State *L)
     return status == OK ? 1 : fail(L, err.text);
 }
 
-/* ---- settings
- * -------------------------------------------------------------------------------------------- */
+/* ---- settings ---- */
 
 static int l_settings(lua_State *L)
 {
@@ -234,9 +230,7 @@ static int l_settings(lua_State *L)
     return 1;
 }
 
-/* ---- fetch
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- fetch ---- */
 
 static size_t read_headers(lua_State *L, struct field headers[HEADERS_MAX])
 {
@@ -314,8 +308,7 @@ static int l_fetch(lua_State *L)
     return 3;
 }
 
-/* ---- Small ones
- * -------------------------------------------------------------------------------------------- */
+/* ---- Small ones ---- */
 
 static int l_isatty(lua_State *L)
 {

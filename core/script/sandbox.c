@@ -84,8 +84,7 @@ static void remove_names(lua_State *L)
     }
 }
 
-/* ---- print and io.write go to the log ---------------------------------------------------------
- */
+/* ---- print and io.write go to the log ---- */
 
 static void log_arguments(lua_State *L, int first, const char *separator)
 {
@@ -156,8 +155,7 @@ static void redirect_output(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* ---- Globals ------------------------------------------------------------------------------------
- */
+/* ---- Globals ---- */
 
 static bool is_looked_for(const char *name)
 {

@@ -21,8 +21,7 @@ struct generation;
 /* One state of a generation, of one worker. */
 struct script;
 
-/* ---- Settings (anzol.lua) ----------------------------------------------------------------------
- */
+/* ---- Settings (anzol.lua) ---- */
 
 struct setting {
     char *name;  /* "admin_listen", "limits.intake_bytes" */
@@ -38,8 +37,7 @@ struct settings {
 MUST_USE enum status settings_load(const char *dir, struct settings *settings, struct err *err);
 void settings_finish(struct settings *settings);
 
-/* ---- Loading -----------------------------------------------------------------------------------
- */
+/* ---- Loading ---- */
 
 enum finding_level { FINDING_ERROR, FINDING_WARNING };
 struct finding {
@@ -96,8 +94,7 @@ void script_cancel_all(struct script *script);
 /* No job may be left. */
 void script_destroy(struct script *script);
 
-/* ---- Hooks -------------------------------------------------------------------------------------
- */
+/* ---- Hooks ---- */
 
 /* verify, type and idempotency_key of one request, in that order. */
 enum admit_outcome {
@@ -174,8 +171,7 @@ void script_retry(struct script *script, const struct endpoint_spec *endpoint,
                   const struct attempt *attempt, const struct delivery *delivery, int64_t age_ms,
                   struct retry_answer *answer);
 
-/* ---- The command line, in Lua ------------------------------------------------------------------
- */
+/* ---- The command line, in Lua ---- */
 
 /* Runs lua/anzol/cli with these arguments in an ordinary state (trust full) with the client
  * bindings; natives: C functions that main.c adds (luaL_Reg list). Returns the exit code. */

@@ -24,8 +24,7 @@ struct snapshot;
 #define SCRIPT_TEXT_BYTES (LIMIT_TRACEBACK_BYTES + 1)
 #define PLACE_BYTES 160 /* "scripts/crm.lua:31" */
 
-/* ---- Phases (phase.c) --------------------------------------------------------------------------
- */
+/* ---- Phases (phase.c) ---- */
 
 enum phase_id {
     PHASE_LOAD,
@@ -58,8 +57,7 @@ struct subject {
     const char *place; /* file:line of its registration, NULL: none */
 };
 
-/* ---- One entry into Lua and its limits (budget.c) -----------------------------------------------
- */
+/* ---- One entry into Lua and its limits (budget.c) ---- */
 
 enum kill { KILL_NONE, KILL_CPU, KILL_WALL, KILL_MEMORY };
 
@@ -102,8 +100,7 @@ int64_t budget_wall_left_ms(const struct context *context);
 /* CPU since the first entry. */
 int64_t budget_cpu_ns(const struct context *context);
 
-/* ---- The state (state.c) ------------------------------------------------------------------------
- */
+/* ---- The state (state.c) ---- */
 
 /* Lua values that C reaches often: LUA_REGISTRYINDEX[ref]. The same order in each state. */
 enum script_ref {
@@ -157,8 +154,7 @@ static inline void script_push_ref(lua_State *L, const struct script *script, en
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs[ref]);
 }
 
-/* ---- Entering Lua (call.c) ----------------------------------------------------------------------
- */
+/* ---- Entering Lua (call.c) ---- */
 
 /* Calls l_entry(data) on the state's main thread under context; results stay on script->L (the
  * caller settops to what it was). Not OK: script->text has the words, E_LIMIT for a limit. */
@@ -171,8 +167,7 @@ void script_describe_error(struct script *script, lua_State *L, const struct con
 /* The same without Lua. A kill that is up replaces text. */
 void script_keep_error(struct script *script, const struct context *context, const char *text);
 
-/* ---- Jobs (job.c) -------------------------------------------------------------------------------
- */
+/* ---- Jobs (job.c) ---- */
 
 enum job_state { JOB_IDLE, JOB_RUNNING, JOB_READY, JOB_WAITING, JOB_STATE_COUNT };
 
@@ -253,8 +248,7 @@ void jobs_attach(struct script *script, uv_loop_t *loop);
 /* Frees the pool and the script itself, after the loop closed the handles. */
 void jobs_close(struct script *script);
 
-/* ---- The snapshot of the files (snapshot.c)
- * ------------------------------------------------------ */
+/* ---- The snapshot of the files (snapshot.c) ---- */
 
 struct snapshot_file {
     char *path; /* relative to the project, or absolute (a system module) */
@@ -277,8 +271,7 @@ MUST_USE enum status snapshot_read(struct snapshot *snapshot, const char *dir,
 const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path);
 void snapshot_finish(struct snapshot *snapshot);
 
-/* ---- Embedded library (embedded.c, made at build)
- * ------------------------------------------------ */
+/* ---- Embedded library (embedded.c, made at build) ---- */
 
 struct embedded_file {
     const char *module; /* "anzol.provider.github" */
@@ -290,8 +283,7 @@ extern const struct embedded_file embedded_files[];
 extern const size_t embedded_file_count;
 const struct embedded_file *embedded_find(struct slice module);
 
-/* ---- Findings (finding.c)
- * ------------------------------------------------------------------------ */
+/* ---- Findings (finding.c) ---- */
 
 struct finding_options {
     enum finding_level level;
@@ -306,8 +298,7 @@ struct finding_options {
 void findings_add(struct findings *findings, const struct finding_options *options);
 bool findings_have_error(const struct findings *findings);
 
-/* ---- Registrations under way (draft.c)
- * ------------------------------------------------------------ */
+/* ---- Registrations under way (draft.c) ---- */
 
 struct handler_name { /* what a file's handlers call their event */
     char *file;
@@ -332,8 +323,7 @@ struct handler_name *draft_add_handler(struct draft *draft);
 void draft_finish(struct draft *draft);
 uint64_t registry_digest(const struct registry *registry);
 
-/* ---- The generation (generation.c)
- * ---------------------------------------------------------------- */
+/* ---- The generation (generation.c) ---- */
 
 struct secret_value {
     char *name;
@@ -361,8 +351,7 @@ const struct secret_value *generation_secret(struct generation *generation, cons
 void generation_cross_check(struct generation *generation, const struct draft *draft,
                             struct findings *findings);
 
-/* ---- Sandbox (sandbox.c, guard.c, require.c)
- * ------------------------------------------------------- */
+/* ---- Sandbox (sandbox.c, guard.c, require.c) ---- */
 
 void l_open_sandbox(lua_State *L, bool with_anzol);
 /* Puts the guarded versions of stock functions in place. */

@@ -6,8 +6,7 @@
 
 #include <stdlib.h>
 
-/* ---- Results into Lua
- * ---------------------------------------------------------------------------------- */
+/* ---- Results into Lua ---- */
 
 static void push_id(lua_State *L, enum id_kind kind, uint64_t id)
 {
@@ -77,9 +76,7 @@ static void set_outbox(lua_State *L, const struct outbox *outbox)
     lua_setfield(L, -2, "emits");
 }
 
-/* ---- Runs
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- Runs ---- */
 
 struct waiting_run {
     lua_State *L;
@@ -195,9 +192,7 @@ int l_project_run(lua_State *L)
     return 1;
 }
 
-/* ---- Admission
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Admission ---- */
 
 struct waiting_admission {
     lua_State *L;
@@ -243,9 +238,7 @@ int l_project_admit(lua_State *L)
     return 1;
 }
 
-/* ---- Endpoints
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- Endpoints ---- */
 
 static const struct endpoint_spec *check_endpoint(lua_State *L, struct project *project)
 {

@@ -144,8 +144,7 @@ int l_project_load(lua_State *L)
     return 3;
 }
 
-/* ---- What it registered
- * ---------------------------------------------------------------------------- */
+/* ---- What it registered ---- */
 
 static void push_list(lua_State *L, char *const *items, size_t count)
 {
@@ -259,8 +258,7 @@ static int l_files(lua_State *L)
     return 1;
 }
 
-/* ---- The end
- * ----------------------------------------------------------------------------------------- */
+/* ---- The end ---- */
 
 static int l_job_count(lua_State *L)
 {
