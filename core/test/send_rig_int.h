@@ -12,6 +12,8 @@
 
 /* send_rig.c: rig{…} and its methods. */
 extern const luaL_Reg send_rig_functions[];
+/* send_resolver.c: names and lookups. */
+extern const luaL_Reg send_resolver_functions[];
 
 /* ---- send_store.c: the store in memory ---------------------------------------------------------
  */

@@ -54,6 +54,7 @@ int luaopen_anzol_test_send(lua_State *L)
     check(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     luaL_newlib(L, functions);
     luaL_setfuncs(L, send_rig_functions, 0);
+    luaL_setfuncs(L, send_resolver_functions, 0);
     lua_pushinteger(L, LIMIT_URL_BYTES);
     lua_setfield(L, -2, "url_bytes_max");
     return 1;
