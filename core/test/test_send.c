@@ -6,6 +6,7 @@
 #include "base/limits.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <netinet/in.h>
 #include <signal.h>
 
@@ -48,8 +49,17 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+/* A look-up that nobody waits for may outlive the Lua state, which would unload its code. */
+static void stay_loaded(void)
+{
+    Dl_info info;
+    check(dladdr(functions, &info) != 0);
+    check(dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE) != NULL);
+}
+
 int luaopen_anzol_test_send(lua_State *L)
 {
+    stay_loaded();
     /* As the program does: a peer that hangs up is an error of its write. */
     check(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     luaL_newlib(L, functions);
