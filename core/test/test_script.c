@@ -7,18 +7,8 @@
 #include "base/log.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 int luaopen_anzol_test_script(lua_State *L);
-
-static int l_temp_dir(lua_State *L)
-{
-    char path[] = "/tmp/anzol_script_XXXXXX";
-    if (!mkdtemp(path))
-        return luaL_error(L, "no temporary folder");
-    lua_pushstring(L, path);
-    return 1;
-}
 
 /* setenv(name, value | nil) */
 static int l_setenv(lua_State *L)
@@ -84,9 +74,8 @@ static int l_is_slow(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"cpu_ns", l_cpu_ns},     {"is_slow", l_is_slow},   {"load", l_project_load},
-    {"now_ns", l_now_ns},     {"quiet", l_quiet},       {"setenv", l_setenv},
-    {"settings", l_settings}, {"temp_dir", l_temp_dir}, {NULL, NULL},
+    {"cpu_ns", l_cpu_ns}, {"is_slow", l_is_slow}, {"load", l_project_load}, {"now_ns", l_now_ns},
+    {"quiet", l_quiet},   {"setenv", l_setenv},   {"settings", l_settings}, {NULL, NULL},
 };
 
 int luaopen_anzol_test_script(lua_State *L)

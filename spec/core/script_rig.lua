@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Projects in temporary folders, for the specs of core/script.
+local files = require "support.files"
 local script = require "anzol_test.script"
 
 local M = { script = script }
@@ -9,22 +10,11 @@ M.patience = script.is_slow() and 10 or 1
 
 local open = {}
 
-local function write(path, text)
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-end
-
--- A folder with these files: { ["scripts/a.lua"] = "…" }; closed by M.finish.
-function M.dir(files)
-  local dir = script.temp_dir()
-  open[#open + 1] = function() os.execute("rm -rf '" .. dir .. "'") end
-  os.execute("mkdir -p '" .. dir .. "/scripts' '" .. dir .. "/lua'")
-  for path, text in pairs(files) do
-    local folder = path:match "^(.*)/"
-    if folder then os.execute("mkdir -p '" .. dir .. "/" .. folder .. "'") end
-    write(dir .. "/" .. path, text)
-  end
+-- A folder with these files: { ["scripts/a.lua"] = "…" }; removed by M.finish.
+function M.dir(contents)
+  local dir = files.temp_dir()
+  open[#open + 1] = function() files.remove(dir) end
+  for path, text in pairs(contents) do files.write(dir .. "/" .. path, text) end
   return dir
 end
 
@@ -33,8 +23,7 @@ local PREAMBLE = 'local anzol = require "anzol" '
 -- load{ files | script = text, workers?, allow_missing_secrets? } -> project | nil, findings, text
 -- script becomes scripts/main.lua, with anzol at hand on its first line.
 function M.load(options)
-  local files = options.files or { ["scripts/main.lua"] = PREAMBLE .. options.script }
-  local dir = M.dir(files)
+  local dir = M.dir(options.files or { ["scripts/main.lua"] = PREAMBLE .. options.script })
   local project, findings, text = script.load {
     dir = dir, workers = options.workers, scripts = options.scripts,
     allow_missing_secrets = options.allow_missing_secrets,
