@@ -55,5 +55,7 @@ extern const luaL_Reg store_read_methods[];
 extern const luaL_Reg store_vfs_functions[];
 /* store_bench.c */
 extern const luaL_Reg store_bench_functions[];
+/* store_dedupe.c */
+extern const luaL_Reg store_dedupe_functions[];
 
 #endif

@@ -436,5 +436,6 @@ int STORE_MODULE_OPEN(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     luaL_setfuncs(L, store_vfs_functions, 0);
     luaL_setfuncs(L, store_bench_functions, 0);
+    luaL_setfuncs(L, store_dedupe_functions, 0);
     return 1;
 }

@@ -1,17 +1,20 @@
 -- SPDX-License-Identifier: MIT
 -- A process that ends at a crash point of the store: what it had acknowledged is there.
 local S = require "anzol_test.store"
+local keys = require "store.keys"
 local process = require "anzol_test.process"
 local rig = require "store.rig"
 
 local is_long = os.getenv "ANZOL_LONG" == "1"
 
+local RUN = 64 -- keys that are merged into a run, two rows in a group
+
 -- The child: ingests one by one and says each id that was acknowledged.
 local child = [[
   package.cpath = %q
-  local store = assert(require("anzol_test.store").open { path = %q })
+  local store = assert(require("anzol_test.store").open { path = %q, run_keys = %d })
   for i = 1, 1000 do
-    local op = store:ingest { source = "s", type = "t", body = "body " .. i }
+    local op = store:ingest { source = "s", type = "t", body = "body " .. i, key = "key " .. i }
     store:wait()
     if op.status == "ok" then io.write(op.id, "\n") io.flush() end
   end
@@ -21,7 +24,7 @@ local child = [[
 local function run_child(folder, point)
   local script, output = folder .. "/child.lua", folder .. "/output"
   local file = assert(io.open(script, "wb"))
-  file:write(child:format(package.cpath, folder .. "/anzol.db"))
+  file:write(child:format(package.cpath, folder .. "/anzol.db", RUN))
   file:close()
   local started = process.spawn { argv = { "lua5.4", script }, output = output,
                                   env = { ANZOL_CRASH_AT = point } }
@@ -29,6 +32,19 @@ local function run_child(folder, point)
   local acknowledged = {}
   for line in io.lines(output) do acknowledged[#acknowledged + 1] = math.tointeger(line) end
   return acknowledged, kind == "exit" and code
+end
+
+-- Each key that was acknowledged is its event's, and what else was stored is one event more at
+-- most.
+local function assert_keys(path, acknowledged)
+  local store = assert(S.open { path = path, run_keys = RUN })
+  for i, id in ipairs(acknowledged) do
+    local op = store:ingest { source = "s", type = "t", key = "key " .. i }
+    store:wait()
+    assert.equal(id, op.duplicate_of, i)
+  end
+  store:close()
+  assert.is_true(S.sql(path, "SELECT count(*) FROM event")[1][1] <= #acknowledged + 1)
 end
 
 describe("a crash of the store", function()
@@ -57,6 +73,24 @@ describe("a crash of the store", function()
         store:wait()
         store:close()
         for i, read in ipairs(reads) do assert.equal("body " .. i, read.row.body) end
+        assert_keys(path, acknowledged)
+        assert.equal("ok", S.sql(path, "PRAGMA integrity_check")[1][1])
+      end
+    end)
+  end
+
+  for _, point in ipairs { "after_write", "after_sync" } do
+    it(("at \"%s\" in the middle of a merge keeps every key"):format(point), function()
+      for group = RUN + 2, RUN + RUN // 2 + 2, is_long and 1 or 8 do
+        rig.remove(folder)
+        folder = rig.folder()
+        local path = folder .. "/anzol.db"
+        local acknowledged, code = run_child(folder, ("%s:%d"):format(point, group))
+        assert.equal(137, code)
+        assert.equal(group - 1, #acknowledged)
+        local found = keys.read(S, path)
+        assert.is_true(#found.unfinished > 0 or #found.run == RUN or group == RUN + 2)
+        assert_keys(path, acknowledged)
         assert.equal("ok", S.sql(path, "PRAGMA integrity_check")[1][1])
       end
     end)

@@ -115,10 +115,12 @@ local function judge_rows(Store, path)
 end
 
 -- Each event has its key in the log or in a run that counts, and no key is of another event.
-local function judge_keys(Store, path)
+local function judge_keys(Store, path, history)
   local events, has_key = {}, {}
   for _, row in ipairs(Store.sql(path, "SELECT id FROM event")) do events[row[1]] = true end
-  for place, list in pairs(keys.read(Store, path)) do
+  local found = keys.read(Store, path)
+  if #found.unfinished > 0 then history.merges_cut = history.merges_cut + 1 end
+  for place, list in pairs(found) do
     for _, key in ipairs(list) do
       if not events[key[2]] then error("half written: key without event", 0) end
       if place ~= "unfinished" then has_key[key[2]] = true end
@@ -208,7 +210,7 @@ local function judge(Store, folder, history)
   local verdict = Store.sql(path, "PRAGMA integrity_check")[1][1]
   if verdict ~= "ok" then error("integrity_check: " .. verdict, 0) end
   judge_rows(Store, path)
-  judge_keys(Store, path)
+  judge_keys(Store, path, history)
   for _, event in ipairs(history.events) do judge_event(event, event.id and found[event.id]) end
   learn(history, found)
 end
@@ -228,12 +230,13 @@ end
 
 local function campaign(Store, cuts)
   local history, folder
-  local acknowledged = 0
+  local acknowledged, merges_cut = 0, 0
   local ok, text = pcall(function()
     for cut = 1, cuts do
       if (cut - 1) % CUTS_PER_HISTORY == 0 then
         if folder then rig.remove(folder) end
-        folder, history = rig.folder(), { events = {}, count = 0, acknowledged = 0 }
+        folder, history = rig.folder(), { events = {}, count = 0,
+                                           acknowledged = 0, merges_cut = 0 }
       end
       local image, looked_at = rig.folder(), rig.folder()
       Store.quiet(function() run_until_cut(Store, folder, image, history) end)
@@ -241,7 +244,8 @@ local function campaign(Store, cuts)
       copy_files(image, looked_at)
       local is_whole, why = pcall(judge, Store, looked_at, history)
       acknowledged = acknowledged + history.acknowledged
-      history.acknowledged = 0
+      merges_cut = merges_cut + history.merges_cut
+      history.acknowledged, history.merges_cut = 0, 0
       -- Go on from the raw image or from what recovery made of it.
       local raw = random() < 0.5
       folder = raw and image or looked_at
@@ -250,15 +254,16 @@ local function campaign(Store, cuts)
     end
   end)
   if folder then rig.remove(folder) end
-  return ok, text, acknowledged
+  return ok, text, acknowledged, merges_cut
 end
 
 describe("a power cut", function()
   it(("loses nothing acknowledged and leaves nothing half, %d times"):format(CUTS), function()
     math.randomseed(rig.seed "power cuts")
-    local ok, text, acknowledged = campaign(S, CUTS)
+    local ok, text, acknowledged, merges_cut = campaign(S, CUTS)
     assert.is_true(ok, text)
     assert.is_true(acknowledged > CUTS * 10)
+    assert.is_true(merges_cut > CUTS // 10, merges_cut) -- merges of keys were broken off too
   end)
 
   it("is found out when the engine does not sync", function()
