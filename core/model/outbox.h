@@ -4,6 +4,7 @@
 #ifndef MODEL_OUTBOX_H
 #define MODEL_OUTBOX_H
 
+#include "base/limits.h"
 #include "model/delivery.h"
 #include "model/event.h"
 #include "model/registry.h"
@@ -34,6 +35,7 @@ struct outbox {
     size_t delivery_count;
     struct event **emits; /* owned references; ids already given */
     size_t emit_count;
+    bool emit_is_duplicate[LIMIT_EMITS_PER_RUN]; /* by the store: its key was there, nothing made */
     struct kv_write *kv_writes;
     size_t kv_write_count;
     struct kv_read *kv_reads;

@@ -134,6 +134,7 @@ static int end_run(struct sqlite_engine *it, const struct store_run_ref *run,
 /* ---- Outbox ---------------------------------------------------------------------------------- */
 
 #define DELIVERY_ID_BYTES 8u
+#define EMIT_KEY_WINDOW_MS INT64_C(86400000) /* as a source's default */
 
 static void put_word(char *place, uint64_t word)
 {
@@ -202,13 +203,22 @@ static int put_message(struct sqlite_engine *it, const struct outbox *outbox,
     return rc;
 }
 
+/* An emit with a key that is there already makes nothing, as a repeated webhook does. */
+static int put_emit(struct sqlite_engine *it, struct event *event, bool *is_duplicate)
+{
+    struct store_ingest ingest = {.event = event, .key_window_ms = EMIT_KEY_WINDOW_MS};
+    const int rc = sqlite_ingest(it, &ingest);
+    *is_duplicate = ingest.is_duplicate;
+    return rc;
+}
+
 static int put_outbox(struct sqlite_engine *it, struct outbox *outbox)
 {
     int rc = SQLITE_OK;
     for (size_t i = 0; i < outbox->message_count && rc == SQLITE_OK; i++)
         rc = put_message(it, outbox, outbox->messages[i]);
     for (size_t i = 0; i < outbox->emit_count && rc == SQLITE_OK; i++)
-        rc = sqlite_put_event(it, outbox->emits[i], true);
+        rc = put_emit(it, outbox->emits[i], &outbox->emit_is_duplicate[i]);
     return rc == SQLITE_OK ? sqlite_kv_apply(it, outbox) : rc;
 }
 

@@ -58,6 +58,8 @@ static void route_outbox(struct worker *worker, struct outbox *outbox)
         route_delivery(worker, &outbox->deliveries[i]);
     for (size_t i = 0; i < outbox->emit_count; i++) {
         struct event *event = outbox->emits[i];
+        if (outbox->emit_is_duplicate[i])
+            continue;
         outbox->emits[i] = NULL;
         const bool has_room = gate_take(&worker->gate);
         worker_placed(worker, (struct placement){id_shard(event->id), has_room}, event, true);

@@ -110,6 +110,19 @@ return function(t)
       assert.equal(id, rows[1].parent)
     end)
 
+    it("makes one event of emits with the same key, in one run or in two", function()
+      local function emit(body)
+        return { source = "self", type = "derived", body = body, key = "only once" }
+      end
+      for i = 1, 2 do
+        run("handled", { event = event(), subscriptions = { "a" },
+          emits = { emit(("first of %d"):format(i)), emit "second" } })
+      end
+      local rows = run("claim_events", {}).rows
+      assert.equal(1, #rows)
+      assert.equal("first of 1", rows[1].body)
+    end)
+
     it("holds deliveries in memory or makes them due, as asked", function()
       delivery { endpoint = 1 }
       delivery { endpoint = 2, due_ms = 5000 }
