@@ -25,9 +25,10 @@ void l_job_prepare(lua_State *L, struct job *job)
     if (job->L)
         return;
     script_push_ref(L, job->script, REF_THREADS);
-    job->L = lua_newthread(L);
-    budget_watch(job->L);
+    lua_State *thread = lua_newthread(L);
     job->thread = luaL_ref(L, -2);
+    job->L = thread; /* only now: without its reference it could be collected */
+    budget_watch(thread);
     lua_pop(L, 1);
 }
 

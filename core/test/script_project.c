@@ -3,6 +3,7 @@
 #include "script_project_int.h"
 
 #include "base/limits.h"
+#include "script/script_int.h"
 
 #include <stdlib.h>
 
@@ -272,6 +273,15 @@ static int l_cancel_all(lua_State *L)
     return 0;
 }
 
+/* memory(bytes): the state may grow by so much from now on; memory(): as ever. */
+static int l_memory(lua_State *L)
+{
+    struct script *it = project_check(L)->script;
+    it->bytes_max =
+        lua_isnoneornil(L, 2) ? LIMIT_STATE_BYTES : it->bytes + (size_t)luaL_checkinteger(L, 2);
+    return 0;
+}
+
 /* wait(): until every run under way has ended. */
 static int l_wait(lua_State *L)
 {
@@ -297,12 +307,19 @@ static int l_close(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"admit", l_project_admit}, {"cancel_all", l_cancel_all},
-    {"close", l_close},         {"files", l_files},
-    {"job_count", l_job_count}, {"registry", l_registry},
-    {"retry", l_project_retry}, {"run", l_project_run},
-    {"start", l_project_start}, {"transform", l_project_transform},
-    {"wait", l_wait},           {NULL, NULL},
+    {"admit", l_project_admit},
+    {"cancel_all", l_cancel_all},
+    {"close", l_close},
+    {"files", l_files},
+    {"job_count", l_job_count},
+    {"memory", l_memory},
+    {"registry", l_registry},
+    {"retry", l_project_retry},
+    {"run", l_project_run},
+    {"start", l_project_start},
+    {"transform", l_project_transform},
+    {"wait", l_wait},
+    {NULL, NULL},
 };
 
 void project_open(lua_State *L)

@@ -213,6 +213,45 @@ describe("the limits of scripts", function()
     expect("transform", 50, transformed.err)
   end)
 
+  it("let no lack of memory end the process, wherever it comes", function()
+    local project = rig.project [[
+      anzol.source("c", { verify = anzol.verify.none(), type = function(req) return req.json.t end,
+        idempotency_key = function(req) return req.headers.x .. "k" end })
+      anzol.source("lua", { verify = function(req) return #req.body > 0 and req.query ~= nil end })
+      anzol.endpoint("e", { url = "https://e.example", sign = false,
+        retry = function(attempt) return #tostring(attempt.number) end,
+        transform = function(message) message.json.a = 2 return message end })
+      anzol.on("**", { name = "main", filter = function(event) return event.data.t ~= nil end },
+        function(event)
+          event.log.debug("x", { y = 1 })
+          event:send({ "e" }, { json = { event.data, "text" .. event.id } }, { idempotency_key = "k" })
+          event:emit("a.b", event.data)
+          error(setmetatable({}, { __tostring = function() return "end" .. event.id end }))
+        end)
+    ]]
+    local body, headers = '{"t":"a.b","u":[1,2,{"v":"w"}]}', { { "x", "1" }, { ":query", "a=b" } }
+    local hooks = {
+      function() return project:admit("c", { body = body, headers = headers }).outcome == "ok" end,
+      function() return project:admit("lua", { body = body, headers = headers }).outcome == "ok" end,
+      function() return project:run("main", { body = body }).text:find "^endevt_" ~= nil end,
+      function() return project:transform("e", { body = '{"a":1}' }).status == "ok" end,
+      function() return not project:retry("e", { number = 1 }).is_default end,
+    }
+    local failures = 0
+    for _, hook in ipairs(hooks) do
+      local bytes = 0
+      repeat
+        project:memory(bytes)
+        local ok = hook()
+        project:memory()
+        bytes, failures = bytes + 24, failures + (ok and 0 or 1)
+        assert.is_true(bytes < 1 << 20)
+      until ok
+      assert.is_true(hook())
+    end
+    assert.is_true(failures > 100)
+  end)
+
   it("are an error of loading for a file that loops or eats memory", function()
     local why = rig.refusal "while true do end"
     assert.matches("^scripts/main%.lua:1: 'load' went over its ", why)
