@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #define POOLED_MAX 1024
+#define READ_BYTES 4096L /* answers are short; curl takes and frees this for each transfer */
 #define POOLED_BYTES_MAX 4096u
 #define CONNECT_TIMEOUT_MS 10000
 #define REQUEST_HEAD_BYTES_MAX (256u * 1024)
@@ -105,6 +106,7 @@ static CURL *make_easy(struct transport *transport, struct transfer *transfer)
 #define SET(option, value) check(curl_easy_setopt(easy, option, value) == CURLE_OK)
     SET(CURLOPT_PRIVATE, (char *)transfer);
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_BUFFERSIZE, READ_BYTES);
     SET(CURLOPT_QUICK_EXIT, 1L);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
