@@ -19,6 +19,7 @@
 
 #define HASH_KEY_BYTES 16
 #define KEY_BYTES 16u /* of a key in dedupe_log: hash and event, little endian */
+#define KEYS_PER_LOG_ROW 1024u
 
 /* dedupe_hash.c: a hash of 63 bits of source and key. */
 int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source, struct slice text);
@@ -106,7 +107,7 @@ struct dedupe {
     int64_t expiring;  /* a run whose last row goes in this group; 0: none */
     int64_t window_ms; /* the longest ever asked for */
     int64_t synced_window_ms;
-    uint8_t packed[LIMIT_GROUP_OPERATIONS * KEY_BYTES];
+    uint8_t packed[KEYS_PER_LOG_ROW * KEY_BYTES]; /* a row of the log in the making */
 };
 
 #endif

@@ -101,23 +101,32 @@ int sqlite_dedupe_add(struct sqlite_engine *engine, const struct event *event, i
     return key_tail_add(&dedupe->tail, entry) ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int write_log(struct sqlite_engine *it)
+static int write_log_row(struct sqlite_engine *it, const struct key_entry *entries, size_t count)
 {
     struct dedupe *dedupe = &it->dedupe;
-    const size_t count = dedupe->tail.count - dedupe->synced_count;
-    if (count == 0)
-        return SQLITE_OK;
-    check(count <= LIMIT_GROUP_OPERATIONS);
     for (size_t i = 0; i < count; i++) {
-        const struct key_entry *entry = &dedupe->tail.entries[dedupe->synced_count + i];
-        put_word(dedupe->packed + i * KEY_BYTES, (uint64_t)entry->hash);
-        put_word(dedupe->packed + i * KEY_BYTES + WORD_BYTES, entry->event);
+        put_word(dedupe->packed + i * KEY_BYTES, (uint64_t)entries[i].hash);
+        put_word(dedupe->packed + i * KEY_BYTES + WORD_BYTES, entries[i].event);
     }
     bind_blob(it->statements[SQL_DEDUPE_LOG_INSERT], 1,
               slice_of((const char *)dedupe->packed, count * KEY_BYTES));
     const int rc = sqlite_run(it, SQL_DEDUPE_LOG_INSERT);
     if (rc == SQLITE_OK)
         dedupe->written_seq = sqlite3_last_insert_rowid(it->db);
+    return rc;
+}
+
+/* One row, but for runs that emit a great deal. */
+static int write_log(struct sqlite_engine *it)
+{
+    const struct dedupe *dedupe = &it->dedupe;
+    int rc = SQLITE_OK;
+    for (size_t at = dedupe->synced_count; at < dedupe->tail.count && rc == SQLITE_OK;
+         at += KEYS_PER_LOG_ROW) {
+        const size_t left = dedupe->tail.count - at;
+        rc = write_log_row(it, dedupe->tail.entries + at,
+                           left < KEYS_PER_LOG_ROW ? left : KEYS_PER_LOG_ROW);
+    }
     return rc;
 }
 

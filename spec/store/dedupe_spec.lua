@@ -187,6 +187,35 @@ describe("idempotency keys", function()
     assert_known()
   end)
 
+  it("of runs that emit a great deal are all kept, however many a group has", function()
+    open { run_keys = 10000 }
+    local EMITS, ids, ops = 254, {}, {}
+    for i = 1, 8 do ids[i] = submit(nil, { is_finished = false }) end
+    store:wait()
+    store:fault "delay:group:1:1:100"
+    submit()
+    for i, event in ipairs(ids) do
+      local emits = {}
+      for j = 1, EMITS do
+        emits[j] = { source = "s", type = "t", key = ("%d-%d"):format(i, j), body = "" }
+      end
+      ops[i] = store:handled { event = event.id, subscriptions = { "a" }, emits = emits }
+    end
+    store:wait()
+    for _, op in ipairs(ops) do assert.equal("ok", op.status) end
+    for _, row in ipairs(S.sql(path, "SELECT key, id FROM event WHERE key IS NOT NULL")) do
+      known[row[1]] = row[2]
+    end
+    assert.equal(8 * EMITS, counts().log)
+    local rows = S.sql(path, "SELECT max(length(data)), count(*) FROM dedupe_log")[1]
+    assert.equal(1024 * 16, rows[1])
+    assert_known()
+    reopen { run_keys = 1000 }
+    assert_known()
+    assert.is_true(finish_merge())
+    assert_known()
+  end)
+
   it("cost no memory of what is merged but their filter", function()
     open()
     add(1, 3 * RUN)
