@@ -15,6 +15,21 @@ extern const luaL_Reg send_rig_functions[];
 /* send_resolver.c: names and lookups. */
 extern const luaL_Reg send_resolver_functions[];
 
+/* ---- send_fields.c: fields of the table at index; absent for nil --------------------------------
+ */
+
+lua_Integer get_integer(lua_State *L, int index, const char *name, lua_Integer absent);
+double get_number(lua_State *L, int index, const char *name, double absent);
+bool get_boolean(lua_State *L, int index, const char *name);
+char *get_copy(lua_State *L, int index, const char *name, const char *absent);
+void get_head(lua_State *L, int index, const char *name, struct buf *head);
+void set_integer(lua_State *L, const char *name, lua_Integer value);
+void set_text(lua_State *L, const char *name, const char *value);
+void set_bytes(lua_State *L, const char *name, struct slice value);
+void set_boolean(lua_State *L, const char *name, bool value);
+void set_head(lua_State *L, const char *name, struct slice head);
+void push_attempt(lua_State *L, const struct attempt *attempt);
+
 /* ---- send_store.c: the store in memory ---------------------------------------------------------
  */
 
