@@ -3,9 +3,9 @@
  * that looks at it, byte for byte. (A webhook of 1 KiB takes 3 us with its share of collecting;
  * jansson 2.14 takes 12 us to make and free its tree alone, outside of every limit.)
  *
- * What it accepts is what jansson accepts: RFC 8259, UTF-8 only, no lone surrogates, the last of two
- * equal keys wins, -0 is 0. What jansson refuses and this does not: numbers that neither an integer
- * of 64 bits nor a double holds. They become strings, and is_lossy says so. */
+ * What it accepts is what jansson accepts: RFC 8259, UTF-8 only, no lone surrogates, the last of
+ * two equal keys wins, -0 is 0. What jansson refuses and this does not: numbers that neither an
+ * integer of 64 bits nor a double holds. They become strings, and is_lossy says so. */
 #include "script/bind_int.h"
 
 #include "base/text.h"
