@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- A plain HTTP client for specs, by raw sockets: it sends exactly the bytes that it is told to.
 local socket = require "socket"
+local wait = require "support.wait"
 
 local M = {}
 
 local function connect(port, timeout, from)
   local line = assert(socket.tcp())
-  line:settimeout(timeout or 10)
+  line:settimeout((timeout or 10) * wait.patience)
   if from then assert(line:bind(from, 0)) end
   assert(line:connect("127.0.0.1", port))
   line:setoption("tcp-nodelay", true)

@@ -55,7 +55,7 @@ describe("a handler over its limits", function()
   lazy_teardown(teardown)
 
   local function failure(id)
-    local event = wait.until_true(id .. " has failed", 5000, function()
+    local event = wait.until_true(id .. " has failed", 8000, function()
       local row = server:get("/api/v1/event/" .. id)
       return row.state == "retrying" and row
     end)
@@ -77,7 +77,7 @@ describe("a handler over its limits", function()
     local before = receiver:total()
     local sender = process.sender { port = server.port, ledger = ledger, prefix = "next",
       secret = scripts.github_secret, connections = 4, post_count_max = 25 }
-    receiver:await(before + 100, 10000)
+    receiver:await(before + 100, 15000)
     sender:stop()
     assert.is_nil((server:ended(0)))
   end)
