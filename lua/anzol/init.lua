@@ -7,9 +7,10 @@ local M = require "anzol.core"
 -- own ones in its lua/anzol/provider/.
 M.provider = setmetatable({}, {
   __index = function(providers, name)
-    local found, provider = pcall(require, "anzol.provider." .. name)
+    local module = "anzol.provider." .. name
+    local found, provider = pcall(require, module)
     if not found then
-      if not tostring(provider):find("module 'anzol.provider." .. name .. "' not found", 1, true) then
+      if not tostring(provider):find("module '" .. module .. "' not found", 1, true) then
         error(provider, 0)
       end
       error(("unknown provider '%s'; there are github and standard, and what you put into "
