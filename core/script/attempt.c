@@ -211,6 +211,6 @@ void script_retry(struct script *script, const struct endpoint_spec *endpoint,
     if (script_call(script, &context, l_retry, &retry, 0) == OK)
         return;
     *answer = (struct retry_answer){.is_default = true};
-    log_error("retry function failed, the default policy is used", "endpoint=%s error=\"%.*s\"",
-              endpoint->name, (int)script->text.len, script->text.len ? script->text.data : "");
+    log_warn("retry function failed, the default policy is used", "endpoint=%s error=\"%.*s\"",
+             endpoint->name, (int)script->text.len, script->text.len ? script->text.data : "");
 }

@@ -19,7 +19,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct job *job = container_of(timer, struct job, timer);
     if (sleep_of(job)->is_expiry)
-        job_expire(job);
+        job_kill(job, KILL_WALL);
     else
         job_wake(job, sleep_of(job)->ticket, 0);
 }

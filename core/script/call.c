@@ -202,6 +202,7 @@ enum status script_call(struct script *script, struct context *context, lua_CFun
     if (outcome == LUA_OK && is_killed)
         script_keep_error(script, context, ""); /* it came to its end with the flag up */
     context_leave(script, previous);
+    jobs_relieve(script);
     if (is_killed)
         budget_watch(L);
     if (outcome == LUA_OK && !is_killed) {

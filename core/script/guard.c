@@ -183,6 +183,22 @@ static int l_xpcall(lua_State *L)
     return l_stock(L);
 }
 
+/* Our own C functions lie on the stack too; they take no arguments of a script's. */
+static int l_getinfo(lua_State *L)
+{
+    const int count = l_stock(L);
+    if (lua_type(L, -1) != LUA_TTABLE)
+        return count;
+    lua_getfield(L, -1, "func");
+    const bool is_c = lua_iscfunction(L, -1);
+    lua_pop(L, 1);
+    if (is_c) {
+        lua_pushnil(L);
+        lua_setfield(L, -2, "func");
+    }
+    return count;
+}
+
 /* ---- coroutine ---- */
 
 static int l_coroutine(lua_State *L)
@@ -209,6 +225,7 @@ static const struct guard guards[] = {
     {"_G", "xpcall", l_xpcall},
     {"coroutine", "create", l_coroutine},
     {"coroutine", "wrap", l_coroutine},
+    {"debug", "getinfo", l_getinfo},
     {"string", "rep", l_rep},
     {"table", "concat", l_concat},
     {"table", "insert", l_insert},

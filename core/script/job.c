@@ -124,14 +124,39 @@ static void fail_with(struct job *job, const char *text)
 
 /* ---- Turns of the pre-empted ---- */
 
+/* Not the job that asked for memory when there was none left, but the one that holds most of it. */
+static void evict_largest(struct script *script)
+{
+    struct job *largest = NULL;
+    for (struct node *node = queue_first(&script->jobs); node;
+         node = queue_next(&script->jobs, node)) {
+        struct job *job = container_of(node, struct job, node);
+        if (job->state == JOB_WAITING &&
+            (!largest || job->context.bytes_charged > largest->context.bytes_charged))
+            largest = job;
+    }
+    if (largest)
+        job_kill(largest, KILL_MEMORY);
+}
+
 static void on_turn(uv_idle_t *handle)
 {
     struct script *script = container_of(handle, struct script, turns);
+    if (script->is_full) {
+        script->is_full = false;
+        evict_largest(script);
+    }
     struct node *node = queue_pop(&script->ready);
     if (!queue_first(&script->ready))
         (void)uv_idle_stop(&script->turns);
     if (node)
         resume(container_of(node, struct job, ready), 0);
+}
+
+void jobs_relieve(struct script *script)
+{
+    if (script->is_full && script->loop)
+        check(uv_idle_start(&script->turns, on_turn) == 0);
 }
 
 static void wait_for_turn(struct job *job)
@@ -155,6 +180,7 @@ static void resume(struct job *job, int argument_count)
     int result_count = 0;
     const int outcome = lua_resume(job->L, script->L, argument_count, &result_count);
     context_leave(script, previous);
+    jobs_relieve(script);
     if (outcome == LUA_YIELD && job->context.kill == KILL_NONE) {
         if (job->context.is_preempted) {
             wait_for_turn(job);
@@ -244,10 +270,10 @@ static void take_back(struct job *job)
         queue_remove(&job->script->ready, &job->ready);
 }
 
-void job_expire(struct job *job)
+void job_kill(struct job *job, enum kill kill)
 {
     take_back(job);
-    job->context.kill = KILL_WALL;
+    job->context.kill = kill;
     machine_move(job_states, &job->state, JOB_RUNNING);
     fail_with(job, "");
 }

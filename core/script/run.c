@@ -33,7 +33,7 @@ static int l_prepare(lua_State *L)
         push_function(L, subscription->filter_function);
         lua_pushvalue(L, -2);
         lua_call(L, 1, 1);
-        job->is_filtered_out = !lua_toboolean(L, -1);
+        job->is_filtered_out = !lua_toboolean(L, -1) || object_test(L, -1, &verdict_kind);
         lua_pop(L, 1);
     }
     push_function(L, subscription->handler_function);

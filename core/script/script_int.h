@@ -124,6 +124,7 @@ struct script {
     struct context *context; /* what is in Lua now; NULL: nothing */
     size_t bytes;
     size_t bytes_max;
+    bool is_full; /* over bytes_max: the waiting job that holds most is to go */
     int refs[REF_COUNT];
     int function_count;
     struct draft *draft; /* while it loads */
@@ -240,9 +241,11 @@ struct job *job_check_may_wait(lua_State *L, const char *function);
 uint64_t job_wait(struct job *job, void (*cancel)(struct job *job));
 /* Resumes it with the values that the caller pushed on job->L. Late tickets do nothing. */
 void job_wake(struct job *job, uint64_t ticket, int value_count);
-/* What job_wake gives up when the job's wall limit comes first. */
-void job_expire(struct job *job);
+/* Ends a job that waits: its wall limit came first, or memory ended. */
+void job_kill(struct job *job, enum kill kill);
 
+/* After a stay in Lua: if the state is full, the waiting job that holds most will go soon. */
+void jobs_relieve(struct script *script);
 /* The loop's part of a script: its handles. */
 void jobs_attach(struct script *script, uv_loop_t *loop);
 /* Frees the pool and the script itself, after the loop closed the handles. */

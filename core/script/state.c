@@ -14,23 +14,48 @@ struct script *script_of(lua_State *L)
     return *(struct script **)lua_getextraspace(L);
 }
 
-/* True if this growth is refused. Lua then collects everything and asks for the same once more;
- * asking again for the same in vain is the end of the job, caught by a pcall or not. */
+/* A job that waits and holds more than this entry asked for so far: it is the one to go. */
+static bool holds_less(const struct script *script, const struct context *context)
+{
+    for (struct node *node = queue_first(&script->jobs); node;
+         node = queue_next(&script->jobs, node)) {
+        const struct job *job = container_of(node, struct job, node);
+        if (job->state == JOB_WAITING && job->context.bytes_charged > context->bytes_charged)
+            return true;
+    }
+    return false;
+}
+
+/* The entry is over its own limit, or the state is full and nobody else is to go: the end of the
+ * entry, caught by a pcall or not. False: the state goes over its limit for a moment. */
+static bool refuse_again(struct script *script, struct context *context, bool is_job_over,
+                         size_t growth)
+{
+    const size_t bytes_most = script->bytes_max + LIMIT_JOB_BYTES;
+    if (!is_job_over && script->bytes + growth <= bytes_most && holds_less(script, context)) {
+        script->is_full = true;
+        return false;
+    }
+    if (context->kill == KILL_NONE)
+        context->kill = KILL_MEMORY;
+    return true;
+}
+
+/* True if this growth is refused. Lua then collects everything and asks for the same once more. */
 static bool refuse(struct script *script, size_t growth)
 {
     struct context *context = script->context;
-    const size_t bytes_max = context ? phases[context->phase].bytes_max : script->bytes_max;
-    const int64_t charged = context ? context->bytes_charged : 0;
-    const bool is_over = script->bytes + growth > script->bytes_max ||
-                         (context && charged + (int64_t)growth > (int64_t)bytes_max);
+    const bool is_state_over = script->bytes + growth > script->bytes_max;
     if (!context)
-        return is_over;
-    if (!is_over) {
-        context->bytes_refused = 0;
+        return is_state_over;
+    const bool is_job_over =
+        context->bytes_charged + (int64_t)growth > (int64_t)phases[context->phase].bytes_max;
+    const bool is_again = context->bytes_refused == growth;
+    context->bytes_refused = 0;
+    if (!is_job_over && (!is_state_over || (script->is_full && !is_again)))
         return false;
-    }
-    if (context->bytes_refused == growth)
-        context->kill = context->kill == KILL_NONE ? KILL_MEMORY : context->kill;
+    if (is_again)
+        return refuse_again(script, context, is_job_over, growth);
     context->bytes_refused = growth;
     return true;
 }

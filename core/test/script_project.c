@@ -277,8 +277,16 @@ static int l_cancel_all(lua_State *L)
 static int l_memory(lua_State *L)
 {
     struct script *it = project_check(L)->script;
+    (void)lua_gc(it->L, LUA_GCCOLLECT);
     it->bytes_max =
         lua_isnoneornil(L, 2) ? LIMIT_STATE_BYTES : it->bytes + (size_t)luaL_checkinteger(L, 2);
+    return 0;
+}
+
+/* turn(): once round the loop. */
+static int l_turn(lua_State *L)
+{
+    (void)uv_run(&project_check(L)->loop, UV_RUN_ONCE);
     return 0;
 }
 
@@ -318,6 +326,7 @@ static const luaL_Reg methods[] = {
     {"run", l_project_run},
     {"start", l_project_start},
     {"transform", l_project_transform},
+    {"turn", l_turn},
     {"wait", l_wait},
     {NULL, NULL},
 };

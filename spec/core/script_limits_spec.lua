@@ -142,6 +142,33 @@ describe("the limits of scripts", function()
     end)
   end
 
+  it("end the job that holds most when the state is full, not the one that asks", function()
+    local project = rig.project [[
+      anzol.on("**", { name = "hold" }, function(event)
+        local kept = {}
+        for i = 1, event.data do kept[i] = ("x"):rep(1 << 20) end
+        anzol.sleep "1h"
+        return kept
+      end)
+      anzol.on("**", { name = "ask" }, function()
+        local kept = {}
+        for i = 1, 8 do kept[i] = ("x"):rep(1 << 20) end
+        anzol.sleep "1ms"
+      end)
+    ]]
+    local held = {}
+    for i, size in ipairs { 12, 14, 13, 12, 9 } do
+      held[i] = project:start("hold", { body = tostring(size) })
+    end
+    local ask = project:start("ask", {})
+    while not ask.outcome do project:turn() end
+    assert.equal("handled", ask.outcome)
+    assert.equal("failed", held[2].outcome)
+    assert.matches("memory", held[2].text)
+    for _, i in ipairs { 1, 3, 4, 5 } do assert.is_nil(held[i].outcome) end
+    project:cancel_all()
+  end)
+
   it("let a job make much garbage", function()
     assert.equal("handled", rig.run [[
       for i = 1, 30000 do local s = ('x'):rep(4000) .. i end ]].outcome)
@@ -287,6 +314,16 @@ describe("the sandbox", function()
         rig.run(name .. "('x')").text)
     end)
   end
+
+  it("does not hand out the functions that the server calls", function()
+    assert.equal("handled", rig.run([[
+      for level = 0, 9 do
+        local info = debug.getinfo(level, "Sf")
+        assert(not info or info.func == nil or info.what ~= "C")
+      end
+      assert(debug.getinfo(1, "f").func and debug.getinfo(print).func == nil)
+    ]]).outcome)
+  end)
 
   it("loads text only", function()
     assert.matches("binary chunk", rig.run("assert(load('\\27Lua'))").text)

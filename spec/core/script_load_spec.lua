@@ -123,6 +123,25 @@ describe("loading", function()
       "lua/m/util.lua" }, project:files())
   end)
 
+  it("lets a handler require what no script has", function()
+    local project = assert(rig.load { files = {
+      ["scripts/a.lua"] = [[
+        require "anzol".on("**", { name = "main" }, function() assert(require "late" == 5) end) ]],
+      ["lua/late.lua"] = "return 5",
+    } })
+    assert.equal("handled", project:run("main", {}).outcome)
+  end)
+
+  it("takes a project's own providers", function()
+    local project = assert(rig.load { files = {
+      ["scripts/a.lua"] = [[ local anzol = require "anzol"
+        anzol.source("a", { provider = anzol.provider.acme {} }) ]],
+      ["lua/anzol/provider/acme.lua"] = [[ local anzol = require "anzol"
+        return function() return { verify = anzol.verify.none(), type = "acme.event" } end ]],
+    } })
+    assert.equal("acme.event", project:registry().sources.a.type)
+  end)
+
   it("takes other patterns of scripts", function()
     local project = assert(rig.load { scripts = { "hooks/*.lua" }, files = {
       ["hooks/a.lua"] = 'require "anzol".on("a", function() end)',
