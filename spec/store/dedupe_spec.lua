@@ -385,6 +385,44 @@ describe("idempotency keys", function()
     for _, key in ipairs(failed) do assert.is_false(ask(key).is_duplicate) end
   end)
 
+  it("survive a full disk at every commit of a merge, when nothing more has a key", function()
+    local vfs = S.vfs_reset {}
+    open { vfs = vfs, run_keys = 8 }
+    add(1, 8)
+    for group = 1, 6 do
+      S.quiet(function()
+        S.vfs_fail { write_at = 1, writes = 1, errno = ENOSPC }
+        assert.equal("io", ask("failed " .. group).status)
+        S.vfs_fail {}
+        ask_until_taken(nil)
+      end)
+      assert_known()
+      add(100 + group, 100 + group)
+    end
+    assert.equal(8, counts().run)
+    reopen { vfs = vfs, run_keys = 8 }
+    assert_known()
+  end)
+
+  it("that come after a group that failed stay in the log when a merge ends", function()
+    local vfs = S.vfs_reset {}
+    S.clock_fake(NOW)
+    open { vfs = vfs }
+    add(1, 30)
+    S.quiet(function()
+      S.vfs_fail { write_at = 1, writes = 1, errno = ENOSPC }
+      assert.equal("io", ask("failed").status)
+      S.vfs_fail {}
+      S.clock_fake(NOW + HOUR)
+      ask_until_taken(nil)
+    end)
+    add(31, 31)
+    assert.is_true(finish_merge())
+    assert.same({ log = 1, run = 30, unfinished = 0 }, counts())
+    reopen { vfs = vfs }
+    assert_known()
+  end)
+
   -- ---- Expiry -----------------------------------------------------------------------------------
 
   it("go with their run when no window reaches it any more", function()
