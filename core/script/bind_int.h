@@ -7,6 +7,11 @@
 
 #include "base/log.h"
 
+/* They never return, which their own headers do not say. */
+extern int lua_error(lua_State *L) __attribute__((noreturn));
+extern int luaL_error(lua_State *L, const char *text, ...) __attribute__((noreturn));
+extern int luaL_typeerror(lua_State *L, int index, const char *name) __attribute__((noreturn));
+
 /* ---- Objects (object.c): userdata known by the identity of their metatable ---- */
 
 struct object_kind {

@@ -301,9 +301,11 @@ void script_cancel_all(struct script *script)
 
 static void free_all(struct script *script)
 {
-    struct node *node;
-    while ((node = queue_pop(&script->idle)))
+    struct node *next;
+    for (struct node *node = queue_first(&script->idle); node; node = next) {
+        next = queue_next(&script->idle, node);
         free(container_of(node, struct job, node));
+    }
     free(script);
 }
 

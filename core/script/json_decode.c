@@ -419,10 +419,9 @@ bool json_push(lua_State *L, struct slice text, bool *is_lossy)
     if (is_good && reader.at < reader.end)
         is_good = fail(&reader, "something follows the value");
     if (!is_good) {
+        const lua_Integer place = (reader.at < reader.end ? reader.at : reader.end) - reader.start;
         lua_settop(L, base);
-        lua_pushfstring(
-            L, "%s (byte %I)", reader.why,
-            (LUAI_UACINT)((reader.at < reader.end ? reader.at : reader.end) - reader.start + 1));
+        lua_pushfstring(L, "%s (byte %I)", reader.why, (LUAI_UACINT)place + 1);
         return false;
     }
     if (is_lossy && reader.is_lossy)

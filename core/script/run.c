@@ -88,7 +88,7 @@ static void judge(struct job *job, int result_count)
     const struct verdict *verdict = NULL;
     if (result_count > 0 && lua_checkstack(job->L, LUA_MINSTACK))
         verdict = object_test(job->L, lua_gettop(job->L) - result_count + 1, &verdict_kind);
-    struct verdict copy = {0};
+    struct verdict copy; /* the object may go with the job */
     struct job_result result = {.outcome = JOB_HANDLED, .text = ""};
     if (verdict) {
         copy = *verdict;

@@ -62,30 +62,33 @@ static struct snapshot_file *find(const struct snapshot *snapshot, const char *p
     return NULL;
 }
 
-static enum status add(struct snapshot *snapshot, const char *path, struct snapshot_file **file,
-                       struct err *err)
+/* NULL: *status and err say why. */
+static struct snapshot_file *add(struct snapshot *snapshot, const char *path, enum status *status,
+                                 struct err *err)
 {
-    if (snapshot->count >= LIMIT_SCRIPTS)
-        return err_set(err, E_LIMIT, "more than %d files in the project", LIMIT_SCRIPTS);
-    struct snapshot_file *files =
-        realloc(snapshot->files, (snapshot->count + 1) * sizeof *snapshot->files);
-    if (!files)
-        return err_set(err, E_NOMEM, "out of memory");
-    snapshot->files = files;
-    struct snapshot_file new = {.path = strdup(path)};
-    if (!new.path)
-        return err_set(err, E_NOMEM, "out of memory");
+    struct snapshot_file *files = NULL;
+    struct snapshot_file new = {0};
     char whole[PATH_BYTES];
-    enum status status;
-    join(snapshot, path, whole);
-    new.data = read_whole(whole, &new.len, &status, err);
-    if (status != OK) {
-        free(new.path);
-        return status;
+    if (snapshot->count >= LIMIT_SCRIPTS) {
+        *status = err_set(err, E_LIMIT, "more than %d files in the project", LIMIT_SCRIPTS);
+        return NULL;
     }
-    *file = &snapshot->files[snapshot->count++];
-    **file = new;
-    return OK;
+    files = realloc(snapshot->files, (snapshot->count + 1) * sizeof *snapshot->files);
+    if (files)
+        snapshot->files = files;
+    new.path = strdup(path);
+    join(snapshot, path, whole);
+    *status = E_NOMEM;
+    if (files && new.path)
+        new.data = read_whole(whole, &new.len, status, err);
+    else
+        (void)err_set(err, E_NOMEM, "out of memory");
+    if (*status != OK) {
+        free(new.path);
+        return NULL;
+    }
+    files[snapshot->count] = new;
+    return &files[snapshot->count++];
 }
 
 static bool has_suffix(const char *text, const char *suffix)
@@ -110,11 +113,10 @@ static enum status read_library(struct snapshot *snapshot, const char *folder, u
         if (name[0] != '.' && status == OK &&
             snprintf(below, sizeof below, "%s/%s", folder, name) < PATH_BYTES) {
             join(snapshot, below, path);
-            struct snapshot_file *file;
             if (stat(path, &stat_of) == 0 && S_ISDIR(stat_of.st_mode))
                 status = read_library(snapshot, below, depth + 1, err);
             else if (has_suffix(name, ".lua") && !find(snapshot, below))
-                status = add(snapshot, below, &file, err);
+                (void)add(snapshot, below, &status, err);
         }
         free(entries[i]);
     }
@@ -137,8 +139,8 @@ static enum status read_scripts(struct snapshot *snapshot, const char *pattern, 
         const char *path = pattern[0] == '/' ? found.gl_pathv[i] : found.gl_pathv[i] + dir_len;
         struct snapshot_file *file = find(snapshot, path);
         if (!file)
-            status = add(snapshot, path, &file, err);
-        if (status == OK)
+            file = add(snapshot, path, &status, err);
+        if (file)
             file->is_script = true;
     }
     globfree(&found);
@@ -163,10 +165,11 @@ enum status snapshot_read(struct snapshot *snapshot, const char *dir, const char
 
 const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path)
 {
+    enum status status;
     struct snapshot_file *file = find(snapshot, path);
-    if (!file && (snapshot->is_frozen || add(snapshot, path, &file, NULL) != OK))
-        return NULL;
-    return file->data ? file : NULL;
+    if (!file && !snapshot->is_frozen)
+        file = add(snapshot, path, &status, NULL);
+    return file && file->data ? file : NULL;
 }
 
 void snapshot_finish(struct snapshot *snapshot)

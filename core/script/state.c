@@ -92,7 +92,7 @@ static void *allocate(void *ctx, void *old, size_t old_size, size_t new_size)
 static int panic(lua_State *L)
 {
     log_error("bug in a binding", "error=\"%s\"", lua_tostring(L, -1));
-    check(!"an error outside a protected call");
+    check_failed("an error outside of a protected call", __FILE__, __LINE__);
     return 0;
 }
 
