@@ -87,6 +87,19 @@ function Campaign:check_arrived()
   end
 end
 
+-- Stored ⊆ delivered, acknowledged or not: nothing is left to do, nothing was given up.
+function Campaign:check_settled()
+  local function is_empty(path) return #self.server:list(path) == 0 end
+  for _, path in ipairs { "/api/v1/event?state=pending", "/api/v1/event?state=retrying",
+    "/api/v1/delivery?state=pending", "/api/v1/delivery?state=retrying" } do
+    local ok = pcall(wait.until_true, path, ARRIVE_MS, function() return is_empty(path) end)
+    if not ok then self.judge:complain("still there: %s", path) end
+  end
+  for _, path in ipairs { "/api/v1/event?state=dead", "/api/v1/delivery?state=dead" } do
+    if not is_empty(path) then self.judge:complain("given up: %s", path) end
+  end
+end
+
 function Campaign:close()
   if self.sender then self.sender:stop() end
   self.receiver:stop()

@@ -35,10 +35,16 @@ describe("a crash", function()
     campaign.judge:forget()
   end
 
+  local function check_end()
+    campaign:check_settled()
+    assert.equal("", campaign.judge:verdict())
+  end
+
   for _, point in ipairs(points) do
     it(("at '%s' loses and doubles nothing, %d times (seed %d)"):format(point, ROUNDS, seed),
       function()
         for _ = 1, ROUNDS do crash_at(point) end
+        check_end()
       end)
   end
 end)

@@ -42,6 +42,8 @@ describe("kill -9 under load", function()
         campaign.judge:forget()
       end
     end
+    campaign:check_settled()
+    assert.equal("", campaign.judge:verdict())
     assert.is_true(acknowledged > KILLS * 20, "acknowledged: " .. acknowledged)
     print(("\n    %d kills, %d acknowledged, 0 lost, %d repeated, slowest start %.0f ms, seed %d")
       :format(KILLS, acknowledged, campaign.judge.repeats, campaign.slowest_start_ms, seed))

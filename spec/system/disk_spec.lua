@@ -28,7 +28,7 @@ describe("a full disk", function()
     process.sleep_ms(20)
     disk:fill_at(n)
     wait.until_true("refusals", 5000, function() return campaign.sender:counts().refused > 0 end)
-    process.sleep_ms(30) -- what was answered before comes in
+    process.sleep_ms(30 * wait.patience) -- what was answered before comes in
     local full = campaign.sender:counts().acknowledged
     process.sleep_ms(50)
     assert.equal(full, campaign.sender:counts().acknowledged)
@@ -46,6 +46,7 @@ describe("a full disk", function()
     function()
       for n = 1, FULL_AT do fill_at(is_long and n or n * n) end
       campaign:check_arrived()
+      campaign:check_settled()
       assert.equal("", campaign.judge:verdict())
       assert.is_true(disk:get "writes_failed" > 0)
     end)
