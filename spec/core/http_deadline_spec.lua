@@ -220,7 +220,7 @@ describe("a body (F31)", function()
 end)
 
 describe("2,000 slow clients (F28)", function()
-  local count = os.getenv "ANZOL_LONG" and 2000 or 200
+  local count = os.getenv "ANZOL_LONG" == "1" and 2000 or 200
 
   it("do not hold up a normal one, and are closed together", function()
     rig.run(rig.echo {}, { connections = 3000 }, function(it)

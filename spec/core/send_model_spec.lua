@@ -3,7 +3,7 @@
 -- receiver had it, none is lost, none is sent again without a reason, all room comes back.
 local rigs = require "core.send_rig"
 
-local ENDPOINTS, LONG = 6, os.getenv "ANZOL_LONG" ~= nil
+local ENDPOINTS, LONG = 6, os.getenv "ANZOL_LONG" == "1"
 
 -- What a server does with the n-th request of a body.
 local function behave(plan)
