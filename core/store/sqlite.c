@@ -16,7 +16,7 @@
 #define STORE_SYNCHRONOUS "FULL"
 #endif
 
-#define CHECKPOINT_FRAMES 16000u /* 64 MB */
+#define CHECKPOINT_FRAMES 1000u /* 4 MB: README.md of the core says why */
 #define BUSY_MS 5000
 
 static const char *const write_sql[WRITE_SQL_COUNT] = {
