@@ -27,8 +27,7 @@
 #define LIMIT_IDLE_MS 15000
 #define LIMIT_CONNECTIONS 10000            /* per process */
 #define LIMIT_CONNECTIONS_PER_ADDRESS 2048 /* per worker */
-#define LIMIT_INTAKE_BYTES (256u * 1024 * 1024)
-#define LIMIT_RETRY_AFTER_S 5 /* what a 503 says */
+#define LIMIT_RETRY_AFTER_S 5              /* what a 503 says */
 
 /* Store. */
 #define LIMIT_GROUP_OPERATIONS 1024
@@ -77,8 +76,5 @@
 #define LIMIT_API_PAGE_ROWS 250
 #define LIMIT_API_FAILURES 10       /* wrong tokens of one address ... */
 #define LIMIT_API_FAILURES_MS 60000 /* ... in this time */
-
-/* Life cycle. */
-#define LIMIT_DRAIN_MS 30000
 
 #endif

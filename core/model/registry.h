@@ -34,6 +34,20 @@ static inline void gate_put(struct gate *gate)
     atomic_fetch_add_explicit(&gate->room, 1, memory_order_acq_rel);
 }
 
+/* What a closed gate's room is lowered by: more than any window. */
+#define GATE_CLOSED (1 << 28)
+
+/* By the owner only, in turns. */
+static inline void gate_close(struct gate *gate)
+{
+    atomic_fetch_sub(&gate->room, GATE_CLOSED);
+}
+
+static inline void gate_open(struct gate *gate)
+{
+    atomic_fetch_add(&gate->room, GATE_CLOSED);
+}
+
 struct source_spec {
     char *name;
     char *path;                /* "/in/NAME" unless given; exact */

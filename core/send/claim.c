@@ -22,7 +22,7 @@ void claim_close_gate(struct outlet *outlet)
     if (outlet->is_closed || !outlet->gate)
         return;
     outlet->is_closed = true;
-    atomic_fetch_sub(&outlet->gate->room, GATE_CLOSED);
+    gate_close(outlet->gate);
 }
 
 void claim_fall_behind(struct outlet *outlet)
@@ -37,7 +37,7 @@ static void open_gate(struct outlet *outlet)
     if (!outlet->is_closed || !outlet->gate)
         return;
     outlet->is_closed = false;
-    atomic_fetch_add(&outlet->gate->room, GATE_CLOSED);
+    gate_open(outlet->gate);
 }
 
 void claim_note_settled(struct outlet *outlet, uint64_t delivery)

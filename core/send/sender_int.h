@@ -8,9 +8,6 @@
 #include "base/map.h"
 #include "send/transfer_int.h"
 
-/* What a closed gate's room is lowered by. */
-#define GATE_CLOSED (1 << 28)
-
 /* A parsed URL. curl reads it until a transfer is over, and a reload may meanwhile give the
  * endpoint another one: so each attempt holds a reference. */
 struct target {

@@ -11,21 +11,10 @@
 #include <stdlib.h>
 
 #define CLAIM_EVENTS_MAX 512
-#define GATE_CLOSED (1 << 28)
 #define BUSY_RETRY_MS 20
 #define TIMER_MS_MAX 3600000
 
 static void claim(struct worker *worker);
-
-static void close_gate(struct worker *worker)
-{
-    atomic_fetch_sub(&worker->gate.room, GATE_CLOSED);
-}
-
-static void open_gate(struct worker *worker)
-{
-    atomic_fetch_add(&worker->gate.room, GATE_CLOSED);
-}
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -65,7 +54,7 @@ void backlog_hint(struct worker *worker)
         claim(worker);
         return;
     }
-    close_gate(worker);
+    gate_close(&worker->gate);
     backlog->is_rescan = backlog->is_underway;
     backlog->is_behind = true;
     backlog->is_last_look = false;
@@ -90,7 +79,7 @@ static void end_pass(struct worker *worker)
         backlog->is_last_look = false;
         backlog->is_behind = false;
     } else {
-        open_gate(worker);
+        gate_open(&worker->gate);
         backlog->is_last_look = true;
     }
 }
