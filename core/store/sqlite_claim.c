@@ -25,9 +25,8 @@ static struct content *make_content(struct slice head, struct slice body)
     return content;
 }
 
-static struct event *make_event(sqlite3_stmt *statement, uint64_t id)
+struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct content *content)
 {
-    struct content *content = make_content(column_blob(statement, 7), column_blob(statement, 8));
     if (!content)
         return NULL;
     struct event_options options = {
@@ -49,6 +48,12 @@ static struct event *make_event(sqlite3_stmt *statement, uint64_t id)
     }
     event->id = id;
     return event;
+}
+
+static struct event *make_event(sqlite3_stmt *statement, uint64_t id)
+{
+    return sqlite_event_of(statement, id,
+                           make_content(column_blob(statement, 7), column_blob(statement, 8)));
 }
 
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event)

@@ -238,4 +238,8 @@ int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **
 /* Makes room for one more in an array that grows by doubling. NULL: no memory, array as it was. */
 void *array_grow(void *array, size_t count, size_t size);
 
+/* sqlite_claim.c: an event from the columns source, type, key, parent, depth, trace, received_ms.
+ * Takes the content (NULL: no memory). NULL: no memory. */
+struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct content *content);
+
 #endif

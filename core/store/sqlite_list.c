@@ -52,27 +52,9 @@ static int find_state(struct sqlite_reader *reader, uint64_t id, struct event_ro
 /* The event of a list: without its bytes. */
 static int make_listed_event(sqlite3_stmt *statement, uint64_t id, struct event_row *row)
 {
-    struct content *content = content_create(slice_of("", 0), 0);
-    if (!content)
+    row->event = sqlite_event_of(statement, id, content_create(slice_of("", 0), 0));
+    if (!row->event)
         return SQLITE_NOMEM;
-    struct event_options options = {
-        .source = column_text(statement, 0),
-        .type = column_text(statement, 1),
-        .key = column_text(statement, 2),
-        .content = content,
-        .parent = column_id(statement, 3),
-        .depth = (uint32_t)sqlite3_column_int64(statement, 4),
-        .received_ms = sqlite3_column_int64(statement, 6),
-    };
-    const struct slice trace = column_blob(statement, 5);
-    if (trace.len == sizeof options.trace)
-        memcpy(&options.trace, trace.data, sizeof options.trace);
-    row->event = event_create(&options);
-    if (!row->event) {
-        content_unref(content);
-        return SQLITE_NOMEM;
-    }
-    row->event->id = id;
     row->body_bytes = (size_t)sqlite3_column_int64(statement, 7);
     return SQLITE_OK;
 }
