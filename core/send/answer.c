@@ -91,7 +91,7 @@ static int64_t read_seconds(const char *text)
     return *text == '\0' ? seconds : -1;
 }
 
-static int64_t retry_after_ms(struct slice head)
+int64_t answer_retry_after_ms(struct slice head)
 {
     struct slice value;
     char text[64];
@@ -193,7 +193,7 @@ void answer_classify(struct transfer *transfer, CURLcode code)
     attempt->first_byte_us = read_us(transfer, CURLINFO_STARTTRANSFER_TIME_T);
     attempt->head = buf_slice(&transfer->head);
     attempt->body = buf_slice(&transfer->body);
-    attempt->retry_after_ms = retry_after_ms(attempt->head);
+    attempt->retry_after_ms = answer_retry_after_ms(attempt->head);
     attempt->detail = describe(transfer, code);
 }
 

@@ -11,9 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STATUS_GONE 410
 #define HEAD_BYTES_MAX (128u * 1024)
-#define REASON_BYTES 320
 #define UNSETTLED_DELAY_MS 1000
 
 /* Lives from the start of an attempt to its settlement. */
@@ -28,7 +26,7 @@ struct running {
     struct content *content;   /* what transform made; NULL: the message's own */
     struct attempt attempt;    /* if there was no transfer */
     struct err err;
-    char reason[REASON_BYTES];
+    char reason[DECISION_REASON_BYTES];
     struct store_settle settle;
     struct store_spill spill; /* if the settlement was not stored */
     struct store_spill_row spill_row;
@@ -165,31 +163,21 @@ static void disable(struct outlet *outlet, const char *name)
     check(store_submit(sender->options.store, sender->options.client, &it->op) == OK);
 }
 
-/* How long until the next attempt; false: it is over (reason says why). */
-static bool decide_retry(struct running *running, const struct attempt *attempt, int64_t *delay_ms)
+static void decide(struct running *running, const struct attempt *attempt,
+                   struct decision *decision)
 {
     const struct sender *sender = running->outlet->sender;
     const struct delivery *delivery = running->delivery;
-    struct retry_decision decision = {.verdict = RETRY_DEFAULT};
-    if (running->spec->retry_function)
-        sender->options.hooks->retry(sender->options.ctx, running->spec, attempt, delivery,
-                                     &decision);
-    if (decision.verdict == RETRY_STOP) {
-        (void)snprintf(running->reason, sizeof running->reason, "%s", decision.reason);
-        return false;
-    }
-    *delay_ms = decision.delay_ms;
-    if (decision.verdict == RETRY_AFTER)
-        return true;
-    const int64_t age_ms = clock_now_ms() - delivery->created_ms;
-    if (!backoff_next(&running->spec->retry, attempt->number, age_ms, random_unit(), delay_ms)) {
-        (void)snprintf(running->reason, sizeof running->reason, "no attempts left after %u",
-                       attempt->number);
-        return false;
-    }
-    if (attempt->retry_after_ms > *delay_ms)
-        *delay_ms = attempt->retry_after_ms;
-    return true;
+    struct retry_decision retry = {.verdict = RETRY_DEFAULT};
+    if (decision_asks_policy(attempt) && running->spec->retry_function)
+        sender->options.hooks->retry(sender->options.ctx, running->spec, attempt, delivery, &retry);
+    decision_make(&(struct decision_input){.endpoint = running->spec,
+                                           .attempt = attempt,
+                                           .retry = &retry,
+                                           .age_ms = clock_now_ms() - delivery->created_ms,
+                                           .random = random_unit()},
+                  decision);
+    (void)snprintf(running->reason, sizeof running->reason, "%s", decision->reason);
 }
 
 static void log_outcome(const struct running *running, const struct attempt *attempt)
@@ -206,31 +194,26 @@ static void conclude(struct running *running, struct attempt *attempt)
 {
     struct sender *sender = running->outlet->sender;
     struct delivery *delivery = running->delivery;
-    int64_t delay_ms = 0;
+    struct decision decision;
     attempt->number = ++delivery->attempts;
     running->settle.attempt = attempt;
     sender->attempt_count++;
     log_outcome(running, attempt);
-    if (attempt->error == ATTEMPT_OK && attempt->status / 100 == 2) {
+    decide(running, attempt, &decision);
+    if (decision.state == DELIVERY_SUCCEEDED)
         sender->succeeded_count++;
-        settle(running, DELIVERY_SUCCEEDED, 0);
-        return;
-    }
-    sender->failed_count++;
-    if (attempt->error == ATTEMPT_OK && attempt->status == STATUS_GONE) {
-        (void)snprintf(running->reason, sizeof running->reason,
-                       "410 Gone: the endpoint was disabled");
+    else
+        sender->failed_count++;
+    if (decision.is_disabling) {
         disable(running->outlet, running->spec->name);
-        settle(running, DELIVERY_DEAD, 0);
-    } else if (decide_retry(running, attempt, &delay_ms)) {
-        settle(running, DELIVERY_RETRYING, clock_now_ms() + delay_ms);
-    } else {
+    } else if (decision.state == DELIVERY_DEAD) {
         char id[ID_TEXT_BYTES];
         id_format(ID_DELIVERY, delivery->id, id);
         log_warn("delivery dead", "delivery=%s endpoint=%s attempts=%u reason=\"%s\"", id,
                  running->spec->name, delivery->attempts, running->reason);
-        settle(running, DELIVERY_DEAD, 0);
     }
+    settle(running, decision.state,
+           decision.state == DELIVERY_RETRYING ? clock_now_ms() + decision.delay_ms : 0);
 }
 
 static void on_transfer_done(struct transfer *transfer, void *ctx)
@@ -248,64 +231,6 @@ static void on_transfer_done(struct transfer *transfer, void *ctx)
 /* ---- Start
  * ---------------------------------------------------------------------------------------------- */
 
-static struct slice pseudo(struct slice head, const char *name, const char *otherwise)
-{
-    struct slice value;
-    return head_find(head, name, &value) && value.len > 0 ? value : slice_str(otherwise);
-}
-
-static bool is_set(struct slice head, struct slice name)
-{
-    struct field field;
-    for (size_t offset = 0; head_next(head, &offset, &field);)
-        if (slice_equal_nocase(field.name, name))
-            return true;
-    return false;
-}
-
-/* A forwarded body takes its Content-Type and Content-Encoding along, nothing else of its head. */
-static enum status add_message_fields(const struct running *running, struct slice head,
-                                      struct buf *out)
-{
-    const bool is_forwarded = running->delivery->message->is_forwarded && !running->content;
-    struct field field;
-    enum status status = OK;
-    for (size_t offset = 0; status == OK && head_next(head, &offset, &field);) {
-        if (field.name.len == 0 || field.name.data[0] == ':')
-            continue;
-        if (is_forwarded && !slice_equal_nocase(field.name, slice_str("content-type")) &&
-            !slice_equal_nocase(field.name, slice_str("content-encoding")))
-            continue;
-        status = head_add(out, field.name, field.value);
-    }
-    return status;
-}
-
-/* The headers that go out: the message's, those of the endpoint that it does not set, the
- * signature. */
-static enum status make_head(struct running *running, const struct outgoing *outgoing,
-                             struct buf *out)
-{
-    const struct endpoint_spec *spec = running->spec;
-    struct field field;
-    enum status status = add_message_fields(running, outgoing->head, out);
-    for (size_t offset = 0; status == OK && head_next(spec->head, &offset, &field);)
-        if (!is_set(buf_slice(out), field.name))
-            status = head_add(out, field.name, field.value);
-    if (status == OK && !is_set(buf_slice(out), slice_str("content-type")) &&
-        outgoing->body.len > 0)
-        status = head_add(out, slice_str("content-type"), slice_str("application/octet-stream"));
-    if (status != OK || !spec->signer)
-        return status;
-    char id[ID_TEXT_BYTES];
-    id_format(ID_MESSAGE, running->delivery->message->id, id);
-    return signer_sign(spec->signer,
-                       &(struct sign_input){.id = slice_str(id),
-                                            .timestamp_s = clock_now_ms() / 1000,
-                                            .body = outgoing->body},
-                       out);
-}
-
 static enum status transform(struct running *running, struct outgoing *outgoing)
 {
     const struct sender_options *options = &running->outlet->sender->options;
@@ -317,63 +242,34 @@ static enum status transform(struct running *running, struct outgoing *outgoing)
     return status;
 }
 
-/* The endpoint's URL with the message's own path and query put in. NULL: the endpoint's as it is.
- */
-static CURLU *own_url(const struct outlet *outlet, struct slice head, struct err *err)
-{
-    static const struct {
-        const char *field;
-        CURLUPart part;
-    } parts[] = {{":path", CURLUPART_PATH}, {":query", CURLUPART_QUERY}};
-    CURLU *url = NULL;
-    for (size_t i = 0; i < array_count(parts); i++) {
-        struct slice value;
-        char text[LIMIT_URL_BYTES + 1];
-        if (!head_find(head, parts[i].field, &value) || value.len == 0 ||
-            value.len > LIMIT_URL_BYTES)
-            continue;
-        (void)snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
-        if (!url)
-            url = curl_url_dup(outlet->target->url);
-        if (!url || curl_url_set(url, parts[i].part, text, 0) != CURLUE_OK) {
-            (void)err_set(err, E_INVALID, "the message's %s does not fit into a URL",
-                          parts[i].field + 1);
-            break;
-        }
-    }
-    return url;
-}
-
 static enum status begin(struct running *running, const struct outgoing *outgoing)
 {
     struct outlet *outlet = running->outlet;
     const struct endpoint_spec *spec = running->spec;
+    const struct message *message = running->delivery->message;
     struct buf head;
     buf_init(&head, HEAD_BYTES_MAX);
-    enum status status = make_head(running, outgoing, &head);
-    const bool is_own = !running->delivery->message->is_forwarded || running->content;
-    CURLU *url = is_own ? own_url(outlet, outgoing->head, &running->err) : NULL;
+    enum status status = outgoing_add_head(spec, message, outgoing, &head);
+    CURLU *url = outgoing_url(outlet->target->url, message, outgoing, &running->err);
     running->target = url ? target_create(url) : target_ref(outlet->target);
     if (status != OK)
         (void)err_set(&running->err, status, "the headers cannot be made: %s", status_name(status));
     else if (running->err.status != OK)
         status = running->err.status;
     else
-        status =
-            transport_start(outlet->sender->transport,
-                            &(struct transfer_request){
-                                .url = running->target->url,
-                                .method = is_own ? pseudo(outgoing->head, ":method", spec->method)
-                                                 : slice_str(spec->method),
-                                .head = buf_slice(&head),
-                                .body = outgoing->body,
-                                .timeout_ms = spec->timeout_ms,
-                                .allow_private = spec->allow_private,
-                                .host = running->target->host,
-                                .port = running->target->port,
-                                .lookups = &outlet->lookups,
-                            },
-                            on_transfer_done, running, &running->transfer, &running->err);
+        status = transport_start(outlet->sender->transport,
+                                 &(struct transfer_request){
+                                     .url = running->target->url,
+                                     .method = outgoing_method(spec, message, outgoing),
+                                     .head = buf_slice(&head),
+                                     .body = outgoing->body,
+                                     .timeout_ms = spec->timeout_ms,
+                                     .allow_private = spec->allow_private,
+                                     .host = running->target->host,
+                                     .port = running->target->port,
+                                     .lookups = &outlet->lookups,
+                                 },
+                                 on_transfer_done, running, &running->transfer, &running->err);
     buf_finish(&head);
     return status;
 }

@@ -94,6 +94,44 @@ struct sender_counts {
 };
 void sender_counts(const struct sender *sender, struct sender_counts *counts);
 
+/* ---- What goes out, and what an attempt means (pure; any thread) -------------------------------
+ */
+
+/* Takes of a forwarded message what may go on, of any other all it says. Slices borrow from either.
+ */
+struct slice outgoing_method(const struct endpoint_spec *endpoint, const struct message *message,
+                             const struct outgoing *outgoing);
+/* The endpoint's URL with the message's own path and query put in. */
+MUST_USE enum status outgoing_add_url(const struct endpoint_spec *endpoint,
+                                      const struct message *message,
+                                      const struct outgoing *outgoing, struct buf *out,
+                                      struct err *err);
+/* The headers: the message's, those of the endpoint that it does not set, the signature of now. */
+MUST_USE enum status outgoing_add_head(const struct endpoint_spec *endpoint,
+                                       const struct message *message,
+                                       const struct outgoing *outgoing, struct buf *out);
+
+#define DECISION_REASON_BYTES 320
+
+struct decision_input {
+    const struct endpoint_spec *endpoint;
+    const struct attempt *attempt;      /* its number is set */
+    const struct retry_decision *retry; /* of the endpoint's function; RETRY_DEFAULT: has none */
+    int64_t age_ms;
+    double random; /* uniform in [0, 1) */
+};
+struct decision {
+    enum delivery_state state;          /* SUCCEEDED, RETRYING or DEAD */
+    int64_t delay_ms;                   /* RETRYING */
+    bool is_disabling;                  /* 410: the endpoint gets nothing more */
+    char reason[DECISION_REASON_BYTES]; /* DEAD */
+};
+/* Whether the endpoint's retry function has a say. */
+bool decision_asks_policy(const struct attempt *attempt);
+void decision_make(const struct decision_input *input, struct decision *decision);
+/* Retry-After of an answer's head in ms, capped; -1: none. */
+int64_t answer_retry_after_ms(struct slice head);
+
 /* ---- The address guard (pure; any thread) ------------------------------------------------------
  */
 

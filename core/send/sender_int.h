@@ -108,6 +108,11 @@ void claim_due(struct outlet *outlet, int64_t due_ms);
 void claim_note_settled(struct outlet *outlet, uint64_t delivery);
 void claim_recover(struct sender *sender);
 
+/* outgoing.c */
+/* A copy of base with the message's own path and query; NULL: it has none (or err says why). */
+CURLU *outgoing_url(CURLU *base, const struct message *message, const struct outgoing *outgoing,
+                    struct err *err);
+
 /* attempt.c */
 enum start_result { START_OK, START_SETTLED, START_NO_CREDIT };
 /* The next waiting delivery: starts its attempt, or settles it without one. */

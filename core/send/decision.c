@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of a delivery after an attempt. */
+#include "send/send.h"
+
+#include <stdio.h>
+
+#define STATUS_GONE 410
+
+static bool is_success(const struct attempt *attempt)
+{
+    return attempt->error == ATTEMPT_OK && attempt->status / 100 == 2;
+}
+
+static bool is_gone(const struct attempt *attempt)
+{
+    return attempt->error == ATTEMPT_OK && attempt->status == STATUS_GONE;
+}
+
+bool decision_asks_policy(const struct attempt *attempt)
+{
+    return !is_success(attempt) && !is_gone(attempt);
+}
+
+/* How long until the next attempt; false: it is over (reason says why). */
+static bool follow_policy(const struct decision_input *input, struct decision *decision)
+{
+    const struct attempt *attempt = input->attempt;
+    const struct retry_decision *retry = input->retry;
+    if (retry->verdict == RETRY_STOP) {
+        (void)snprintf(decision->reason, sizeof decision->reason, "%s", retry->reason);
+        return false;
+    }
+    decision->delay_ms = retry->delay_ms;
+    if (retry->verdict == RETRY_AFTER)
+        return true;
+    if (!backoff_next(&input->endpoint->retry, attempt->number, input->age_ms, input->random,
+                      &decision->delay_ms)) {
+        (void)snprintf(decision->reason, sizeof decision->reason, "no attempts left after %u",
+                       attempt->number);
+        return false;
+    }
+    if (attempt->retry_after_ms > decision->delay_ms)
+        decision->delay_ms = attempt->retry_after_ms;
+    return true;
+}
+
+void decision_make(const struct decision_input *input, struct decision *decision)
+{
+    *decision = (struct decision){.state = DELIVERY_SUCCEEDED};
+    if (is_success(input->attempt))
+        return;
+    if (is_gone(input->attempt)) {
+        decision->state = DELIVERY_DEAD;
+        decision->is_disabling = true;
+        (void)snprintf(decision->reason, sizeof decision->reason,
+                       "410 Gone: the endpoint was disabled");
+        return;
+    }
+    decision->state = follow_policy(input, decision) ? DELIVERY_RETRYING : DELIVERY_DEAD;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes out for a message: method, URL, headers, signature. */
+#include "send/sender_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "signature/signature.h"
+
+#include <stdio.h>
+
+static bool is_set(struct slice head, struct slice name)
+{
+    struct field field;
+    for (size_t offset = 0; head_next(head, &offset, &field);)
+        if (slice_equal_nocase(field.name, name))
+            return true;
+    return false;
+}
+
+/* A forwarded body goes as it came: what its own head says of method, path and query is about the
+ * request that brought it. */
+static bool is_own(const struct message *message, const struct outgoing *outgoing)
+{
+    return !message->is_forwarded || outgoing->replaced;
+}
+
+struct slice outgoing_method(const struct endpoint_spec *endpoint, const struct message *message,
+                             const struct outgoing *outgoing)
+{
+    struct slice method;
+    return is_own(message, outgoing) && head_find(outgoing->head, ":method", &method) &&
+                   method.len > 0
+               ? method
+               : slice_str(endpoint->method);
+}
+
+/* A forwarded body takes its Content-Type and Content-Encoding along, nothing else of its head. */
+static enum status add_message_fields(const struct message *message,
+                                      const struct outgoing *outgoing, struct buf *out)
+{
+    struct field field;
+    enum status status = OK;
+    for (size_t offset = 0; status == OK && head_next(outgoing->head, &offset, &field);) {
+        if (field.name.len == 0 || field.name.data[0] == ':')
+            continue;
+        if (!is_own(message, outgoing) &&
+            !slice_equal_nocase(field.name, slice_str("content-type")) &&
+            !slice_equal_nocase(field.name, slice_str("content-encoding")))
+            continue;
+        status = head_add(out, field.name, field.value);
+    }
+    return status;
+}
+
+enum status outgoing_add_head(const struct endpoint_spec *endpoint, const struct message *message,
+                              const struct outgoing *outgoing, struct buf *out)
+{
+    struct field field;
+    enum status status = add_message_fields(message, outgoing, out);
+    for (size_t offset = 0; status == OK && head_next(endpoint->head, &offset, &field);)
+        if (!is_set(buf_slice(out), field.name))
+            status = head_add(out, field.name, field.value);
+    if (status == OK && !is_set(buf_slice(out), slice_str("content-type")) &&
+        outgoing->body.len > 0)
+        status = head_add(out, slice_str("content-type"), slice_str("application/octet-stream"));
+    if (status != OK || !endpoint->signer)
+        return status;
+    char id[ID_TEXT_BYTES];
+    id_format(ID_MESSAGE, message->id, id);
+    return signer_sign(endpoint->signer,
+                       &(struct sign_input){.id = slice_str(id),
+                                            .timestamp_s = clock_now_ms() / 1000,
+                                            .body = outgoing->body},
+                       out);
+}
+
+CURLU *outgoing_url(CURLU *base, const struct message *message, const struct outgoing *outgoing,
+                    struct err *err)
+{
+    static const struct {
+        const char *field;
+        CURLUPart part;
+    } parts[] = {{":path", CURLUPART_PATH}, {":query", CURLUPART_QUERY}};
+    CURLU *url = NULL;
+    for (size_t i = 0; i < array_count(parts) && is_own(message, outgoing); i++) {
+        struct slice value;
+        char text[LIMIT_URL_BYTES + 1];
+        if (!head_find(outgoing->head, parts[i].field, &value) || value.len == 0 ||
+            value.len > LIMIT_URL_BYTES)
+            continue;
+        (void)snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
+        if (!url)
+            url = curl_url_dup(base);
+        if (!url || curl_url_set(url, parts[i].part, text, 0) != CURLUE_OK) {
+            (void)err_set(err, E_INVALID, "the message's %s does not fit into a URL",
+                          parts[i].field + 1);
+            break;
+        }
+    }
+    return url;
+}
+
+enum status outgoing_add_url(const struct endpoint_spec *endpoint, const struct message *message,
+                             const struct outgoing *outgoing, struct buf *out, struct err *err)
+{
+    CURLU *base = curl_url();
+    struct err own = {0};
+    char *text = NULL;
+    if (!base || curl_url_set(base, CURLUPART_URL, endpoint->url, 0) != CURLUE_OK)
+        (void)err_set(&own, E_INVALID, "the endpoint's url cannot be read");
+    CURLU *url = own.status == OK ? outgoing_url(base, message, outgoing, &own) : NULL;
+    enum status status = own.status;
+    if (status == OK && url && curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK)
+        status = err_set(&own, E_NOMEM, "out of memory");
+    if (status == OK)
+        status = buf_add_str(out, text ? text : endpoint->url);
+    else
+        (void)err_set(err, status, "%s", own.text);
+    curl_free(text);
+    curl_url_cleanup(url);
+    curl_url_cleanup(base);
+    return status;
+}
