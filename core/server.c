@@ -166,15 +166,22 @@ static bool api_is_serving(const char **why, void *ctx)
 static void api_status(struct api_status *status, void *ctx)
 {
     const struct server *server = ctx;
+    *status =
+        (struct api_status){.workers = server->worker_count, .started_ms = server->started_ms};
+    if (!server->generation) /* the first one is being loaded */
+        return;
     const struct registry *registry = generation_registry(server->generation);
-    *status = (struct api_status){
-        .generation = registry->generation,
-        .workers = server->worker_count,
-        .started_ms = server->started_ms,
-        .source_count = registry->source_count,
-        .endpoint_count = registry->endpoint_count,
-        .subscription_count = registry->subscription_count,
-    };
+    status->generation = registry->generation;
+    status->source_count = registry->source_count;
+    status->endpoint_count = registry->endpoint_count;
+    status->subscription_count = registry->subscription_count;
+}
+
+static bool api_has_endpoint(const char *name, void *ctx)
+{
+    const struct server *server = ctx;
+    return server->generation &&
+           registry_endpoint(generation_registry(server->generation), slice_str(name)) != NULL;
 }
 
 /* ---- Upkeep
@@ -409,6 +416,7 @@ static enum status open_api(struct server *server, struct err *err)
                                           .hooks = {.reload = api_reload,
                                                     .is_serving = api_is_serving,
                                                     .status = api_status,
+                                                    .has_endpoint = api_has_endpoint,
                                                     .ctx = server}},
                     &server->api, err);
 }

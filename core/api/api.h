@@ -53,6 +53,8 @@ struct api_hooks {
      * *why is a word for /healthz: "starting", "draining", "stuck". */
     bool (*is_serving)(const char **why, void *ctx);
     void (*status)(struct api_status *status, void *ctx);
+    /* True if the scripts that serve have an endpoint of this name. */
+    bool (*has_endpoint)(const char *name, void *ctx);
     void *ctx;
 };
 

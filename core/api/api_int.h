@@ -65,6 +65,7 @@ struct call {
         struct store_read read;
         struct store_list_events list_events;
         struct store_list_deliveries list_deliveries;
+        struct store_list_endpoints list_endpoints;
         struct store_get_event get_event;
         struct store_get_delivery get_delivery;
     };
@@ -155,13 +156,15 @@ void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t
  * hidden. */
 void show_headers(struct document *out, const char *name, struct slice head);
 
-/* ---- the resources: delivery.c, event.c, health.c, reload.c, status.c
+/* ---- the resources: delivery.c, endpoint.c, event.c, health.c, reload.c, status.c
  * ---------------------------- */
 
 void api_list_deliveries(struct call *call);
 void api_write_deliveries(const struct call *call, struct document *out);
 void api_get_delivery(struct call *call);
 void api_write_delivery(const struct call *call, struct document *out);
+void api_list_endpoints(struct call *call);
+void api_write_endpoints(const struct call *call, struct document *out);
 void api_list_events(struct call *call);
 void api_write_events(const struct call *call, struct document *out);
 void api_get_event(struct call *call);

@@ -8,6 +8,7 @@
 static const struct route routes[] = {
     {"GET", "/api/v1/delivery", false, api_list_deliveries, api_write_deliveries},
     {"GET", "/api/v1/delivery/{id}", false, api_get_delivery, api_write_delivery},
+    {"GET", "/api/v1/endpoint", false, api_list_endpoints, api_write_endpoints},
     {"GET", "/api/v1/event", false, api_list_events, api_write_events},
     {"GET", "/api/v1/event/{id}", false, api_get_event, api_write_event},
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},

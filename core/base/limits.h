@@ -37,6 +37,7 @@
 #define LIMIT_CLAIMS_QUEUED 1024     /* reads waiting for the reader that claims keep */
 #define LIMIT_LISTS_QUEUED 256       /* reads of the API waiting for a reader */
 #define LIMIT_READERS 4
+#define LIMIT_PENDING_COUNTED 100000 /* of one endpoint, for lists */
 #define LIMIT_RETENTION_CLASSES 256
 
 /* Decide. */

@@ -18,6 +18,7 @@ static bool is_claim(enum store_read_kind kind)
         return true;
     case STORE_LIST_EVENTS:
     case STORE_LIST_DELIVERIES:
+    case STORE_LIST_ENDPOINTS:
     case STORE_GET_EVENT:
     case STORE_GET_DELIVERY:
     case STORE_READ_KIND_COUNT:
@@ -229,6 +230,17 @@ static void finish_list_deliveries(struct store_list_deliveries *list)
     list->row_count = 0;
 }
 
+static void finish_list_endpoints(struct store_list_endpoints *list)
+{
+    for (size_t i = 0; list->rows && i < list->row_count; i++) {
+        free(list->rows[i].name);
+        free(list->rows[i].reason);
+    }
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
@@ -254,6 +266,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_LIST_DELIVERIES:
         finish_list_deliveries(container_of(read, struct store_list_deliveries, read));
+        break;
+    case STORE_LIST_ENDPOINTS:
+        finish_list_endpoints(container_of(read, struct store_list_endpoints, read));
         break;
     case STORE_GET_EVENT:
         event_row_finish(&container_of(read, struct store_get_event, read)->row);

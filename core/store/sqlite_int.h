@@ -204,6 +204,9 @@ enum read_sql {
     READ_EVENT_DELIVERIES,
     READ_DELIVERY_ROW,
     READ_ATTEMPT,
+    READ_ENDPOINTS,
+    READ_DUE_COUNT,
+    READ_OPEN_COUNTS,
     READ_ENDPOINT,
     READ_KV,
     READ_SQL_COUNT
@@ -226,6 +229,7 @@ int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *cla
 int sqlite_backlog(struct sqlite_reader *reader, struct store_backlog *backlog);
 int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *list);
 int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list);
+int sqlite_list_endpoints(struct sqlite_reader *reader, struct store_list_endpoints *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);
 int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get);

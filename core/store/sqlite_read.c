@@ -64,6 +64,11 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_ATTEMPT] = "SELECT number, previous, state, status, error, started_ms, duration_ms,"
                      " dns_us, connect_us, tls_us, first_byte_us, next_ms, is_cut, detail, head,"
                      " body FROM attempt WHERE id = ?",
+    [READ_ENDPOINTS] = "SELECT id, name, state, reason FROM endpoint ORDER BY id",
+    [READ_DUE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_due"
+                       " WHERE endpoint = ? AND state < 3 AND due_ms IS NOT NULL LIMIT ?)",
+    [READ_OPEN_COUNTS] = "SELECT endpoint, count(*) FROM delivery INDEXED BY delivery_open"
+                         " WHERE state < 3 AND due_ms IS NULL GROUP BY endpoint",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
@@ -184,6 +189,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_events(it, container_of(read, struct store_list_events, read));
     case STORE_LIST_DELIVERIES:
         return sqlite_list_deliveries(it, container_of(read, struct store_list_deliveries, read));
+    case STORE_LIST_ENDPOINTS:
+        return sqlite_list_endpoints(it, container_of(read, struct store_list_endpoints, read));
     case STORE_GET_EVENT:
         return sqlite_get_event(it, container_of(read, struct store_get_event, read));
     case STORE_GET_DELIVERY:

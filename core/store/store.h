@@ -205,6 +205,7 @@ enum store_read_kind {
     STORE_BACKLOG,
     STORE_LIST_EVENTS,
     STORE_LIST_DELIVERIES,
+    STORE_LIST_ENDPOINTS,
     STORE_GET_EVENT,
     STORE_GET_DELIVERY,
     STORE_GET_KV,
@@ -363,6 +364,21 @@ struct store_list_deliveries {
     size_t row_count;
     uint64_t last;
     bool is_end;
+};
+
+/* Every endpoint that ever was, by id, with what is still to be sent to it. */
+struct endpoint_row {
+    uint64_t id;
+    char *name; /* owned */
+    enum endpoint_state state;
+    char *reason;         /* why disabled; owned, may be NULL */
+    size_t pending_count; /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
+};
+
+struct store_list_endpoints {
+    struct store_read read;
+    struct endpoint_row *rows;
+    size_t row_count;
 };
 
 struct store_get_event {

@@ -15,6 +15,7 @@ struct lua_read {
         struct store_backlog backlog;
         struct store_list_events list_events;
         struct store_list_deliveries list_deliveries;
+        struct store_list_endpoints list_endpoints;
         struct store_get_event get_event;
         struct store_get_delivery get_delivery;
         struct store_get_kv get_kv;
@@ -184,6 +185,23 @@ static void set_listed_deliveries(lua_State *L, const struct store_list_deliveri
     set_page(L, list->last, list->is_end);
 }
 
+static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints *list)
+{
+    static const char *const states[] = {"enabled", "disabled", "paused"};
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct endpoint_row *row = &list->rows[i];
+        lua_newtable(L);
+        set_integer(L, "id", (lua_Integer)row->id);
+        set_text(L, "name", row->name);
+        set_text(L, "state", states[row->state]);
+        set_text(L, "reason", row->reason);
+        set_integer(L, "pending", (lua_Integer)row->pending_count);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+}
+
 static void set_results(lua_State *L, const struct lua_read *it)
 {
     switch (it->u.read.kind) {
@@ -208,6 +226,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
         break;
     case STORE_LIST_DELIVERIES:
         set_listed_deliveries(L, &it->u.list_deliveries);
+        break;
+    case STORE_LIST_ENDPOINTS:
+        set_listed_endpoints(L, &it->u.list_endpoints);
         break;
     case STORE_GET_EVENT:
         push_event_row(L, &it->u.get_event.row);
@@ -344,6 +365,11 @@ static int l_list_deliveries(lua_State *L)
     return start(L, it);
 }
 
+static int l_list_endpoints(lua_State *L)
+{
+    return start(L, read_create(L, STORE_LIST_ENDPOINTS));
+}
+
 static int l_get_event(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_GET_EVENT);
@@ -376,6 +402,7 @@ const luaL_Reg store_read_methods[] = {
     {"get_event", l_get_event},
     {"get_kv", l_get_kv},
     {"list_deliveries", l_list_deliveries},
+    {"list_endpoints", l_list_endpoints},
     {"list_events", l_list_events},
     {NULL, NULL},
 };

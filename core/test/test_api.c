@@ -84,6 +84,12 @@ static bool is_serving(const char **why, void *ctx)
     return rig->is_serving;
 }
 
+static bool has_endpoint(const char *name, void *ctx)
+{
+    (void)ctx;
+    return strcmp(name, "gone") != 0;
+}
+
 static void status(struct api_status *status, void *ctx)
 {
     const struct rig *rig = ctx;
@@ -166,7 +172,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
         .hosts = hosts,
         .host_count = read_hosts(L, hosts),
         .version = "9.8.7",
-        .hooks = {start_reload, is_serving, status, rig},
+        .hooks = {start_reload, is_serving, status, has_endpoint, rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)
         luaL_error(L, "%s", err.text);

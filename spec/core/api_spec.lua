@@ -410,6 +410,25 @@ describe("the deliveries of the API", function()
   end)
 end)
 
+describe("the endpoints of the API", function()
+  before_each(function() open { token = TOKEN } end)
+  after_each(close)
+
+  it("tell what is still to be sent, and which the scripts no longer have", function()
+    local crm = rig:endpoint("crm", "http://127.0.0.1:1/")
+    rig:endpoint("gone", "http://127.0.0.1:1/")
+    rig:handle(rig:ingest {}, { endpoint = crm, body = "{}" })
+    local body, status = get "/api/v1/endpoint"
+    assert.equal(200, status)
+    assert.equal(2, #body.data)
+    local first, second = body.data[1], body.data[2]
+    assert.same({ "crm", true, "enabled", 1, false },
+      { first.name, first.isRegistered, first.state, first.pending, first.pendingIsLeast })
+    assert.same({ "gone", false, 0 }, { second.name, second.isRegistered, second.pending })
+    assert.matches("^ep_%w+$", first.id)
+  end)
+end)
+
 describe("a reload by the API", function()
   before_each(function() open { token = TOKEN } end)
   after_each(close)

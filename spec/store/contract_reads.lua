@@ -133,6 +133,23 @@ return function(t)
         { row.endpoint, row.type, row.state, row.reason, row.last_error, row.event })
     end)
 
+    it("show every endpoint with what is still to be sent to it", function()
+      local crm, billing = endpoint "crm", endpoint "billing"
+      endpoint "idle"
+      delivery { endpoint = crm, due_ms = 100 }
+      delivery { endpoint = crm }
+      local sent = delivery { endpoint = crm, due_ms = 100 }
+      settle(sent, "succeeded", { attempt = { number = 1, status = 200 } })
+      delivery { endpoint = billing }
+      run("endpoint", { name = "billing", state = "disabled", reason = "410" })
+      local rows = {}
+      for _, row in ipairs(run("list_endpoints").rows) do
+        rows[row.name] = { row.pending, row.state, row.reason }
+      end
+      assert.same({ crm = { 2, "enabled" }, billing = { 1, "disabled", "410" },
+        idle = { 0, "enabled" } }, rows)
+    end)
+
     it("say when something is not there", function()
       assert.equal("notfound", run("get_event", 12345).status)
       assert.equal("notfound", run("get_delivery", 12345).status)
