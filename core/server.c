@@ -221,6 +221,7 @@ static void on_upkeep(uv_timer_t *timer)
             log_error("worker stuck", "worker=%u for=%dms exit=%d", i, STUCK_MS, EXIT_STUCK);
             _exit(EXIT_STUCK);
         }
+    server_watch_turn(server);
     if (++server->upkeep_turn % RETENTION_TURNS == 0)
         retain(server);
 }
@@ -250,6 +251,12 @@ static void end(struct server *server)
     uv_close((uv_handle_t *)&server->upkeep, NULL);
     uv_close((uv_handle_t *)&server->fatal, NULL);
     api_close(server->api, on_api_closed, server);
+}
+
+void server_end_if_quiet(struct server *server)
+{
+    if (server->quiet_count == server->worker_count && !server->reload)
+        end(server);
 }
 
 static void on_fatal_time(uv_timer_t *timer)
@@ -304,8 +311,8 @@ static void on_letter(struct letter *base, void *ctx)
         server_reload_adopted(server, letter->number);
         break;
     case LETTER_QUIET:
-        if (++server->quiet_count == server->worker_count)
-            end(server);
+        server->quiet_count++;
+        server_end_if_quiet(server);
         break;
     case LETTER_FATAL:
         check(uv_timer_start(&server->fatal, on_fatal_time, FATAL_MS, 0) == 0);

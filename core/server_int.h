@@ -32,6 +32,9 @@ struct reload {
     enum endpoint_state *states;
     struct store_endpoint *operations;
     size_t pending; /* endpoints still at the store, then workers still on the old generation */
+    struct store_list_endpoints endpoints; /* what is still to be sent, to name removed ones */
+    bool is_listing;
+    bool is_over;                /* but for the list */
     api_reloaded_cb on_reloaded; /* NULL: nobody waits */
     void *ctx;
 };
@@ -71,13 +74,17 @@ struct server {
 /* Loads, registers the endpoints, hands over to the workers if they run. on_reloaded (may be NULL)
  * comes exactly once on the main loop. */
 void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx);
+/* Ends the process's threads once all workers are quiet and no reload is under way. */
+void server_end_if_quiet(struct server *server);
 /* A worker serves this generation. */
 void server_reload_adopted(struct server *server, uint64_t number);
 
 /* Reloads 200 ms after the last change below the project's folders. */
 void server_watch_open(struct server *server);
 void server_watch_close(struct server *server);
-/* The files of a new generation may lie in new folders. */
+/* The files of a new generation, or those that mend a refused one, may lie in new folders. */
 void server_watch_update(struct server *server);
+/* Every second: lua/ may have come. */
+void server_watch_turn(struct server *server);
 
 #endif

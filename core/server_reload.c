@@ -4,6 +4,8 @@
  * everything as it was. */
 #include "server_int.h"
 
+#include "base/crash.h"
+#include "base/limits.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -34,9 +36,45 @@ static struct api_finding *list_findings(const struct findings *findings)
     return list;
 }
 
+static void log_findings(const struct findings *findings, size_t from)
+{
+    for (size_t i = from; i < findings->count; i++) {
+        const struct finding *row = &findings->rows[i];
+        log_write(row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN, "finding",
+                  "at=%s:%d phase=%s message=\"%s\"%s%s", row->file, row->line, row->phase,
+                  row->message, row->hint ? " hint=" : "", row->hint ? row->hint : "");
+    }
+}
+
+/* Endpoints that the scripts no longer have keep what is still to be sent to them: it is named. */
+static void name_removed(struct reload *reload)
+{
+    const struct registry *registry = generation_registry(reload->generation);
+    const size_t from = reload->findings.count;
+    for (size_t i = 0; i < reload->endpoints.row_count; i++) {
+        const struct endpoint_row *row = &reload->endpoints.rows[i];
+        char message[LIMIT_NAME_BYTES + 80];
+        if (row->pending_count == 0 || registry_endpoint(registry, slice_str(row->name)))
+            continue;
+        (void)snprintf(message, sizeof message, "%zu%s deliver%s pending for removed endpoint '%s'",
+                       row->pending_count,
+                       row->pending_count >= LIMIT_PENDING_COUNTED ? " or more" : "",
+                       row->pending_count == 1 ? "y" : "ies", row->name);
+        findings_warn(&reload->findings, message,
+                      "they are paused: register the endpoint again and they flow");
+    }
+    log_findings(&reload->findings, from);
+}
+
 static void finish(struct reload *reload)
 {
     struct server *server = reload->server;
+    reload->is_over = true;
+    if (reload->is_listing)
+        return;
+    if (reload->status == OK)
+        name_removed(reload);
+    store_read_finish(&reload->endpoints.read);
     server->reload = NULL;
     if (reload->on_reloaded) {
         struct api_finding *list = list_findings(&reload->findings);
@@ -59,11 +97,34 @@ static void finish(struct reload *reload)
         server->is_reload_wanted = false;
         server_reload(server, NULL, NULL);
     }
+    server_end_if_quiet(server);
+}
+
+static void on_listed(struct store_read *read)
+{
+    struct reload *reload = read->ctx;
+    if (read->status != OK)
+        log_warn("pending deliveries not counted", "error=\"%s\"", read->err.text);
+    reload->is_listing = false;
+    if (reload->is_over)
+        finish(reload);
+}
+
+/* While the scripts are loaded. */
+static void list_endpoints(struct reload *reload)
+{
+    reload->endpoints.read = (struct store_read){
+        .kind = STORE_LIST_ENDPOINTS, .on_done = on_listed, .ctx = reload};
+    reload->is_listing =
+        store_read(reload->server->store, reload->server->client, &reload->endpoints.read) == OK;
+    if (!reload->is_listing)
+        log_warn("pending deliveries not counted", "error=\"%s\"", "too many reads are under way");
 }
 
 static void refuse(struct reload *reload)
 {
     log_error("reload refused", "reason=\"%s\" generation stays", reload->err.text);
+    server_watch_update(reload->server);
     if (reload->generation)
         generation_unref(reload->generation);
     finish(reload);
@@ -72,6 +133,12 @@ static void refuse(struct reload *reload)
 static void swap(struct reload *reload)
 {
     struct server *server = reload->server;
+    if (server->state == SERVER_DRAINING) {
+        reload->status = err_set(&reload->err, E_CANCELLED, "the server is stopping");
+        refuse(reload);
+        return;
+    }
+    crash_point("reload_swap");
     if (server->generation)
         generation_unref(server->generation);
     server->generation = reload->generation;
@@ -153,12 +220,7 @@ static void register_endpoints(struct reload *reload)
 static void on_loaded(uv_work_t *work, int status)
 {
     struct reload *reload = container_of(work, struct reload, work);
-    for (size_t i = 0; i < reload->findings.count; i++) {
-        const struct finding *row = &reload->findings.rows[i];
-        log_write(row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN, "finding",
-                  "at=%s:%d phase=%s message=\"%s\"%s%s", row->file, row->line, row->phase,
-                  row->message, row->hint ? " hint=" : "", row->hint ? row->hint : "");
-    }
+    log_findings(&reload->findings, 0);
     if (status != 0 && reload->status == OK)
         reload->status = err_set(&reload->err, E_CANCELLED, "the reload was cancelled");
     if (reload->status == OK)
@@ -190,6 +252,7 @@ void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx
         .number = ++server->generation_number,
     };
     server->reload = reload;
+    list_endpoints(reload);
     check(uv_queue_work(&server->loop, &reload->work, load, on_loaded) == 0);
 }
 

@@ -56,6 +56,8 @@
 #define LIMIT_COROUTINES_PER_JOB 1000
 #define LIMIT_SCRIPT_BYTES (4 * 1024 * 1024)
 #define LIMIT_SCRIPTS 1000
+#define LIMIT_LIBRARY_DEPTH 16 /* folders below lua/ */
+#define LIMIT_SNAPSHOT_TRIES 5 /* readings while somebody writes, before a load is refused */
 
 /* Send. */
 #define LIMIT_DELIVERIES_PER_WORKER 16384

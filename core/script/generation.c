@@ -152,34 +152,66 @@ static enum status list_files(struct generation *generation, struct err *err)
     return OK;
 }
 
+/* NULL with an error: no memory. Else what was loaded, whole or not as status says. */
+static struct generation *load_once(const struct generation_options *options,
+                                    struct findings *findings, enum status *status, struct err *err)
+{
+    struct generation *it = calloc(1, sizeof *it);
+    *status = E_NOMEM;
+    if (it) {
+        atomic_init(&it->references, 1);
+        it->number = options->number;
+        it->allow_missing_secrets = options->allow_missing_secrets;
+        it->worker_count = options->worker_count;
+        it->scripts = calloc(options->worker_count, sizeof(struct script *));
+    }
+    if (!it || !it->scripts) {
+        generation_unref(it);
+        *status = err_set(err, E_NOMEM, "out of memory");
+        return NULL;
+    }
+    *status = snapshot_read(&it->snapshot, options->dir, options->scripts, err);
+    if (*status != OK && err)
+        findings_add(findings, &(struct finding_options){
+                                   .level = FINDING_ERROR, .file = "", .message = err->text});
+    if (*status == OK)
+        *status = load_states(it, findings, err);
+    if (*status == E_INVALID)
+        first_error(findings, err);
+    return it;
+}
+
+static enum status refuse_moving(struct findings *findings, struct err *err)
+{
+    static const char why[] = "the files changed while they were read; try again";
+    findings_add(findings, &(struct finding_options){
+                               .level = FINDING_ERROR, .file = "", .message = why});
+    return err_set(err, E_INVALID, "%s", why);
+}
+
 enum status generation_load(const struct generation_options *options,
                             struct generation **generation, struct findings *findings,
                             struct err *err)
 {
     struct findings own = {0};
     struct findings *list = findings ? findings : &own;
-    struct generation *it = calloc(1, sizeof *it);
-    if (!it)
-        return err_set(err, E_NOMEM, "out of memory");
-    atomic_init(&it->references, 1);
-    it->number = options->number;
-    it->allow_missing_secrets = options->allow_missing_secrets;
-    it->worker_count = options->worker_count;
-    it->scripts = calloc(options->worker_count, sizeof(struct script *));
-    enum status status = it->scripts ? OK : err_set(err, E_NOMEM, "out of memory");
-    if (status == OK) {
-        status = snapshot_read(&it->snapshot, options->dir, options->scripts, err);
-        if (status != OK && err)
-            findings_add(list, &(struct finding_options){
-                                   .level = FINDING_ERROR, .file = "", .message = err->text});
+    struct generation *it = NULL;
+    enum status status = OK;
+    for (unsigned tries = 1; tries <= LIMIT_SNAPSHOT_TRIES; tries++) {
+        generation_unref(it);
+        findings_finish(list);
+        it = load_once(options, list, &status, err);
+        const bool is_read = status == OK || status == E_INVALID;
+        if (!is_read || snapshot_is_current(&it->snapshot, options->scripts))
+            break;
+        /* Somebody is writing: what was read may be half of the old and half of the new. */
+        if (tries == LIMIT_SNAPSHOT_TRIES)
+            status = refuse_moving(list, err);
     }
-    if (status == OK)
-        status = load_states(it, list, err);
-    if (status == E_INVALID)
-        first_error(list, err);
-    it->snapshot.is_frozen = true;
-    if (status == OK)
+    if (status == OK) {
+        it->snapshot.is_frozen = true;
         status = list_files(it, err);
+    }
     findings_finish(&own);
     if (status != OK) {
         generation_unref(it);

@@ -52,6 +52,8 @@ struct findings {
     struct finding *rows;
     size_t count;
 };
+/* Adds a warning that is about no file. hint may be NULL. Nothing happens without memory. */
+void findings_warn(struct findings *findings, const char *message, const char *hint);
 void findings_finish(struct findings *findings);
 
 struct generation_options {

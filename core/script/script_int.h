@@ -17,6 +17,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <sys/types.h>
 
 struct job;
 struct snapshot;
@@ -253,10 +254,20 @@ void jobs_close(struct script *script);
 
 /* ---- The snapshot of the files (snapshot.c) ---- */
 
+/* Which version of a file was read. */
+struct stamp {
+    dev_t device;
+    ino_t number;
+    off_t len;
+    struct timespec modified;
+    struct timespec changed;
+};
+
 struct snapshot_file {
     char *path; /* relative to the project, or absolute (a system module) */
     char *data; /* NULL: does not exist (a module that was looked for) */
     size_t len;
+    struct stamp stamp;
     bool is_script;
 };
 
@@ -270,6 +281,8 @@ struct snapshot {
 /* Reads the scripts (globs below dir) and everything below lua/. */
 MUST_USE enum status snapshot_read(struct snapshot *snapshot, const char *dir,
                                    const char *const *globs, struct err *err);
+/* The files are still those that were read, and no other would be read now: it was one moment. */
+bool snapshot_is_current(const struct snapshot *snapshot, const char *const *globs);
 /* By path; reads it now if it was not yet and the snapshot is not frozen. NULL: does not exist. */
 const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path);
 void snapshot_finish(struct snapshot *snapshot);

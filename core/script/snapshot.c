@@ -12,38 +12,51 @@
 #include <unistd.h>
 
 #define PATH_BYTES 4096
-#define LIBRARY_DEPTH 16
 
-/* A whole regular file. NULL with *status OK: it does not exist. */
-static char *read_whole(const char *path, size_t *len, enum status *status, struct err *err)
+static struct stamp stamp_of(const struct stat *stat)
 {
-    *status = OK;
+    return (struct stamp){stat->st_dev, stat->st_ino, stat->st_size, stat->st_mtim, stat->st_ctim};
+}
+
+static bool is_same_instant(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool is_same_version(const struct stamp *a, const struct stamp *b)
+{
+    return a->device == b->device && a->number == b->number && a->len == b->len &&
+           is_same_instant(a->modified, b->modified) && is_same_instant(a->changed, b->changed);
+}
+
+/* A whole regular file into *file. Data NULL with OK: it does not exist. */
+static enum status read_whole(const char *path, struct snapshot_file *file, struct err *err)
+{
+    enum status status = OK;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        if (errno != ENOENT && errno != ENOTDIR)
-            *status = err_set(err, E_IO, "%s: cannot be read: %s", path, strerror(errno));
-        return NULL;
-    }
-    char *data = NULL;
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR
+                   ? OK
+                   : err_set(err, E_IO, "%s: cannot be read: %s", path, strerror(errno));
     struct stat stat;
     if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
         if (!S_ISDIR(stat.st_mode))
-            *status = err_set(err, E_IO, "%s: is not a regular file", path);
+            status = err_set(err, E_IO, "%s: is not a regular file", path);
     } else if (stat.st_size > LIMIT_SCRIPT_BYTES) {
-        *status =
+        status =
             err_set(err, E_LIMIT, "%s: is larger than %d MiB", path, LIMIT_SCRIPT_BYTES >> 20);
-    } else if (!(data = malloc((size_t)stat.st_size + 1))) {
-        *status = err_set(err, E_NOMEM, "%s: out of memory", path);
+    } else if (!(file->data = malloc((size_t)stat.st_size + 1))) {
+        status = err_set(err, E_NOMEM, "%s: out of memory", path);
     } else {
-        *len = 0;
+        file->stamp = stamp_of(&stat);
         ssize_t count;
-        while (*len < (size_t)stat.st_size &&
-               (count = read(fd, data + *len, (size_t)stat.st_size - *len)) > 0)
-            *len += (size_t)count;
-        data[*len] = '\0';
+        while (file->len < (size_t)stat.st_size &&
+               (count = read(fd, file->data + file->len, (size_t)stat.st_size - file->len)) > 0)
+            file->len += (size_t)count;
+        file->data[file->len] = '\0';
     }
     (void)close(fd);
-    return data;
+    return status;
 }
 
 static void join(const struct snapshot *snapshot, const char *path, char out[PATH_BYTES])
@@ -80,7 +93,7 @@ static struct snapshot_file *add(struct snapshot *snapshot, const char *path, en
     join(snapshot, path, whole);
     *status = E_NOMEM;
     if (files && new.path)
-        new.data = read_whole(whole, &new.len, status, err);
+        *status = read_whole(whole, &new, err);
     else
         (void)err_set(err, E_NOMEM, "out of memory");
     if (*status != OK) {
@@ -104,7 +117,7 @@ static enum status read_library(struct snapshot *snapshot, const char *folder, u
     char path[PATH_BYTES];
     join(snapshot, folder, path);
     struct dirent **entries = NULL;
-    const int count = depth < LIBRARY_DEPTH ? scandir(path, &entries, NULL, alphasort) : -1;
+    const int count = depth < LIMIT_LIBRARY_DEPTH ? scandir(path, &entries, NULL, alphasort) : -1;
     enum status status = OK;
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
@@ -161,6 +174,40 @@ enum status snapshot_read(struct snapshot *snapshot, const char *dir, const char
     for (const char *const *glob = globs ? globs : default_globs; status == OK && *glob; glob++)
         status = read_scripts(snapshot, *glob, err);
     return status == OK ? read_library(snapshot, "lua", 0, err) : status;
+}
+
+/* ---- Whether it was one moment ---- */
+
+static bool is_file_current(const struct snapshot *snapshot, const struct snapshot_file *file)
+{
+    char whole[PATH_BYTES];
+    struct stat stat_of;
+    join(snapshot, file->path, whole);
+    if (stat(whole, &stat_of) != 0 || !S_ISREG(stat_of.st_mode))
+        return !file->data;
+    const struct stamp now = stamp_of(&stat_of);
+    return file->data && is_same_version(&file->stamp, &now);
+}
+
+/* Read once more, only to see which files there are. */
+static bool has_same_files(const struct snapshot *snapshot, const char *const *globs)
+{
+    struct snapshot again = {0};
+    bool is_same = snapshot_read(&again, snapshot->dir, globs, NULL) == OK;
+    for (size_t i = 0; is_same && i < again.count; i++) {
+        const struct snapshot_file *file = find(snapshot, again.files[i].path);
+        is_same = file && file->data != NULL;
+    }
+    snapshot_finish(&again);
+    return is_same;
+}
+
+bool snapshot_is_current(const struct snapshot *snapshot, const char *const *globs)
+{
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (!is_file_current(snapshot, &snapshot->files[i]))
+            return false;
+    return has_same_files(snapshot, globs);
 }
 
 const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path)
