@@ -113,8 +113,8 @@ static void on_listed(struct store_read *read)
 /* While the scripts are loaded. */
 static void list_endpoints(struct reload *reload)
 {
-    reload->endpoints.read = (struct store_read){
-        .kind = STORE_LIST_ENDPOINTS, .on_done = on_listed, .ctx = reload};
+    reload->endpoints.read =
+        (struct store_read){.kind = STORE_LIST_ENDPOINTS, .on_done = on_listed, .ctx = reload};
     reload->is_listing =
         store_read(reload->server->store, reload->server->client, &reload->endpoints.read) == OK;
     if (!reload->is_listing)
@@ -221,6 +221,7 @@ static void on_loaded(uv_work_t *work, int status)
 {
     struct reload *reload = container_of(work, struct reload, work);
     log_findings(&reload->findings, 0);
+    crash_point("reload_loaded");
     if (status != 0 && reload->status == OK)
         reload->status = err_set(&reload->err, E_CANCELLED, "the reload was cancelled");
     if (reload->status == OK)
@@ -262,6 +263,7 @@ void server_reload_adopted(struct server *server, uint64_t number)
     if (!reload || generation_registry(reload->generation)->generation != number ||
         --reload->pending > 0)
         return;
+    crash_point("reload_adopted");
     const struct registry *registry = generation_registry(server->generation);
     log_info("scripts loaded", "generation=%llu sources=%zu endpoints=%zu subscriptions=%zu",
              (unsigned long long)number, registry->source_count, registry->endpoint_count,

@@ -27,7 +27,8 @@ struct api_finding {
 
 struct api_reload_result {
     enum status status;  /* OK: the new generation serves; E_INVALID: refused, the old one goes on;
-                            E_BUSY: another reload is under way; other: see detail */
+                            E_BUSY: another reload is under way; E_CANCELLED: the server stops;
+                            other: see detail */
     uint64_t generation; /* the one that serves now */
     const char *detail;  /* the first error in words; "" if none */
     const struct api_finding *findings;

@@ -37,6 +37,7 @@ static const struct reload_answer answers[] = {
     {E_IO, 500, "reload_failed"},
     {E_INVALID, 422, "refused"},
     {E_BUSY, 409, "reload_under_way"},
+    {E_CANCELLED, 503, "stopping"},
 };
 
 static const struct reload_answer *find_answer(enum status status)

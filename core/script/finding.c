@@ -66,10 +66,9 @@ void findings_add(struct findings *findings, const struct finding_options *optio
 
 void findings_warn(struct findings *findings, const char *message, const char *hint)
 {
-    findings_add(findings, &(struct finding_options){.level = FINDING_WARNING,
-                                                     .file = "",
-                                                     .message = message,
-                                                     .hint = hint});
+    findings_add(findings,
+                 &(struct finding_options){
+                     .level = FINDING_WARNING, .file = "", .message = message, .hint = hint});
 }
 
 bool findings_have_error(const struct findings *findings)

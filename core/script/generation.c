@@ -184,8 +184,8 @@ static struct generation *load_once(const struct generation_options *options,
 static enum status refuse_moving(struct findings *findings, struct err *err)
 {
     static const char why[] = "the files changed while they were read; try again";
-    findings_add(findings, &(struct finding_options){
-                               .level = FINDING_ERROR, .file = "", .message = why});
+    findings_add(findings,
+                 &(struct finding_options){.level = FINDING_ERROR, .file = "", .message = why});
     return err_set(err, E_INVALID, "%s", why);
 }
 

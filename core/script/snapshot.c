@@ -43,8 +43,7 @@ static enum status read_whole(const char *path, struct snapshot_file *file, stru
         if (!S_ISDIR(stat.st_mode))
             status = err_set(err, E_IO, "%s: is not a regular file", path);
     } else if (stat.st_size > LIMIT_SCRIPT_BYTES) {
-        status =
-            err_set(err, E_LIMIT, "%s: is larger than %d MiB", path, LIMIT_SCRIPT_BYTES >> 20);
+        status = err_set(err, E_LIMIT, "%s: is larger than %d MiB", path, LIMIT_SCRIPT_BYTES >> 20);
     } else if (!(file->data = malloc((size_t)stat.st_size + 1))) {
         status = err_set(err, E_NOMEM, "%s: out of memory", path);
     } else {

@@ -2,6 +2,7 @@
 #include "worker/worker_int.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/limits.h"
 #include "base/log.h"
 
@@ -128,6 +129,7 @@ static void adopt(struct worker *worker, struct generation *generation, enum end
     const struct script_hooks hooks = {.next_event_id = next_event_id, .ctx = worker};
     struct script *old = worker->script;
     struct generation *old_generation = worker->generation;
+    crash_point("reload_adopt");
     worker->script = generation_attach(generation, worker->options.index, &worker->loop, &hooks);
     worker->generation = generation;
     worker->registry = generation_registry(generation);

@@ -37,6 +37,9 @@ function M.remove(path)
   end
 end
 
+-- A symbolic link.
+function M.link(target, path) assert(lfs.link(target, path, true)) end
+
 -- A fresh folder under /tmp; the caller removes it.
 function M.temp_dir()
   return process.temp_dir()

@@ -23,7 +23,7 @@ end
 
 local function arguments(server, options)
   local argv = {
-    files.program(), "serve", server.dir,
+    files.program(), "serve", server.project or server.dir,
     "--listen", "127.0.0.1:" .. (server.port or options.port or 0),
     "--admin-listen", "127.0.0.1:" .. (server.admin_port or 0),
     "--store", "sqlite:" .. server.state_dir .. "/anzol.db",
@@ -36,7 +36,8 @@ local function arguments(server, options)
 end
 
 -- A project in a folder: options{ scripts = { [name] = text }, settings? (text of anzol.lua),
--- secrets?, env?, args?, workers?=2, port?, disk? }. Not started yet.
+-- secrets?, env?, args?, workers?=2, port?, disk? }. Not started yet. server.project: serve that
+-- folder instead.
 function Server.new(options)
   local server = setmetatable({ dir = files.temp_dir(), options = options }, Server)
   server.state_dir = server.dir .. "/state"
