@@ -124,7 +124,7 @@ static lua_Integer field_integer(lua_State *L, int index, const char *name, lua_
     return value;
 }
 
-static struct event *read_event(lua_State *L, int index)
+struct event *read_event(lua_State *L, int index)
 {
     struct buf head;
     lua_getfield(L, index, "headers");

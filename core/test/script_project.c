@@ -316,6 +316,8 @@ static int l_close(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"admit", l_project_admit},
+    {"bench", l_project_bench},
+    {"bytes", l_project_bytes},
     {"cancel_all", l_cancel_all},
     {"close", l_close},
     {"files", l_files},

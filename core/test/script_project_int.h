@@ -28,6 +28,10 @@ int l_project_run(lua_State *L);
 int l_project_start(lua_State *L);
 int l_project_transform(lua_State *L);
 int l_project_retry(lua_State *L);
+int l_project_bench(lua_State *L);
+int l_project_bytes(lua_State *L);
+/* { type, source, body, headers, … } at index as an event; the caller's. */
+struct event *read_event(lua_State *L, int index);
 
 void set_text(lua_State *L, const char *name, const char *value);
 void set_slice(lua_State *L, const char *name, struct slice value);

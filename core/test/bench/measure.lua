@@ -24,13 +24,16 @@ local function on_load_core(bench, command) return process.pin(bench.core_load, 
 local function on_server_core(bench, command) return process.pin(bench.core_server, command) end
 
 -- Posts to url while child serves: what the generator saw, and the CPU that child took an event.
-function M.post(bench, child, options)
+-- meanwhile(): called once the load has begun, before its end is awaited.
+function M.post(bench, child, options, meanwhile)
   local command = ("%s bench receive --url %s --secret %s -c %d -d %gs -o json"):format(
     bench.anzol, options.url, project.secret, options.connections or CONNECTIONS,
     options.seconds or bench.seconds)
   if options.rate then command = command .. (" --rate %d"):format(options.rate) end
   local cpu_s = child:cpu_s()
-  local report = process.json(on_load_core(bench, command))
+  local load = process.json_later(on_load_core(bench, command))
+  if meanwhile then meanwhile() end
+  local report = load()
   cpu_s = child:cpu_s() - cpu_s
   local posted = report.posted
   if posted.accepted < posted.count or posted.count == 0 then
@@ -92,20 +95,20 @@ function M.bare_send(bench)
   return result
 end
 
--- A server in a fresh folder: server, folder.
-function M.serve(bench, wrap)
+-- A server in a fresh folder: server, folder. scripts: more of them, by name.
+function M.serve(bench, wrap, scripts)
   local folder = M.folder(bench)
   local server = project.serve {
-    anzol = bench.anzol, dir = folder, core = bench.core_server, wrap = wrap,
+    anzol = bench.anzol, dir = folder, core = bench.core_server, wrap = wrap, scripts = scripts,
   }
   return server, folder
 end
 
 -- Durable ingest: nobody subscribes.
-function M.ingest(bench, server, options)
+function M.ingest(bench, server, options, meanwhile)
   options = options or {}
   options.url = server:url "ingest"
-  return M.post(bench, server.child, options)
+  return M.post(bench, server.child, options, meanwhile)
 end
 
 -- The whole way, to the sink. options{ count | rate, seconds, connections? }.

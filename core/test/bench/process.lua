@@ -34,14 +34,19 @@ function M.capture(command)
   return text
 end
 
--- A command that prints one JSON object; its exit code does not matter.
-function M.json(command)
+-- Starts a command that prints one JSON object; its exit code does not matter. Returns a function
+-- that waits for its end and gives the object.
+function M.json_later(command)
   local pipe = assert(io.popen(command))
-  local text = pipe:read "a"
-  pipe:close()
-  local value = json.decode(text)
-  return value or error(("%s printed no JSON:\n%s"):format(command, text), 0)
+  return function()
+    local text = pipe:read "a"
+    pipe:close()
+    local value = json.decode(text)
+    return value or error(("%s printed no JSON:\n%s"):format(command, text), 0)
+  end
 end
+
+function M.json(command) return M.json_later(command)() end
 
 -- "taskset -c N command", where the machine has more than one core.
 function M.pin(core, command)

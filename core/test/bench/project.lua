@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- The project that the bench serves, and the server on it: a source that nobody subscribes to
 -- (durable ingest), and one whose handler reads the JSON and sends a new body to the sink.
+local http = require "socket.http"
+local ltn12 = require "ltn12"
 local process = require "process"
 
-local M = { secret = "bench-github-secret" }
+local M = { secret = "bench-github-secret", token = "bench-token" }
 
 local SINK_SECRET = "whsec_YmVuY2gtcmVjZWl2ZXItc2VjcmV0LTMyLWJ5dGVzLg=="
 
@@ -41,10 +43,18 @@ anzol.on("github.push", { source = "github" }, function(event)
 end)
 ]]
 
+function M.write_scripts(dir, scripts)
+  for name, text in pairs(scripts) do
+    process.write(("%s/scripts/%s.lua"):format(dir, name),
+      'local anzol = require "anzol"\n' .. text)
+  end
+end
+
 local Server = {}
 Server.__index = Server
 
--- options{ anzol (the binary), dir (empty, of its own), core, wrap? (a command before it) }
+-- options{ anzol (the binary), dir (empty, of its own), core, wrap? (a command before it),
+-- scripts? (more of them: { [name] = text }) }
 function M.serve(options)
   local server = setmetatable({}, Server)
   server.port, server.admin, server.sink =
@@ -52,9 +62,10 @@ function M.serve(options)
   os.execute(("mkdir -p %s/scripts"):format(process.quote(options.dir)))
   process.write(options.dir .. "/scripts/bench.lua",
     (SCRIPT:gsub("@SINK@", ("http://127.0.0.1:%d/hook"):format(server.sink))))
+  M.write_scripts(options.dir, options.scripts or {})
   local command = ("%s %s serve %s --listen 127.0.0.1:%d --admin-listen 127.0.0.1:%d " ..
-    "--store sqlite:%s/anzol.db --workers 1"):format(options.wrap or "", options.anzol,
-    process.quote(options.dir), server.port, server.admin, options.dir)
+    "--store sqlite:%s/anzol.db --workers 1 --admin-token %s"):format(options.wrap or "",
+    options.anzol, process.quote(options.dir), server.port, server.admin, options.dir, M.token)
   local environment = ("env ANZOL_SECRET_BENCH=%s ANZOL_SECRET_BENCH_SINK=%s ")
     :format(M.secret, SINK_SECRET)
   server.child = process.start {
@@ -66,6 +77,17 @@ function M.serve(options)
 end
 
 function Server:url(source) return ("http://127.0.0.1:%d/in/%s"):format(self.port, source) end
+-- Returns once the new scripts serve.
+function Server:reload()
+  local body, status = http.request {
+    url = ("http://127.0.0.1:%d/api/v1/reload"):format(self.admin), method = "POST",
+    headers = { authorization = "Bearer " .. M.token, ["content-type"] = "application/json",
+      ["content-length"] = "2" },
+    source = ltn12.source.string "{}",
+  }
+  if not body or status ~= 200 then error(("a reload failed: %s"):format(status), 0) end
+end
+
 function Server:stop() return self.child:stop() end
 
 return M

@@ -12,6 +12,7 @@ local figures = require "figures"
 local measure = require "measure"
 local peers = require "peers"
 local process = require "process"
+local scripts = require "scripts"
 
 local USAGE = "usage: run.lua BUILD [--quick] [--callgrind] [-o FILE]"
 
@@ -71,6 +72,12 @@ end
 local function ratios(results, other, field)
   local runs = {}
   for i, result in ipairs(results) do runs[i] = result[field] / other[i][field] end
+  return runs
+end
+
+local function ratios_of(results, field, other)
+  local runs = {}
+  for i, result in ipairs(results) do runs[i] = result[field] / result[other] end
   return runs
 end
 
@@ -201,6 +208,37 @@ local function run_latency(bench)
   measure.drop_folder(folder)
 end
 
+local function run_scripts(bench)
+  local all = bench.figures
+  local costs = rounds(bench, "handlers", function() return scripts.handlers(bench) end)
+  all:heading "Scripts: CPU of a handler from start to end, outbox made, store and sending apart"
+  all:add { id = "handler.empty", name = "empty", unit = "us", runs = pick(costs, "empty") }
+  all:add { id = "handler.plain", name = "forwards the received bytes", unit = "us",
+    runs = pick(costs, "plain") }
+  all:add { id = "handler.json", name = "reads JSON of 1 KiB, sends a new body", unit = "us",
+    runs = pick(costs, "json") }
+  all:add { id = "handler.wait", name = "a wait (anzol.sleep(0), against empty)", unit = "us",
+    runs = { figures.median(pick(costs, "sleep")) - figures.median(pick(costs, "empty")) } }
+  all:add { id = "generation.idle", name = "a state of 100 scripts, idle", unit = "KiB",
+    runs = { scripts.idle_kib(bench) } }
+end
+
+-- P7.
+local function run_reload(bench)
+  local all = bench.figures
+  local results = rounds(bench, "reloads of 100 scripts at half of the peak",
+    function() return scripts.reload(bench, bench.peak_per_s // 2) end)
+  all:heading "P7  Reload of 100 scripts under load, every 250 ms"
+  all:add { id = "p7.reload", name = "until the new generation serves, the slowest", unit = "ms",
+    runs = pick(results, "worst_ms"), at_most = 200 }
+  all:add { id = "p7.calm", name = "acknowledged without reloads, p99", unit = "ms",
+    runs = pick(results, "calm_p99_ms") }
+  all:add { id = "p7.busy", name = "acknowledged meanwhile, p99", unit = "ms",
+    runs = pick(results, "p99_ms") }
+  all:add { id = "p7.ratio", name = "  of that without", unit = "",
+    runs = ratios_of(results, "p99_ms", "calm_p99_ms"), at_most = 2 }
+end
+
 local function report_memory(bench)
   local all = bench.figures
   all:heading "Memory (RSS)"
@@ -259,6 +297,8 @@ local function main()
     run_ingest(bench)
     run_whole_way(bench)
     run_latency(bench)
+    run_scripts(bench)
+    run_reload(bench)
     report_memory(bench)
     if options.has_callgrind then run_callgrind(bench) end
     report(bench, options)
