@@ -323,6 +323,7 @@ static const luaL_Reg methods[] = {
     {"files", l_files},
     {"job_count", l_job_count},
     {"memory", l_memory},
+    {"objects", l_project_objects},
     {"registry", l_registry},
     {"retry", l_project_retry},
     {"run", l_project_run},

@@ -1,0 +1,159 @@
+-- SPDX-License-Identifier: MIT
+-- Makes docs/reference out of lua/meta: one page a module. `lua5.4 core/test/docs.lua` writes the
+-- pages, with --check it says which are not current.
+package.path = "core/test/?.lua;" .. package.path
+local meta = require "meta"
+
+local OUT = "docs/reference/"
+
+local pages = meta.read()
+local places = {} -- class name -> page.md#anchor
+for _, page in ipairs(pages) do
+  for _, class in ipairs(page.classes) do
+    local title = class.name:match "^anzol%.(%u.*)$"
+    places[class.name] = page.name .. ".md" .. (title and "#" .. title:lower() or "")
+  end
+  for _, alias in ipairs(page.aliases) do
+    places[alias.name] = page.name .. ".md#" .. alias.name:match "[^.]+$":lower()
+  end
+end
+
+local function short(name) return (name:gsub("^anzol%.(%u)", "%1")) end
+
+-- A type as Markdown: names of ours are links, what Markdown would read is escaped.
+local function show_type(text)
+  local shown = text:gsub("[<>*_%[%]]", "\\%0"):gsub("|", " \\| ")
+  return (shown:gsub("anzol%.[%w.]*%w", function(name)
+    return places[name] and ("[%s](%s)"):format(short(name), places[name])
+  end))
+end
+
+local function prose(lines) return table.concat(lines, "\n") end
+
+local function parameter_text(parameter)
+  local doc = parameter.doc ~= "" and ": " .. parameter.doc or ""
+  return ("- `%s`%s *%s*%s"):format(parameter.name, parameter.is_optional and "?" or "",
+    show_type(parameter.type), doc)
+end
+
+local function return_text(entry)
+  local parts = {}
+  for i, value in ipairs(entry.returns) do
+    parts[i] = (value.name and "`" .. value.name .. "` " or "") .. "*" .. show_type(value.type)
+      .. "*" .. (value.doc ~= "" and ": " .. value.doc or "")
+  end
+  return "Returns " .. table.concat(parts, "; ")
+end
+
+local function signature(entry)
+  local names = {}
+  for i, parameter in ipairs(entry.params) do
+    names[i] = parameter.name .. (parameter.is_optional and "?" or "")
+  end
+  return meta.title(entry) .. "(" .. table.concat(names, ", ") .. ")"
+end
+
+local function add_function(out, entry)
+  out("### " .. signature(entry), "", prose(entry.doc), "")
+  for _, parameter in ipairs(entry.params) do out(parameter_text(parameter)) end
+  if #entry.params > 0 then out "" end
+  if #entry.returns > 0 then out(return_text(entry), "") end
+end
+
+local function add_fields(out, class)
+  if #class.fields == 0 then return end
+  local is_options = class.name:find "Options$" or class.name == "anzol.Message"
+  out(("| %s | type | |"):format(is_options and "option" or "field"), "|---|---|---|")
+  for _, field in ipairs(class.fields) do
+    out(("| `%s`%s | %s | %s |"):format(field.name, field.is_optional and "?" or "",
+      show_type(field.type), (field.doc:gsub("|", "\\|"))))
+  end
+  out ""
+end
+
+local function add_class(out, class)
+  out((class.name:find "^anzol%.%u" and "### " or "# ") .. short(class.name), "")
+  if #class.doc > 0 then out(prose(class.doc), "") end
+  if class.parent then out("Also all of " .. show_type(class.parent) .. ".", "") end
+  for _, overload in ipairs(class.overloads) do
+    out("Callable: `" .. overload:gsub("anzol%.(%u)", "%1") .. "`", "")
+  end
+  add_fields(out, class)
+end
+
+local function page_text(page)
+  local lines = { "<!-- Made from " .. page.path .. " by `./dev docs`. -->" }
+  local function out(...)
+    for _, line in ipairs { ... } do lines[#lines + 1] = line end
+  end
+  for _, item in ipairs(page.items) do
+    if item.owner then add_function(out, item) else add_class(out, item) end
+  end
+  for _, alias in ipairs(page.aliases) do
+    out("### " .. short(alias.name), "", prose(alias.doc), "", show_type(alias.type), "")
+  end
+  while lines[#lines] == "" do table.remove(lines) end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function index_text()
+  local lines = { "<!-- Made from lua/meta by `./dev docs`. -->", "# Reference", "",
+    'Everything that `require "anzol"` gives, one page a module.', "" }
+  for _, page in ipairs(pages) do
+    local names = {}
+    for _, item in ipairs(page.items) do
+      if item.owner then names[#names + 1] = "`" .. meta.title(item) .. "`" end
+    end
+    lines[#lines + 1] = ("- [%s](%s.md): %s"):format(page.classes[1].name, page.name,
+      table.concat(names, ", "))
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read "a"
+  if file then file:close() end
+  return text
+end
+
+local function settle(path, text, is_check)
+  if read(path) == text then return true end
+  if is_check then
+    io.stderr:write(path, ": not current; run ./dev docs\n")
+    return false
+  end
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return true
+end
+
+-- Pages whose module is gone.
+local function find_stale(wanted)
+  local stale = {}
+  local pipe = assert(io.popen("ls " .. OUT .. "*.md 2>/dev/null"))
+  for path in pipe:lines() do
+    if not wanted[path] then stale[#stale + 1] = path end
+  end
+  pipe:close()
+  return stale
+end
+
+local is_check = arg[1] == "--check"
+local wanted = { [OUT .. "README.md"] = index_text() }
+for _, page in ipairs(pages) do wanted[OUT .. page.name .. ".md"] = page_text(page) end
+if not is_check then assert(os.execute("mkdir -p " .. OUT)) end
+local is_current = true
+for path, text in pairs(wanted) do
+  is_current = settle(path, text, is_check) and is_current
+end
+for _, path in ipairs(find_stale(wanted)) do
+  if is_check then
+    io.stderr:write(path, ": nothing in lua/meta makes it; run ./dev docs\n")
+    is_current = false
+  else
+    os.remove(path)
+  end
+end
+os.exit(is_current and 0 or 1)

@@ -1,0 +1,313 @@
+---@meta anzol
+
+---What scripts, handlers and providers are written with: `local anzol = require "anzol"`.
+---
+---*The world fails*: a call returns `nil` and an `Error`. *You misuse the API* (a wrong type, an
+---unknown option, a wrong phase): it raises with your file and line and a hint.
+---@class anzol
+---@field version string The server's version, as `"0.1.0"`.
+---@field generation integer Number of the load that this state belongs to: 1, 2, … with each reload.
+local anzol = {}
+
+---Seconds as a number, or `"250ms"`, `"5s"`, `"10m"`, `"2h"`, `"7d"`.
+---@alias anzol.Duration number|string
+
+---Bytes as an integer, or `"64KiB"`, `"1MiB"`.
+---@alias anzol.Size integer|string
+
+---A text that comes from outside of the scripts, or the text itself.
+---@alias anzol.SecretText string|anzol.Secret
+
+-- ---- Registration ----
+
+---@class anzol.SourceOptions
+---@field provider? anzol.Provider What a known sender needs, in one; options given beside it win.
+---@field verify? anzol.Verifier|fun(req: anzol.Request): boolean, string? Who may send. Required unless the provider brings it. A function returns `true`, or `false` and a reason (401).
+---@field path? string Default: `/in/` and the name.
+---@field methods? string[] Default: `{ "POST" }`.
+---@field type? string|fun(req: anzol.Request): string The event's type; default: the source's name. At most 256 of `A-Z a-z 0-9 _ . -`.
+---@field idempotency_key? fun(req: anzol.Request): string? A request with the key of an earlier one is answered, but makes no event.
+---@field idempotency_window? anzol.Duration How long keys are kept. Default: `"24h"`.
+---@field max_body? anzol.Size Default: `"1MiB"`.
+---@field hide_headers? string[] Headers that are kept but never shown. Default: `{ "authorization", "cookie" }`.
+---@field retention? anzol.Duration How long events are kept after they were handled. Default: the server's setting.
+---@field status? integer What the sender gets once the event is durable: 200 to 299, default 200.
+
+---Registers where events come in. Load phase only.
+---
+---```lua
+---anzol.source("github", {
+---  provider = anzol.provider.github { secret = anzol.secret "GITHUB_WEBHOOK_SECRET" },
+---})
+---```
+---@param name string At most 64 of `a-z 0-9 . _ -`, beginning with a letter or digit; unique.
+---@param options anzol.SourceOptions
+function anzol.source(name, options) end
+
+---@class anzol.EndpointOptions
+---@field url anzol.SecretText Where to: http or https.
+---@field sign anzol.Signer|false How messages are signed; `false`: not at all.
+---@field method? "POST"|"PUT"|"PATCH"|"GET"|"DELETE" Default: `"POST"`.
+---@field headers? table<string, anzol.SecretText> Sent with each message.
+---@field transform? fun(message: anzol.OutgoingMessage): anzol.OutgoingMessage|anzol.Verdict Called before each attempt; cannot wait.
+---@field retry? anzol.Backoff|fun(attempt: anzol.Attempt, delivery: anzol.Delivery): (anzol.Duration|false|nil), string? When to try again. A function returns a delay, `false` and a reason (give up), or nothing (the default schedule); cannot wait.
+---@field timeout? anzol.Duration Of one attempt: 1 ms to 10 min, default `"15s"`.
+---@field rate_limit? string Attempts by time: `"50/s"`, `"100/m"`, `"1000/h"`.
+---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
+---@field allow_private? boolean May go to addresses that are not public. Default: `false`.
+
+---Registers where messages go. Load phase only.
+---
+---```lua
+---anzol.endpoint("crm", {
+---  url = "https://crm.example/hooks",
+---  sign = anzol.sign.standard { secret = anzol.secret "CRM_SECRET" },
+---  retry = anzol.backoff.exponential { base = "5s", max = "1h", attempts = 12 },
+---})
+---```
+---@param name string As of a source.
+---@param options anzol.EndpointOptions
+function anzol.endpoint(name, options) end
+
+---@class anzol.OnOptions
+---@field source? string Only events of this source.
+---@field filter? fun(event: anzol.Event): boolean `false`: the event is skipped. Cannot wait or send.
+---@field deadline? anzol.Duration How long a run may take, waits included: 1 ms to 10 min, default `"30s"`.
+---@field concurrency? integer Runs at a time: 1 to 10000, default 50.
+---@field name? string Names the subscription in logs and lists. Default: the file's base name, `:` and the patterns. The same twice is an error.
+
+---Registers a handler for the events whose type matches. `*` is one segment, `**` one or more and
+---last only; types that begin with `anzol.` match only patterns that do. Load phase only.
+---
+---The handler runs after the event is durable, may wait, and commits all that it did at its end,
+---or nothing: after an error it runs again (1 s, 5 s, 30 s, 2 min, 10 min), then the event is dead.
+---
+---```lua
+---anzol.on("github.push", function(event)
+---  if event.data.deleted then return anzol.skip "a branch went away" end
+---  event:send "crm"
+---end)
+---```
+---@param pattern string|string[] As `"github.push"`, `"stripe.invoice.*"`, `"**"`.
+---@param options anzol.OnOptions
+---@param handler fun(event: anzol.Event): anzol.Verdict?
+---@overload fun(pattern: string|string[], handler: fun(event: anzol.Event): anzol.Verdict?)
+function anzol.on(pattern, options, handler) end
+
+---A verdict of a handler, returned: the event is done, nothing is sent.
+---
+---```lua
+---if event.data.deleted then return anzol.skip "not a branch update" end
+---```
+---@param reason? string At most 255 bytes; `anzol events show` tells it.
+---@return anzol.Verdict
+function anzol.skip(reason) end
+
+---A verdict of a handler, returned: run again after this time; nothing is committed.
+---
+---```lua
+---if not event.data.ready then return anzol.retry_later "10m" end
+---```
+---@param delay anzol.Duration At most `"30d"`.
+---@return anzol.Verdict
+function anzol.retry_later(delay) end
+
+---What `anzol.skip` and `anzol.retry_later` return.
+---@class anzol.Verdict
+
+-- ---- Waiting, secrets, environment ----
+
+---Waits. Works in verify and handlers, not in callbacks that cannot yield (`table.sort`,
+---`string.gsub`, `__tostring`, the body of a required file).
+---
+---```lua
+---anzol.sleep "250ms"
+---```
+---@param duration anzol.Duration Cut by what is left of the run's deadline.
+function anzol.sleep(duration) end
+
+---A secret by name: from the environment variable `ANZOL_SECRET_NAME` or a systemd credential. It
+---is read when the scripts are loaded, and prints as `[secret NAME]`. A missing one refuses the
+---load.
+---
+---```lua
+---local secret = anzol.secret "GITHUB_WEBHOOK_SECRET"
+---```
+---@param name string Letters, digits and `_`.
+---@return anzol.Secret
+function anzol.secret(name) end
+
+---Prints as `[secret NAME]`; joining it to text raises.
+---@class anzol.Secret
+local Secret = {}
+
+---The text itself, for the rare need.
+---
+---```lua
+---local header = "Token " .. anzol.secret("API_TOKEN"):reveal()
+---```
+---@return string
+function Secret:reveal() end
+
+---An environment variable; never a secret.
+---
+---```lua
+---local url = anzol.env("CRM_URL", "https://crm.example/hooks")
+---```
+---@param name string
+---@param default? string
+---@return string?
+function anzol.env(name, default) end
+
+---A random number, at least 0 and less than 1, of the system's source.
+---
+---```lua
+---local spread = 0.75 + anzol.random() / 2
+---```
+---@return number
+function anzol.random() end
+
+-- ---- Objects ----
+
+---One HTTP request that came in: what `verify`, `type` and `idempotency_key` look at. Read-only.
+---@class anzol.Request
+---@field method string As `"POST"`.
+---@field path string
+---@field query table<string, string|string[]> The decoded query.
+---@field headers anzol.Headers
+---@field body string The bytes as received.
+---@field json any The body, decoded when first read. Malformed: 400, nothing is stored.
+---@field form table<string, string|string[]> The body as a form, decoded when first read.
+---@field remote_ip string
+---@field source string Name of the source.
+---@field received_at_ms integer Unix milliseconds.
+
+---Headers of a request or event, read by name in any case: `headers["X-GitHub-Event"]`; several
+---values of a name are joined by `", "`. `pairs` gives them as they came.
+---@class anzol.Headers
+---@field [string] string?
+local Headers = {}
+
+---All values of a header.
+---
+---```lua
+---for _, value in ipairs(event.headers:all "x-forwarded-for") do event.log.debug(value) end
+---```
+---@param name string In any case.
+---@return string[]
+function Headers:all(name) end
+
+---What a handler is about: durable and read-only; `data` is a copy of yours to edit.
+---@class anzol.Event
+---@field id string As `"evt_0EJPp3QZQQ1"`.
+---@field type string
+---@field source string Name of the source that received it, or the event that it came from.
+---@field body string The bytes as received.
+---@field content_type string?
+---@field data any The body, decoded from JSON (or a form) when first read. Not JSON: raises.
+---@field lossy boolean A number in `data` was too big for Lua and stands there as a string.
+---@field headers anzol.Headers
+---@field query table<string, string|string[]>
+---@field received_at_ms integer Unix milliseconds.
+---@field run_number integer 1, 2, … with each run of this handler.
+---@field parent_id string? The event whose handler emitted this one.
+---@field trace { trace_id: string, span_id: string }? Goes along to what is emitted and sent.
+---@field log anzol.log As `anzol.log`; lines name the event.
+local Event = {}
+
+---@class anzol.Message
+---@field json? any A body as JSON; one of `json`, `body`, `form`.
+---@field body? string A body of bytes.
+---@field form? table<string, string> A body as a form.
+---@field type? string Default: the event's type.
+---@field headers? table<string, anzol.SecretText>
+---@field method? "POST"|"PUT"|"PATCH"|"GET"|"DELETE" Instead of the endpoint's.
+---@field path? string Instead of the path of the endpoint's URL.
+---@field query? table<string, string>|string Instead of the query of the endpoint's URL.
+
+---@class anzol.SendOptions
+---@field delay? anzol.Duration Send it then; at most `"366d"`.
+---@field expires? anzol.Duration Give up after this time; at most `"366d"`.
+---@field idempotency_key? string The same key in one run makes one message.
+
+---Sends a message to one or several endpoints, when the run commits. Without a message the received
+---bytes go out unchanged. Only in the event's handler.
+---
+---```lua
+---event:send("crm", { json = { customer = event:get "data.object.customer" } }, { delay = "5m" })
+---event:send { "billing", "ledger" }
+---```
+---@param endpoint string|string[]
+---@param message? anzol.Message
+---@param options? anzol.SendOptions
+---@return string id The message's id, the same in each run: `"msg_…"`.
+function Event:send(endpoint, message, options) end
+
+---@class anzol.EmitOptions
+---@field idempotency_key? string
+
+---Makes a new event of this source when the run commits; handlers run on it as on any other. A
+---chain is at most 16 deep. Only in the event's handler.
+---
+---```lua
+---event:emit("order.paid", { order = event.data.id })
+---```
+---@param type string Not beginning with `anzol.` or `api.`.
+---@param data? any Its body, as JSON. Default: `{}`.
+---@param options? anzol.EmitOptions
+---@return string id The new event's id.
+function Event:emit(type, data, options) end
+
+---Reads a value of `data` by its path. What is absent or JSON null gives the default, and nothing
+---on the way raises.
+---
+---```lua
+---local customer = event:get("data.object.customer", "nobody")
+---```
+---@param path string Names and positions, joined by dots: `"items.1.sku"`.
+---@param default? any
+---@return any
+function Event:get(path, default) end
+
+---A message as `transform` sees it: change and return it, or make another one.
+---@class anzol.OutgoingMessage
+---@field id string
+---@field event_id string
+---@field type string
+---@field body string
+---@field json any Decoded when first read; set it for another body.
+---@field headers table<string, string>
+---@field method string?
+---@field path string?
+---@field query string?
+
+---One HTTP request that went out, as `retry` sees it.
+---@class anzol.Attempt
+---@field number integer 1, 2, …
+---@field status integer? Of the answer; `nil` when none came.
+---@field error ("timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol"|"script")? Why none came.
+---@field headers table<string, string> Of the answer, names in lower case.
+---@field body string Of the answer; at most 64 KiB.
+---@field duration_ms integer
+---@field retry_after number? Seconds that the answer asked for.
+---@field previous_delay number? Seconds waited before this attempt.
+
+---A message on its way to one endpoint, as `retry` sees it.
+---@class anzol.Delivery
+---@field id string
+---@field endpoint string
+---@field message_id string
+---@field event_id string
+---@field age number Seconds since it was made.
+---@field attempts integer
+---@field state "pending"|"in_flight"|"retrying"|"succeeded"|"dead"|"cancelled"
+
+---Why the world failed; `tostring` gives `"code: message"`, so `assert` tells it.
+---@class anzol.Error
+---@field code string For programs: `"timeout"`, `"json"`, …
+---@field message string For people.
+---@field retryable boolean Another try may succeed.
+---@field retry_after number? Seconds that the other side asked for.
+---@field detail any?
+
+return anzol
