@@ -14,6 +14,8 @@
 static enum log_level level_max = LOG_INFO;
 static enum log_format line_format = LOG_TEXT;
 static atomic_uint_fast64_t dropped;
+static log_cb diverted;
+static void *diverted_ctx;
 
 static const char *const level_names[LOG_LEVEL_COUNT] = {"error", "warn", "info", "debug"};
 
@@ -35,7 +37,13 @@ bool log_level_parse(const char *text, enum log_level *level)
 
 bool log_enabled(enum log_level level)
 {
-    return level <= level_max;
+    return diverted || level <= level_max;
+}
+
+void log_divert(log_cb on_line, void *ctx)
+{
+    diverted = on_line;
+    diverted_ctx = ctx;
 }
 
 uint64_t log_dropped(void)
@@ -96,6 +104,11 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
                                                           : sizeof details - 1;
     details[len] = '\0';
     escape_controls(details, len);
+    if (diverted) {
+        diverted(level, event, details, diverted_ctx);
+        errno = saved_errno;
+        return;
+    }
     struct buf line;
     buf_init(&line, LOG_LINE_BYTES_MAX);
     enum status status = line_format == LOG_JSON

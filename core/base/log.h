@@ -19,6 +19,10 @@ void log_setup(enum log_level level, enum log_format format);
 bool log_level_parse(const char *text, enum log_level *level);
 void log_write(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 bool log_enabled(enum log_level level);
+/* For specs: from now on every line of any level goes there instead (details as formatted); NULL:
+ * to standard error again. One thread. */
+typedef void (*log_cb)(enum log_level level, const char *event, const char *details, void *ctx);
+void log_divert(log_cb on_line, void *ctx);
 /* Lines that a full pipe swallowed. */
 uint64_t log_dropped(void);
 

@@ -2,7 +2,7 @@
 /* anzol.core: the part of the module that is C. lua/anzol/init.lua adds the rest. */
 #include "script/bind_int.h"
 
-int luaopen_anzol_core(lua_State *L)
+int l_open_anzol(lua_State *L)
 {
     const struct script *script = script_of(L);
     lua_newtable(L);

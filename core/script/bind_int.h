@@ -189,7 +189,8 @@ extern const luaL_Reg script_cli_natives[];
 
 /* ---- Modules ---- */
 
-int luaopen_anzol_core(lua_State *L);
+/* "anzol.core" inside of scripts. (Outside, the module of that name is core/testing.) */
+int l_open_anzol(lua_State *L);
 /* Each adds its fields to the module's table on top. */
 void open_backoff(lua_State *L);
 void open_endpoint(lua_State *L);

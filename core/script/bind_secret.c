@@ -18,10 +18,16 @@ struct secret {
 static const struct secret_value missing_value = {
     .name = (char *)(uintptr_t) "missing", .value = (char *)(uintptr_t) "missing", .len = 7};
 
-/* A credential of systemd: $CREDENTIALS_DIRECTORY/NAME, without the newline at its end. */
-static char *read_credential(const char *name)
+const char *generation_variable(const struct generation *generation, const char *name)
 {
-    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    const struct environment *environment = &generation->environment;
+    return environment->get ? environment->get(name, environment->ctx) : getenv(name);
+}
+
+/* A credential of systemd: $CREDENTIALS_DIRECTORY/NAME, without the newline at its end. */
+static char *read_credential(const struct generation *generation, const char *name)
+{
+    const char *folder = generation_variable(generation, "CREDENTIALS_DIRECTORY");
     char path[4096];
     if (!folder || snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
         return NULL;
@@ -46,8 +52,8 @@ const struct secret_value *generation_secret(struct generation *generation, cons
             return generation->secrets[i];
     char variable[VARIABLE_BYTES];
     (void)snprintf(variable, sizeof variable, SECRET_PREFIX "%s", name);
-    const char *text = getenv(variable);
-    char *value = text && text[0] != '\0' ? strdup(text) : read_credential(name);
+    const char *text = generation_variable(generation, variable);
+    char *value = text && text[0] != '\0' ? strdup(text) : read_credential(generation, name);
     if (!value)
         return NULL;
     struct secret_value *secret = malloc(sizeof *secret);
@@ -177,7 +183,7 @@ static int l_env(lua_State *L)
         strcmp(name, "ANZOL_ADMIN_TOKEN") == 0)
         return luaL_error(L, "anzol.env does not show %s; use anzol.secret", name);
     lua_settop(L, 2);
-    const char *value = getenv(name);
+    const char *value = generation_variable(script_of(L)->generation, name);
     if (value)
         lua_pushstring(L, value);
     return 1;

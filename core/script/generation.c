@@ -162,6 +162,7 @@ static struct generation *load_once(const struct generation_options *options,
         atomic_init(&it->references, 1);
         it->number = options->number;
         it->allow_missing_secrets = options->allow_missing_secrets;
+        it->environment = options->environment;
         it->worker_count = options->worker_count;
         it->scripts = calloc(options->worker_count, sizeof(struct script *));
     }

@@ -100,91 +100,25 @@ static int l_check(lua_State *L)
 
 /* ---- sign ---- */
 
-struct sign {
-    const struct source_spec *source;
-    const char *type;
-    struct slice body;
-    struct buf head; /* out */
-    bool has_sign;
-    char id[ID_TEXT_BYTES];
-};
-
-/* In the project's state: sign { type, body, id, timestamp } -> headers. */
-static int l_sign_by_provider(lua_State *L)
+static enum status sign_with(struct generation *generation, struct sign_request *request,
+                             const char *name, struct buf *head, struct err *err)
 {
-    struct sign *sign = lua_touserdata(L, 1);
-    script_push_ref(L, script_of(L), REF_SIGNS);
-    sign->has_sign = lua_getfield(L, -1, sign->source->name) == LUA_TFUNCTION;
-    if (!sign->has_sign)
-        return 0;
-    lua_createtable(L, 0, 4);
-    if (sign->type)
-        set_text(L, "type", sign->type);
-    set_text(L, "id", sign->id);
-    set_integer(L, "timestamp", clock_now_ms() / 1000);
-    lua_pushlstring(L, sign->body.data, sign->body.len);
-    lua_setfield(L, -2, "body");
-    lua_call(L, 1, 1);
-    if (lua_type(L, -1) != LUA_TTABLE)
-        return luaL_error(L, "the provider's sign must return a table of headers, got %s",
-                          luaL_typename(L, -1));
-    headers_check_add(L, -1, "the provider's sign", &sign->head);
-    return 0;
-}
-
-/* Without a provider: the counterpart of the declarative verifier. */
-static enum status sign_by_verifier(struct sign *sign, struct err *err)
-{
-    const struct verifier *verifier = sign->source->verifier;
-    if (!verifier)
-        return err_set(err, E_NOTFOUND,
-                       "source '%s' verifies with a function of its own: nobody can sign for it; "
-                       "give it a provider with 'sign'",
-                       sign->source->name);
-    if (verifier->kind == VERIFIER_NONE)
-        return OK;
-    /* Borrows what the verifier owns. */
-    const struct signer signer = {
-        .kind = verifier->kind == VERIFIER_HMAC ? SIGNER_HMAC : SIGNER_STANDARD,
-        .digest = verifier->digest,
-        .encoding = verifier->encoding,
-        .header = verifier->header,
-        .prefix = verifier->prefix,
-        .keys = verifier->keys,
-    };
-    const struct sign_input input = {
-        .id = slice_str(sign->id), .timestamp_s = clock_now_ms() / 1000, .body = sign->body};
-    return signer_sign(&signer, &input, &sign->head) == OK ? OK
-                                                           : err_set(err, E_NOMEM, "out of memory");
-}
-
-static enum status sign_with(struct generation *generation, const char *name, struct sign *sign,
-                             struct err *err)
-{
-    sign->source = registry_source(generation_registry(generation), slice_str(name));
-    if (!sign->source)
+    request->source = registry_source(generation_registry(generation), slice_str(name));
+    if (!request->source)
         return err_set(err, E_NOTFOUND, "no source '%s' is registered in the scripts", name);
-    id_format(ID_MESSAGE, (uint64_t)(clock_now_ms() - ID_EPOCH_MS) << 22, sign->id);
-    struct script *script = generation->scripts[0];
-    struct context context;
-    context_init(&context, PHASE_SIGN, 0);
-    context.subject = (struct subject){.kind = "source", .name = name};
-    if (script_call(script, &context, l_sign_by_provider, sign, 0) != OK)
-        return err_set(err, E_INVALID, "%.*s", (int)script->text.len,
-                       script->text.len ? script->text.data : "");
-    return sign->has_sign ? OK : sign_by_verifier(sign, err);
+    return generation_sign(generation, request, head, err);
 }
 
-static void push_signed(lua_State *L, const struct sign *sign)
+static void push_signed(lua_State *L, const struct source_spec *source, struct slice head)
 {
     lua_createtable(L, 0, 3);
-    set_text(L, "path", sign->source->path);
-    lua_pushlstring(L, sign->source->methods, strcspn(sign->source->methods, ","));
+    set_text(L, "path", source->path);
+    lua_pushlstring(L, source->methods, strcspn(source->methods, ","));
     lua_setfield(L, -2, "method");
     lua_newtable(L);
     struct field field;
     lua_Integer count = 0;
-    for (size_t offset = 0; head_next(buf_slice(&sign->head), &offset, &field);) {
+    for (size_t offset = 0; head_next(head, &offset, &field);) {
         lua_createtable(L, 2, 0);
         lua_pushlstring(L, field.name.data, field.name.len);
         lua_rawseti(L, -2, 1);
@@ -200,17 +134,19 @@ static int l_sign(lua_State *L)
     const struct generation_options options = {
         .dir = luaL_checkstring(L, 1), .worker_count = 1, .number = 1};
     const char *name = luaL_checkstring(L, 2);
-    struct sign sign = {.type = luaL_optstring(L, 3, NULL)};
-    sign.body.data = luaL_checklstring(L, 4, &sign.body.len);
-    buf_init(&sign.head, LIMIT_HEADERS_BYTES);
+    struct sign_request request = {.type = luaL_optstring(L, 3, NULL),
+                                   .id = (uint64_t)(clock_now_ms() - ID_EPOCH_MS) << 22};
+    request.body.data = luaL_checklstring(L, 4, &request.body.len);
+    struct buf head;
+    buf_init(&head, LIMIT_HEADERS_BYTES);
     struct generation *generation = NULL;
     struct err err;
     enum status status = generation_load(&options, &generation, NULL, &err);
     if (status == OK)
-        status = sign_with(generation, name, &sign, &err);
+        status = sign_with(generation, &request, name, &head, &err);
     if (status == OK)
-        push_signed(L, &sign);
-    buf_finish(&sign.head);
+        push_signed(L, request.source, buf_slice(&head));
+    buf_finish(&head);
     generation_unref(generation);
     return status == OK ? 1 : fail(L, err.text);
 }

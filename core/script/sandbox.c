@@ -246,7 +246,7 @@ void l_open_sandbox(lua_State *L, bool with_anzol)
     l_open_guards(L);
     l_open_require(L);
     if (with_anzol)
-        luaL_requiref(L, "anzol.core", luaopen_anzol_core, 0);
+        luaL_requiref(L, "anzol.core", l_open_anzol, 0);
     guard_globals(L, false);
     lua_settop(L, 0);
 }

@@ -56,12 +56,20 @@ struct findings {
 void findings_warn(struct findings *findings, const char *message, const char *hint);
 void findings_finish(struct findings *findings);
 
+/* Where secrets (ANZOL_SECRET_NAME) and anzol.env come from. NULL: not set. The text is read at
+ * once; asked for on the thread that loads or runs the script. */
+struct environment {
+    const char *(*get)(const char *name, void *ctx); /* NULL: the process's own */
+    void *ctx;
+};
+
 struct generation_options {
     const char *dir;            /* the project's folder */
     const char *const *scripts; /* globs below dir; NULL: scripts/ *.lua */
     unsigned worker_count;
-    uint64_t number;            /* 1, 2, … */
-    bool allow_missing_secrets; /* check: a missing secret is a finding, not an error */
+    uint64_t number;                /* 1, 2, … */
+    bool allow_missing_secrets;     /* check: a missing secret is a finding, not an error */
+    struct environment environment; /* outlives the generation */
 };
 
 /* Reads all files once (the snapshot), loads them into worker_count states, cross-checks (endpoints
@@ -172,6 +180,34 @@ struct retry_answer {
 void script_retry(struct script *script, const struct endpoint_spec *endpoint,
                   const struct attempt *attempt, const struct delivery *delivery, int64_t age_ms,
                   struct retry_answer *answer);
+
+/* A test request as its sender would sign it: the provider's sign, or the counterpart of the
+ * declarative verifier. */
+struct sign_request {
+    const struct source_spec *source;
+    const char *type; /* of the event, for the provider; NULL: its default */
+    struct slice body;
+    uint64_t id; /* of the message, for schemes that sign one */
+};
+/* Appends the headers to a head. E_NOTFOUND: nobody can sign for it, err says why. */
+MUST_USE enum status script_sign(struct script *script, const struct sign_request *request,
+                                 struct buf *head, struct err *err);
+/* The same for a generation that no worker has. */
+MUST_USE enum status generation_sign(struct generation *generation,
+                                     const struct sign_request *request, struct buf *head,
+                                     struct err *err);
+
+/* ---- Values for another state, by copy ---- */
+
+struct lua_State;
+/* Appends the JSON of the value at index of `from`. E_INVALID: JSON can't hold it; err says why. */
+MUST_USE enum status bridge_encode(struct script *script, struct lua_State *from, int index,
+                                   struct buf *out, struct err *err);
+/* Pushes the value on `to`. */
+MUST_USE enum status bridge_decode(struct script *script, struct slice text, struct lua_State *to,
+                                   struct err *err);
+/* Once in the other state, pushes { null, array(t), object(t) } as bridges know them. */
+int bridge_push_marks(struct lua_State *to);
 
 /* ---- The command line, in Lua ---- */
 

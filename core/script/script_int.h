@@ -351,6 +351,7 @@ struct generation {
     atomic_uint references;
     uint64_t number;
     bool allow_missing_secrets;
+    struct environment environment;
     struct snapshot snapshot;
     const char **files;
     size_t file_count;
@@ -361,6 +362,8 @@ struct generation {
     unsigned worker_count;
 };
 
+/* A variable of the environment that the generation was loaded with. NULL: not set. */
+const char *generation_variable(const struct generation *generation, const char *name);
 /* NULL: not set anywhere. */
 const struct secret_value *generation_secret(struct generation *generation, const char *name);
 /* Ends the loading: checks what names what (check_names.c). */

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #define RETRY_MS 20
-#define NS_PER_S 1e9
 
 struct outlet *outlet_get(struct sender *sender, uint64_t endpoint)
 {
@@ -88,26 +87,13 @@ void outlet_release(struct outlet *outlet, struct delivery *delivery)
     claim_go_on(outlet);
 }
 
-/* ---- Rate: a token bucket, one second's worth at most
- * ------------------------------------------------ */
-
 static bool take_token(struct outlet *outlet)
 {
-    const double rate = outlet->spec->rate_per_s;
-    if (rate <= 0)
+    int64_t wait_ms;
+    if (rate_take(&outlet->rate, outlet->spec->rate_per_s, clock_mono_ns(), &wait_ms))
         return true;
-    const int64_t now_ns = clock_mono_ns();
-    const double most = rate > 1 ? rate : 1;
-    outlet->tokens += (double)(now_ns - outlet->tokens_ns) / NS_PER_S * rate;
-    if (outlet->tokens_ns == 0 || outlet->tokens > most)
-        outlet->tokens = most;
-    outlet->tokens_ns = now_ns;
-    if (outlet->tokens < 1) {
-        outlet_set_timer(outlet, (int64_t)((1 - outlet->tokens) / rate * 1000) + 1);
-        return false;
-    }
-    outlet->tokens -= 1;
-    return true;
+    outlet_set_timer(outlet, wait_ms);
+    return false;
 }
 
 /* ---- Turns

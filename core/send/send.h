@@ -94,6 +94,17 @@ struct sender_counts {
 };
 void sender_counts(const struct sender *sender, struct sender_counts *counts);
 
+/* ---- Rate: a token bucket of one second's worth at most (one thread) ---------------------------
+ */
+
+/* Zeroed: full. */
+struct rate {
+    double tokens;
+    int64_t counted_ns; /* when */
+};
+/* Takes a token; false: there will be one in *wait_ms. now_ns: monotonic. per_s 0: no limit. */
+bool rate_take(struct rate *rate, double per_s, int64_t now_ns, int64_t *wait_ms);
+
 /* ---- What goes out, and what an attempt means (pure; any thread) -------------------------------
  */
 

@@ -46,8 +46,7 @@ struct outlet {
     struct store_claim_deliveries *claim; /* under way */
     struct map settled_meanwhile;         /* while it is: its rows may be stale */
     int64_t next_due_ms;                  /* Unix ms, 0: none known */
-    double tokens;                        /* rate: attempts that may start now */
-    int64_t tokens_ns;                    /* when they were counted */
+    struct rate rate;                     /* attempts that may start now */
     uv_timer_t timer;                     /* next_due_ms, or the next token */
 };
 

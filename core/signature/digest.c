@@ -142,7 +142,30 @@ bool bytes_equal(struct slice a, struct slice b)
     return a.len == b.len && CRYPTO_memcmp(a.data, b.data, a.len) == 0;
 }
 
+static uint64_t *fake_state;
+
+void random_fake(uint64_t *state)
+{
+    fake_state = state;
+}
+
+/* SplitMix64: the next 64 bits of a sequence that *state begins. */
+static uint64_t next_fake(uint64_t *state)
+{
+    uint64_t bits = *state += UINT64_C(0x9e3779b97f4a7c15);
+    bits = (bits ^ bits >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    bits = (bits ^ bits >> 27) * UINT64_C(0x94d049bb133111eb);
+    return bits ^ bits >> 31;
+}
+
 void random_bytes(void *out, size_t len)
 {
+    if (fake_state) {
+        for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
+            const uint64_t bits = next_fake(fake_state);
+            memcpy((char *)out + i, &bits, len - i < sizeof bits ? len - i : sizeof bits);
+        }
+        return;
+    }
     check(len <= INT32_MAX && RAND_bytes(out, (int)len) == 1);
 }

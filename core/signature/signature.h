@@ -32,6 +32,9 @@ size_t hash(enum digest digest, struct slice data, unsigned char out[DIGEST_BYTE
 bool bytes_equal(struct slice a, struct slice b);
 /* Unpredictable bytes; ends the process if the system has none. */
 void random_bytes(void *out, size_t len);
+/* For specs: from now on the bytes follow from *state alone; NULL: from chance again. One thread.
+ */
+void random_fake(uint64_t *state);
 
 MUST_USE enum status hex_encode(struct slice in, struct buf *out);
 /* Canonical: even count of [0-9a-f] or [0-9A-F]; E_INVALID otherwise, nothing added. */

@@ -2,6 +2,10 @@
 -- anzol: what scripts require. The core is C (core/script); this file adds what is better said in
 -- Lua.
 local M = require "anzol.core"
+if not M.source then
+  error("'anzol' is there in the scripts that Anzol runs; a spec loads these with "
+    .. "require \"anzol.testing\".new { … }", 2)
+end
 
 -- Providers are loaded when they are first named: one file each, anzol.provider.NAME, a project's
 -- own ones in its lua/anzol/provider/.

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Test requests signed as their sender would. */
+#include "script/bind_int.h"
+
+#include "base/clock.h"
+
+struct sign {
+    const struct sign_request *request;
+    struct buf *head; /* out */
+    bool has_sign;
+    char id[ID_TEXT_BYTES];
+};
+
+static void set_text(lua_State *L, const char *name, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* The provider's sign { type, body, id, timestamp } -> headers. */
+static int l_sign_by_provider(lua_State *L)
+{
+    struct sign *sign = lua_touserdata(L, 1);
+    const struct sign_request *request = sign->request;
+    script_push_ref(L, script_of(L), REF_SIGNS);
+    sign->has_sign = lua_getfield(L, -1, request->source->name) == LUA_TFUNCTION;
+    if (!sign->has_sign)
+        return 0;
+    lua_createtable(L, 0, 4);
+    if (request->type)
+        set_text(L, "type", request->type);
+    set_text(L, "id", sign->id);
+    lua_pushinteger(L, clock_now_ms() / 1000);
+    lua_setfield(L, -2, "timestamp");
+    lua_pushlstring(L, request->body.data, request->body.len);
+    lua_setfield(L, -2, "body");
+    lua_call(L, 1, 1);
+    if (lua_type(L, -1) != LUA_TTABLE)
+        return luaL_error(L, "the provider's sign must return a table of headers, got %s",
+                          luaL_typename(L, -1));
+    headers_check_add(L, -1, "the provider's sign", sign->head);
+    return 0;
+}
+
+/* Without a provider: the counterpart of the declarative verifier. */
+static enum status sign_by_verifier(struct sign *sign, struct err *err)
+{
+    const struct source_spec *source = sign->request->source;
+    const struct verifier *verifier = source->verifier;
+    if (!verifier)
+        return err_set(err, E_NOTFOUND,
+                       "source '%s' verifies with a function of its own: nobody can sign for it; "
+                       "give it a provider with 'sign'",
+                       source->name);
+    if (verifier->kind == VERIFIER_NONE)
+        return OK;
+    /* Borrows what the verifier owns. */
+    const struct signer signer = {
+        .kind = verifier->kind == VERIFIER_HMAC ? SIGNER_HMAC : SIGNER_STANDARD,
+        .digest = verifier->digest,
+        .encoding = verifier->encoding,
+        .header = verifier->header,
+        .prefix = verifier->prefix,
+        .keys = verifier->keys,
+    };
+    const struct sign_input input = {.id = slice_str(sign->id),
+                                     .timestamp_s = clock_now_ms() / 1000,
+                                     .body = sign->request->body};
+    return signer_sign(&signer, &input, sign->head) == OK ? OK
+                                                          : err_set(err, E_NOMEM, "out of memory");
+}
+
+enum status script_sign(struct script *script, const struct sign_request *request, struct buf *head,
+                        struct err *err)
+{
+    struct sign sign = {.request = request, .head = head};
+    id_format(ID_MESSAGE, request->id, sign.id);
+    struct context context;
+    context_init(&context, PHASE_SIGN, 0);
+    context.subject = (struct subject){.kind = "source", .name = request->source->name};
+    if (script_call(script, &context, l_sign_by_provider, &sign, 0) != OK)
+        return err_set(err, E_INVALID, "%.*s", (int)script->text.len,
+                       script->text.len ? script->text.data : "");
+    return sign.has_sign ? OK : sign_by_verifier(&sign, err);
+}
+
+enum status generation_sign(struct generation *generation, const struct sign_request *request,
+                            struct buf *head, struct err *err)
+{
+    check(generation->scripts[0] != NULL);
+    return script_sign(generation->scripts[0], request, head, err);
+}

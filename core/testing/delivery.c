@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* A delivery: what an attempt of it would send, and what its answer means. */
+#include "testing/testing_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+#define DELIVERY "anzol.testing.delivery"
+#define HEAD_BYTES_MAX (128u * 1024)
+#define NS_PER_MS INT64_C(1000000)
+
+struct held_delivery {
+    struct project *project; /* alive: the object's user value holds it */
+    const struct endpoint_spec *endpoint;
+    struct delivery *delivery; /* owned */
+};
+
+void delivery_handle_push(lua_State *L, struct project *project,
+                          const struct endpoint_spec *endpoint, struct delivery *delivery)
+{
+    struct held_delivery *held = lua_newuserdatauv(L, sizeof *held, 1);
+    *held = (struct held_delivery){project, endpoint, delivery};
+    luaL_setmetatable(L, DELIVERY);
+    project_push(L, project);
+    lua_setiuservalue(L, -2, 1);
+}
+
+static struct held_delivery *check_held(lua_State *L)
+{
+    struct held_delivery *held = luaL_checkudata(L, 1, DELIVERY);
+    project_enter(L, held->project);
+    return held;
+}
+
+/* fields() -> { id, message_id, event_id, endpoint, type } */
+static int l_fields(lua_State *L)
+{
+    const struct held_delivery *held = check_held(L);
+    const struct message *message = held->delivery->message;
+    lua_createtable(L, 0, 8);
+    set_id(L, "id", ID_DELIVERY, held->delivery->id);
+    set_id(L, "message_id", ID_MESSAGE, message->id);
+    set_id(L, "event_id", ID_EVENT, id_event_of(message->id));
+    set_text(L, "endpoint", held->endpoint->name);
+    set_slice(L, "type", message->type);
+    return 1;
+}
+
+/* ---- Before an attempt ---- */
+
+static int tell(lua_State *L, const char *what, const char *why)
+{
+    lua_pushstring(L, what);
+    lua_pushstring(L, why);
+    return 2;
+}
+
+static enum status transform(const struct held_delivery *held, struct outgoing *outgoing,
+                             struct err *err)
+{
+    struct outgoing_parts parts = {0};
+    const enum status status = script_transform(held->project->script, held->endpoint,
+                                                held->delivery->message, &parts, err);
+    if (status != OK)
+        return status;
+    outgoing->is_skipped = parts.is_skipped;
+    (void)snprintf(outgoing->reason, sizeof outgoing->reason, "%s", parts.reason);
+    if (parts.content) {
+        outgoing->replaced = parts.content;
+        outgoing->head = content_head(parts.content);
+        outgoing->body = content_body(parts.content);
+    }
+    return OK;
+}
+
+static enum status push_request(lua_State *L, const struct held_delivery *held,
+                                const struct outgoing *outgoing, struct err *err)
+{
+    const struct message *message = held->delivery->message;
+    struct buf *url = &held->project->text;
+    struct buf head;
+    buf_clear(url);
+    buf_init(&head, HEAD_BYTES_MAX);
+    enum status status = outgoing_add_head(held->endpoint, message, outgoing, &head);
+    if (status != OK)
+        (void)err_set(err, status, "the headers cannot be made: %s", status_name(status));
+    else
+        status = outgoing_add_url(held->endpoint, message, outgoing, url, err);
+    if (status == OK) {
+        lua_createtable(L, 0, 4);
+        set_slice(L, "url", buf_slice(url));
+        set_slice(L, "method", outgoing_method(held->endpoint, message, outgoing));
+        set_head(L, "headers", buf_slice(&head));
+        set_slice(L, "body", outgoing->body);
+    }
+    buf_finish(&head);
+    return status;
+}
+
+/* prepare() -> "request", { url, method, headers, body } | "failed", why (an attempt without an
+ * exchange) | "cancelled", why | "dead", why */
+static int l_prepare(lua_State *L)
+{
+    const struct held_delivery *held = check_held(L);
+    struct delivery *delivery = held->delivery;
+    const struct message *message = delivery->message;
+    struct outgoing outgoing = {.head = content_head(message->content),
+                                .body = content_body(message->content)};
+    struct err err = {0};
+    if (message->expires_ms > 0 && message->expires_ms <= clock_now_ms()) {
+        machine_move(delivery_states, &delivery->state, DELIVERY_DEAD);
+        return tell(L, "dead", "expired before it was delivered");
+    }
+    machine_move(delivery_states, &delivery->state, DELIVERY_IN_FLIGHT);
+    enum status status = transform(held, &outgoing, &err);
+    if (status == OK && outgoing.is_skipped) {
+        machine_move(delivery_states, &delivery->state, DELIVERY_PENDING);
+        machine_move(delivery_states, &delivery->state, DELIVERY_CANCELLED);
+        return tell(L, "cancelled", outgoing.reason);
+    }
+    lua_pushliteral(L, "request");
+    if (status == OK)
+        status = push_request(L, held, &outgoing, &err);
+    content_unref(outgoing.replaced);
+    return status == OK ? 2 : tell(L, "failed", err.text);
+}
+
+/* ---- After it ---- */
+
+static enum attempt_error check_error(lua_State *L, struct slice name)
+{
+    for (unsigned i = 1; i < ATTEMPT_ERROR_COUNT; i++)
+        if (slice_is(name, attempt_error_name((enum attempt_error)i)))
+            return (enum attempt_error)i;
+    (void)luaL_error(L, "no such error of an attempt: '%s'", name.data);
+    return ATTEMPT_OK;
+}
+
+static struct retry_decision ask_policy(const struct held_delivery *held,
+                                        const struct attempt *attempt, int64_t age_ms)
+{
+    struct retry_answer answer = {.is_default = true};
+    if (decision_asks_policy(attempt))
+        script_retry(held->project->script, held->endpoint, attempt, held->delivery, age_ms,
+                     &answer);
+    struct retry_decision retry = {.verdict = answer.is_default ? RETRY_DEFAULT
+                                              : answer.is_stop  ? RETRY_STOP
+                                                                : RETRY_AFTER,
+                                   .delay_ms = answer.delay_ms};
+    (void)snprintf(retry.reason, sizeof retry.reason, "%s", answer.reason);
+    return retry;
+}
+
+static double random_unit(void)
+{
+    uint32_t bits;
+    random_bytes(&bits, sizeof bits);
+    return (double)bits / ((double)UINT32_MAX + 1);
+}
+
+static void decide(const struct held_delivery *held, const struct attempt *attempt,
+                   struct decision *decision)
+{
+    const int64_t age_ms = clock_now_ms() - held->delivery->created_ms;
+    const struct retry_decision retry = ask_policy(held, attempt, age_ms);
+    decision_make(&(struct decision_input){.endpoint = held->endpoint,
+                                           .attempt = attempt,
+                                           .retry = &retry,
+                                           .age_ms = age_ms,
+                                           .random = random_unit()},
+                  decision);
+    machine_move(delivery_states, &held->delivery->state, decision->state);
+    held->delivery->previous_delay_ms = decision->delay_ms;
+}
+
+/* conclude { status? | error?, headers, body, detail } -> { state, delay_ms, reason, is_disabling,
+ * number, retry_after_ms? } */
+static int l_conclude(lua_State *L)
+{
+    struct held_delivery *held = check_held(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_argcheck(L, held->delivery->state == DELIVERY_IN_FLIGHT, 1, "no attempt is under way");
+    const struct slice error = field_text(L, 2, "error");
+    struct attempt attempt = {
+        .number = held->delivery->attempts + 1,
+        .started_ms = clock_now_ms(),
+        .status = (int)field_integer(L, 2, "status", 0),
+        .error = error.len > 0 ? check_error(L, error) : ATTEMPT_OK,
+        .body = field_text(L, 2, "body"),
+        .detail = field_text(L, 2, "detail").data,
+    };
+    struct buf head;
+    buf_init(&head, LIMIT_ANSWER_HEADERS_BYTES);
+    const bool has_room = field_head(L, 2, &head);
+    attempt.head = buf_slice(&head);
+    attempt.retry_after_ms = answer_retry_after_ms(attempt.head);
+    struct decision decision;
+    held->delivery->attempts++;
+    decide(held, &attempt, &decision);
+    buf_finish(&head);
+    luaL_argcheck(L, has_room, 2, "the answer's headers are too large");
+    lua_createtable(L, 0, 6);
+    set_text(L, "state", delivery_state_name(decision.state));
+    set_integer(L, "delay_ms", decision.delay_ms);
+    set_bool(L, "is_disabling", decision.is_disabling);
+    set_integer(L, "number", attempt.number);
+    if (decision.reason[0])
+        set_text(L, "reason", decision.reason);
+    if (attempt.retry_after_ms >= 0)
+        set_integer(L, "retry_after_ms", attempt.retry_after_ms);
+    return 1;
+}
+
+static int l_gc(lua_State *L)
+{
+    struct held_delivery *held = luaL_checkudata(L, 1, DELIVERY);
+    delivery_destroy(held->delivery);
+    held->delivery = NULL;
+    return 0;
+}
+
+static const luaL_Reg methods[] = {
+    {"conclude", l_conclude}, {"fields", l_fields}, {"prepare", l_prepare}, {NULL, NULL}};
+
+void delivery_handle_open(lua_State *L)
+{
+    luaL_newmetatable(L, DELIVERY);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
+/* ---- When it may be made ---- */
+
+/* rate_wait(endpoint) -> nil: an attempt may start now (its token was taken) | ms to wait */
+int l_project_rate_wait(lua_State *L)
+{
+    struct project *project = project_check(L);
+    const struct registry *registry = script_registry(project->script);
+    const struct endpoint_spec *endpoint =
+        registry_endpoint(registry, slice_str(luaL_checkstring(L, 2)));
+    luaL_argcheck(L, endpoint, 2, "no such endpoint");
+    int64_t wait_ms;
+    if (rate_take(&project->rates[endpoint - registry->endpoints], endpoint->rate_per_s,
+                  clock_mono_ms() * NS_PER_MS, &wait_ms))
+        return 0;
+    lua_pushinteger(L, wait_ms);
+    return 1;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* Events in the hands of the outer state. */
+#include "testing/testing_int.h"
+
+#include "base/limits.h"
+
+#define EVENT "anzol.testing.event"
+
+struct held_event {
+    struct event *event; /* owned reference */
+};
+
+void event_handle_push(lua_State *L, struct event *event)
+{
+    struct held_event *held = lua_newuserdatauv(L, sizeof *held, 0);
+    held->event = event;
+    luaL_setmetatable(L, EVENT);
+}
+
+struct event *event_handle_check(lua_State *L, int index)
+{
+    return ((struct held_event *)luaL_checkudata(L, index, EVENT))->event;
+}
+
+/* fields() -> { id, type, source, key, body, headers, received_at_ms, depth, parent_id? } */
+static int l_fields(lua_State *L)
+{
+    const struct event *event = event_handle_check(L, 1);
+    lua_createtable(L, 0, 10);
+    set_id(L, "id", ID_EVENT, event->id);
+    set_slice(L, "type", event->type);
+    set_slice(L, "source", event->source);
+    set_slice(L, "key", event->key);
+    set_slice(L, "body", content_body(event->content));
+    set_head(L, "headers", content_head(event->content));
+    set_integer(L, "received_at_ms", event->received_ms);
+    set_integer(L, "depth", event->depth);
+    if (event->parent != 0)
+        set_id(L, "parent_id", ID_EVENT, event->parent);
+    return 1;
+}
+
+static int l_gc(lua_State *L)
+{
+    struct held_event *held = luaL_checkudata(L, 1, EVENT);
+    event_unref(held->event);
+    held->event = NULL;
+    return 0;
+}
+
+static const luaL_Reg methods[] = {{"fields", l_fields}, {NULL, NULL}};
+
+void event_handle_open(lua_State *L)
+{
+    luaL_newmetatable(L, EVENT);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
+/* match(event) -> { number of subscription, … } in order of registration */
+int l_project_match(lua_State *L)
+{
+    const struct registry *registry = script_registry(project_check(L)->script);
+    const struct event *event = event_handle_check(L, 2);
+    const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT];
+    size_t count = registry_match(registry, event->source, event->type, matches,
+                                  LIMIT_SUBSCRIPTIONS_PER_EVENT);
+    if (count > LIMIT_SUBSCRIPTIONS_PER_EVENT)
+        count = LIMIT_SUBSCRIPTIONS_PER_EVENT;
+    lua_newtable(L);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushinteger(L, matches[i] - registry->subscriptions + 1);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}

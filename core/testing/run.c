@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* One run of one event, and what it asked for. */
+#include "testing/testing_int.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+struct waiting_run {
+    struct project *project;
+    struct event *event; /* owned reference */
+    int result;
+};
+
+/* What commits with the run, given away: emits, and deliveries as of now. */
+static void set_outbox(lua_State *L, struct project *project, struct outbox *outbox)
+{
+    lua_createtable(L, (int)outbox->delivery_count, 0);
+    for (size_t i = 0; i < outbox->delivery_count; i++) {
+        struct outbox_delivery *entry = &outbox->deliveries[i];
+        entry->delivery->id = id_next_row(&project->last_row);
+        entry->delivery->created_ms = project->now_ms;
+        lua_createtable(L, 0, 2);
+        set_integer(L, "delay_ms", entry->delay_ms);
+        delivery_handle_push(L, project, entry->endpoint, entry->delivery);
+        entry->delivery = NULL;
+        lua_setfield(L, -2, "delivery");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "deliveries");
+    lua_createtable(L, (int)outbox->emit_count, 0);
+    for (size_t i = 0; i < outbox->emit_count; i++) {
+        event_handle_push(L, outbox->emits[i]);
+        outbox->emits[i] = NULL;
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "emits");
+}
+
+static void on_done(const struct job_result *result, void *ctx)
+{
+    static const char *const names[] = {"handled", "skipped", "retry_later", "failed", "cancelled"};
+    static struct outbox nothing;
+    struct waiting_run *waiting = ctx;
+    struct project *project = waiting->project;
+    lua_State *L = project->L;
+    project_push_result(L, project, waiting->result);
+    set_text(L, "outcome", names[result->outcome]);
+    set_text(L, "text", result->text);
+    set_integer(L, "delay_ms", result->delay_ms);
+    set_bool(L, "is_hopeless", result->is_hopeless);
+    set_outbox(L, project, result->outbox ? result->outbox : &nothing);
+    lua_pop(L, 1);
+    if (result->outbox)
+        outbox_finish(result->outbox);
+    free(result->outbox);
+    event_unref(waiting->event);
+    free(waiting);
+}
+
+/* run(subscription, event, { number, first_ordinal, ordinal_count }, result): result gets outcome
+ * "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms, is_hopeless, deliveries
+ * { { delivery, delay_ms }, … }, emits { event, … } */
+int l_project_run(lua_State *L)
+{
+    struct project *project = project_check(L);
+    const struct registry *registry = script_registry(project->script);
+    const lua_Integer number = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, number >= 1 && (size_t)number <= registry->subscription_count, 2,
+                  "no such subscription");
+    struct event *event = event_handle_check(L, 3);
+    luaL_checktype(L, 4, LUA_TTABLE);
+    lua_settop(L, 5);
+    const struct run_options options = {
+        .subscription = &registry->subscriptions[number - 1],
+        .event = event,
+        .run_number = (uint32_t)field_integer(L, 4, "number", 1),
+        .first_ordinal = (uint8_t)field_integer(L, 4, "first_ordinal", 1),
+        .ordinal_count = (uint8_t)field_integer(L, 4, "ordinal_count", ID_ORDINAL_MAX - 1),
+    };
+    struct waiting_run *waiting = calloc(1, sizeof *waiting);
+    if (!waiting)
+        return luaL_error(L, "out of memory");
+    *waiting = (struct waiting_run){
+        .project = project, .event = event_ref(event), .result = project_expect_result(L, project)};
+    script_run(project->script, &options, on_done, waiting);
+    return 0;
+}
+
+/* rerun_delay(number) -> ms until a failed run's next, nil: it was the last */
+int l_project_rerun_delay(lua_State *L)
+{
+    (void)project_check(L);
+    int64_t delay_ms;
+    if (!backoff_next(&backoff_handler, (uint32_t)luaL_checkinteger(L, 2), 0, 0, &delay_ms))
+        return 0;
+    lua_pushinteger(L, delay_ms);
+    return 1;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of testing/ share. l_ functions are methods of a project or of what it made; what
+ * each takes and gives stands above it. Things that end later (a job may wait) fill a result table
+ * of the caller's and put it into the list that project:finished() gives. */
+#ifndef TESTING_TESTING_INT_H
+#define TESTING_TESTING_INT_H
+
+#include "base/id.h"
+#include "model/delivery.h"
+#include "script/script.h"
+#include "send/send.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+struct project {
+    struct generation *generation;
+    struct script *script; /* NULL: not loaded, or closed */
+    uv_loop_t loop;
+    struct id_source ids;
+    uint64_t last_row;   /* the last delivery's id */
+    uint64_t random;     /* the state of chance */
+    int64_t now_ms;      /* both clocks */
+    struct rate *rates;  /* of each endpoint; owned */
+    lua_State *L;        /* of the call under way */
+    struct buf variable; /* the one asked for last */
+    struct buf text;     /* scratch of one call */
+    size_t unfinished;   /* results to come */
+};
+
+/* What a project keeps in the outer state, in its user value. */
+enum project_slot { SLOT_FINISHED = 1, SLOT_LOGS, SLOT_VARIABLES };
+
+/* project.c */
+void project_open(lua_State *L);
+int l_project_load(lua_State *L);
+/* The project at index 1, open; its time, chance and log are in force. */
+struct project *project_check(lua_State *L);
+/* The same for what a project made: raises if it was closed. */
+void project_enter(lua_State *L, struct project *project);
+/* Pushes the object of a project; nil while it is being collected. */
+void project_push(lua_State *L, const struct project *project);
+/* Takes the table on top to be a result that is to come: a reference for project_push_result. */
+int project_expect_result(lua_State *L, struct project *project);
+/* Pushes it for the last time and puts it into the list of what is finished. */
+void project_push_result(lua_State *L, struct project *project, int reference);
+
+/* intake.c */
+int l_project_receive(lua_State *L);
+int l_project_sign(lua_State *L);
+
+/* event.c */
+void event_handle_open(lua_State *L);
+/* Takes the reference. */
+void event_handle_push(lua_State *L, struct event *event);
+struct event *event_handle_check(lua_State *L, int index);
+int l_project_match(lua_State *L);
+
+/* run.c */
+int l_project_run(lua_State *L);
+int l_project_rerun_delay(lua_State *L);
+
+/* delivery.c */
+void delivery_handle_open(lua_State *L);
+/* Takes the delivery. */
+void delivery_handle_push(lua_State *L, struct project *project,
+                          const struct endpoint_spec *endpoint, struct delivery *delivery);
+int l_project_rate_wait(lua_State *L);
+
+/* fields.c: between tables and C */
+void set_text(lua_State *L, const char *name, const char *value);
+void set_slice(lua_State *L, const char *name, struct slice value);
+void set_integer(lua_State *L, const char *name, lua_Integer value);
+void set_bool(lua_State *L, const char *name, bool value);
+void set_id(lua_State *L, const char *name, enum id_kind kind, uint64_t id);
+/* A packed head as { {name, value}, … }, without pseudo fields. */
+void set_head(lua_State *L, const char *name, struct slice head);
+/* Field `name` of the table at index; borrowed from it. Absent: "". */
+struct slice field_text(lua_State *L, int index, const char *name);
+lua_Integer field_integer(lua_State *L, int index, const char *name, lua_Integer fallback);
+/* Field headers, { {name, value}, … }, appended to a head; false: over its limit. */
+bool field_head(lua_State *L, int index, struct buf *head);
+
+#endif

@@ -1,0 +1,294 @@
+-- SPDX-License-Identifier: MIT
+-- anzol.testing: a project's scripts under test, in plain busted: no server, no network, no
+-- waiting. The scripts run in a state of their own, as limited and closed as on the server; each
+-- step is done by the server's own functions (anzol/core.so), and this keeps the clock and the
+-- order of things.
+local core = require "anzol.core"
+local duration = require "anzol.testing.duration"
+local failure = require "anzol.testing.failure"
+local handling = require "anzol.testing.handling"
+local logs = require "anzol.testing.logs"
+local receiving = require "anzol.testing.receiving"
+local sending = require "anzol.testing.sending"
+local timeline = require "anzol.testing.timeline"
+
+local M = { null = core.json.null, array = core.json.array, object = core.json.object }
+
+-- Every secret that a script asks for: "test-NAME". Called with a table, those in it are as given.
+M.any_secret = setmetatable({}, {
+  __index = function(_, name) return "test-" .. name end,
+  __call = function(secrets, given)
+    return setmetatable(given, getmetatable(secrets))
+  end,
+})
+
+local DEFAULT_NOW = "2026-01-05T09:00:00Z" -- a Monday
+local SECRET_PREFIX = "ANZOL_SECRET_"
+
+-- ---- The world: what the parts of a test share ----
+
+local World = {}
+World.__index = World
+
+-- The first failure of this call, raised when the call ends.
+function World:fail(text)
+  self.failed = self.failed or text
+end
+
+function World:add_dead_letter(letter)
+  table.insert(self.dead_letters, letter)
+end
+
+function World:in_force()
+  self.project:set_time(self.timeline.now_ms)
+end
+
+function World:encode(value)
+  local text, why = self.project:encode(value)
+  if not text then failure.raise("%s", why) end
+  return text
+end
+
+function World:decode(text, what)
+  local value, why = self.project:decode(text)
+  if value == nil then failure.raise("%s: %s", what, why) end
+  return value
+end
+
+local function finish_results(self)
+  local results = self.project:finished()
+  for _, result in ipairs(results) do result:on_finished() end
+  return #results > 0
+end
+
+local function check_failure(self)
+  local text = self.failed
+  if not text then return end
+  self.failed = nil
+  failure.raise("%s", text)
+end
+
+-- Does all that is to do at this moment.
+local function work(self)
+  repeat
+    local is_busy = finish_results(self)
+    local action = self.timeline:take_ready()
+    if action then action() end
+    if self.failed then break end
+    if not action and not is_busy and self.project:unfinished() > 0 then
+      self.project:turn()
+      is_busy = finish_results(self)
+    end
+  until not action and not is_busy
+  for _, line in ipairs(self.project:logs()) do
+    table.insert(self.logs, logs.row(line, self))
+  end
+  check_failure(self)
+end
+
+-- All that is to do now; while something waits, the clock moves on to what it waits for.
+function World:settle()
+  self:in_force()
+  work(self)
+  while self.project:unfinished() > 0 and self.timeline:next_ms() do
+    self.timeline:leap()
+    self:in_force()
+    work(self)
+  end
+end
+
+-- All that is due until then, each thing at its own time.
+function World:run_until(until_ms)
+  self:in_force()
+  work(self)
+  local next_ms = self.timeline:next_ms()
+  while next_ms and next_ms <= until_ms do
+    self.timeline:leap()
+    self:in_force()
+    work(self)
+    next_ms = self.timeline:next_ms()
+  end
+  self.timeline.now_ms = until_ms
+  self:in_force()
+end
+
+-- ---- Loading ----
+
+local function is_file(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- The nearest folder with an anzol.lua at or above the spec's file; else the current one.
+local function find_dir()
+  local file = failure.spec_file()
+  local dir = file and (file:match "^(.*)/[^/]*$" or ".")
+  while dir do
+    if is_file(dir .. "/anzol.lua") then return dir end
+    dir = dir:match "^(.*)/[^/]*$"
+  end
+  return "."
+end
+
+local function find_scripts(dir)
+  local settings, why = core.settings(dir)
+  if not settings then failure.raise("testing.new: %s", why) end
+  if not settings.scripts then return nil end
+  local globs = {}
+  for glob in settings.scripts:gmatch "[^\n]+" do globs[#globs + 1] = glob end
+  return globs
+end
+
+local function read_now(now)
+  if math.type(now) == "integer" then return now end
+  local ms = type(now) == "string" and core.parse_time(now)
+  if not ms then
+    failure.raise("testing.new: now is RFC 3339 (\"2026-03-02T08:00:00Z\") or Unix milliseconds, "
+      .. "got %s", tostring(now))
+  end
+  return ms
+end
+
+-- Secrets by name, everything else from env; never the environment of the process.
+local function variables(secrets, env)
+  return function(name)
+    if name:sub(1, #SECRET_PREFIX) == SECRET_PREFIX then
+      return secrets[name:sub(#SECRET_PREFIX + 1)]
+    end
+    return env[name]
+  end
+end
+
+local function describe(findings, text)
+  local lines = {}
+  for _, finding in ipairs(findings) do
+    local where = ""
+    if finding.file ~= "" then
+      where = finding.line > 0 and ("%s:%d: "):format(finding.file, finding.line)
+        or finding.file .. ": "
+    end
+    lines[#lines + 1] = where .. finding.message
+      .. (finding.hint and (" (%s)"):format(finding.hint) or "")
+  end
+  return #lines > 0 and table.concat(lines, "\n") or text
+end
+
+local function load_project(options, dir, now_ms)
+  local project, findings, text = core.load {
+    dir = dir, scripts = options.scripts or find_scripts(dir), now_ms = now_ms,
+    seed = options.seed or 1,
+    variables = variables(options.secrets or {}, options.env or {}),
+  }
+  if not project then
+    failure.raise("the scripts do not load:\n%s", describe(findings, text))
+  end
+  return project
+end
+
+-- ---- The test ----
+
+local Test = {}
+-- What a test shows; dead letters that were looked at need not fail it.
+local test_fields = {
+  dead_letters = function(world)
+    world.are_dead_letters_seen = true
+    return world.dead_letters
+  end,
+  deliveries = function(world) return world.sending.deliveries end,
+  events = function(world) return world.handling.events end,
+  logs = function(world) return world.logs end,
+  now_ms = function(world) return world.timeline.now_ms end,
+}
+local worlds = setmetatable({}, { __mode = "k" })
+
+local test_meta = {
+  __index = function(test, key)
+    local field = test_fields[key]
+    if field then return field(worlds[test]) end
+    return Test[key]
+  end,
+}
+
+-- Runs one of the test's calls for the spec: it must still be open.
+local function world_of(test)
+  local world = worlds[test]
+  if not world then failure.raise "this is no open test: testing.new { … } makes one" end
+  return world
+end
+
+-- Sends a request to a source as its sender would; all that follows from it now is done when it
+-- returns { status, headers, body, json, event }.
+function Test:receive(source, options)
+  return receiving.receive(world_of(self), source, options)
+end
+
+-- The next attempts at an endpoint get these answers, in turn.
+function Test:answer(endpoint, ...)
+  world_of(self).sending:answer(endpoint, ...)
+end
+
+-- Every attempt at an endpoint gets this answer, once those in turn are used up.
+function Test:answer_always(endpoint, answer)
+  world_of(self).sending:answer_always(endpoint, answer)
+end
+
+-- Moves the clock: all that falls due is done, each thing at its own time.
+function Test:advance(time)
+  local world = world_of(self)
+  world:run_until(world.timeline.now_ms + duration(time, "t:advance"))
+end
+
+-- The commit of the next run is lost, as if the process ended before it: none of its effects are
+-- there, and the event runs again.
+function Test:crash_before_commit()
+  local handling_of = world_of(self).handling
+  handling_of.lost_commits = handling_of.lost_commits + 1
+end
+
+-- The last delivery to an endpoint.
+function Test:delivery(endpoint)
+  return world_of(self).sending:delivery(endpoint)
+end
+
+-- The endpoints of a list of deliveries, in its order.
+function Test.endpoints_of(_, deliveries)
+  local names = {}
+  for i, delivery in ipairs(deliveries) do names[i] = delivery.endpoint end
+  return names
+end
+
+-- Ends the test. Raises for canned answers that nobody asked for, and for runs that failed while
+-- the spec looked neither at t.dead_letters nor at the event's error or runs.
+function Test:close()
+  local world = world_of(self)
+  local lines = {}
+  world.sending:add_unused(lines)
+  if not world.are_dead_letters_seen then world.handling:add_unseen_failures(lines) end
+  world.project:close()
+  worlds[self] = nil
+  if #lines > 0 then failure.raise("%s", table.concat(lines, "\n")) end
+end
+
+local option_names = { "dir", "env", "now", "scripts", "secrets", "seed" }
+
+-- testing.new { scripts = { glob, … }?, secrets = { NAME = text }?, env = { NAME = text }?, now?,
+-- seed?, dir? }
+function M.new(options)
+  options = options or {}
+  failure.check_options(options, option_names, "testing.new")
+  local dir = options.dir or find_dir()
+  local now_ms = read_now(options.now or DEFAULT_NOW)
+  local world = setmetatable({ dir = dir, timeline = timeline.new(now_ms), logs = {},
+    dead_letters = {}, sources = {}, source_names = {} }, World)
+  world.project = load_project(options, dir, now_ms)
+  for i, source in ipairs(world.project:sources()) do
+    world.sources[source.name], world.source_names[i] = source, source.name
+  end
+  world.sending, world.handling = sending.new(world), handling.new(world)
+  local test = setmetatable({}, test_meta)
+  worlds[test] = world
+  return test
+end
+
+return M

@@ -1,0 +1,197 @@
+-- SPDX-License-Identifier: MIT
+-- Events in a test and their runs: which subscriptions, how many at a time, what a run commits,
+-- when it runs again.
+local headers = require "anzol.testing.headers"
+
+local Handling = {}
+Handling.__index = Handling
+
+local M = {}
+
+local MESSAGES_PER_EVENT = 254
+local UNTYPED = "anzol.untyped"
+
+function M.new(world)
+  local lanes = world.project:subscriptions()
+  for _, lane in ipairs(lanes) do
+    lane.running, lane.waiting, lane.first = 0, {}, 1
+  end
+  return setmetatable({ world = world, lanes = lanes, events = {}, keys = {}, lost_commits = 0 },
+    Handling)
+end
+
+-- ---- Events for people ----
+
+-- What is only known when it is asked for. Whoever asks for errors or runs has seen the failures.
+local event_fields = {
+  error = function(event)
+    for _, run in ipairs(event.hidden.runs) do
+      if run.error then return run.error end
+    end
+  end,
+  skipped = function(event)
+    for _, run in ipairs(event.hidden.runs) do
+      if run.skipped then return run.skipped end
+    end
+  end,
+  runs = function(event) return event.hidden.runs end,
+  json = function(event) return event.hidden.world:decode(event.body, "the event's body") end,
+}
+local tells_failures = { error = true, runs = true }
+
+local event_meta = {
+  __index = function(event, key)
+    local field = event_fields[key]
+    if not field then return nil end
+    if tells_failures[key] then event.hidden.is_seen = true end
+    return field(event)
+  end,
+}
+
+local function make_event(self, handle)
+  local event = handle:fields()
+  event.headers = headers.table(event.headers)
+  event.hidden = { world = self.world, handle = handle, runs = {} }
+  return setmetatable(event, event_meta)
+end
+
+-- ---- Runs ----
+
+local function pump(self, lane)
+  while lane.first <= #lane.waiting and lane.running < lane.concurrency do
+    local run = lane.waiting[lane.first]
+    lane.waiting[lane.first] = false
+    lane.first = lane.first + 1
+    lane.running = lane.running + 1
+    run.result = { on_finished = function(result) self:finish(run, result) end }
+    self.world:in_force()
+    self.world.project:run(run.subscription_number, run.event.hidden.handle, {
+      number = run.number + 1, first_ordinal = run.first_ordinal,
+      ordinal_count = run.ordinal_count,
+    }, run.result)
+  end
+  if lane.first > #lane.waiting then lane.waiting, lane.first = {}, 1 end
+end
+
+function Handling:queue(run)
+  self.world.timeline:soon(function()
+    local lane = self.lanes[run.subscription_number]
+    table.insert(lane.waiting, run)
+    pump(self, lane)
+  end)
+end
+
+local function later(self, run, delay_ms)
+  run.state = "retrying"
+  run.due_ms = self.world.timeline.now_ms + delay_ms
+  self.world.timeline:at(run.due_ms, function()
+    run.due_ms = nil
+    self:queue(run)
+  end)
+end
+
+local function die(self, run)
+  run.state = "dead"
+  self.world:add_dead_letter({ kind = run.subscription == "type" and "type" or "handler",
+    subscription = run.subscription, reason = run.error, event = run.event,
+    event_id = run.event.id })
+end
+
+local outcomes = {}
+
+function outcomes.handled(self, run, result)
+  run.state, run.error = "handled", nil
+  run.number = run.number + 1
+  for _, entry in ipairs(result.deliveries) do
+    self.world.sending:add(entry.delivery, entry.delay_ms)
+  end
+  for _, handle in ipairs(result.emits) do self:add(handle, nil) end
+end
+
+function outcomes.skipped(_, run, result)
+  run.state, run.skipped, run.error = "skipped", result.text, nil
+  run.number = run.number + 1
+end
+
+function outcomes.retry_later(self, run, result)
+  run.number = math.max(run.number, 1)
+  later(self, run, result.delay_ms)
+end
+
+function outcomes.failed(self, run, result)
+  run.number = run.number + 1
+  run.error = result.text
+  local delay_ms = not result.is_hopeless and self.world.project:rerun_delay(run.number)
+  if delay_ms then later(self, run, delay_ms) else die(self, run) end
+end
+
+function outcomes.cancelled(self, run) self:queue(run) end
+
+function Handling:finish(run, result)
+  local lane = self.lanes[run.subscription_number]
+  lane.running = lane.running - 1
+  if self.lost_commits > 0 then
+    self.lost_commits = self.lost_commits - 1
+    self:queue(run)
+  else
+    outcomes[result.outcome](self, run, result)
+  end
+  pump(self, lane)
+end
+
+local function add_runs(self, event)
+  local runs = event.hidden.runs
+  if event.type == UNTYPED then
+    runs[1] = { subscription = "type", number = 1, event = event, error = event.hidden.reason }
+    return die(self, runs[1])
+  end
+  local numbers = self.world.project:match(event.hidden.handle)
+  local share = #numbers > 0 and MESSAGES_PER_EVENT // #numbers
+  for i, number in ipairs(numbers) do
+    runs[i] = {
+      subscription = self.lanes[number].name, subscription_number = number, number = 0,
+      state = "pending", event = event, first_ordinal = 1 + (i - 1) * share, ordinal_count = share,
+    }
+  end
+  for _, run in ipairs(runs) do self:queue(run) end
+end
+
+-- ---- What comes in ----
+
+-- The event that has this key already, if it is young enough.
+local function duplicate_of(self, event, window_ms)
+  if event.key == "" then return nil end
+  local keys = self.keys[event.source] or {}
+  self.keys[event.source] = keys
+  local first = keys[event.key]
+  if first and event.received_at_ms - first.received_at_ms <= window_ms then return first end
+  keys[event.key] = event
+  return nil
+end
+
+-- Stores an event that was admitted, or emitted (window_ms nil: its source's). Returns it, and
+-- whether it is an older one's repeat.
+function Handling:add(handle, reason)
+  local event = make_event(self, handle)
+  event.hidden.reason = reason
+  local source = self.world.sources[event.source]
+  local first = duplicate_of(self, event, source and source.key_window_ms or 0)
+  if first then return first, true end
+  table.insert(self.events, event)
+  add_runs(self, event)
+  return event, false
+end
+
+-- Appends the failures that the spec did not look at.
+function Handling:add_unseen_failures(lines)
+  for _, event in ipairs(self.events) do
+    for _, run in ipairs(event.hidden.runs) do
+      if run.error and not event.hidden.is_seen then
+        lines[#lines + 1] = ("the run of %s for event %s (%s) failed, and the spec did not look at "
+          .. "it:\n%s"):format(run.subscription, event.id, event.type, run.error)
+      end
+    end
+  end
+end
+
+return M

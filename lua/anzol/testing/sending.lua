@@ -1,0 +1,176 @@
+-- SPDX-License-Identifier: MIT
+-- Deliveries in a test: queued by endpoint, attempted with canned answers, decided by the server's
+-- own functions, due again on the test's clock.
+local canned = require "anzol.testing.canned"
+local failure = require "anzol.testing.failure"
+local headers = require "anzol.testing.headers"
+
+local Sending = {}
+Sending.__index = Sending
+
+local M = {}
+
+-- An endpoint that nothing was canned for takes everything.
+local DEFAULT_ANSWER = { status = 200 }
+
+function M.new(world)
+  local outlets, names = {}, world.project:endpoints()
+  for _, name in ipairs(names) do
+    outlets[name] = { name = name, waiting = {}, first = 1, answers = {} }
+  end
+  return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {} }, Sending)
+end
+
+function Sending:outlet(name, what)
+  local outlet = self.outlets[name]
+  if not outlet then
+    failure.raise("%s: no endpoint '%s' is registered%s", what, tostring(name),
+      failure.known(self.names))
+  end
+  return outlet
+end
+
+-- ---- Attempts ----
+
+local function next_answer(self, outlet, request)
+  if #outlet.answers > 0 then return table.remove(outlet.answers, 1) end
+  if outlet.always then
+    outlet.is_used = true
+    return outlet.always
+  end
+  if not outlet.is_canned then return DEFAULT_ANSWER end
+  self.world:fail(("un-canned attempt: endpoint '%s' has no answer left for\n%s"):format(
+    outlet.name, canned.print(request)))
+  return { error = "connect", detail = "no canned answer was left" }
+end
+
+local function exchange(self, delivery, parts)
+  local outlet = self.outlets[delivery.endpoint]
+  delivery.request = canned.request(parts, self.world)
+  return canned.realise(next_answer(self, outlet, delivery.request), delivery.request, self.world,
+    ("the answer of endpoint '%s'"):format(outlet.name))
+end
+
+local function settle(self, delivery, decision)
+  delivery.state, delivery.reason = decision.state, decision.reason
+  if decision.is_disabling then self.outlets[delivery.endpoint].is_disabled = true end
+  if decision.state == "retrying" then
+    delivery.due_ms = self.world.timeline.now_ms + decision.delay_ms
+    self.world.timeline:at(delivery.due_ms, function() self:queue(delivery) end)
+    return
+  end
+  delivery.due_ms = nil
+  if decision.state == "dead" then
+    self.world:add_dead_letter({ kind = "delivery", endpoint = delivery.endpoint,
+      reason = delivery.reason, delivery = delivery, event_id = delivery.event_id })
+  end
+end
+
+local function attempt(self, delivery)
+  local outcome, detail = delivery.handle:prepare()
+  if outcome == "dead" or outcome == "cancelled" then
+    return settle(self, delivery, { state = outcome, reason = detail })
+  end
+  local answer
+  if outcome == "request" then
+    answer = exchange(self, delivery, detail)
+  else
+    answer = { error = "script", headers = {}, body = "", detail = detail }
+  end
+  self.world:in_force()
+  local decision = delivery.handle:conclude(answer)
+  delivery.attempts[decision.number] = {
+    number = decision.number, at_ms = self.world.timeline.now_ms, status = answer.status,
+    error = answer.error, detail = answer.detail, body = answer.body,
+    headers = headers.table(answer.headers),
+    retry_after = decision.retry_after_ms and decision.retry_after_ms / 1000,
+  }
+  settle(self, delivery, decision)
+end
+
+-- ---- Queues ----
+
+local function pump(self, outlet)
+  outlet.is_pumping = false
+  while outlet.first <= #outlet.waiting and not outlet.is_disabled do
+    local wait_ms = self.world.project:rate_wait(outlet.name)
+    if wait_ms then
+      outlet.is_pumping = true
+      self.world.timeline:after(wait_ms, function() pump(self, outlet) end)
+      return
+    end
+    local delivery = outlet.waiting[outlet.first]
+    outlet.waiting[outlet.first] = false
+    outlet.first = outlet.first + 1
+    attempt(self, delivery)
+    if self.world.failed then return end
+  end
+  if outlet.first > #outlet.waiting then outlet.waiting, outlet.first = {}, 1 end
+end
+
+function Sending:queue(delivery)
+  local outlet = self.outlets[delivery.endpoint]
+  table.insert(outlet.waiting, delivery)
+  if outlet.is_pumping then return end
+  outlet.is_pumping = true
+  self.world.timeline:soon(function() pump(self, outlet) end)
+end
+
+-- Committed with a run.
+function Sending:add(handle, delay_ms)
+  local delivery = handle:fields()
+  delivery.handle, delivery.state, delivery.attempts = handle, "pending", {}
+  table.insert(self.deliveries, delivery)
+  if delay_ms > 0 then
+    delivery.due_ms = self.world.timeline.now_ms + delay_ms
+    self.world.timeline:at(delivery.due_ms, function()
+      delivery.due_ms = nil
+      self:queue(delivery)
+    end)
+  else
+    self:queue(delivery)
+  end
+end
+
+-- ---- What a spec says and asks ----
+
+function Sending:answer(name, ...)
+  local outlet = self:outlet(name, "t:answer")
+  if select("#", ...) == 0 then failure.raise("t:answer takes an endpoint and answers") end
+  for i = 1, select("#", ...) do
+    local answer = select(i, ...)
+    canned.check(answer, ("t:answer '%s'"):format(name))
+    table.insert(outlet.answers, answer)
+  end
+  outlet.is_canned = true
+end
+
+function Sending:answer_always(name, answer)
+  local outlet = self:outlet(name, "t:answer_always")
+  canned.check(answer, ("t:answer_always '%s'"):format(name))
+  outlet.always, outlet.is_canned, outlet.is_used = answer, true, false
+end
+
+function Sending:delivery(name)
+  self:outlet(name, "t:delivery")
+  for i = #self.deliveries, 1, -1 do
+    if self.deliveries[i].endpoint == name then return self.deliveries[i] end
+  end
+  failure.raise("there is no delivery to '%s'", name)
+end
+
+-- Appends what was canned and never asked for.
+function Sending:add_unused(lines)
+  for _, name in ipairs(self.names) do
+    local outlet = self.outlets[name]
+    if #outlet.answers > 0 then
+      lines[#lines + 1] = ("endpoint '%s' was not asked for %d of its answers"):format(name,
+        #outlet.answers)
+    end
+    if outlet.always and not outlet.is_used then
+      lines[#lines + 1] = ("endpoint '%s' was never asked for its answer"):format(name)
+    end
+  end
+end
+
+return M

@@ -1,0 +1,594 @@
+-- SPDX-License-Identifier: MIT
+-- anzol.testing: what specs of users are written with, and how it fails a test.
+local files = require "support.files"
+local testing = require "anzol.testing"
+
+local PREAMBLE = 'local anzol = require "anzol" '
+
+describe("anzol.testing", function()
+  local open, dirs
+
+  before_each(function() open, dirs = {}, {} end)
+  after_each(function()
+    for _, t in ipairs(open) do pcall(t.close, t) end
+    for _, dir in ipairs(dirs) do files.remove(dir) end
+  end)
+
+  local function project(contents)
+    local dir = files.temp_dir()
+    table.insert(dirs, dir)
+    for path, text in pairs(contents) do files.write(dir .. "/" .. path, text) end
+    return dir
+  end
+
+  -- A test of one script, with the source "in" that takes everything and the endpoint "out".
+  local function test(script, options)
+    options = options or {}
+    options.dir = project { ["scripts/main.lua"] = PREAMBLE .. [[
+      anzol.source("in", { verify = anzol.verify.none(),
+        type = function(req) return req.json.type end,
+        idempotency_key = function(req) return req.json.key end })
+      anzol.endpoint("out", { url = "https://out.example/in", sign = false,
+        retry = anzol.backoff.constant { base = "10s", attempts = 3, jitter = "none" } })
+    ]] .. script }
+    local t = testing.new(options)
+    table.insert(open, t)
+    return t
+  end
+
+  local forward = 'anzol.on("a", function(event) event:send("out") end)'
+
+  local function message_of(fn, ...)
+    local ok, err = pcall(fn, ...)
+    assert.is_false(ok)
+    return err
+  end
+
+  describe("new", function()
+    it("names every error of the scripts with its place", function()
+      local dir = project {
+        ["scripts/a.lua"] = PREAMBLE .. '\nanzol.endpoint("x", { url = "ftp://x", sign = false })',
+        ["scripts/b.lua"] = "local x = = 1",
+      }
+      local text = message_of(testing.new, { dir = dir })
+      assert.matches("scripts/a.lua:2: ", text, 1, true)
+      assert.matches("scripts/b.lua:1: ", text, 1, true)
+    end)
+
+    it("asks for secrets by name, and says which is missing", function()
+      local dir = project { ["scripts/a.lua"] = PREAMBLE .. 'local s = anzol.secret "KEY"' }
+      assert.matches("secret KEY is not set", message_of(testing.new, { dir = dir }), 1, true)
+      testing.new({ dir = dir, secrets = { KEY = "k" } }):close()
+      testing.new({ dir = dir, secrets = testing.any_secret }):close()
+    end)
+
+    it("gives any secret as test-NAME, but those that are given", function()
+      local secrets = testing.any_secret { URL = "https://x.example/" }
+      assert.equal("test-KEY", secrets.KEY)
+      assert.equal("https://x.example/", secrets.URL)
+    end)
+
+    it("shows no variable of the process", function()
+      local t = test([[
+        local home = anzol.env("HOME", "nothing")
+        anzol.on("a", function(event) event:send("out", { json = { home, anzol.env("X", "-") } }) end)
+      ]], { env = { X = "1" } })
+      t:receive("in", { json = { type = "a" } })
+      assert.same({ "nothing", "1" }, t.deliveries[1].request.json)
+    end)
+
+    it("takes the scripts that anzol.lua names, or those it is given", function()
+      local dir = project {
+        ["anzol.lua"] = 'return { scripts = { "rules/*.lua" } }',
+        ["rules/a.lua"] = PREAMBLE .. 'anzol.source("a", { verify = anzol.verify.none(), type = "a" })',
+        ["scripts/b.lua"] = PREAMBLE .. 'anzol.source("b", { verify = anzol.verify.none(), type = "b" })',
+      }
+      local t = testing.new { dir = dir }
+      assert.matches("there are: a)", message_of(t.receive, t, "x"), 1, true)
+      t:close()
+      t = testing.new { dir = dir, scripts = { "scripts/*.lua" } }
+      assert.matches("there are: b)", message_of(t.receive, t, "x"), 1, true)
+      t:close()
+    end)
+
+    it("refuses what it does not know, and says what was meant", function()
+      assert.matches("unknown option 'script' for testing.new; did you mean 'scripts'?",
+        message_of(testing.new, { script = {} }), 1, true)
+      assert.matches("now is RFC 3339", message_of(testing.new, { now = "today" }), 1, true)
+    end)
+
+    it("sets the clock of the scripts", function()
+      local t = test([[anzol.on("a", function(event)
+        event:send("out", { json = { now = anzol.time.iso() } }) end)]],
+        { now = "2026-03-02T08:00:00Z" })
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("2026-03-02T08:00:00.000Z", t.deliveries[1].request.json.now)
+      assert.equal(1772438400000, t.now_ms)
+    end)
+
+    it("makes chance follow from the seed", function()
+      local function draw(seed)
+        local t = test([[anzol.on("a", function(event)
+          event:send("out", { json = { anzol.random(), anzol.random() } }) end)]], { seed = seed })
+        t:receive("in", { json = { type = "a" } })
+        return t.deliveries[1].request.json
+      end
+      local first = draw(7)
+      assert.same(first, draw(7))
+      assert.are_not.same(first, draw(8))
+      assert.is_true(first[1] >= 0 and first[1] < 1 and first[1] ~= first[2])
+    end)
+  end)
+
+  describe("receive", function()
+    it("answers as the server does", function()
+      local t = test(forward)
+      local answer = t:receive("in", { json = { type = "a" } })
+      assert.equal(200, answer.status)
+      assert.equal(t.events[1].id, answer.json.id)
+      assert.equal("application/json", answer.headers["Content-Type"])
+      assert.equal(400, t:receive("in", { body = "{" }).status)
+      assert.equal(405, t:receive("in", { method = "PUT", json = {} }).status)
+      assert.equal(1, #t.events)
+    end)
+
+    it("refuses a body over max_body", function()
+      local t = test [[anzol.source("small", { verify = anzol.verify.none(), type = "s", max_body = 10 })]]
+      assert.equal(200, t:receive("small", { body = ("x"):rep(10) }).status)
+      assert.equal(413, t:receive("small", { body = ("x"):rep(11) }).status)
+    end)
+
+    it("handles a key once within its window", function()
+      local t = test(forward)
+      local first = t:receive("in", { json = { type = "a", key = "k" } })
+      t:advance "24h"
+      local second = t:receive("in", { json = { type = "a", key = "k" } })
+      assert.is_true(second.json.duplicate)
+      assert.equal(first.json.id, second.json.id)
+      assert.equal(1, #t.events)
+      t:advance "1s"
+      t:receive("in", { json = { type = "a", key = "k" } })
+      assert.equal(2, #t.events)
+    end)
+
+    it("signs as the source's sender does, with its provider or its verifier", function()
+      local t = test([[
+        anzol.source("github", { provider = anzol.provider.github { secret = anzol.secret "G" } })
+        anzol.source("standard", { type = "s", verify = anzol.verify.standard { secret = anzol.secret "S" } })
+        anzol.source("own", { type = "o", verify = function() return true end })
+      ]], { secrets = testing.any_secret })
+      assert.equal(200, t:receive("github", { sign = true, type = "push", json = { ref = "x" } }).status)
+      assert.equal("github.push", t.events[1].type)
+      assert.equal(200, t:receive("standard", { sign = true, json = {} }).status)
+      assert.equal(401, t:receive("standard", { json = {} }).status)
+      assert.equal(401, t:receive("standard", { sign = true, json = {},
+        headers = { ["webhook-signature"] = "v1,AAAA" } }).status)
+      assert.matches("nobody can sign for it", message_of(t.receive, t, "own", { sign = true }), 1, true)
+    end)
+
+    it("sends fixtures with their headers, forms, bytes and queries", function()
+      local t = test [[
+        anzol.source("raw", { verify = anzol.verify.none(), type = function(req)
+          return req.headers["x-type"] or req.query.type or req.form.type end })
+        anzol.on("**", function(event) event:send("out") end)
+      ]]
+      files.write(dirs[1] .. "/fixtures/shop/order.json", '{ "id": 7 }\n')
+      files.write(dirs[1] .. "/fixtures/shop/order.headers", "X-Type: order\nX-Other: 1\n")
+      t:receive("raw", { fixture = "shop/order" })
+      assert.equal("order", t.events[1].type)
+      assert.equal('{ "id": 7 }\n', t.deliveries[1].request.body)
+      t:receive("raw", { form = { type = "b c", n = 1 }, headers = { ["X-Type"] = "form" } })
+      assert.equal("n=1&type=b%20c", t.events[2].body)
+      t:receive("raw", { body = "\0\1", query = { type = "q" } })
+      assert.equal("q", t.events[3].type)
+      assert.equal("\0\1", t.deliveries[3].request.body)
+      assert.matches("no fixture 'nothing'", message_of(t.receive, t, "raw", { fixture = "nothing" }), 1, true)
+    end)
+
+    it("keeps null, empty arrays, integers and reals on the way through", function()
+      local t = test [[anzol.on("a", function(event) event:send("out", { json = event.data }) end)]]
+      t:receive("in", { json = { type = "a", none = testing.null, list = testing.array {},
+        object = {}, int = 3, real = 0.1, nested = { { 1, 2 }, { testing.null } } } })
+      local json = t.deliveries[1].request.json
+      assert.equal(testing.null, json.none)
+      assert.equal("integer", math.type(json.int))
+      assert.equal(0.1, json.real)
+      assert.same({ { 1, 2 }, { testing.null } }, json.nested)
+      assert.matches('"list":[]', t.deliveries[1].request.body, 1, true)
+      assert.matches('"object":{}', t.deliveries[1].request.body, 1, true)
+      assert.equal("null", tostring(testing.null))
+    end)
+
+    it("refuses what JSON cannot hold", function()
+      local t = test(forward)
+      assert.matches("a function cannot be JSON", message_of(t.receive, t, "in", { json = { print } }), 1, true)
+      local loop = {}
+      loop.loop = loop
+      assert.matches("does it hold itself?", message_of(t.receive, t, "in", { json = loop }), 1, true)
+    end)
+
+    it("names what it does not know", function()
+      local t = test(forward)
+      assert.matches("no source 'ni' is registered (there are: in)", message_of(t.receive, t, "ni"), 1, true)
+      assert.matches("did you mean 'json'?", message_of(t.receive, t, "in", { jso = {} }), 1, true)
+      assert.matches("one of json, body, form and fixture",
+        message_of(t.receive, t, "in", { json = {}, body = "" }), 1, true)
+    end)
+
+    it("stores what has no type, with a dead run that tells why", function()
+      local t = test(forward)
+      assert.equal(200, t:receive("in", { json = { type = 1 } }).status)
+      assert.equal("anzol.untyped", t.events[1].type)
+      assert.matches("type must return a string", t.events[1].error)
+      assert.equal("type", t.dead_letters[1].kind)
+    end)
+
+    it("hides what is hidden, and says 500 when verify raises", function()
+      local t = test [[
+        anzol.source("h", { verify = function(req) if req.headers.authorization == "bad" then error "no" end
+          return true end, type = "h" })
+      ]]
+      assert.equal(200, t:receive("h", { headers = { Authorization = "Bearer x", ["X-A"] = "1" } }).status)
+      assert.is_nil(t.events[1].headers.authorization)
+      assert.equal("1", t.events[1].headers["X-A"])
+      local answer = t:receive("h", { headers = { Authorization = "bad" } })
+      assert.equal(500, answer.status)
+      assert.matches("no", answer.reason)
+    end)
+  end)
+
+  describe("events and runs", function()
+    it("runs a failed handler again as the server does, then gives up", function()
+      local t = test [[anzol.on("a", { name = "bad" }, function() error "boom" end)]]
+      t:receive("in", { json = { type = "a" } })
+      local run = t.events[1].runs[1]
+      assert.equal("retrying", run.state)
+      assert.matches("main.lua:.*boom", run.error)
+      for _, step in ipairs { "1s", "5s", "30s", "2m", "10m" } do
+        assert.equal("retrying", run.state)
+        t:advance(step)
+      end
+      assert.equal("dead", run.state)
+      assert.equal(6, run.number)
+      assert.equal("handler", t.dead_letters[1].kind)
+      assert.equal("bad", t.dead_letters[1].subscription)
+    end)
+
+    it("commits nothing of a run that failed, and all of the one that did not", function()
+      local t = test [[
+        anzol.on("a", function(event)
+          event:send("out", { json = { run = event.run_number } })
+          event:emit("b", {})
+          if event.run_number == 1 then error "not yet" end
+        end)]]
+      t:receive("in", { json = { type = "a" } })
+      assert.equal(0, #t.deliveries)
+      assert.equal(1, #t.events)
+      t:advance "1s"
+      assert.equal(2, t.deliveries[1].request.json.run)
+      assert.equal("b", t.events[2].type)
+      assert.equal("handled", t.events[1].runs[1].state)
+      assert.is_nil(t.events[1].error)
+      t:close()
+    end)
+
+    it("loses a commit when asked to, and makes the same messages again", function()
+      local t = test [[
+        local runs = 0
+        anzol.on("a", function(event)
+          runs = runs + 1
+          event:send("out", { json = { runs = runs } })
+        end)]]
+      t:crash_before_commit()
+      t:receive("in", { json = { type = "a" } })
+      assert.equal(1, #t.deliveries)
+      assert.equal(2, t.deliveries[1].request.json.runs)
+      assert.equal(1, t.events[1].runs[1].number)
+    end)
+
+    it("chains events and stops a chain that is too deep", function()
+      local t = test [[anzol.on("a", function(event) event:emit("a", {}) end)]]
+      t:receive("in", { json = { type = "a" } })
+      assert.equal(17, #t.events)
+      assert.equal(16, t.events[17].depth)
+      assert.equal(t.events[16].id, t.events[17].parent_id)
+      assert.matches("at most 16 deep", t.events[17].error)
+      assert.equal(1, #t.dead_letters)
+    end)
+
+    it("shows skips of handlers and of filters", function()
+      local t = test [[
+        anzol.on("a", function() return anzol.skip "not today" end)
+        anzol.on("b", { filter = function() return false end }, function() end)
+      ]]
+      t:receive("in", { json = { type = "a" } })
+      t:receive("in", { json = { type = "b" } })
+      assert.equal("not today", t.events[1].skipped)
+      assert.equal("filter", t.events[2].skipped)
+      t:close()
+    end)
+
+    it("runs later what asks for it", function()
+      local t = test [[anzol.on("a", function(event)
+        if event.received_at_ms + 60000 > anzol.time.now() then return anzol.retry_later "20s" end
+        event:send("out") end)]]
+      t:receive("in", { json = { type = "a" } })
+      t:advance "59s"
+      assert.equal(0, #t.deliveries)
+      t:advance "1s"
+      assert.equal(1, #t.deliveries)
+    end)
+
+    it("gives each subscription its run, and each message its own id", function()
+      local t = test [[
+        anzol.on("a", { name = "one" }, function(event) event:send("out", { json = {} }) end)
+        anzol.on("**", { name = "two" }, function(event) event:send("out", { json = {} }) end)
+      ]]
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("one", t.events[1].runs[1].subscription)
+      assert.equal("two", t.events[1].runs[2].subscription)
+      assert.are_not.equal(t.deliveries[1].message_id, t.deliveries[2].message_id)
+      assert.equal(t.events[1].id, t.deliveries[2].event_id)
+    end)
+  end)
+
+  describe("deliveries", function()
+    it("take 200 from an endpoint that nothing was canned for", function()
+      local t = test(forward)
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("succeeded", t.deliveries[1].state)
+      assert.equal(1, #t.deliveries[1].attempts)
+      assert.equal(t.events[1].body, t.deliveries[1].request.body)
+      t:close()
+    end)
+
+    it("follow the answers in turn and the endpoint's backoff", function()
+      local t = test(forward)
+      t:answer("out", 500, { error = "timeout" }, 204)
+      t:receive("in", { json = { type = "a" } })
+      local delivery = t:delivery "out"
+      assert.equal("retrying", delivery.state)
+      t:advance "9999ms"
+      assert.equal(1, #delivery.attempts)
+      t:advance "1ms"
+      assert.equal("timeout", delivery.attempts[2].error)
+      t:advance(10)
+      assert.equal("succeeded", delivery.state)
+      assert.equal(204, delivery.attempts[3].status)
+      assert.equal(t.now_ms, delivery.attempts[3].at_ms)
+      t:close()
+    end)
+
+    it("die when their attempts are used up", function()
+      local t = test(forward)
+      t:answer_always("out", 503)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "1d"
+      local delivery = t:delivery "out"
+      assert.equal("dead", delivery.state)
+      assert.equal("no attempts left after 3", delivery.reason)
+      assert.equal(delivery, t.dead_letters[1].delivery)
+      t:close()
+    end)
+
+    it("wait for Retry-After, in seconds or as a date", function()
+      local t = test(forward, { now = "2026-03-02T08:00:00Z" })
+      t:answer("out", { status = 503, headers = { ["Retry-After"] = "60" } },
+        { status = 503, headers = { ["Retry-After"] = "Mon, 02 Mar 2026 08:03:00 GMT" } }, 200)
+      t:receive("in", { json = { type = "a" } })
+      local attempts = t:delivery("out").attempts
+      assert.equal(60, attempts[1].retry_after)
+      t:advance "60s"
+      assert.equal(120, attempts[2].retry_after)
+      t:advance "119s"
+      assert.equal(2, #attempts)
+      t:advance "1s"
+      assert.equal(3, #attempts)
+    end)
+
+    it("are asked of the endpoint's retry function", function()
+      local t = test [[
+        anzol.endpoint("fn", { url = "https://fn.example/", sign = false, retry = function(attempt, delivery)
+          if attempt.status == 422 then return false, "no good" end
+          return attempt.number * 5
+        end })
+        anzol.on("a", function(event) event:send("fn") end)]]
+      t:answer("fn", 500, 500, 422)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "5s"
+      t:advance "10s"
+      assert.equal("no good", t:delivery("fn").reason)
+      assert.equal(3, #t:delivery("fn").attempts)
+    end)
+
+    it("stop at 410, and hold what comes for that endpoint later", function()
+      local t = test(forward)
+      t:answer("out", 410)
+      t:receive("in", { json = { type = "a" } })
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("dead", t.deliveries[1].state)
+      assert.equal("pending", t.deliveries[2].state)
+    end)
+
+    it("are transformed, skipped and signed", function()
+      local t = test([[
+        anzol.endpoint("t", { url = "https://t.example/x", sign = anzol.sign.hmac { secret = anzol.secret "K",
+          header = "X-Sig" }, headers = { ["X-Own"] = "1" }, transform = function(message)
+          if message.json.stop then return anzol.skip "stopped" end
+          message.json = { n = message.json.n + 1 }
+          return message
+        end })
+        anzol.on("a", function(event) event:send("t", { json = event.data.message }) end)
+      ]], { secrets = testing.any_secret })
+      t:receive("in", { json = { type = "a", message = { n = 1 } } })
+      local request = t.deliveries[1].request
+      assert.equal(2, request.json.n)
+      assert.equal("1", request.headers["x-own"])
+      assert.equal(64, #request.headers["X-Sig"])
+      t:receive("in", { json = { type = "a", message = { stop = true } } })
+      assert.equal("cancelled", t.deliveries[2].state)
+      assert.equal("stopped", t.deliveries[2].reason)
+      t:receive("in", { json = { type = "a", message = { n = "x" } } })
+      assert.equal("script", t.deliveries[3].attempts[1].error)
+    end)
+
+    it("go to the message's own path, query and method", function()
+      local t = test [[anzol.on("a", function(event) event:send("out", { json = {}, method = "PUT",
+        path = "/other", query = { a = "1" } }) end)]]
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("https://out.example/other?a=1", t.deliveries[1].request.url)
+      assert.equal("PUT", t.deliveries[1].request.method)
+    end)
+
+    it("keep the endpoint's rate", function()
+      local t = test [[
+        anzol.endpoint("slow", { url = "https://slow.example/", sign = false, rate_limit = "1/s" })
+        anzol.on("a", function(event) event:send("slow") end)]]
+      for _ = 1, 3 do t:receive("in", { json = { type = "a" } }) end
+      assert.equal("pending", t.deliveries[2].state)
+      t:advance "1001ms"
+      assert.equal("succeeded", t.deliveries[2].state)
+      assert.equal("pending", t.deliveries[3].state)
+      t:advance "2s"
+      assert.equal("succeeded", t.deliveries[3].state)
+    end)
+
+    it("wait and expire on the test's clock", function()
+      local t = test [[anzol.on("a", function(event)
+        event:send("out", { json = {} }, { delay = "1m" })
+        event:send("out", { json = {} }, { expires = "15s" })
+      end)]]
+      t:answer("out", 500, 500, 200)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "20s"
+      assert.equal("expired before it was delivered", t.deliveries[2].reason)
+      t:advance "40s"
+      assert.equal("succeeded", t.deliveries[1].state)
+    end)
+
+    it("are made by a function of the request", function()
+      local t = test(forward)
+      t:answer_always("out", function(request)
+        return { status = request.json.n == 1 and 200 or 500 }
+      end)
+      t:receive("in", { json = { type = "a", n = 1 } })
+      t:receive("in", { json = { type = "a", n = 2 } })
+      assert.equal("succeeded", t.deliveries[1].state)
+      assert.equal("retrying", t.deliveries[2].state)
+    end)
+
+    it("are three days of attempts in well under a second", function()
+      local t = test [[
+        anzol.endpoint("ledger", { url = "https://l.example/", sign = anzol.sign.standard { secret = "a secret, long" },
+          retry = function(_, delivery)
+            if delivery.age > 3 * 86400 then return false, "older than 3 days" end
+            return 30
+          end })
+        anzol.on("a", function(event) event:send("ledger") end)]]
+      t:answer_always("ledger", { error = "timeout" })
+      local started = os.clock()
+      t:receive("in", { json = { type = "a" } })
+      t:advance "3d"
+      local seconds = os.clock() - started
+      assert.equal(8641, #t:delivery("ledger").attempts)
+      assert.is_true(seconds < 3, ("took %.2f s"):format(seconds))
+      t:advance "30s"
+      assert.equal("older than 3 days", t:delivery("ledger").reason)
+    end)
+  end)
+
+  describe("a test fails", function()
+    it("for an attempt past the canned answers, and prints the request", function()
+      local t = test(forward)
+      t:answer("out", 500)
+      t:receive("in", { json = { type = "a" } })
+      local text = message_of(t.advance, t, "10s")
+      assert.matches("un-canned attempt: endpoint 'out' has no answer left for\n  POST https://out.example/in\n",
+        text, 1, true)
+      assert.matches("Content-Type: application/json", text, 1, true)
+      assert.matches('  {"type":"a"}', text, 1, true)
+    end)
+
+    it("where the spec stands", function()
+      local t = test(forward)
+      assert.matches("^[^:]*testing_spec.lua:%d+: ", message_of(function() t:receive("nope") end))
+    end)
+
+    it("at its end for answers that nobody asked for", function()
+      local t = test(forward)
+      t:answer("out", 200, 200)
+      t:receive("in", { json = { type = "a" } })
+      assert.matches("endpoint 'out' was not asked for 1 of its answers", message_of(t.close, t), 1, true)
+      t = test(forward)
+      t:answer_always("out", 200)
+      assert.matches("endpoint 'out' was never asked for its answer", message_of(t.close, t), 1, true)
+    end)
+
+    it("at its end for a failed run that the spec did not look at", function()
+      local bad = [[anzol.on("a", function() error "boom" end)]]
+      local t = test(bad)
+      t:receive("in", { json = { type = "a" } })
+      assert.matches("failed, and the spec did not look at it:\n.*boom", message_of(t.close, t))
+      t = test(bad)
+      t:receive("in", { json = { type = "a" } })
+      assert.is_string(t.events[1].error)
+      t:close()
+      t = test(bad)
+      t:receive("in", { json = { type = "a" } })
+      assert.equal(0, #t.dead_letters)
+      t:close()
+    end)
+
+    it("for names and answers that cannot be", function()
+      local t = test(forward)
+      assert.matches("no endpoint 'uot'", message_of(t.answer, t, "uot", 200), 1, true)
+      assert.matches("no delivery to 'out'", message_of(t.delivery, t, "out"), 1, true)
+      assert.matches("status is an integer", message_of(t.answer, t, "out", { status = 99 }), 1, true)
+      assert.matches("did you mean 'status'?", message_of(t.answer, t, "out", { statu = 200 }), 1, true)
+      assert.matches("none an attempt can have", message_of(t.answer, t, "out", { error = "bad" }), 1, true)
+      assert.matches("takes a duration", message_of(t.advance, t, "soon"), 1, true)
+    end)
+
+    it("once it was closed", function()
+      local t = test(forward)
+      t:close()
+      assert.matches("no open test", message_of(t.receive, t, "in"), 1, true)
+    end)
+  end)
+
+  it("shows what scripts log, and what the server logs of them", function()
+    local t = test [[
+      anzol.endpoint("r", { url = "https://r.example/", sign = false, retry = function() error "oops" end })
+      anzol.on("a", function(event)
+        event.log.warn('said "it"', { code = "timeout", n = 3 })
+        anzol.log.debug "quiet"
+        event:send("r")
+      end)]]
+    t:answer("r", 500)
+    t:receive("in", { json = { type = "a" } })
+    local line = t.logs[1]
+    assert.equal("warn", line.level)
+    assert.equal('said "it"', line.message)
+    assert.same({ code = "timeout", n = "3" }, line.fields)
+    assert.matches("scripts/main.lua:", line.script, 1, true)
+    assert.equal(t.events[1].id, line.event_id)
+    assert.equal("quiet", t.logs[2].message)
+    assert.equal("retry function failed, the default policy is used", t.logs[3].message)
+  end)
+
+  it("keeps two tests apart", function()
+    local one = test(forward, { now = "2026-01-01T00:00:00Z" })
+    local two = test(forward, { now = "2026-06-01T00:00:00Z" })
+    one:receive("in", { json = { type = "a" } })
+    two:advance "1h"
+    two:receive("in", { json = { type = "a" } })
+    assert.equal(1, #one.events)
+    assert.equal(1767225600000, one.events[1].received_at_ms)
+    assert.equal(1780275600000, two.events[1].received_at_ms)
+  end)
+
+  it("is no place to require anzol itself", function()
+    package.loaded.anzol = nil
+    assert.matches("a spec loads these with", message_of(require, "anzol"), 1, true)
+  end)
+end)
