@@ -28,6 +28,7 @@
  *   native.isatty(fd)         -> boolean
  *   native.now_ms()           -> Unix milliseconds
  *   native.mono_ms()          -> monotonic milliseconds
+ *   native.program()          -> path of the running program | nil, err
  *   native.sleep_ms(n)
  *   native.version            -> "0.1.0" */
 #include "script/bind_int.h"

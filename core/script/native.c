@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "send/send.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -246,6 +248,16 @@ static int l_fetch(lua_State *L)
 
 /* ---- Small ones ---- */
 
+static int l_program(lua_State *L)
+{
+    char path[PATH_MAX];
+    const ssize_t len = readlink("/proc/self/exe", path, sizeof path);
+    if (len < 0)
+        return fail(L, strerror(errno));
+    lua_pushlstring(L, path, (size_t)len);
+    return 1;
+}
+
 static int l_isatty(lua_State *L)
 {
     lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
@@ -273,7 +285,9 @@ static int l_sleep_ms(lua_State *L)
 }
 
 const luaL_Reg script_cli_natives[] = {
-    {"check", l_check},     {"fetch", l_fetch},       {"isatty", l_isatty},
-    {"mono_ms", l_mono_ms}, {"now_ms", l_now_ms},     {"settings", l_settings},
-    {"sign", l_sign},       {"sleep_ms", l_sleep_ms}, {NULL, NULL},
+    {"check", l_check},       {"fetch", l_fetch},
+    {"isatty", l_isatty},     {"mono_ms", l_mono_ms},
+    {"now_ms", l_now_ms},     {"program", l_program},
+    {"settings", l_settings}, {"sign", l_sign},
+    {"sleep_ms", l_sleep_ms}, {NULL, NULL},
 };

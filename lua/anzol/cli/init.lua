@@ -9,7 +9,8 @@ local failure = require "anzol.cli.failure"
 
 local M = {}
 
-local command_names = { "check", "completion", "deliveries", "events", "reload", "trigger" }
+local command_names = { "check", "completion", "deliveries", "events", "reload", "test",
+  "trigger" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.

@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: MIT
+-- A stranger's project: scripts and specs in a folder anywhere, run by `anzol test` and by plain
+-- busted against an installed Anzol.
+local cli = require "support.cli"
+local files = require "support.files"
+local process = require "anzol_test.process"
+local wait = require "support.wait"
+
+if os.getenv "ANZOL_SANITIZER" then
+  return -- a plain busted cannot load a sanitized core.so
+end
+
+local SCRIPT = [[
+local anzol = require "anzol"
+anzol.source("in", { verify = anzol.verify.none(), type = "ping" })
+anzol.endpoint("out", { url = "https://out.example/", sign = false })
+anzol.on("ping", function(event) event:send("out", { json = { n = %s } }) end)
+]]
+local SPEC = [[
+local testing = require "anzol.testing"
+describe("the project", function()
+  it("sends a ping on", function()
+    local t = testing.new { }
+    t:receive("in", { body = "x" })
+    assert.equal(1, t:delivery("out").request.json.n)
+    t:close()
+  end)
+end)
+]]
+
+describe("specs of a project", function()
+  local dir
+
+  before_each(function()
+    dir = files.temp_dir()
+    files.write(dir .. "/anzol.lua", "return {}")
+    files.write(dir .. "/scripts/ping.lua", SCRIPT:format "1")
+    files.write(dir .. "/spec/ping_spec.lua", SPEC)
+  end)
+  after_each(function() files.remove(dir) end)
+
+  it("are run by `anzol test` without anything set", function()
+    local result = cli.run({ "test" }, { cwd = dir })
+    assert.equal(0, result.code, result.output .. result.errors)
+    assert.matches("1 success", result.output, 1, true)
+    result = cli.run({ "--project", dir, "test", "spec/ping_spec.lua", "--", "--list" }, { cwd = "/" })
+    assert.equal(0, result.code, result.output .. result.errors)
+    assert.matches("ping_spec.lua:3: the project sends a ping on", result.output, 1, true)
+  end)
+
+  it("fail with exit code 1", function()
+    files.write(dir .. "/scripts/ping.lua", SCRIPT:format "2")
+    local result = cli.run({ "test" }, { cwd = dir })
+    assert.equal(1, result.code, result.output .. result.errors)
+    assert.matches("ping_spec.lua:6", result.output, 1, true)
+  end)
+
+  it("need busted, and `anzol test` says where it comes from", function()
+    local result = cli.run({ "test" }, { cwd = dir, env = { PATH = dir } })
+    assert.equal(69, result.code)
+    assert.matches("apt install lua-busted", result.errors, 1, true)
+  end)
+
+  local function run(argv, options)
+    options.argv, options.output, options.errors = argv, dir .. "/out", dir .. "/err"
+    local child = process.spawn(options)
+    local kind, code = child:wait(60000 * wait.patience)
+    assert.equal("exit", kind)
+    return code, files.read(dir .. "/out") .. files.read(dir .. "/err")
+  end
+
+  it("are run by plain busted where Anzol is installed", function()
+    local prefix = dir .. "/prefix"
+    local code, text = run({ "cmake", "--install", files.build_dir(), "--prefix", prefix },
+      { env = { LD_PRELOAD = false } })
+    assert.equal(0, code, text)
+    assert.is_true(files.exists(prefix .. "/bin/anzol"))
+    code, text = run({ "busted", "--lua=lua5.4" }, { cwd = dir, env = {
+      LUA_PATH_5_4 = prefix .. "/share/lua/5.4/?.lua;;",
+      LUA_CPATH_5_4 = prefix .. "/lib/lua/5.4/?.so;;" } })
+    assert.equal(0, code, text)
+    assert.matches("1 success", text, 1, true)
+  end)
+end)
