@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "server_int.h"
 
 #include <errno.h>
@@ -221,6 +222,7 @@ static void on_upkeep(uv_timer_t *timer)
             log_error("worker stuck", "worker=%u for=%dms exit=%d", i, STUCK_MS, EXIT_STUCK);
             _exit(EXIT_STUCK);
         }
+    memory_reserve();
     server_watch_turn(server);
     if (++server->upkeep_turn % RETENTION_TURNS == 0)
         retain(server);
@@ -509,8 +511,19 @@ static void finish(struct server *server)
     free(server);
 }
 
+/* Libraries that would end the process, or call a good signature bad, wait for memory instead.
+ * Before anything of theirs is used. */
+static void use_memory(void)
+{
+    memory_reserve();
+    check(uv_replace_allocator(memory_malloc, memory_realloc, memory_calloc, memory_free) == 0);
+    signature_use_memory();
+    sender_use_memory();
+}
+
 int server_main(int argc, char **argv)
 {
+    use_memory();
     struct server *server = must_alloc(sizeof *server);
     struct err err = {0};
     (void)umask(077);

@@ -52,8 +52,7 @@ static void add_folder(struct watch *watch, const char *path)
         return;
     struct folder *folder = must_alloc(sizeof *folder);
     folder->watch = watch;
-    folder->path = strdup(path);
-    check(folder->path != NULL);
+    folder->path = must_copy(path, strlen(path));
     folder->event.data = folder;
     check(uv_fs_event_init(&watch->server->loop, &folder->event) == 0);
     watch->folders[watch->count++] = folder;

@@ -43,10 +43,3 @@ bool slice_equal_nocase(struct slice a, struct slice b)
             return false;
     return true;
 }
-
-void *must_alloc(size_t size)
-{
-    void *memory = calloc(1, size);
-    check(memory != NULL);
-    return memory;
-}

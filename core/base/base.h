@@ -71,7 +71,10 @@ static inline bool slice_is(struct slice a, const char *text)
 /* ASCII case is ignored, as header names ask for. */
 bool slice_equal_nocase(struct slice a, struct slice b);
 
-/* malloc that ends the process: for small fixed allocations at start only. */
+/* Zeroed memory for what is small, fixed and has nobody to tell of its lack: waits for it as
+ * base/memory.h says, then ends the process. */
 void *must_alloc(size_t size);
+/* The same for a copy of len bytes of text, terminated. */
+char *must_copy(const char *text, size_t len);
 
 #endif

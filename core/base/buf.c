@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 
+#include "base/memory.h"
 #include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define CAPACITY_MIN 64u
+#define SMALL_BYTES 4096u /* a signature, a header: waits for memory instead of failing */
 
 void buf_init(struct buf *buf, size_t bytes_max)
 {
@@ -38,7 +40,8 @@ enum status buf_reserve(struct buf *buf, size_t extra)
     size_t capacity = buf->capacity ? buf->capacity : CAPACITY_MIN;
     while (capacity < needed)
         capacity *= 2;
-    char *data = realloc(buf->data, capacity);
+    char *data = capacity <= SMALL_BYTES ? memory_realloc(buf->data, capacity)
+                                         : realloc(buf->data, capacity);
     if (!data)
         return E_NOMEM;
     buf->data = data;

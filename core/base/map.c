@@ -3,6 +3,8 @@
  * tombstones and a long-lived map never slows down. */
 #include "base/map.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 
 #define CAPACITY_MIN 64u
@@ -26,7 +28,7 @@ static enum status grow(struct map *map)
 {
     struct map bigger = {.capacity = map->capacity ? map->capacity * 2 : CAPACITY_MIN,
                          .count = map->count};
-    bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
+    bigger.slots = memory_calloc(bigger.capacity, sizeof *bigger.slots);
     if (!bigger.slots)
         return E_NOMEM;
     for (size_t i = 0; i < map->capacity; i++)

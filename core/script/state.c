@@ -2,6 +2,8 @@
 /* A lua_State with its allocator: the state's limit, and the growth of the entry that runs. */
 #include "script/bind_int.h"
 
+#include "base/memory.h"
+
 #include <lualib.h>
 #include <stdlib.h>
 
@@ -83,7 +85,7 @@ static void *allocate(void *ctx, void *old, size_t old_size, size_t new_size)
     }
     if (new_size > old_size && refuse(script, new_size - old_size))
         return NULL;
-    void *new = realloc(old, new_size);
+    void *new = memory_realloc(old, new_size);
     if (new)
         charge(script, (int64_t)new_size - (int64_t)old_size);
     return new;

@@ -6,6 +6,7 @@
 #include "base/crash.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "signature/signature.h"
 
 #include <stdio.h>
@@ -152,11 +153,10 @@ static void disable(struct outlet *outlet, const char *name)
     struct store_endpoint *it = must_alloc(sizeof *it);
     *it = (struct store_endpoint){
         .op = {.kind = STORE_ENDPOINT, .on_done = on_disabled, .ctx = outlet},
-        .name = strdup(name),
+        .name = must_copy(name, strlen(name)),
         .state = ENDPOINT_DISABLED,
         .reason = "the receiver answered 410 Gone",
     };
-    check(it->name != NULL);
     log_warn("endpoint disabled", "endpoint=%s reason=\"410 Gone\" mend=\"change its url\"",
              it->name);
     sender->settling++;
@@ -288,7 +288,7 @@ static void fail(struct running *running)
 
 static struct running *create(struct outlet *outlet, struct delivery *delivery)
 {
-    struct running *running = calloc(1, sizeof *running);
+    struct running *running = memory_calloc(1, sizeof *running);
     if (!running)
         return NULL;
     running->outlet = outlet;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -138,7 +139,7 @@ static void claim(struct outlet *outlet)
     if (outlet->claim || !outlet_is_open(outlet) || sender->is_heavy ||
         outlet->held > outlet->window / 2)
         return;
-    struct store_claim_deliveries *it = calloc(1, sizeof *it);
+    struct store_claim_deliveries *it = memory_calloc(1, sizeof *it);
     if (!it) {
         claim_due(outlet, clock_now_ms() + 1000);
         return;

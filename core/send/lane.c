@@ -111,10 +111,10 @@ static struct watch *watch_of(struct lane *lane, curl_socket_t fd)
     const size_t index = (size_t)fd;
     if (index >= lane->watch_count) {
         const size_t count = (index + 1) * 2;
-        struct watch **watches = realloc(lane->watches, count * sizeof(struct watch *));
-        check(watches != NULL);
-        memset(watches + lane->watch_count, 0,
-               (count - lane->watch_count) * sizeof(struct watch *));
+        struct watch **watches = must_alloc(count * sizeof(struct watch *));
+        if (lane->watch_count > 0)
+            memcpy(watches, lane->watches, lane->watch_count * sizeof(struct watch *));
+        free(lane->watches);
         lane->watches = watches;
         lane->watch_count = count;
     }

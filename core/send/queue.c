@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -19,7 +20,7 @@ static void on_timer(uv_timer_t *timer);
 
 struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
 {
-    struct outlet *outlet = calloc(1, sizeof *outlet);
+    struct outlet *outlet = memory_calloc(1, sizeof *outlet);
     if (!outlet || map_put(&sender->outlets, endpoint, outlet) != OK) {
         free(outlet);
         return NULL;

@@ -63,6 +63,10 @@ struct sender_options {
     const char *user_agent;
 };
 
+/* libcurl waits for memory (base/memory.h), so that a lack of it is no failed attempt. Before the
+ * first sender, at start. */
+void sender_use_memory(void);
+
 MUST_USE enum status sender_create(const struct sender_options *options, struct sender **sender,
                                    struct err *err);
 /* All attempts must be over (sender_stop). */

@@ -3,10 +3,17 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <strings.h>
+
+void sender_use_memory(void)
+{
+    check(curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_malloc, memory_free, memory_realloc,
+                               memory_strdup, memory_calloc) == CURLE_OK);
+}
 
 enum status sender_create(const struct sender_options *options, struct sender **sender,
                           struct err *err)

@@ -4,6 +4,8 @@
  * over 1 KiB. */
 #include "signature/signature.h"
 
+#include "base/memory.h"
+
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -168,4 +170,30 @@ void random_bytes(void *out, size_t len)
         return;
     }
     check(len <= INT32_MAX && RAND_bytes(out, (int)len) == 1);
+}
+
+static void *openssl_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return memory_malloc(size);
+}
+
+static void *openssl_realloc(void *old, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return memory_realloc(old, size);
+}
+
+static void openssl_free(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    memory_free(memory);
+}
+
+void signature_use_memory(void)
+{
+    check(CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1);
 }

@@ -30,6 +30,9 @@ size_t hmac(enum digest digest, struct slice key, const struct slice *parts, siz
 size_t hash(enum digest digest, struct slice data, unsigned char out[DIGEST_BYTES_MAX]);
 /* Constant time for equal lengths. */
 bool bytes_equal(struct slice a, struct slice b);
+/* OpenSSL waits for memory (base/memory.h): a lack of it makes no signature wrong. Before anything
+ * else of this folder, at start. */
+void signature_use_memory(void);
 /* Unpredictable bytes; ends the process if the system has none. */
 void random_bytes(void *out, size_t len);
 /* For specs: from now on the bytes follow from *state alone; NULL: from chance again. One thread.

@@ -321,6 +321,7 @@ enum status sqlite_engine_open(const struct store_options *options,
 {
     /* Refused when SQLite runs already (in a spec): only a bit slower then. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_MALLOC, &sqlite_memory);
     struct sqlite_engine *it = must_alloc(sizeof *it);
     it->engine.vtable = &vtable;
     it->lock_fd = -1;

@@ -182,6 +182,9 @@ void sqlite_merge_rolled_back(struct dedupe *dedupe);
 int sqlite_dedupe_retain(struct sqlite_engine *engine, const struct store_retain_op *retain,
                          bool *is_end);
 
+/* sqlite_memory.c: for SQLITE_CONFIG_MALLOC. */
+extern const sqlite3_mem_methods sqlite_memory;
+
 /* ---- Readers --------------------------------------------------------------------------------- */
 
 enum read_sql {

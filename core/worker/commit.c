@@ -23,9 +23,7 @@ static struct store_run_ref ref_of(const struct run *run)
 
 static char *copy_text(const char *text)
 {
-    char *copy = strndup(text ? text : "", LIMIT_TRACEBACK_BYTES);
-    check(copy != NULL);
-    return copy;
+    return must_copy(text ? text : "", text ? strnlen(text, LIMIT_TRACEBACK_BYTES) : 0);
 }
 
 /* ---- To the owners

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +32,8 @@ void run_move(struct run *run, enum run_phase phase)
 /* Takes the event's reference over. NULL: no memory. */
 static struct work *create(struct worker *worker, struct event *event, size_t run_count)
 {
-    struct work *work = calloc(1, sizeof *work + run_count * sizeof *work->runs);
-    const char **list = calloc(run_count, sizeof *list);
+    struct work *work = memory_calloc(1, sizeof *work + run_count * sizeof *work->runs);
+    const char **list = memory_calloc(run_count, sizeof *list);
     if (!work || !list || map_put(&worker->works, event->id, work) != OK) {
         free(work);
         free(list);
@@ -241,7 +242,7 @@ static void start_stored(struct worker *worker, struct claimed_event *claimed)
 {
     const int64_t now_ms = clock_now_ms();
     struct work *work = create(worker, claimed->event, claimed->run_count);
-    char **names = calloc(claimed->run_count, sizeof *names);
+    char **names = memory_calloc(claimed->run_count, sizeof *names);
     if (!work || !names) {
         free(names);
         if (work) {
@@ -329,15 +330,14 @@ static void unlink_queued(struct worker *worker, struct work *work)
     }
 }
 
-/* All held works, so that the map may change while they are visited. NULL: none (or no memory). */
+/* All held works, so that the map may change while they are visited. */
 static struct work **list_works(struct worker *worker, size_t *count)
 {
-    struct work **works = calloc(worker->works.count + 1, sizeof *works);
+    struct work **works = must_alloc((worker->works.count + 1) * sizeof *works);
     size_t place = 0;
     uint64_t id;
     void *value;
     *count = 0;
-    check(works != NULL);
     while (map_next(&worker->works, &place, &id, &value))
         works[(*count)++] = value;
     return works;
