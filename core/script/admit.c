@@ -134,16 +134,16 @@ static void classify_and_admit(struct script *script, const struct admit_request
 static int l_prepare(lua_State *L)
 {
     struct job *job = lua_touserdata(L, 1);
-    l_job_prepare(L, job);
+    l_strand_prepare(L, &job->base);
     struct request_view *view = request_push(L, &job->admit);
     lua_pushvalue(L, -1);
-    lua_xmove(L, job->L, 1);
+    lua_xmove(L, job->base.L, 1);
     job->request = view;
     script_push_ref(L, job->script, REF_FUNCTIONS);
     lua_rawgeti(L, -1, job->admit.source->verify_function);
     lua_replace(L, -2);
     lua_insert(L, -2);
-    lua_xmove(L, job->L, 2);
+    lua_xmove(L, job->base.L, 2);
     return 0;
 }
 
@@ -152,8 +152,8 @@ static void finish(struct job *job, const struct admission *admission)
     const admit_cb on_admitted = job->on_admitted;
     void *ctx = job->ctx;
     job_close_views(job);
-    if (job->L)
-        lua_settop(job->L, 0);
+    if (job->base.L)
+        lua_settop(job->base.L, 0);
     job_release(job);
     admit(admission, on_admitted, ctx);
 }
@@ -169,7 +169,7 @@ static void fail(struct job *job, enum admit_outcome outcome)
 /* verify returned true | false, reason. */
 static void judge(struct job *job, int result_count)
 {
-    lua_State *L = job->L;
+    lua_State *L = job->base.L;
     const int first = lua_gettop(L) - result_count + 1;
     char reason[256] = "verify returned false";
     if (result_count > 1 && lua_type(L, first + 1) == LUA_TSTRING)

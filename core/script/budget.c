@@ -155,9 +155,10 @@ static void decide(lua_State *L, struct context *context, int64_t now)
  * own coroutine a yield would reach the script) and only where Lua can yield. */
 static bool is_turn_over(lua_State *L, struct context *context, int64_t now)
 {
-    if (!context->job || now < context->slice_end_ns)
+    const struct strand *strand = context->job ? context->job->running : NULL;
+    if (!strand || now < context->slice_end_ns)
         return false;
-    if (L == context->job->L && lua_isyieldable(L))
+    if (L == strand->L && lua_isyieldable(L))
         return true;
     context->check_ns = least(context->check_ns, now + RECHECK_NS);
     return false;

@@ -19,15 +19,15 @@ static void push_function(lua_State *L, int number)
     lua_remove(L, -2);
 }
 
-/* Leaves the event (which holds the view), the handler and the event on job->L. */
+/* Leaves the event (which holds the view), the handler and the event on job->base.L. */
 static int l_prepare(lua_State *L)
 {
     struct job *job = lua_touserdata(L, 1);
     const struct subscription_spec *subscription = job->run.subscription;
-    l_job_prepare(L, job);
+    l_strand_prepare(L, &job->base);
     struct event_view *view = event_push(L, job);
     lua_pushvalue(L, -1);
-    lua_xmove(L, job->L, 1);
+    lua_xmove(L, job->base.L, 1);
     job->view = view;
     if (subscription->filter_function != 0) {
         push_function(L, subscription->filter_function);
@@ -38,7 +38,7 @@ static int l_prepare(lua_State *L)
     }
     push_function(L, subscription->handler_function);
     lua_insert(L, -2);
-    lua_xmove(L, job->L, 2);
+    lua_xmove(L, job->base.L, 2);
     return 0;
 }
 
@@ -67,8 +67,8 @@ static void finish(struct job *job, struct job_result *result)
     job->keyed = NULL;
     job->keyed_count = 0;
     job_close_views(job);
-    if (job->L)
-        lua_settop(job->L, 0);
+    if (job->base.L)
+        lua_settop(job->base.L, 0);
     job_release(job);
     on_done(result, ctx);
 }
@@ -86,8 +86,9 @@ static void fail(struct job *job)
 static void judge(struct job *job, int result_count)
 {
     const struct verdict *verdict = NULL;
-    if (result_count > 0 && lua_checkstack(job->L, LUA_MINSTACK))
-        verdict = object_test(job->L, lua_gettop(job->L) - result_count + 1, &verdict_kind);
+    if (result_count > 0 && lua_checkstack(job->base.L, LUA_MINSTACK))
+        verdict =
+            object_test(job->base.L, lua_gettop(job->base.L) - result_count + 1, &verdict_kind);
     struct verdict copy; /* the object may go with the job */
     struct job_result result = {.outcome = JOB_HANDLED, .text = ""};
     if (verdict) {

@@ -8,7 +8,9 @@
 #define SCRIPT_SCRIPT_H
 
 #include "base/err.h"
+#include "base/timer.h"
 #include "model/event.h"
+#include "model/exchange.h"
 #include "model/outbox.h"
 #include "model/registry.h"
 #include "signature/signature.h"
@@ -20,6 +22,7 @@
 struct generation;
 /* One state of a generation, of one worker. */
 struct script;
+struct store_read;
 
 /* ---- Settings (anzol.lua) ---- */
 
@@ -85,9 +88,21 @@ struct registry *generation_registry(struct generation *generation); /* borrows 
 /* Every file that was read: for --watch. Borrows. */
 const char *const *generation_files(const struct generation *generation, size_t *count);
 
-/* What the bindings ask of their worker, on its thread. */
+/* The host of a script: what its bindings ask of the worker (or of anzol.testing), on its thread.
+ * Everything that a job waits for, and everything outside of the process, is reached by these. */
 struct script_hooks {
     uint64_t (*next_event_id)(void *ctx); /* for emits */
+    /* The timer is memory of the script's. Never on time before start_timer returned. */
+    void (*start_timer)(void *ctx, struct timer *timer, int64_t delay_ms);
+    void (*stop_timer)(void *ctx, struct timer *timer);
+    /* One exchange out. done comes on the loop, never before this returned, unless it was
+     * cancelled. Not OK: not started, err says why. */
+    enum status (*start_exchange)(void *ctx, const struct exchange_request *request,
+                                  exchange_cb on_done, void *done_ctx, struct exchange **exchange,
+                                  struct err *err);
+    void (*cancel_exchange)(void *ctx, struct exchange *exchange);
+    /* A read of the store; its on_done comes on the loop. E_BUSY: too many for now. */
+    enum status (*read)(void *ctx, struct store_read *read);
     void *ctx;
 };
 

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/machine.h"
 #include "base/queue.h"
+#include "base/timer.h"
 #include "script/script.h"
 
 #include <lauxlib.h>
@@ -136,10 +137,9 @@ struct script {
     uv_loop_t *loop; /* NULL until generation_attach */
     struct script_hooks hooks;
     struct queue jobs;  /* waiting or ready */
-    struct queue ready; /* pre-empted, by job->ready */
+    struct queue ready; /* strands, by their ready */
     struct queue idle;  /* pooled */
     uv_idle_t turns;    /* gives the pre-empted their next slice */
-    unsigned open_handles;
 };
 
 struct script *script_of(lua_State *L);
@@ -169,16 +169,71 @@ void script_describe_error(struct script *script, lua_State *L, const struct con
 /* The same without Lua. A kill that is up replaces text. */
 void script_keep_error(struct script *script, const struct context *context, const char *text);
 
+/* ---- Strands (strand.c) ---- */
+
+enum strand_state {
+    STRAND_IDLE,
+    STRAND_RUNNING, /* in Lua; or its job is being ended */
+    STRAND_READY,   /* waits for its turn: pre-empted */
+    STRAND_WAITING,
+    STRAND_STATE_COUNT
+};
+
+/* A coroutine whose resumer is the host. It waits for one thing at a time. */
+struct strand {
+    struct node ready; /* of script->ready */
+    struct job *job;
+    lua_State *L; /* NULL: made at the next start */
+    int thread;   /* its reference */
+    enum strand_state state;
+    uint64_t ticket;     /* moves with each wait and end: a late completion is refused */
+    lua_State *waiter;   /* where values for what waits are pushed */
+    int value_count;     /* READY: on L, to begin with */
+    bool is_armed;       /* about to wait, or waiting */
+    uint64_t waiting[4]; /* what the binding that waits keeps */
+    struct timer timer;  /* for bindings that wait for a time, started by the script's hooks */
+    /* Takes back what it waits for, so that no completion comes; what cannot be taken back lives in
+     * memory of its own, of which cancel cuts the tie to the strand. NULL: nothing to do. */
+    void (*cancel)(struct strand *strand);
+    /* It came to its end: results, or the error, are on L. */
+    void (*on_end)(struct strand *strand, bool is_ok, int result_count);
+};
+
+/* Makes strand->L if there is none. May raise. */
+void l_strand_prepare(lua_State *L, struct strand *strand);
+/* Runs what is to be closed (<close>), under the job's limits, then lets the coroutine go. */
+void strand_drop_thread(struct strand *strand);
+/* IDLE -> RUNNING, before its coroutine is made ready. */
+void strand_begin(struct strand *strand);
+/* Function and arguments, or what it waited for, are on its waiter. */
+void strand_run(struct strand *strand, int argument_count);
+/* The same, at its turn. */
+void strand_ready(struct strand *strand, int argument_count);
+/* It waits no more, for nothing and for no turn. */
+void strand_take_back(struct strand *strand);
+/* To IDLE. */
+void strand_end(struct strand *strand);
+
+/* For bindings that wait (see bind_sleep.c): the strand that runs L, checked to be allowed to wait
+ * now; raises otherwise. function: "anzol.sleep". */
+struct strand *strand_check_may_wait(lua_State *L, const char *function);
+/* Arms the wait; the binding then returns lua_yield(L, 0), or lua_yieldk with a continuation where
+ * results need memory. Returns the ticket for strand_wake. Nothing between the two may raise. */
+uint64_t strand_wait(struct strand *strand, void (*cancel)(struct strand *strand));
+/* Still waits for this. */
+bool strand_awaits(const struct strand *strand, uint64_t ticket);
+/* Resumes it with the values that the caller pushed on strand->waiter (nothing that needs memory:
+ * it would raise outside of Lua). Late tickets do nothing. */
+void strand_wake(struct strand *strand, uint64_t ticket, int value_count);
+
 /* ---- Jobs (job.c) ---- */
 
-enum job_state { JOB_IDLE, JOB_RUNNING, JOB_READY, JOB_WAITING, JOB_STATE_COUNT };
-
 enum job_end {
-    JOB_END_OK,    /* results are on job->L */
+    JOB_END_OK,    /* results are on job->base.L */
     JOB_END_ERROR, /* script->text */
     JOB_END_CANCEL
 };
-/* The job is over; results on job->L are valid until it returns, and it must not enter this
+/* The job is over; results on job->base.L are valid until it returns, and it must not enter this
  * script's Lua before it called job_release. */
 typedef void (*job_end_cb)(struct job *job, enum job_end end, int result_count);
 
@@ -192,23 +247,18 @@ struct keyed_message {
     struct message *message; /* the outbox's */
 };
 
+/* A job waits when its base strand does. Memory, CPU and wall limits are the job's, whichever
+ * strand runs. */
 struct job {
-    struct node node;  /* of script->jobs or ->idle */
-    struct node ready; /* of script->ready */
+    struct node node; /* of script->jobs or ->idle */
     struct script *script;
-    lua_State *L; /* NULL: made at the next start */
-    int thread;   /* its reference */
-    enum job_state state;
-    uint64_t ticket; /* moves with each wait and end: a late completion is refused */
+    struct strand base;
+    struct strand *running; /* in Lua now; NULL: none */
     struct context context;
-    uv_timer_t timer;
-    bool has_timer;
-    void (*cancel)(struct job *job); /* takes back what it waits for; NULL: nothing */
-    bool is_wait_armed;
-    uint64_t waiting[4]; /* what the binding that waits keeps */
+    struct timer wall; /* runs from the first wait on */
     job_end_cb on_end;
 
-    /* Its event or request object, alive at the bottom of job->L; taken from it by job_close_views
+    /* Its event or request object, alive at the bottom of base.L; taken from it by job_close_views
      * before that goes. */
     struct event_view *view;
     struct request_view *request;
@@ -228,25 +278,24 @@ struct job {
 
 /* From the pool. NULL: no memory. */
 struct job *job_take(struct script *script, enum phase_id phase, int64_t wall_ms);
-/* Makes job->L if there is none. May raise. */
-void l_job_prepare(lua_State *L, struct job *job);
-/* Function and arguments are on job->L. on_end comes exactly once. */
+/* Function and arguments are on job->base.L (l_strand_prepare). on_end comes exactly once. */
 void job_start(struct job *job, int argument_count, job_end_cb on_end);
 /* Back to the pool. */
 void job_release(struct job *job);
 /* From now on the script's event or request raises. */
 void job_close_views(struct job *job);
-/* For bindings that wait: the job of L, checked to be allowed to wait now; raises otherwise. */
-struct job *job_check_may_wait(lua_State *L, const char *function);
-/* Arms the wait; the binding then returns lua_yield(L, 0). Returns the ticket for job_wake. */
-uint64_t job_wait(struct job *job, void (*cancel)(struct job *job));
-/* Resumes it with the values that the caller pushed on job->L. Late tickets do nothing. */
-void job_wake(struct job *job, uint64_t ticket, int value_count);
 /* Ends a job that waits: its wall limit came first, or memory ended. */
 void job_kill(struct job *job, enum kill kill);
+/* It failed: with the error on top of this strand, or over a limit. */
+void job_fail(struct job *job, struct strand *strand);
+void job_fail_with(struct job *job, const char *text);
+/* It waits: from now on its wall limit is looked after from outside. */
+void job_watch(struct job *job);
 
 /* After a stay in Lua: if the state is full, the waiting job that holds most will go soon. */
 void jobs_relieve(struct script *script);
+/* A strand is ready. */
+void jobs_take_turns(struct script *script);
 /* The loop's part of a script: its handles. */
 void jobs_attach(struct script *script, uv_loop_t *loop);
 /* Frees the pool and the script itself, after the loop closed the handles. */

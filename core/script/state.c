@@ -22,7 +22,8 @@ static bool holds_less(const struct script *script, const struct context *contex
     for (struct node *node = queue_first(&script->jobs); node;
          node = queue_next(&script->jobs, node)) {
         const struct job *job = container_of(node, struct job, node);
-        if (job->state == JOB_WAITING && job->context.bytes_charged > context->bytes_charged)
+        if (job->base.state == STRAND_WAITING &&
+            job->context.bytes_charged > context->bytes_charged)
             return true;
     }
     return false;

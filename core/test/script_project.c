@@ -80,6 +80,16 @@ static uint64_t next_event_id(void *ctx)
     return project->next_id;
 }
 
+static void start_timer(void *ctx, struct timer *timer, int64_t delay_ms)
+{
+    timers_start(&((struct project *)ctx)->timers, timer, delay_ms);
+}
+
+static void stop_timer(void *ctx, struct timer *timer)
+{
+    timers_stop(&((struct project *)ctx)->timers, timer);
+}
+
 static void push_findings(lua_State *L, const struct findings *findings)
 {
     lua_newtable(L);
@@ -98,8 +108,14 @@ static void push_findings(lua_State *L, const struct findings *findings)
 
 static void attach(struct project *project)
 {
-    const struct script_hooks hooks = {.next_event_id = next_event_id, .ctx = project};
+    const struct script_hooks hooks = {
+        .next_event_id = next_event_id,
+        .start_timer = start_timer,
+        .stop_timer = stop_timer,
+        .ctx = project,
+    };
     check(uv_loop_init(&project->loop) == 0);
+    timers_open(&project->timers, &project->loop);
     for (size_t i = 0; i < generation_registry(project->generation)->endpoint_count; i++)
         generation_registry(project->generation)->endpoints[i].id = i + 1;
     project->next_id = UINT64_C(1) << 40;
@@ -305,6 +321,7 @@ static int l_close(lua_State *L)
     if (project->script) {
         script_cancel_all(project->script);
         script_destroy(project->script);
+        timers_close(&project->timers, NULL);
         (void)uv_run(&project->loop, UV_RUN_DEFAULT);
         check(uv_loop_close(&project->loop) == 0);
     }

@@ -15,6 +15,7 @@ struct project {
     struct generation *generation;
     struct script *script; /* of worker 0; NULL until attached */
     uv_loop_t loop;
+    struct timers timers;
     uint64_t next_id;
     size_t open_count; /* runs and admissions whose callback is to come */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* anzol_test.base: ids, clock, buffers, heads, maps, the inbox and the log. Test thread only, but
- * for inbox_relay. */
+/* anzol_test.base: ids, clock, buffers, heads, maps, timers, the inbox and the log. Test thread
+ * only, but for inbox_relay. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
+#include "base/timer.h"
 
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -443,6 +444,56 @@ static const luaL_Reg map_functions[] = {
     {"remove", l_map_remove}, {"__gc", l_map_finish}, {NULL, NULL},
 };
 
+/* ---- Timers ---- */
+
+struct test_timer {
+    struct timer timer;
+    lua_Integer number;
+    lua_State *L; /* the list of those that ran is on top */
+    struct timer_heap *heap;
+    int64_t restart_ms; /* once, when it runs; 0: not */
+};
+
+static void on_time(struct timer *timer)
+{
+    struct test_timer *it = container_of(timer, struct test_timer, timer);
+    lua_pushinteger(it->L, it->number);
+    lua_rawseti(it->L, -2, (lua_Integer)lua_rawlen(it->L, -2) + 1);
+    if (it->restart_ms != 0)
+        timer_heap_start(it->heap, timer, it->restart_ms);
+    it->restart_ms = 0;
+}
+
+/* timers({ due, … }, { number to stop, … }, now, restarted?) -> { number, … }: those that run now,
+ * in their order; `restarted` starts itself again, for now. */
+static int l_timers(lua_State *L)
+{
+    static struct test_timer timers[1000];
+    struct timer_heap heap = {0};
+    const size_t count = lua_rawlen(L, 1);
+    const lua_Integer now_ms = luaL_checkinteger(L, 3);
+    const lua_Integer restarted = luaL_optinteger(L, 4, 0);
+    luaL_argcheck(L, count <= array_count(timers), 1, "too many");
+    for (size_t i = 0; i < count; i++) {
+        timers[i] = (struct test_timer){.timer.on_time = on_time,
+                                        .number = (lua_Integer)i + 1,
+                                        .L = L,
+                                        .heap = &heap,
+                                        .restart_ms = (lua_Integer)i + 1 == restarted ? now_ms : 0};
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        timer_heap_start(&heap, &timers[i].timer, lua_tointeger(L, -1));
+        lua_pop(L, 1);
+    }
+    for (size_t i = 1; i <= lua_rawlen(L, 2); i++) {
+        lua_rawgeti(L, 2, (lua_Integer)i);
+        timer_heap_stop(&heap, &timers[lua_tointeger(L, -1) - 1].timer);
+        lua_pop(L, 1);
+    }
+    lua_newtable(L);
+    timer_heap_run(&heap, now_ms);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"clock", l_clock},
     {"clock_advance", l_clock_advance},
@@ -469,6 +520,7 @@ static const luaL_Reg functions[] = {
     {"parse_http_date", l_parse_http_date},
     {"parse_iso", l_parse_iso},
     {"shard_of_name", l_shard_of_name},
+    {"timers", l_timers},
     {NULL, NULL},
 };
 

@@ -133,11 +133,12 @@ struct project *project_check(lua_State *L)
     return project;
 }
 
-/* set_time(ms) */
+/* set_time(ms): what waited for that time goes on. */
 static int l_set_time(lua_State *L)
 {
     struct project *project = project_check(L);
     project->now_ms = luaL_checkinteger(L, 2);
+    timer_heap_run(&project->timers, project->now_ms);
     return 0;
 }
 
@@ -168,9 +169,25 @@ static uint64_t next_event_id(void *ctx)
     return id_next_event(&project->ids, 0);
 }
 
+static void start_timer(void *ctx, struct timer *timer, int64_t delay_ms)
+{
+    struct project *project = ctx;
+    timer_heap_start(&project->timers, timer, project->now_ms + delay_ms);
+}
+
+static void stop_timer(void *ctx, struct timer *timer)
+{
+    timer_heap_stop(&((struct project *)ctx)->timers, timer);
+}
+
 static void attach(struct project *project)
 {
-    const struct script_hooks hooks = {.next_event_id = next_event_id, .ctx = project};
+    const struct script_hooks hooks = {
+        .next_event_id = next_event_id,
+        .start_timer = start_timer,
+        .stop_timer = stop_timer,
+        .ctx = project,
+    };
     struct registry *registry = generation_registry(project->generation);
     check(uv_loop_init(&project->loop) == 0);
     project->rates = calloc(registry->endpoint_count + 1, sizeof *project->rates);

@@ -17,6 +17,7 @@ struct project {
     struct generation *generation;
     struct script *script; /* NULL: not loaded, or closed */
     uv_loop_t loop;
+    struct timer_heap timers; /* of the script, by now_ms */
     struct id_source ids;
     uint64_t last_row;   /* the last delivery's id */
     uint64_t random;     /* the state of chance */

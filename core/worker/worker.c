@@ -81,15 +81,6 @@ static const struct sender_hooks sender_hooks = {
     .on_settled = on_settled,
 };
 
-static uint64_t next_event_id(void *ctx)
-{
-    struct worker *worker = ctx;
-    const unsigned turns = ID_SHARD_COUNT / worker->options.count;
-    const unsigned shard =
-        worker->options.index + worker->options.count * (worker->shard_turn++ % turns);
-    return store_next_event_id(worker->options.store, (uint8_t)shard);
-}
-
 /* ---- Generations --------------------------------------------------------------------------------
  */
 
@@ -126,7 +117,7 @@ static void sweep_draining(struct worker *worker)
 /* Takes both over. */
 static void adopt(struct worker *worker, struct generation *generation, enum endpoint_state *states)
 {
-    const struct script_hooks hooks = {.next_event_id = next_event_id, .ctx = worker};
+    const struct script_hooks hooks = host_hooks(worker);
     struct script *old = worker->script;
     struct generation *old_generation = worker->generation;
     crash_point("reload_adopt");
@@ -201,6 +192,7 @@ static void finish(struct worker *worker)
     store_client_destroy(worker->client);
     (void)uv_timer_stop(&worker->tick);
     uv_close((uv_handle_t *)&worker->tick, NULL);
+    timers_close(&worker->timers, NULL);
     inbox_close(&worker->inbox);
 }
 
@@ -379,6 +371,7 @@ enum status worker_create(const struct worker_options *options, struct worker **
     }
     inbox_open(&it->inbox, &it->loop, on_letter, it);
     check(uv_timer_init(&it->loop, &it->tick) == 0);
+    timers_open(&it->timers, &it->loop);
     backlog_init(it);
     it->client = store_client_create(options->store, &it->loop);
     const struct sender_options sender_options = {

@@ -8,6 +8,7 @@
 #include "base/machine.h"
 #include "base/map.h"
 #include "base/queue.h"
+#include "base/timer.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -91,7 +92,8 @@ struct worker {
     struct generation *generation; /* current, owned reference */
     struct registry *registry;     /* its registry, borrowed */
     struct queue draining;
-    uv_timer_t tick; /* 20 ms while draining or stopping, or starved of credits */
+    struct timers timers; /* of the scripts */
+    uv_timer_t tick;      /* 20 ms while draining or stopping, or starved of credits */
     bool is_ticking;
     enum worker_state state;
     int64_t stop_deadline_ms;
@@ -149,6 +151,10 @@ void worker_post(struct worker *worker, const struct worker_letter *letter);
 unsigned worker_of_shard(const struct worker *worker, uint8_t shard);
 /* Starts the 20 ms tick if it is not running. */
 void worker_tick(struct worker *worker);
+
+/* host.c */
+/* What the scripts of this worker ask of it. */
+struct script_hooks host_hooks(struct worker *worker);
 
 /* work.c */
 /* Takes a committed event into memory (reference taken over; its room was taken) and starts it. */

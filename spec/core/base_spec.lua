@@ -286,6 +286,39 @@ describe("a map", function()
   end)
 end)
 
+describe("timers", function()
+  it("come in the order of their time, then of their start", function()
+    assert.same({ 2, 3, 5, 1 }, base.timers({ 9, 1, 1, 30, 5 }, {}, 9))
+  end)
+
+  it("that were stopped do not come; stopping twice is nothing", function()
+    assert.same({ 4, 1 }, base.timers({ 9, 1, 2, 3 }, { 2, 3, 2 }, 10))
+  end)
+
+  it("that are started by one that came wait for the next time", function()
+    assert.same({ 1, 2 }, base.timers({ 1, 2 }, {}, 5, 1))
+  end)
+
+  it("keep their order whatever is started and stopped", function()
+    for round = 1, 50 do
+      math.randomseed(round)
+      local due, stopped, is_stopped, expected = {}, {}, {}, {}
+      for i = 1, 300 do due[i] = math.random(100) end
+      for i = 1, 100 do
+        stopped[i] = math.random(300)
+        is_stopped[stopped[i]] = true
+      end
+      for i = 1, 300 do
+        if due[i] <= 70 and not is_stopped[i] then expected[#expected + 1] = i end
+      end
+      table.sort(expected, function(a, b)
+        return due[a] < due[b] or due[a] == due[b] and a < b
+      end)
+      assert.same(expected, base.timers(due, stopped, 70))
+    end
+  end)
+end)
+
 describe("the inbox", function()
   it("hands on each letter of each thread once, in order", function()
     local each = os.getenv "ANZOL_LONG" == "1" and 100000 or 2000

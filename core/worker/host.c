@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The host of this worker's scripts: what their jobs wait for, on its loop. */
+#include "worker/worker_int.h"
+
+static uint64_t next_event_id(void *ctx)
+{
+    struct worker *worker = ctx;
+    const unsigned turns = ID_SHARD_COUNT / worker->options.count;
+    const unsigned shard =
+        worker->options.index + worker->options.count * (worker->shard_turn++ % turns);
+    return store_next_event_id(worker->options.store, (uint8_t)shard);
+}
+
+static void start_timer(void *ctx, struct timer *timer, int64_t delay_ms)
+{
+    struct worker *worker = ctx;
+    timers_start(&worker->timers, timer, delay_ms);
+}
+
+static void stop_timer(void *ctx, struct timer *timer)
+{
+    struct worker *worker = ctx;
+    timers_stop(&worker->timers, timer);
+}
+
+static enum status start_read(void *ctx, struct store_read *read)
+{
+    struct worker *worker = ctx;
+    return store_read(worker->options.store, worker->client, read);
+}
+
+struct script_hooks host_hooks(struct worker *worker)
+{
+    return (struct script_hooks){
+        .next_event_id = next_event_id,
+        .start_timer = start_timer,
+        .stop_timer = stop_timer,
+        .read = start_read,
+        .ctx = worker,
+    };
+}
