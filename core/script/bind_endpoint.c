@@ -12,6 +12,7 @@
 #define CONCURRENCY 20
 #define CONCURRENCY_MAX 1000
 #define RATE_MAX 1e6
+#define MISSING_URL "https://missing.invalid/"
 
 static const char *const option_names[] = {
     "allow_private", "concurrency", "headers",   "method", "rate_limit", "retry",
@@ -35,6 +36,8 @@ static void read_url(lua_State *L, const struct options *options, struct endpoin
     const int type = lua_getfield(L, options->index, "url");
     if (!secret_test(L, -1, &url))
         (void)option_error(L, options, "url", "a URL or anzol.secret \"NAME\"");
+    if (secret_is_missing(L, -1))
+        url = slice_str(MISSING_URL);
     const bool is_secret = type != LUA_TSTRING;
     struct err err;
     endpoint->url = text_copy(L, url.data);

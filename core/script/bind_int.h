@@ -111,6 +111,8 @@ void json_check_encode(lua_State *L, int index, const struct json_style *style);
 int error_push(lua_State *L, const char *code, const char *message, bool is_retryable);
 /* A string or Secret; false if it is neither. The bytes live as long as the value or generation. */
 bool secret_test(lua_State *L, int index, struct slice *text);
+/* A Secret that is not set: loading goes on with it to find what else is wrong. */
+bool secret_is_missing(lua_State *L, int index);
 struct verifier *verifier_test(lua_State *L, int index);
 struct signer *signer_test(lua_State *L, int index);
 /* Own copies for the registry. Raise without memory. */
@@ -186,6 +188,10 @@ void headers_check_add(lua_State *L, int index, const char *what, struct buf *he
 /* ---- The command line (native.c): documented in cli.c ---- */
 
 extern const luaL_Reg script_cli_natives[];
+
+/* native.files and native.unknown (inspect.c). Each pushes its results. */
+int inspect_push_files(lua_State *L, const char *dir, const char *const *globs);
+int inspect_push_unknown(lua_State *L, const char *dir, int index);
 
 /* ---- Modules ---- */
 

@@ -15,8 +15,11 @@ struct secret {
     const struct secret_value *value; /* the generation's */
 };
 
-static const struct secret_value missing_value = {
-    .name = (char *)(uintptr_t) "missing", .value = (char *)(uintptr_t) "missing", .len = 7};
+/* Long enough that nobody is warned of it. */
+#define MISSING "a secret that is not set"
+static const struct secret_value missing_value = {.name = (char *)(uintptr_t)MISSING,
+                                                  .value = (char *)(uintptr_t)MISSING,
+                                                  .len = sizeof MISSING - 1};
 
 const char *generation_variable(const struct generation *generation, const char *name)
 {
@@ -84,6 +87,12 @@ bool secret_test(lua_State *L, int index, struct slice *text)
         return false;
     *text = slice_of(secret->value->value, secret->value->len);
     return true;
+}
+
+bool secret_is_missing(lua_State *L, int index)
+{
+    const struct secret *secret = object_test(L, index, &secret_kind);
+    return secret && secret->value == &missing_value;
 }
 
 static bool is_name(const char *name)

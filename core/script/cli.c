@@ -12,7 +12,13 @@
  *       Loads the project as serve would, without network. opts.allow_missing_secrets (boolean),
  *       opts.scripts (array of globs). findings: array of { level = "error" | "warning", file, line
  *       (0: none), phase, message, hint? }. err: nil if the generation would be accepted, else the
- *       first error as one line. findings.sources, .endpoints, .subscriptions: how many.
+ *       first error as one line. If it would: findings.sources, .subscriptions: how many,
+ *       .endpoints: array of { name, file, line }.
+ *   native.files(dir, opts)   -> array of { path, text } | nil, err
+ *       The scripts (opts.scripts as above) and everything below lua/.
+ *   native.unknown(dir, names) -> { [name] = text }
+ *       Of these names ("print", "string.format", "anzol.http.get"), those that a script of the
+ *       project does not find, each with what it would be told.
  *   native.sign(dir, source, type, body)  -> { headers = { {name, value}, … }, path = "/in/…",
  *       method = "POST" } | nil, err
  *       Loads the project and asks the source's provider (or its declarative verifier) to sign body

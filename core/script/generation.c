@@ -19,13 +19,16 @@ static int l_load(lua_State *L)
     return 0;
 }
 
-static void load_file(struct script *script, const char *path, struct findings *findings)
+/* False: it stopped with an error. */
+static bool load_file(struct script *script, const char *path, struct findings *findings)
 {
     struct context context;
     context_init(&context, PHASE_LOAD, 0);
     context.subject = (struct subject){.kind = "script", .name = path};
-    if (script_call(script, &context, l_load, (void *)(uintptr_t)path, 0) != OK)
-        report(script, findings);
+    if (script_call(script, &context, l_load, (void *)(uintptr_t)path, 0) == OK)
+        return true;
+    report(script, findings);
+    return false;
 }
 
 static int l_close(lua_State *L)
@@ -48,10 +51,11 @@ static struct registry *load_state(struct generation *generation, struct script 
     draft.registry->verifier_destroy = verifier_destroy;
     draft.registry->signer_destroy = signer_destroy;
     script->draft = &draft;
+    bool is_whole = true;
     for (size_t i = 0; i < generation->snapshot.count; i++) {
         const char *path = generation->snapshot.files[i].path;
         if (generation->snapshot.files[i].is_script)
-            load_file(script, path, findings);
+            is_whole = load_file(script, path, findings) && is_whole;
     }
     script->draft = NULL;
     if (draft.begun != draft.ended && !findings_have_error(findings))
@@ -64,7 +68,7 @@ static struct registry *load_state(struct generation *generation, struct script 
     context_init(&context, PHASE_LOAD, 0);
     if (script_call(script, &context, l_close, NULL, 0) != OK)
         report(script, findings);
-    if (is_first && !findings_have_error(findings))
+    if (is_first && is_whole)
         generation_cross_check(generation, &draft, findings);
     struct registry *registry = draft.registry;
     registry->digest = registry_digest(registry);

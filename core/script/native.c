@@ -70,6 +70,27 @@ static const char *const *read_globs(lua_State *L, const char *globs[GLOBS_MAX +
     return globs;
 }
 
+/* "scripts/crm.lua:31" as two fields of the table on top. */
+static void set_place(lua_State *L, const char *place)
+{
+    const char *colon = strrchr(place, ':');
+    const size_t len = colon ? (size_t)(colon - place) : strlen(place);
+    lua_pushlstring(L, place, len);
+    lua_setfield(L, -2, "file");
+    set_integer(L, "line", colon ? strtol(colon + 1, NULL, 10) : 0);
+}
+
+static void push_endpoints(lua_State *L, const struct registry *registry)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < registry->endpoint_count; i++) {
+        lua_createtable(L, 0, 3);
+        set_text(L, "name", registry->endpoints[i].name);
+        set_place(L, registry->endpoints[i].script);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
 static int l_check(lua_State *L)
 {
     const char *globs[GLOBS_MAX + 1];
@@ -90,7 +111,8 @@ static int l_check(lua_State *L)
     if (status == OK) {
         const struct registry *registry = generation_registry(generation);
         set_integer(L, "sources", (lua_Integer)registry->source_count);
-        set_integer(L, "endpoints", (lua_Integer)registry->endpoint_count);
+        push_endpoints(L, registry);
+        lua_setfield(L, -2, "endpoints");
         set_integer(L, "subscriptions", (lua_Integer)registry->subscription_count);
         lua_pushnil(L);
         generation_unref(generation);
@@ -98,6 +120,21 @@ static int l_check(lua_State *L)
         lua_pushstring(L, err.text);
     }
     return 2;
+}
+
+static int l_files(lua_State *L)
+{
+    const char *globs[GLOBS_MAX + 1];
+    const char *dir = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    return inspect_push_files(L, dir, read_globs(L, globs));
+}
+
+static int l_unknown(lua_State *L)
+{
+    const char *dir = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    return inspect_push_unknown(L, dir, 2);
 }
 
 /* ---- sign ---- */
@@ -285,9 +322,8 @@ static int l_sleep_ms(lua_State *L)
 }
 
 const luaL_Reg script_cli_natives[] = {
-    {"check", l_check},       {"fetch", l_fetch},
-    {"isatty", l_isatty},     {"mono_ms", l_mono_ms},
-    {"now_ms", l_now_ms},     {"program", l_program},
-    {"settings", l_settings}, {"sign", l_sign},
-    {"sleep_ms", l_sleep_ms}, {NULL, NULL},
+    {"check", l_check},       {"fetch", l_fetch},       {"files", l_files},
+    {"isatty", l_isatty},     {"mono_ms", l_mono_ms},   {"now_ms", l_now_ms},
+    {"program", l_program},   {"settings", l_settings}, {"sign", l_sign},
+    {"sleep_ms", l_sleep_ms}, {"unknown", l_unknown},   {NULL, NULL},
 };

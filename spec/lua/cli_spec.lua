@@ -29,6 +29,7 @@ local function reset()
     return now
   end
   native.settings = function() return {} end
+  native.files = function() return nil, "not there" end
   native.fetch = function(request)
     requests[#requests + 1] = request
     local answer = table.remove(answers, 1)
@@ -295,8 +296,8 @@ describe("anzol reload", function()
         hint = "did you mean 'timeout'?" } } } } }
     local code, out, err = run "reload"
     assert.equal(78, code)
-    assert.equal("scripts/crm.lua:31: error: unknown option 'time_out'\n"
-      .. "  hint: did you mean 'timeout'?\n", out)
+    assert.equal("scripts/crm.lua:31: error: unknown option 'time_out'"
+      .. " (did you mean 'timeout'?)\n", out)
     assert.matches("refused, generation 3 serves on", err, 1, true)
   end)
 end)
@@ -304,7 +305,7 @@ end)
 describe("anzol check", function()
   local function found(...)
     local findings = { ... }
-    findings.sources, findings.endpoints, findings.subscriptions = 1, 2, 3
+    findings.sources, findings.endpoints, findings.subscriptions = 1, { {}, {} }, 3
     return findings
   end
   local warning = { level = "warning", file = "scripts/a.lua", line = 0, phase = "load",
@@ -316,11 +317,11 @@ describe("anzol check", function()
       dir = given
       return found()
     end
-    local code, out, err = run("check", "there")
+    local code, out, err = run("check", "spec")
     assert.equal(0, code)
     assert.equal("", out)
-    assert.equal("there", dir)
-    assert.equal("there: 0 errors, 0 warnings; 1 source, 2 endpoints, 3 subscriptions\n", err)
+    assert.equal("spec", dir)
+    assert.equal("spec: 0 errors, 0 warnings; 1 source, 2 endpoints, 3 subscriptions\n", err)
   end)
 
   it("ends with 1 for an error, and for a warning only when told", function()
@@ -353,6 +354,23 @@ describe("anzol check", function()
     assert.is_true(value.ok)
     assert.equal("the secret is short", value.findings[1].message)
     assert.equal(2, value.endpoints)
+  end)
+
+  it("compares with what is pending on the running server when told", function()
+    native.check = function()
+      local nothing = found()
+      nothing.endpoints = { { name = "here" } }
+      return nothing
+    end
+    answers = { { json = { data = { { name = "here", pending = 5 }, { name = "crm", pending = 12 },
+      { name = "old", pending = 1000, pendingIsLeast = true }, { name = "done", pending = 0 } } } } }
+    local code, out = run("check", "--running", "--deny-warnings")
+    assert.equal(1, code)
+    assert.equal("http://localhost/api/v1/endpoint", requests[1].url)
+    assert.equal("warning: 12 deliveries pending for removed endpoint crm (they wait until it is "
+      .. "registered again)\nwarning: at least 1000 deliveries pending for removed endpoint old (they "
+      .. "wait until it is registered again)\n", out)
+    assert.equal(69, (run("check", "--running")))
   end)
 
   it("ends with 78 when anzol.lua is broken", function()

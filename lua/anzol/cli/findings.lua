@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What a check or a refused reload found, as compilers print it: file:line: level: message.
-local clean = require "anzol.cli.console".clean
+-- What a check or a refused reload found, as compilers print it, one a line:
+-- file:line: level: message (hint).
+local clean = require "anzol.cli.console".clean_line
 local client = require "anzol.cli.client"
 
 local M = {}
@@ -9,11 +10,22 @@ function M.print(console, findings)
   for _, finding in ipairs(findings) do
     local line = client.plain(finding.line)
     local place = finding.file .. (line and line > 0 and ":" .. line or "")
-    console:data(("%s: %s: %s\n"):format(clean(place), console:paint_state(finding.level),
-      clean(finding.message)))
     local hint = client.plain(finding.hint)
-    if hint then console:data("  hint: " .. clean(hint) .. "\n") end
+    console:data(("%s%s: %s%s\n"):format(place ~= "" and clean(place) .. ": " or "",
+      console:paint_state(finding.level), clean(finding.message),
+      hint and " (" .. clean(hint) .. ")" or ""))
   end
+end
+
+-- By file and line; what is about no file comes last. Of equal ones the first stays.
+function M.sort(findings)
+  for i, finding in ipairs(findings) do finding.order = i end
+  table.sort(findings, function(a, b)
+    if a.file ~= b.file then return a.file ~= "" and (b.file == "" or a.file < b.file) end
+    if a.line ~= b.line then return a.line < b.line end
+    return a.order < b.order
+  end)
+  for _, finding in ipairs(findings) do finding.order = nil end
 end
 
 -- How many errors and warnings.

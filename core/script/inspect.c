@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command line's checks ask of a project without running it: its files, and which names a
+ * script of it would find. The command line's one thread. */
+#include "script/bind_int.h"
+
+#include "base/text.h"
+
+#define NAMES_COMPARED_MAX 256
+
+/* A file of the library itself, as it lies in the tree that this program is made from. */
+static bool is_embedded(const char *path)
+{
+    for (size_t i = 0; i < embedded_file_count; i++)
+        if (strncmp(path, "lua/", 4) == 0 && strcmp(path + 4, embedded_files[i].path) == 0)
+            return true;
+    return false;
+}
+
+/* files(dir, globs | NULL) -> { { path, text } } of scripts and everything below lua/ | nil, err */
+int inspect_push_files(lua_State *L, const char *dir, const char *const *globs)
+{
+    struct snapshot snapshot = {0};
+    struct err err;
+    if (snapshot_read(&snapshot, dir, globs, &err) != OK) {
+        snapshot_finish(&snapshot);
+        lua_pushnil(L);
+        lua_pushstring(L, err.text);
+        return 2;
+    }
+    lua_newtable(L);
+    lua_Integer count = 0;
+    for (size_t i = 0; i < snapshot.count; i++) {
+        const struct snapshot_file *file = &snapshot.files[i];
+        if (!file->data || is_embedded(file->path))
+            continue;
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, file->path);
+        lua_setfield(L, -2, "path");
+        lua_pushlstring(L, file->data, file->len);
+        lua_setfield(L, -2, "text");
+        lua_rawseti(L, -2, ++count);
+    }
+    snapshot_finish(&snapshot);
+    return 1;
+}
+
+/* ---- Names ---- */
+
+/* Raises: the table at index 2, which is called `owner`, has no such field. */
+static int unknown_field(lua_State *L, const char *owner, const char *field)
+{
+    const char *known[NAMES_COMPARED_MAX];
+    size_t count = 0;
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
+        if (lua_type(L, -2) == LUA_TSTRING && count < NAMES_COMPARED_MAX)
+            known[count++] = lua_tostring(L, -2); /* alive as long as the table's field is */
+    const char *nearest = text_nearest(slice_str(field), known, count);
+    return luaL_error(
+        L, nearest ? "there is no '%s' in %s; did you mean '%s'?" : "there is no '%s' in %s", field,
+        owner, nearest);
+}
+
+/* Upon "string.format": raises as a script would that uses it, or in its stead. */
+static int l_look_up(lua_State *L)
+{
+    const char *name = lua_touserdata(L, 1);
+    const char *segment = name;
+    lua_pushglobaltable(L); /* 2: where the next segment is looked for */
+    while (lua_type(L, 2) == LUA_TTABLE) {
+        const size_t len = strcspn(segment, ".");
+        const char *field = lua_pushlstring(L, segment, len);
+        if (segment == name && strcmp(field, "anzol") == 0) {
+            lua_getglobal(L, "require");
+            lua_pushvalue(L, -2);
+            lua_call(L, 1, 1);
+        } else if (lua_getfield(L, 2, field) == LUA_TNIL && segment != name) {
+            return unknown_field(L, lua_pushlstring(L, name, (size_t)(segment - name) - 1), field);
+        }
+        if (segment[len] == '\0')
+            return 0;
+        segment += len + 1;
+        lua_replace(L, 2);
+        lua_settop(L, 2);
+    }
+    return 0;
+}
+
+static void look_up(lua_State *L, struct script *script, const char *name)
+{
+    struct context context;
+    context_init(&context, PHASE_LOAD, 0);
+    if (script_call(script, &context, l_look_up, (void *)(uintptr_t)name, 0) == OK)
+        return;
+    const char *text = script->text.len ? script->text.data : "";
+    lua_pushlstring(L, text, strcspn(text, "\n"));
+    lua_setfield(L, -2, name);
+}
+
+/* Pushes { [name] = what a script of the project would be told }, for the names of the list at
+ * index that are not defined. */
+int inspect_push_unknown(lua_State *L, const char *dir, int index)
+{
+    struct generation generation = {.number = 1, .worker_count = 1};
+    struct err err;
+    static const char *const no_scripts[] = {NULL};
+    struct script *script = NULL;
+    if (snapshot_read(&generation.snapshot, dir, no_scripts, &err) == OK)
+        script = script_create(&generation, 0, STATE_SCRIPTS);
+    lua_newtable(L);
+    for (lua_Integer i = 1; script && lua_rawgeti(L, index, i) == LUA_TSTRING; i++) {
+        const char *name = lua_tostring(L, -1);
+        lua_pop(L, 1); /* the list holds it */
+        look_up(L, script, name);
+    }
+    if (script)
+        lua_pop(L, 1);
+    script_free(script);
+    snapshot_finish(&generation.snapshot);
+    return 1;
+}

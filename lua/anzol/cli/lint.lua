@@ -1,0 +1,177 @@
+-- SPDX-License-Identifier: MIT
+-- What can be seen in the files of a project without running them: names that are nowhere defined,
+-- patterns that do not compile, endpoints that nothing names. Code that never ran is seen too.
+local bytecode = require "anzol.cli.bytecode"
+local lexer = require "anzol.cli.lexer"
+local pattern = require "anzol.cli.pattern"
+
+local M = {}
+
+local function add(findings, level, file, line, message)
+  local text, hint = message:match "^(.-); (.*)$"
+  findings[#findings + 1] = { level = level, file = file, line = line, phase = "check",
+    message = text or message, hint = hint }
+end
+
+-- ---- Names ----
+
+local function full_name(use) return use.field and use.name .. "." .. use.field or use.name end
+
+-- Globals that the files themselves set while they are loaded.
+local function own_globals(uses)
+  local names = {}
+  for _, list in pairs(uses) do
+    for _, use in ipairs(list) do
+      if use.is_write and use.is_main then names[use.name] = true end
+    end
+  end
+  return names
+end
+
+local function check_use(findings, path, use, problems, own)
+  if own[use.name] then return end
+  if use.is_write then
+    if not use.is_main and problems[use.name] then
+      add(findings, "error", path, use.line, ("assignment to undeclared global '%s'; did you "
+        .. "forget 'local'?"):format(use.name))
+    end
+    return
+  end
+  local problem = problems[full_name(use)] or problems[use.name]
+  if problem then add(findings, "error", path, use.line, problem) end
+end
+
+-- resolve(names): { [name] = what is wrong with it }, as a script would find it.
+local function check_names(findings, files, resolve)
+  local uses, names = {}, {}
+  for _, file in ipairs(files) do
+    uses[file.path] = bytecode.uses(file.text, file.path)
+    for _, use in ipairs(uses[file.path]) do
+      names[use.name] = true
+      names[full_name(use)] = true
+    end
+  end
+  local list = {}
+  for name in pairs(names) do list[#list + 1] = name end
+  local problems, own = resolve(list), own_globals(uses)
+  for _, file in ipairs(files) do
+    for _, use in ipairs(uses[file.path]) do
+      check_use(findings, file.path, use, problems, own)
+    end
+  end
+end
+
+-- ---- Patterns ----
+
+local with_pattern = { find = true, gmatch = true, gsub = true, match = true }
+local opening = { ["("] = true, ["{"] = true, ["["] = true }
+local closing = { [")"] = true, ["}"] = true, ["]"] = true }
+
+-- The first token of each argument of the call whose '(' stands at `at`, and where the next begins.
+local function arguments(tokens, at)
+  local list, depth = {}, 0
+  local is_start = true
+  for i = at + 1, #tokens do
+    local token = tokens[i]
+    if is_start and depth == 0 and token.text ~= ")" then list[#list + 1] = i end
+    is_start = false
+    if token.kind == "other" then
+      if opening[token.text] then depth = depth + 1
+      elseif closing[token.text] then
+        if depth == 0 then return list end
+        depth = depth - 1
+      elseif token.text == "," and depth == 0 then is_start = true end
+    end
+  end
+  return list
+end
+
+-- A string literal that is a whole argument.
+local function literal(tokens, at)
+  local token, behind = tokens[at or 0], tokens[(at or 0) + 1]
+  if token and token.kind == "string" and behind and (behind.text == "," or behind.text == ")") then
+    return token
+  end
+end
+
+-- text:match "…" | text:match("…") | string.match(text, "…"): the pattern, and gsub's replacement.
+local function pattern_of(tokens, at)
+  local before, open = tokens[at - 1], tokens[at + 1]
+  local is_method = before.text == ":"
+  if not is_method and not (before.text == "." and tokens[at - 2].text == "string") then return end
+  if open.kind == "string" then return is_method and open or nil end
+  if open.text ~= "(" then return end
+  local list = arguments(tokens, at + 1)
+  local first = is_method and 1 or 2
+  if tokens[at].text == "find" and list[first + 2] then return end -- plain
+  local replacement = tokens[at].text == "gsub" and literal(tokens, list[first + 1])
+  return literal(tokens, list[first]), replacement
+end
+
+local function check_patterns(findings, file, tokens)
+  for at = 3, #tokens - 1 do
+    local token = tokens[at]
+    if token.kind == "name" and with_pattern[token.text] then
+      local text, replacement = pattern_of(tokens, at)
+      local problem = text and pattern.problem(text.value)
+      if problem then add(findings, "error", file.path, text.line, problem) end
+      problem = replacement and pattern.replacement_problem(replacement.value)
+      if problem then add(findings, "error", file.path, replacement.line, problem) end
+    end
+  end
+end
+
+-- ---- Endpoints ----
+
+-- Literals by which something is named: whole ones, and beginnings that `..` goes on.
+local function note_literals(tokens, named)
+  for at, token in ipairs(tokens) do
+    if token.kind == "string" then
+      local before = tokens[at - 1] and tokens[at - 1].text == "("
+        and tokens[at - 2].text or tokens[at - 1] and tokens[at - 1].text
+      if before ~= "endpoint" then
+        if tokens[at + 1] and tokens[at + 1].text == ".." then
+          named.beginnings[token.value] = true
+        else
+          named.whole[token.value] = true
+        end
+      end
+    end
+  end
+end
+
+local function is_named(named, name)
+  if named.whole[name] then return true end
+  for beginning in pairs(named.beginnings) do
+    if name:sub(1, #beginning) == beginning then return true end
+  end
+  return false
+end
+
+local function check_endpoints(findings, named, endpoints)
+  for _, endpoint in ipairs(endpoints) do
+    if not is_named(named, endpoint.name) then
+      add(findings, "warning", endpoint.file, endpoint.line, ("nothing in the scripts sends to "
+        .. "endpoint '%s'"):format(endpoint.name))
+    end
+  end
+end
+
+-- files: { { path, text } } that compile; endpoints: { { name, file, line } }.
+function M.findings(files, endpoints, resolve)
+  local findings, named = {}, { whole = {}, beginnings = {} }
+  local good = {}
+  for _, file in ipairs(files) do
+    if load(file.text:gsub("^#[^\n]*", ""), "=", "t") then good[#good + 1] = file end
+  end
+  check_names(findings, good, resolve)
+  for _, file in ipairs(good) do
+    local tokens = lexer.tokens(file.text)
+    check_patterns(findings, file, tokens)
+    note_literals(tokens, named)
+  end
+  check_endpoints(findings, named, endpoints)
+  return findings
+end
+
+return M

@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+-- anzol check, the real program on projects with mistakes in them.
+local cli = require "support.cli"
+local dkjson = require "dkjson"
+local files = require "support.files"
+
+local dirs = {}
+
+local function project(contents)
+  local dir = files.temp_dir()
+  dirs[#dirs + 1] = dir
+  for path, text in pairs(contents) do files.write(dir .. "/" .. path, text) end
+  return dir
+end
+
+local function check(contents, ...)
+  return cli.run({ "check", ... }, { cwd = project(contents) })
+end
+
+after_each(function()
+  for _, dir in ipairs(dirs) do files.remove(dir) end
+  dirs = {}
+end)
+
+local HEAD = 'local anzol = require "anzol"\n'
+
+-- A handler with these lines in it, which no load runs: the first is line 3.
+local function handler(body)
+  return HEAD .. 'anzol.on("**", function(event)\n' .. body .. "\nend)\n"
+end
+
+local function found_in(body)
+  local result = check { ["scripts/a.lua"] = handler(body) }
+  return result.output, result.code
+end
+
+describe("anzol check", function()
+  it("finds undefined names in handlers that never ran", function()
+    local output, code = found_in [[
+      local data = evnt.data
+      retrun(data)
+      event:send(string.fomat("%s", data), { json = anzol.json.arry {} })
+      print(string.format("%s", tostring(data)), anzol.log.info)]]
+    assert.equal(1, code)
+    assert.equal("scripts/a.lua:3: error: undefined global 'evnt'\n"
+      .. "scripts/a.lua:4: error: undefined global 'retrun'\n"
+      .. "scripts/a.lua:5: error: there is no 'fomat' in string (did you mean 'format'?)\n"
+      .. "scripts/a.lua:5: error: there is no 'arry' in anzol.json (did you mean 'array'?)\n",
+      output)
+  end)
+
+  it("finds an assignment that forgot its local", function()
+    local output = found_in "count = 1"
+    assert.equal("scripts/a.lua:3: error: assignment to undeclared global 'count' "
+      .. "(did you forget 'local'?)\n", output)
+  end)
+
+  it("takes what is local, an upvalue, set while loading, or looked for by portable modules", function()
+    local result = check { ["scripts/a.lua"] = HEAD .. [[
+      shared = { n = 0 }
+      local unpack = table.unpack or unpack
+      anzol.on("**", function(event)
+        local string = { fomat = 1 }
+        shared.n = shared.n + 1
+        for name, value in pairs(event.data) do print(name, value, string.fomat, unpack) end
+        goto done
+        ::done::
+      end)]], ["lua/own.lua"] = "return function(...) return shared, ... end" }
+    assert.equal("", result.output)
+    assert.equal(0, result.code)
+  end)
+
+  it("finds patterns that do not compile", function()
+    local output = found_in [[
+      local s = event.type
+      s:match "^[abc"
+      s:gsub("a", "%x")
+      string.find(s, "(x")
+      s:find("(x", 1, true)
+      s:gmatch("%f")
+      return s:match "%((.-)%)" or s:gsub("(a)", "%1%%")]]
+    assert.equal("scripts/a.lua:4: error: malformed pattern (missing ']')\n"
+      .. "scripts/a.lua:5: error: invalid use of '%' in what gsub puts in: write %% for the sign itself\n"
+      .. "scripts/a.lua:6: error: malformed pattern (a '(' is never closed)\n"
+      .. "scripts/a.lua:8: error: malformed pattern (missing '[' after '%f')\n", output)
+  end)
+
+  it("warns of endpoints that nothing sends to", function()
+    local text = HEAD .. [[
+      for _, name in ipairs { "team-a", "crm" } do
+        anzol.endpoint(name, { url = "https://x.example", sign = false })
+      end
+      anzol.endpoint("team-b", { url = "https://x.example", sign = false })
+      anzol.endpoint("lost", { url = "https://x.example", sign = false })
+      anzol.on("**", function(event) event:send("team-" .. event.data.team) end)]]
+    local result = check { ["scripts/a.lua"] = text }
+    assert.equal("scripts/a.lua:6: warning: nothing in the scripts sends to endpoint 'lost'\n",
+      result.output)
+    assert.equal(0, result.code)
+    assert.equal(1, check({ ["scripts/a.lua"] = text }, "--deny-warnings").code)
+  end)
+
+  it("tells all at once: one broken script hides no other, missing secrets hide nothing", function()
+    local result = check {
+      ["scripts/a.lua"] = "local x = = 1",
+      ["scripts/b.lua"] = HEAD .. 'anzol.source("b", { provider = anzol.provider.github {\n'
+        .. 'secret = anzol.secret "NOT_THERE" }, tipe = "x" })',
+      ["scripts/c.lua"] = handler "evnt()",
+    }
+    assert.equal(1, result.code)
+    local lines = {}
+    for line in result.output:gmatch "[^\n]+" do lines[#lines + 1] = line:match "^[^:]+:%d+: %a+: %S+ %S+" end
+    assert.same({ "scripts/a.lua:1: error: unexpected symbol", "scripts/b.lua:2: error: unknown option",
+      "scripts/b.lua:3: error: secret NOT_THERE", "scripts/c.lua:3: error: undefined global" }, lines)
+  end)
+
+  it("finds unknown endpoints although a secret is missing", function()
+    local text = HEAD .. 'anzol.endpoint("crm", { url = anzol.secret "CRM_URL", sign = false })\n'
+      .. 'anzol.on("**", function(event) event:send "crn" event:send "crm" end)'
+    local result = check { ["scripts/a.lua"] = text }
+    assert.matches("a.lua:3: error: unknown endpoint 'crn' (did you mean 'crm'?)", result.output, 1, true)
+    assert.matches("a.lua:2: error: secret CRM_URL is not set", result.output, 1, true)
+  end)
+
+  it("makes missing secrets warnings when told", function()
+    local result = check({ ["scripts/a.lua"] = HEAD .. [[
+      anzol.source("a", { provider = anzol.provider.github { secret = anzol.secret "NOT_THERE" } })]] },
+      "--allow-missing-secrets")
+    assert.equal(0, result.code)
+    assert.matches("a.lua:2: warning: secret NOT_THERE is not set", result.output, 1, true)
+  end)
+
+  it("tells of named files only what is in them", function()
+    local contents = { ["scripts/a.lua"] = handler "evnt()", ["scripts/b.lua"] = handler "evnt()" }
+    assert.equal("scripts/b.lua:3: error: undefined global 'evnt'\n",
+      check(contents, "./scripts/b.lua").output)
+    local dir = project(contents)
+    local result = cli.run({ "check", dir .. "/scripts/a.lua", "--project", dir }, { cwd = "/" })
+    assert.equal("scripts/a.lua:3: error: undefined global 'evnt'\n", result.output)
+    assert.equal(2, check(contents, "scripts/none.lua").code)
+  end)
+
+  it("gives an object of a stable shape with -o json", function()
+    local result = check({ ["scripts/a.lua"] = handler "x = evnt" }, "-o", "json")
+    assert.equal(1, result.code)
+    assert.same({ ok = false, sources = 0, endpoints = 0, subscriptions = 1, findings = {
+      { level = "error", file = "scripts/a.lua", line = 3, phase = "check",
+        message = "undefined global 'evnt'" },
+      { level = "error", file = "scripts/a.lua", line = 3, phase = "check",
+        message = "assignment to undeclared global 'x'", hint = "did you forget 'local'?" },
+    } }, dkjson.decode(result.output))
+  end)
+
+  it("ends with 78 for a broken anzol.lua", function()
+    local result = check { ["anzol.lua"] = "return {", ["scripts/a.lua"] = HEAD }
+    assert.equal(78, result.code)
+    assert.matches("anzol.lua:1", result.errors, 1, true)
+  end)
+
+  it("colours only on a terminal or when told", function()
+    local contents = { ["scripts/a.lua"] = handler "evnt()" }
+    assert.is_nil(check(contents).output:find "\27")
+    assert.matches("\27[31merror\27[0m", check(contents, "--color", "always").output, 1, true)
+  end)
+end)
