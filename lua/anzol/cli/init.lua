@@ -9,8 +9,9 @@ local failure = require "anzol.cli.failure"
 
 local M = {}
 
-local command_names = { "check", "completion", "deliveries", "events", "reload", "test",
-  "trigger" }
+-- Files beside this one, in the order of the commands' names.
+local command_files = { "add", "check", "completion", "deliveries", "events", "new_project",
+  "reload", "test", "trigger" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.
@@ -54,8 +55,9 @@ local function make_parser()
   parser:command_target "command"
   add_global_options(parser)
   local commands = {}
-  for _, name in ipairs(command_names) do
-    local command = require("anzol.cli." .. name)
+  for _, file in ipairs(command_files) do
+    local command = require("anzol.cli." .. file)
+    local name = command.name
     commands[name] = command
     local sub = parser:command(name):summary(command.summary)
       :description(command.description or command.summary):add_help(false)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- anzol test: the project's specs, run by busted with anzol.testing at hand.
 local failure = require "anzol.cli.failure"
+local installed = require "anzol.cli.installed"
 
 local M = {
   name = "test",
@@ -31,23 +32,6 @@ local function is_installed(program)
   return os.execute("command -v " .. program .. " >/dev/null 2>&1") == true
 end
 
-local function is_readable(path)
-  local file = io.open(path, "rb")
-  if file then file:close() end
-  return file ~= nil
-end
-
--- The folder that lib/lua/5.4/anzol/core.so lies in, beside the program or one above.
-local function find_prefix()
-  local dir = require "anzol.native".program():match "^(.*)/[^/]*$"
-  for _, prefix in ipairs { dir .. "/..", dir } do
-    if is_readable(prefix .. "/lib/lua/5.4/anzol/core.so") then return prefix end
-  end
-  failure.raise(failure.UNREACHABLE,
-    "lib/lua/5.4/anzol/core.so is in neither %s/.. nor %s: install the whole of Anzol "
-    .. "(cmake --install), not the program alone", dir, dir)
-end
-
 -- "NAME=ours;theirs", what the user has set kept behind.
 local function assign(name, ours)
   local theirs = os.getenv(name .. "_5_4") or os.getenv(name) or ";;"
@@ -55,7 +39,7 @@ local function assign(name, ours)
 end
 
 local function command_line(options)
-  local prefix = find_prefix()
+  local prefix = installed.prefix "lib/lua/5.4/anzol/core.so"
   local share = prefix .. "/share/lua/5.4/"
   local words = {
     "cd", quote(options.project), "&&",

@@ -1,0 +1,53 @@
+-- SPDX-License-Identifier: MIT
+-- Files that a command writes for the user: all of them or none, and never over what is there.
+local failure = require "anzol.cli.failure"
+
+local M = {}
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+local function exists(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+local function write(path, text)
+  local dir = path:match "^(.*)/[^/]*$"
+  if dir and not os.execute("mkdir -p -- " .. quote(dir)) then
+    failure.raise(failure.FAILED, "%s: the folder cannot be made", dir)
+  end
+  local file, err = io.open(path, "wb")
+  if not file or not file:write(text) or not file:close() then
+    failure.raise(failure.FAILED, "%s", err or path .. ": cannot be written")
+  end
+end
+
+-- files: { { path, text } }, below dir.
+function M.write(dir, files, console)
+  for _, file in ipairs(files) do
+    if exists(dir .. "/" .. file.path) then
+      failure.raise(failure.FAILED, "%s/%s is there already; nothing was written", dir, file.path)
+    end
+  end
+  for _, file in ipairs(files) do
+    write(dir .. "/" .. file.path, file.text)
+    console:line(dir .. "/" .. file.path)
+  end
+end
+
+-- The files below a folder: { { path, text } }, in the order of their paths.
+function M.read_folder(dir)
+  local list = {}
+  local pipe = assert(io.popen("cd " .. quote(dir) .. " && find . -type f | LC_ALL=C sort"))
+  for line in pipe:lines() do
+    local path = line:sub(3)
+    local file = assert(io.open(dir .. "/" .. path, "rb"))
+    list[#list + 1] = { path = path, text = file:read "a" }
+    file:close()
+  end
+  pipe:close()
+  return list
+end
+
+return M
