@@ -72,12 +72,6 @@ void context_leave(struct script *script, struct context *previous)
     script->context = previous;
 }
 
-int64_t budget_wall_left_ms(const struct context *context)
-{
-    const int64_t left = (context->wall_end_ns - now_ns()) / NS_PER_MS;
-    return left > 0 ? left : 0;
-}
-
 int64_t budget_cpu_ns(const struct context *context)
 {
     return context->cpu_used_ns;

@@ -4,6 +4,8 @@
  * closed and replaced. */
 #include "script/bind_int.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 
 void job_close_views(struct job *job)
@@ -35,6 +37,7 @@ struct job *job_take(struct script *script, enum phase_id phase, int64_t wall_ms
     job->base.on_end = on_base_end;
     context_init(&job->context, phase, wall_ms);
     job->context.job = job;
+    job->started_ms = clock_mono_ms();
     queue_push(&script->jobs, &job->node);
     strand_begin(&job->base);
     return job;
@@ -115,7 +118,8 @@ void job_watch(struct job *job)
     if (job->wall.is_started)
         return;
     job->wall.on_time = on_wall;
-    hooks->start_timer(hooks->ctx, &job->wall, budget_wall_left_ms(&job->context));
+    const int64_t left_ms = job->context.wall_max_ms - (clock_mono_ms() - job->started_ms);
+    hooks->start_timer(hooks->ctx, &job->wall, left_ms > 0 ? left_ms : 0);
 }
 
 /* ---- Turns of the pre-empted ---- */

@@ -97,8 +97,6 @@ void budget_watch(lua_State *L);
 void budget_check_work(lua_State *L, size_t amount);
 /* "over the CPU limit of 500 ms of 'handler'". */
 void budget_describe(const struct context *context, char *text, size_t size);
-/* What is left of the wall limit. */
-int64_t budget_wall_left_ms(const struct context *context);
 /* CPU since the first entry. */
 int64_t budget_cpu_ns(const struct context *context);
 
@@ -255,7 +253,8 @@ struct job {
     struct strand base;
     struct strand *running; /* in Lua now; NULL: none */
     struct context context;
-    struct timer wall; /* runs from the first wait on */
+    struct timer wall;  /* runs from the first wait on */
+    int64_t started_ms; /* by the clock of timers */
     job_end_cb on_end;
 
     /* Its event or request object, alive at the bottom of base.L; taken from it by job_close_views

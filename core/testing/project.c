@@ -36,8 +36,7 @@ static void push_slot(lua_State *L, const struct project *project, enum project_
     lua_pop(L, 1);
 }
 
-/* Appends what is on top to a slot's list. */
-static void append(lua_State *L, const struct project *project, enum project_slot slot)
+void project_append(lua_State *L, const struct project *project, enum project_slot slot)
 {
     push_slot(L, project, slot);
     lua_insert(L, -2);
@@ -61,7 +60,7 @@ void project_push_result(lua_State *L, struct project *project, int reference)
     luaL_unref(L, LUA_REGISTRYINDEX, reference);
     project->unfinished--;
     lua_pushvalue(L, -1);
-    append(L, project, SLOT_FINISHED);
+    project_append(L, project, SLOT_FINISHED);
 }
 
 /* Gives the list of a slot and begins a new one. */
@@ -88,6 +87,13 @@ static int l_logs(lua_State *L)
     return take_slot(L, SLOT_LOGS);
 }
 
+/* exchanges() -> { { number, url, method, headers, body, redirects }, … } begun since the last call
+ */
+static int l_exchanges(lua_State *L)
+{
+    return take_slot(L, SLOT_EXCHANGES);
+}
+
 /* unfinished() -> how many results are to come */
 static int l_unfinished(lua_State *L)
 {
@@ -107,7 +113,7 @@ static void on_log(enum log_level level, const char *event, const char *details,
     set_text(L, "event", event);
     set_text(L, "details", details);
     set_integer(L, "at_ms", project->now_ms);
-    append(L, project, SLOT_LOGS);
+    project_append(L, project, SLOT_LOGS);
 }
 
 static void put_in_force(lua_State *L, struct project *project)
@@ -133,11 +139,29 @@ struct project *project_check(lua_State *L)
     return project;
 }
 
-/* set_time(ms): what waited for that time goes on. */
+/* set_time(ms) */
 static int l_set_time(lua_State *L)
 {
     struct project *project = project_check(L);
     project->now_ms = luaL_checkinteger(L, 2);
+    put_in_force(L, project);
+    return 0;
+}
+
+/* next_timer() -> when the script waits for next, nil: for no time */
+static int l_next_timer(lua_State *L)
+{
+    const struct timer *first = project_check(L)->timers.first;
+    if (!first)
+        return 0;
+    lua_pushinteger(L, first->due_ms);
+    return 1;
+}
+
+/* run_timers(): what waited for this time goes on */
+static int l_run_timers(lua_State *L)
+{
+    struct project *project = project_check(L);
     timer_heap_run(&project->timers, project->now_ms);
     return 0;
 }
@@ -186,6 +210,8 @@ static void attach(struct project *project)
         .next_event_id = next_event_id,
         .start_timer = start_timer,
         .stop_timer = stop_timer,
+        .start_exchange = exchange_start,
+        .cancel_exchange = exchange_cancel,
         .ctx = project,
     };
     struct registry *registry = generation_registry(project->generation);
@@ -234,6 +260,7 @@ static struct project *push_project(lua_State *L)
 {
     struct project *project = lua_newuserdatauv(L, sizeof *project, 1);
     *project = (struct project){0};
+    queue_init(&project->exchanges);
     buf_init(&project->variable, LIMIT_BODY_BYTES);
     buf_init(&project->text, LIMIT_MESSAGE_BODY_BYTES);
     luaL_setmetatable(L, PROJECT);
@@ -242,6 +269,8 @@ static struct project *push_project(lua_State *L)
     lua_rawseti(L, -2, SLOT_FINISHED);
     lua_newtable(L);
     lua_rawseti(L, -2, SLOT_LOGS);
+    lua_newtable(L);
+    lua_rawseti(L, -2, SLOT_EXCHANGES);
     lua_getfield(L, 1, "variables");
     luaL_checktype(L, -1, LUA_TFUNCTION);
     lua_rawseti(L, -2, SLOT_VARIABLES);
@@ -380,11 +409,14 @@ static int l_decode(lua_State *L)
 
 /* ---- The loop: what was pre-empted gets its next turn ---- */
 
-/* turn() */
+/* turn() -> whether there was one to give */
 static int l_turn(lua_State *L)
 {
-    (void)uv_run(&project_check(L)->loop, UV_RUN_NOWAIT);
-    return 0;
+    struct project *project = project_check(L);
+    const bool is_wanted = uv_loop_alive(&project->loop);
+    (void)uv_run(&project->loop, UV_RUN_NOWAIT);
+    lua_pushboolean(L, is_wanted);
+    return 1;
 }
 
 /* ---- The end ---- */
@@ -413,17 +445,21 @@ static int l_close(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
+    {"answer_exchange", l_project_answer_exchange},
     {"close", l_close},
     {"decode", l_decode},
     {"encode", l_encode},
     {"endpoints", l_endpoints},
+    {"exchanges", l_exchanges},
     {"finished", l_finished},
     {"logs", l_logs},
     {"match", l_project_match},
+    {"next_timer", l_next_timer},
     {"rate_wait", l_project_rate_wait},
     {"receive", l_project_receive},
     {"rerun_delay", l_project_rerun_delay},
     {"run", l_project_run},
+    {"run_timers", l_run_timers},
     {"set_time", l_set_time},
     {"sign", l_project_sign},
     {"sources", l_sources},

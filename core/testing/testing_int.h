@@ -6,6 +6,7 @@
 #define TESTING_TESTING_INT_H
 
 #include "base/id.h"
+#include "base/queue.h"
 #include "model/delivery.h"
 #include "script/script.h"
 #include "send/send.h"
@@ -18,6 +19,8 @@ struct project {
     struct script *script; /* NULL: not loaded, or closed */
     uv_loop_t loop;
     struct timer_heap timers; /* of the script, by now_ms */
+    struct queue exchanges;   /* that wait for their answer */
+    lua_Integer last_exchange;
     struct id_source ids;
     uint64_t last_row;   /* the last delivery's id */
     uint64_t random;     /* the state of chance */
@@ -30,7 +33,7 @@ struct project {
 };
 
 /* What a project keeps in the outer state, in its user value. */
-enum project_slot { SLOT_FINISHED = 1, SLOT_LOGS, SLOT_VARIABLES };
+enum project_slot { SLOT_FINISHED = 1, SLOT_LOGS, SLOT_VARIABLES, SLOT_EXCHANGES };
 
 /* project.c */
 void project_open(lua_State *L);
@@ -45,6 +48,15 @@ void project_push(lua_State *L, const struct project *project);
 int project_expect_result(lua_State *L, struct project *project);
 /* Pushes it for the last time and puts it into the list of what is finished. */
 void project_push_result(lua_State *L, struct project *project, int reference);
+
+/* Appends what is on top to a slot's list. */
+void project_append(lua_State *L, const struct project *project, enum project_slot slot);
+
+/* exchange.c: hooks of the script, and what ends them */
+enum status exchange_start(void *ctx, const struct exchange_request *request, exchange_cb on_done,
+                           void *done_ctx, struct exchange **exchange, struct err *err);
+void exchange_cancel(void *ctx, struct exchange *exchange);
+int l_project_answer_exchange(lua_State *L);
 
 /* intake.c */
 int l_project_receive(lua_State *L);

@@ -7,6 +7,7 @@ local core = require "anzol.core"
 local duration = require "anzol.testing.duration"
 local failure = require "anzol.testing.failure"
 local handling = require "anzol.testing.handling"
+local http = require "anzol.testing.http"
 local logs = require "anzol.testing.logs"
 local receiving = require "anzol.testing.receiving"
 local sending = require "anzol.testing.sending"
@@ -68,45 +69,59 @@ local function check_failure(self)
   failure.raise("%s", text)
 end
 
+-- One step of what is to do at this moment; false: there is nothing. What was pre-empted gets its
+-- turn last, and what waits for this very time after all else.
+local function step(self)
+  if finish_results(self) or self.http:answer_all() then return true end
+  local action = self.timeline:take_ready()
+  if action then
+    action()
+    return true
+  end
+  local due_ms = self.project:next_timer()
+  if due_ms and due_ms <= self.timeline.now_ms then
+    self.project:run_timers()
+    return true
+  end
+  return self.project:unfinished() > 0 and self.project:turn()
+end
+
 -- Does all that is to do at this moment.
 local function work(self)
-  repeat
-    local is_busy = finish_results(self)
-    local action = self.timeline:take_ready()
-    if action then action() end
-    if self.failed then break end
-    if not action and not is_busy and self.project:unfinished() > 0 then
-      self.project:turn()
-      is_busy = finish_results(self)
-    end
-  until not action and not is_busy
+  while not self.failed and step(self) do end
   for _, line in ipairs(self.project:logs()) do
     table.insert(self.logs, logs.row(line, self))
   end
   check_failure(self)
 end
 
+-- When something is due next; nil: nothing is.
+local function next_ms(self)
+  local script_ms, own_ms = self.project:next_timer(), self.timeline:next_ms()
+  return script_ms and own_ms and math.min(script_ms, own_ms) or script_ms or own_ms
+end
+
+local function leap(self, to_ms)
+  self.timeline:leap(to_ms)
+  self:in_force()
+  work(self)
+end
+
 -- All that is to do now; while something waits, the clock moves on to what it waits for.
 function World:settle()
   self:in_force()
   work(self)
-  while self.project:unfinished() > 0 and self.timeline:next_ms() do
-    self.timeline:leap()
-    self:in_force()
-    work(self)
-  end
+  while self.project:unfinished() > 0 and next_ms(self) do leap(self, next_ms(self)) end
 end
 
 -- All that is due until then, each thing at its own time.
 function World:run_until(until_ms)
   self:in_force()
   work(self)
-  local next_ms = self.timeline:next_ms()
-  while next_ms and next_ms <= until_ms do
-    self.timeline:leap()
-    self:in_force()
-    work(self)
-    next_ms = self.timeline:next_ms()
+  local due_ms = next_ms(self)
+  while due_ms and due_ms <= until_ms do
+    leap(self, due_ms)
+    due_ms = next_ms(self)
   end
   self.timeline.now_ms = until_ms
   self:in_force()
@@ -195,6 +210,7 @@ local test_fields = {
     world.are_dead_letters_seen = true
     return world.dead_letters
   end,
+  calls = function(world) return world.http.calls end,
   deliveries = function(world) return world.sending.deliveries end,
   events = function(world) return world.handling.events end,
   logs = function(world) return world.logs end,
@@ -233,6 +249,13 @@ function Test:answer_always(endpoint, answer)
   world_of(self).sending:answer_always(endpoint, answer)
 end
 
+-- Every call of anzol.http that matches the pattern gets this answer: "https://api.example/v1/*",
+-- or with a method, "POST https://…"; * stands for anything, a query counts only if the pattern
+-- has one. The pattern that was given last comes first.
+function Test:http(pattern, answer)
+  world_of(self).http:can(pattern, answer)
+end
+
 -- Moves the clock: all that falls due is done, each thing at its own time.
 function Test:advance(time)
   local world = world_of(self)
@@ -264,6 +287,7 @@ function Test:close()
   local world = world_of(self)
   local lines = {}
   world.sending:add_unused(lines)
+  world.http:add_unused(lines)
   if not world.are_dead_letters_seen then world.handling:add_unseen_failures(lines) end
   world.project:close()
   worlds[self] = nil
@@ -286,6 +310,7 @@ function M.new(options)
     world.sources[source.name], world.source_names[i] = source, source.name
   end
   world.sending, world.handling = sending.new(world), handling.new(world)
+  world.http = http.new(world)
   local test = setmetatable({}, test_meta)
   worlds[test] = world
   return test

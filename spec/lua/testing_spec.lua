@@ -1,53 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- anzol.testing: what specs of users are written with, and how it fails a test.
 local files = require "support.files"
+local rig = require "lua.testing_rig"
 local testing = require "anzol.testing"
 
-local PREAMBLE = 'local anzol = require "anzol" '
+local forward, message_of, test = rig.forward, rig.message_of, rig.test
 
 describe("anzol.testing", function()
-  local open, dirs
-
-  before_each(function() open, dirs = {}, {} end)
-  after_each(function()
-    for _, t in ipairs(open) do pcall(t.close, t) end
-    for _, dir in ipairs(dirs) do files.remove(dir) end
-  end)
-
-  local function project(contents)
-    local dir = files.temp_dir()
-    table.insert(dirs, dir)
-    for path, text in pairs(contents) do files.write(dir .. "/" .. path, text) end
-    return dir
-  end
-
-  -- A test of one script, with the source "in" that takes everything and the endpoint "out".
-  local function test(script, options)
-    options = options or {}
-    options.dir = project { ["scripts/main.lua"] = PREAMBLE .. [[
-      anzol.source("in", { verify = anzol.verify.none(),
-        type = function(req) return req.json.type end,
-        idempotency_key = function(req) return req.json.key end })
-      anzol.endpoint("out", { url = "https://out.example/in", sign = false,
-        retry = anzol.backoff.constant { base = "10s", attempts = 3, jitter = "none" } })
-    ]] .. script }
-    local t = testing.new(options)
-    table.insert(open, t)
-    return t
-  end
-
-  local forward = 'anzol.on("a", function(event) event:send("out") end)'
-
-  local function message_of(fn, ...)
-    local ok, err = pcall(fn, ...)
-    assert.is_false(ok)
-    return err
-  end
+  after_each(rig.finish)
 
   describe("new", function()
     it("names every error of the scripts with its place", function()
-      local dir = project {
-        ["scripts/a.lua"] = PREAMBLE .. '\nanzol.endpoint("x", { url = "ftp://x", sign = false })',
+      local dir = rig.project {
+        ["scripts/a.lua"] = '\nanzol.endpoint("x", { url = "ftp://x", sign = false })',
         ["scripts/b.lua"] = "local x = = 1",
       }
       local text = message_of(testing.new, { dir = dir })
@@ -56,7 +21,7 @@ describe("anzol.testing", function()
     end)
 
     it("asks for secrets by name, and says which is missing", function()
-      local dir = project { ["scripts/a.lua"] = PREAMBLE .. 'local s = anzol.secret "KEY"' }
+      local dir = rig.project { ["scripts/a.lua"] = 'local s = anzol.secret "KEY"' }
       assert.matches("secret KEY is not set", message_of(testing.new, { dir = dir }), 1, true)
       testing.new({ dir = dir, secrets = { KEY = "k" } }):close()
       testing.new({ dir = dir, secrets = testing.any_secret }):close()
@@ -78,10 +43,10 @@ describe("anzol.testing", function()
     end)
 
     it("takes the scripts that anzol.lua names, or those it is given", function()
-      local dir = project {
+      local dir = rig.project {
         ["anzol.lua"] = 'return { scripts = { "rules/*.lua" } }',
-        ["rules/a.lua"] = PREAMBLE .. 'anzol.source("a", { verify = anzol.verify.none(), type = "a" })',
-        ["scripts/b.lua"] = PREAMBLE .. 'anzol.source("b", { verify = anzol.verify.none(), type = "b" })',
+        ["rules/a.lua"] = 'anzol.source("a", { verify = anzol.verify.none(), type = "a" })',
+        ["scripts/b.lua"] = 'anzol.source("b", { verify = anzol.verify.none(), type = "b" })',
       }
       local t = testing.new { dir = dir }
       assert.matches("there are: a)", message_of(t.receive, t, "x"), 1, true)
@@ -172,8 +137,8 @@ describe("anzol.testing", function()
           return req.headers["x-type"] or req.query.type or req.form.type end })
         anzol.on("**", function(event) event:send("out") end)
       ]]
-      files.write(dirs[1] .. "/fixtures/shop/order.json", '{ "id": 7 }\n')
-      files.write(dirs[1] .. "/fixtures/shop/order.headers", "X-Type: order\nX-Other: 1\n")
+      files.write(rig.dirs[1] .. "/fixtures/shop/order.json", '{ "id": 7 }\n')
+      files.write(rig.dirs[1] .. "/fixtures/shop/order.headers", "X-Type: order\nX-Other: 1\n")
       t:receive("raw", { fixture = "shop/order" })
       assert.equal("order", t.events[1].type)
       assert.equal('{ "id": 7 }\n', t.deliveries[1].request.body)
@@ -234,266 +199,6 @@ describe("anzol.testing", function()
       local answer = t:receive("h", { headers = { Authorization = "bad" } })
       assert.equal(500, answer.status)
       assert.matches("no", answer.reason)
-    end)
-  end)
-
-  describe("events and runs", function()
-    it("runs a failed handler again as the server does, then gives up", function()
-      local t = test [[anzol.on("a", { name = "bad" }, function() error "boom" end)]]
-      t:receive("in", { json = { type = "a" } })
-      local run = t.events[1].runs[1]
-      assert.equal("retrying", run.state)
-      assert.matches("main.lua:.*boom", run.error)
-      for _, step in ipairs { "1s", "5s", "30s", "2m", "10m" } do
-        assert.equal("retrying", run.state)
-        t:advance(step)
-      end
-      assert.equal("dead", run.state)
-      assert.equal(6, run.number)
-      assert.equal("handler", t.dead_letters[1].kind)
-      assert.equal("bad", t.dead_letters[1].subscription)
-    end)
-
-    it("commits nothing of a run that failed, and all of the one that did not", function()
-      local t = test [[
-        anzol.on("a", function(event)
-          event:send("out", { json = { run = event.run_number } })
-          event:emit("b", {})
-          if event.run_number == 1 then error "not yet" end
-        end)]]
-      t:receive("in", { json = { type = "a" } })
-      assert.equal(0, #t.deliveries)
-      assert.equal(1, #t.events)
-      t:advance "1s"
-      assert.equal(2, t.deliveries[1].request.json.run)
-      assert.equal("b", t.events[2].type)
-      assert.equal("handled", t.events[1].runs[1].state)
-      assert.is_nil(t.events[1].error)
-      t:close()
-    end)
-
-    it("loses a commit when asked to, and makes the same messages again", function()
-      local t = test [[
-        local runs = 0
-        anzol.on("a", function(event)
-          runs = runs + 1
-          event:send("out", { json = { runs = runs } })
-        end)]]
-      t:crash_before_commit()
-      t:receive("in", { json = { type = "a" } })
-      assert.equal(1, #t.deliveries)
-      assert.equal(2, t.deliveries[1].request.json.runs)
-      assert.equal(1, t.events[1].runs[1].number)
-    end)
-
-    it("chains events and stops a chain that is too deep", function()
-      local t = test [[anzol.on("a", function(event) event:emit("a", {}) end)]]
-      t:receive("in", { json = { type = "a" } })
-      assert.equal(17, #t.events)
-      assert.equal(16, t.events[17].depth)
-      assert.equal(t.events[16].id, t.events[17].parent_id)
-      assert.matches("at most 16 deep", t.events[17].error)
-      assert.equal(1, #t.dead_letters)
-    end)
-
-    it("shows skips of handlers and of filters", function()
-      local t = test [[
-        anzol.on("a", function() return anzol.skip "not today" end)
-        anzol.on("b", { filter = function() return false end }, function() end)
-      ]]
-      t:receive("in", { json = { type = "a" } })
-      t:receive("in", { json = { type = "b" } })
-      assert.equal("not today", t.events[1].skipped)
-      assert.equal("filter", t.events[2].skipped)
-      t:close()
-    end)
-
-    it("runs later what asks for it", function()
-      local t = test [[anzol.on("a", function(event)
-        if event.received_at_ms + 60000 > anzol.time.now() then return anzol.retry_later "20s" end
-        event:send("out") end)]]
-      t:receive("in", { json = { type = "a" } })
-      t:advance "59s"
-      assert.equal(0, #t.deliveries)
-      t:advance "1s"
-      assert.equal(1, #t.deliveries)
-    end)
-
-    it("gives each subscription its run, and each message its own id", function()
-      local t = test [[
-        anzol.on("a", { name = "one" }, function(event) event:send("out", { json = {} }) end)
-        anzol.on("**", { name = "two" }, function(event) event:send("out", { json = {} }) end)
-      ]]
-      t:receive("in", { json = { type = "a" } })
-      assert.equal("one", t.events[1].runs[1].subscription)
-      assert.equal("two", t.events[1].runs[2].subscription)
-      assert.are_not.equal(t.deliveries[1].message_id, t.deliveries[2].message_id)
-      assert.equal(t.events[1].id, t.deliveries[2].event_id)
-    end)
-  end)
-
-  describe("deliveries", function()
-    it("take 200 from an endpoint that nothing was canned for", function()
-      local t = test(forward)
-      t:receive("in", { json = { type = "a" } })
-      assert.equal("succeeded", t.deliveries[1].state)
-      assert.equal(1, #t.deliveries[1].attempts)
-      assert.equal(t.events[1].body, t.deliveries[1].request.body)
-      t:close()
-    end)
-
-    it("follow the answers in turn and the endpoint's backoff", function()
-      local t = test(forward)
-      t:answer("out", 500, { error = "timeout" }, 204)
-      t:receive("in", { json = { type = "a" } })
-      local delivery = t:delivery "out"
-      assert.equal("retrying", delivery.state)
-      t:advance "9999ms"
-      assert.equal(1, #delivery.attempts)
-      t:advance "1ms"
-      assert.equal("timeout", delivery.attempts[2].error)
-      t:advance(10)
-      assert.equal("succeeded", delivery.state)
-      assert.equal(204, delivery.attempts[3].status)
-      assert.equal(t.now_ms, delivery.attempts[3].at_ms)
-      t:close()
-    end)
-
-    it("die when their attempts are used up", function()
-      local t = test(forward)
-      t:answer_always("out", 503)
-      t:receive("in", { json = { type = "a" } })
-      t:advance "1d"
-      local delivery = t:delivery "out"
-      assert.equal("dead", delivery.state)
-      assert.equal("no attempts left after 3", delivery.reason)
-      assert.equal(delivery, t.dead_letters[1].delivery)
-      t:close()
-    end)
-
-    it("wait for Retry-After, in seconds or as a date", function()
-      local t = test(forward, { now = "2026-03-02T08:00:00Z" })
-      t:answer("out", { status = 503, headers = { ["Retry-After"] = "60" } },
-        { status = 503, headers = { ["Retry-After"] = "Mon, 02 Mar 2026 08:03:00 GMT" } }, 200)
-      t:receive("in", { json = { type = "a" } })
-      local attempts = t:delivery("out").attempts
-      assert.equal(60, attempts[1].retry_after)
-      t:advance "60s"
-      assert.equal(120, attempts[2].retry_after)
-      t:advance "119s"
-      assert.equal(2, #attempts)
-      t:advance "1s"
-      assert.equal(3, #attempts)
-    end)
-
-    it("are asked of the endpoint's retry function", function()
-      local t = test [[
-        anzol.endpoint("fn", { url = "https://fn.example/", sign = false, retry = function(attempt, delivery)
-          if attempt.status == 422 then return false, "no good" end
-          return attempt.number * 5
-        end })
-        anzol.on("a", function(event) event:send("fn") end)]]
-      t:answer("fn", 500, 500, 422)
-      t:receive("in", { json = { type = "a" } })
-      t:advance "5s"
-      t:advance "10s"
-      assert.equal("no good", t:delivery("fn").reason)
-      assert.equal(3, #t:delivery("fn").attempts)
-    end)
-
-    it("stop at 410, and hold what comes for that endpoint later", function()
-      local t = test(forward)
-      t:answer("out", 410)
-      t:receive("in", { json = { type = "a" } })
-      t:receive("in", { json = { type = "a" } })
-      assert.equal("dead", t.deliveries[1].state)
-      assert.equal("pending", t.deliveries[2].state)
-    end)
-
-    it("are transformed, skipped and signed", function()
-      local t = test([[
-        anzol.endpoint("t", { url = "https://t.example/x", sign = anzol.sign.hmac { secret = anzol.secret "K",
-          header = "X-Sig" }, headers = { ["X-Own"] = "1" }, transform = function(message)
-          if message.json.stop then return anzol.skip "stopped" end
-          message.json = { n = message.json.n + 1 }
-          return message
-        end })
-        anzol.on("a", function(event) event:send("t", { json = event.data.message }) end)
-      ]], { secrets = testing.any_secret })
-      t:receive("in", { json = { type = "a", message = { n = 1 } } })
-      local request = t.deliveries[1].request
-      assert.equal(2, request.json.n)
-      assert.equal("1", request.headers["x-own"])
-      assert.equal(64, #request.headers["X-Sig"])
-      t:receive("in", { json = { type = "a", message = { stop = true } } })
-      assert.equal("cancelled", t.deliveries[2].state)
-      assert.equal("stopped", t.deliveries[2].reason)
-      t:receive("in", { json = { type = "a", message = { n = "x" } } })
-      assert.equal("script", t.deliveries[3].attempts[1].error)
-    end)
-
-    it("go to the message's own path, query and method", function()
-      local t = test [[anzol.on("a", function(event) event:send("out", { json = {}, method = "PUT",
-        path = "/other", query = { a = "1" } }) end)]]
-      t:receive("in", { json = { type = "a" } })
-      assert.equal("https://out.example/other?a=1", t.deliveries[1].request.url)
-      assert.equal("PUT", t.deliveries[1].request.method)
-    end)
-
-    it("keep the endpoint's rate", function()
-      local t = test [[
-        anzol.endpoint("slow", { url = "https://slow.example/", sign = false, rate_limit = "1/s" })
-        anzol.on("a", function(event) event:send("slow") end)]]
-      for _ = 1, 3 do t:receive("in", { json = { type = "a" } }) end
-      assert.equal("pending", t.deliveries[2].state)
-      t:advance "1001ms"
-      assert.equal("succeeded", t.deliveries[2].state)
-      assert.equal("pending", t.deliveries[3].state)
-      t:advance "2s"
-      assert.equal("succeeded", t.deliveries[3].state)
-    end)
-
-    it("wait and expire on the test's clock", function()
-      local t = test [[anzol.on("a", function(event)
-        event:send("out", { json = {} }, { delay = "1m" })
-        event:send("out", { json = {} }, { expires = "15s" })
-      end)]]
-      t:answer("out", 500, 500, 200)
-      t:receive("in", { json = { type = "a" } })
-      t:advance "20s"
-      assert.equal("expired before it was delivered", t.deliveries[2].reason)
-      t:advance "40s"
-      assert.equal("succeeded", t.deliveries[1].state)
-    end)
-
-    it("are made by a function of the request", function()
-      local t = test(forward)
-      t:answer_always("out", function(request)
-        return { status = request.json.n == 1 and 200 or 500 }
-      end)
-      t:receive("in", { json = { type = "a", n = 1 } })
-      t:receive("in", { json = { type = "a", n = 2 } })
-      assert.equal("succeeded", t.deliveries[1].state)
-      assert.equal("retrying", t.deliveries[2].state)
-    end)
-
-    it("are three days of attempts in well under a second", function()
-      local t = test [[
-        anzol.endpoint("ledger", { url = "https://l.example/", sign = anzol.sign.standard { secret = "a secret, long" },
-          retry = function(_, delivery)
-            if delivery.age > 3 * 86400 then return false, "older than 3 days" end
-            return 30
-          end })
-        anzol.on("a", function(event) event:send("ledger") end)]]
-      t:answer_always("ledger", { error = "timeout" })
-      local started = os.clock()
-      t:receive("in", { json = { type = "a" } })
-      t:advance "3d"
-      local seconds = os.clock() - started
-      assert.equal(8641, #t:delivery("ledger").attempts)
-      assert.is_true(seconds < 3, ("took %.2f s"):format(seconds))
-      t:advance "30s"
-      assert.equal("older than 3 days", t:delivery("ledger").reason)
     end)
   end)
 

@@ -78,12 +78,10 @@ function Timeline:next_ms()
   return self.count > 0 and self.heap[1].at_ms or nil
 end
 
--- Moves the clock to the next timer and makes all that is due then ready.
-function Timeline:leap()
-  self.now_ms = self:next_ms()
-  repeat
-    self:soon(take_first(self).action)
-  until self:next_ms() ~= self.now_ms
+-- Moves the clock and makes ready all that is due then.
+function Timeline:leap(to_ms)
+  self.now_ms = to_ms
+  while self:next_ms() == to_ms do self:soon(take_first(self).action) end
 end
 
 return M

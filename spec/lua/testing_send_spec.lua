@@ -1,0 +1,175 @@
+-- SPDX-License-Identifier: MIT
+-- anzol.testing: deliveries, their attempts and canned answers.
+local testing = require "anzol.testing"
+local rig = require "lua.testing_rig"
+
+local forward, test = rig.forward, rig.test
+
+describe("anzol.testing", function()
+  after_each(rig.finish)
+
+  describe("deliveries", function()
+    it("take 200 from an endpoint that nothing was canned for", function()
+      local t = test(forward)
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("succeeded", t.deliveries[1].state)
+      assert.equal(1, #t.deliveries[1].attempts)
+      assert.equal(t.events[1].body, t.deliveries[1].request.body)
+      t:close()
+    end)
+
+    it("follow the answers in turn and the endpoint's backoff", function()
+      local t = test(forward)
+      t:answer("out", 500, { error = "timeout" }, 204)
+      t:receive("in", { json = { type = "a" } })
+      local delivery = t:delivery "out"
+      assert.equal("retrying", delivery.state)
+      t:advance "9999ms"
+      assert.equal(1, #delivery.attempts)
+      t:advance "1ms"
+      assert.equal("timeout", delivery.attempts[2].error)
+      t:advance(10)
+      assert.equal("succeeded", delivery.state)
+      assert.equal(204, delivery.attempts[3].status)
+      assert.equal(t.now_ms, delivery.attempts[3].at_ms)
+      t:close()
+    end)
+
+    it("die when their attempts are used up", function()
+      local t = test(forward)
+      t:answer_always("out", 503)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "1d"
+      local delivery = t:delivery "out"
+      assert.equal("dead", delivery.state)
+      assert.equal("no attempts left after 3", delivery.reason)
+      assert.equal(delivery, t.dead_letters[1].delivery)
+      t:close()
+    end)
+
+    it("wait for Retry-After, in seconds or as a date", function()
+      local t = test(forward, { now = "2026-03-02T08:00:00Z" })
+      t:answer("out", { status = 503, headers = { ["Retry-After"] = "60" } },
+        { status = 503, headers = { ["Retry-After"] = "Mon, 02 Mar 2026 08:03:00 GMT" } }, 200)
+      t:receive("in", { json = { type = "a" } })
+      local attempts = t:delivery("out").attempts
+      assert.equal(60, attempts[1].retry_after)
+      t:advance "60s"
+      assert.equal(120, attempts[2].retry_after)
+      t:advance "119s"
+      assert.equal(2, #attempts)
+      t:advance "1s"
+      assert.equal(3, #attempts)
+    end)
+
+    it("are asked of the endpoint's retry function", function()
+      local t = test [[
+        anzol.endpoint("fn", { url = "https://fn.example/", sign = false, retry = function(attempt, delivery)
+          if attempt.status == 422 then return false, "no good" end
+          return attempt.number * 5
+        end })
+        anzol.on("a", function(event) event:send("fn") end)]]
+      t:answer("fn", 500, 500, 422)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "5s"
+      t:advance "10s"
+      assert.equal("no good", t:delivery("fn").reason)
+      assert.equal(3, #t:delivery("fn").attempts)
+    end)
+
+    it("stop at 410, and hold what comes for that endpoint later", function()
+      local t = test(forward)
+      t:answer("out", 410)
+      t:receive("in", { json = { type = "a" } })
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("dead", t.deliveries[1].state)
+      assert.equal("pending", t.deliveries[2].state)
+    end)
+
+    it("are transformed, skipped and signed", function()
+      local t = test([[
+        anzol.endpoint("t", { url = "https://t.example/x", sign = anzol.sign.hmac { secret = anzol.secret "K",
+          header = "X-Sig" }, headers = { ["X-Own"] = "1" }, transform = function(message)
+          if message.json.stop then return anzol.skip "stopped" end
+          message.json = { n = message.json.n + 1 }
+          return message
+        end })
+        anzol.on("a", function(event) event:send("t", { json = event.data.message }) end)
+      ]], { secrets = testing.any_secret })
+      t:receive("in", { json = { type = "a", message = { n = 1 } } })
+      local request = t.deliveries[1].request
+      assert.equal(2, request.json.n)
+      assert.equal("1", request.headers["x-own"])
+      assert.equal(64, #request.headers["X-Sig"])
+      t:receive("in", { json = { type = "a", message = { stop = true } } })
+      assert.equal("cancelled", t.deliveries[2].state)
+      assert.equal("stopped", t.deliveries[2].reason)
+      t:receive("in", { json = { type = "a", message = { n = "x" } } })
+      assert.equal("script", t.deliveries[3].attempts[1].error)
+    end)
+
+    it("go to the message's own path, query and method", function()
+      local t = test [[anzol.on("a", function(event) event:send("out", { json = {}, method = "PUT",
+        path = "/other", query = { a = "1" } }) end)]]
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("https://out.example/other?a=1", t.deliveries[1].request.url)
+      assert.equal("PUT", t.deliveries[1].request.method)
+    end)
+
+    it("keep the endpoint's rate", function()
+      local t = test [[
+        anzol.endpoint("slow", { url = "https://slow.example/", sign = false, rate_limit = "1/s" })
+        anzol.on("a", function(event) event:send("slow") end)]]
+      for _ = 1, 3 do t:receive("in", { json = { type = "a" } }) end
+      assert.equal("pending", t.deliveries[2].state)
+      t:advance "1001ms"
+      assert.equal("succeeded", t.deliveries[2].state)
+      assert.equal("pending", t.deliveries[3].state)
+      t:advance "2s"
+      assert.equal("succeeded", t.deliveries[3].state)
+    end)
+
+    it("wait and expire on the test's clock", function()
+      local t = test [[anzol.on("a", function(event)
+        event:send("out", { json = {} }, { delay = "1m" })
+        event:send("out", { json = {} }, { expires = "15s" })
+      end)]]
+      t:answer("out", 500, 500, 200)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "20s"
+      assert.equal("expired before it was delivered", t.deliveries[2].reason)
+      t:advance "40s"
+      assert.equal("succeeded", t.deliveries[1].state)
+    end)
+
+    it("are made by a function of the request", function()
+      local t = test(forward)
+      t:answer_always("out", function(request)
+        return { status = request.json.n == 1 and 200 or 500 }
+      end)
+      t:receive("in", { json = { type = "a", n = 1 } })
+      t:receive("in", { json = { type = "a", n = 2 } })
+      assert.equal("succeeded", t.deliveries[1].state)
+      assert.equal("retrying", t.deliveries[2].state)
+    end)
+
+    it("are three days of attempts in well under a second", function()
+      local t = test [[
+        anzol.endpoint("ledger", { url = "https://l.example/", sign = anzol.sign.standard { secret = "a secret, long" },
+          retry = function(_, delivery)
+            if delivery.age > 3 * 86400 then return false, "older than 3 days" end
+            return 30
+          end })
+        anzol.on("a", function(event) event:send("ledger") end)]]
+      t:answer_always("ledger", { error = "timeout" })
+      local started = os.clock()
+      t:receive("in", { json = { type = "a" } })
+      t:advance "3d"
+      local seconds = os.clock() - started
+      assert.equal(8641, #t:delivery("ledger").attempts)
+      assert.is_true(seconds < 3, ("took %.2f s"):format(seconds))
+      t:advance "30s"
+      assert.equal("older than 3 days", t:delivery("ledger").reason)
+    end)
+  end)
+end)
