@@ -149,7 +149,7 @@ static enum status add_key(struct request *request, const struct request_options
     if (!options->secret)
         return OK;
     if (options->provider == REQUEST_STANDARD)
-        return key_set_add_standard(&request->keys, slice_str(options->secret));
+        return key_set_add_text(&request->keys, KEY_STANDARD, slice_str(options->secret), true);
     return key_set_add(&request->keys, slice_str(options->secret));
 }
 
@@ -162,9 +162,10 @@ static void sign(const struct request *request, char *bytes)
                                   slice_of(bytes + request->time_at, TIME_DIGITS), slice_str("."),
                                   body};
     const bool is_github = request->provider == REQUEST_GITHUB;
+    const struct slice key = request->keys.keys[0].secret;
     unsigned char digest[DIGEST_BYTES_MAX];
-    const size_t len = is_github ? hmac(DIGEST_SHA256, request->keys.keys[0], &body, 1, digest)
-                                 : hmac(DIGEST_SHA256, request->keys.keys[0], parts, 5, digest);
+    const size_t len = is_github ? hmac(DIGEST_SHA256, key, &body, 1, digest)
+                                 : hmac(DIGEST_SHA256, key, parts, 5, digest);
     struct buf text;
     buf_init(&text, DIGEST_BYTES_MAX * 2);
     const struct slice binary = slice_of((const char *)digest, len);

@@ -34,6 +34,7 @@ static void finish_source(struct registry *registry, struct source_spec *source)
         registry->verifier_destroy(source->verifier);
     free(source->name);
     free(source->path);
+    free(source->public_url);
     free(source->methods);
     free(source->type);
     free(source->script);

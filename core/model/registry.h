@@ -54,7 +54,8 @@ struct source_spec {
     char *methods;             /* "POST" or "POST, PUT": the Allow header */
     struct verifier *verifier; /* in C; NULL: verify_function */
     int verify_function;
-    char *type; /* a fixed type; NULL: type_function */
+    char *public_url; /* as senders know it, without a query; NULL: not said */
+    char *type;       /* a fixed type; NULL: type_function */
     int type_function;
     int key_function;
     int64_t key_window_ms;

@@ -225,19 +225,45 @@ static void verify(struct script *script, const struct admit_request *request, a
         job_start(job, 1, on_end);
 }
 
+enum status request_add_url(const struct source_spec *source, struct slice head, struct buf *url)
+{
+    struct slice query = slice_str("");
+    if (!source->public_url)
+        return OK;
+    enum status status = buf_add_str(url, source->public_url);
+    if (status == OK && head_find(head, ":query", &query) && query.len > 0)
+        status = buf_add_byte(url, '?');
+    return status == OK ? buf_add_slice(url, query) : status;
+}
+
+/* By the declarative verifier. */
+static bool is_genuine(const struct admit_request *request, struct err *err)
+{
+    struct buf url;
+    buf_init(&url, LIMIT_URL_BYTES + LIMIT_REQUEST_LINE_BYTES);
+    struct verify_input input = {
+        .head = request->head, .body = request->body, .now_ms = clock_now_ms()};
+    (void)head_find(request->head, ":method", &input.method);
+    bool is_genuine = request_add_url(request->source, request->head, &url) == OK;
+    input.url = buf_slice(&url);
+    if (!is_genuine)
+        (void)err_set(err, E_NOMEM, "out of memory");
+    is_genuine = is_genuine && verifier_check(request->source->verifier, &input, err);
+    buf_finish(&url);
+    return is_genuine;
+}
+
 void script_admit(struct script *script, const struct admit_request *request, admit_cb on_admitted,
                   void *ctx)
 {
-    const struct source_spec *source = request->source;
-    if (source->verify_function != 0) {
+    if (request->source->verify_function != 0) {
         verify(script, request, on_admitted, ctx);
         return;
     }
-    const char *reason = "";
-    const struct verify_input input = {
-        .head = request->head, .body = request->body, .now_ms = clock_now_ms()};
-    if (verifier_check(source->verifier, &input, &reason))
+    struct err err;
+    if (is_genuine(request, &err))
         classify_and_admit(script, request, on_admitted, ctx);
     else
-        admit(&(struct admission){.outcome = ADMIT_UNVERIFIED, .reason = reason}, on_admitted, ctx);
+        admit(&(struct admission){.outcome = ADMIT_UNVERIFIED, .reason = err.text}, on_admitted,
+              ctx);
 }

@@ -7,6 +7,8 @@ int l_open_anzol(lua_State *L)
     const struct script *script = script_of(L);
     lua_newtable(L);
     open_backoff(L);
+    open_crypto(L);
+    open_encoding(L);
     open_endpoint(L);
     open_event(L);
     open_json(L);

@@ -83,9 +83,9 @@ static void read_headers(lua_State *L, const struct options *options,
 static void read_sign(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
     const int type = lua_getfield(L, options->index, "sign");
-    const struct signer *signer = signer_test(L, -1);
+    struct signer *signer = signer_test(L, -1);
     if (signer)
-        endpoint->signer = signer_copy(L, signer);
+        endpoint->signer = signer_ref(signer);
     else if (type == LUA_TNIL)
         (void)luaL_error(L,
                          "%s needs 'sign'; use anzol.sign.standard { secret = anzol.secret "

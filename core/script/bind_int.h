@@ -115,9 +115,25 @@ bool secret_test(lua_State *L, int index, struct slice *text);
 bool secret_is_missing(lua_State *L, int index);
 struct verifier *verifier_test(lua_State *L, int index);
 struct signer *signer_test(lua_State *L, int index);
-/* Own copies for the registry. Raise without memory. */
-struct verifier *verifier_copy(lua_State *L, const struct verifier *verifier);
-struct signer *signer_copy(lua_State *L, const struct signer *signer);
+/* ---- Recipes (bind_recipe.c): the options of anzol.verify.hmac and its like ---- */
+
+/* Checks the names of the options. */
+void recipe_check_options(lua_State *L, const struct options *options);
+/* Reads all but the keys. */
+void recipe_check_read(lua_State *L, const struct options *options, enum algorithm algorithm,
+                       struct recipe *recipe);
+void http_scheme_check_read(lua_State *L, const struct options *options, bool is_signer,
+                            struct http_scheme *scheme);
+/* tolerance = Duration, at most a day. */
+int64_t option_check_tolerance(lua_State *L, const struct options *options, int64_t fallback_s);
+/* Appends the keys of 'secret' (or 'public_key', if it may be one). */
+struct key_style {
+    enum algorithm algorithm;
+    enum key_form form;
+    bool is_private; /* of a pair: for signing */
+};
+void keys_check_read(lua_State *L, const struct options *options, const struct key_style *style,
+                     struct key_set *keys);
 
 enum verdict_kind_id { VERDICT_SKIP, VERDICT_RETRY_LATER };
 struct verdict {
@@ -132,6 +148,8 @@ void headers_push(lua_State *L, int owner, const struct slice *head);
 void form_push(lua_State *L, struct slice text);
 /* Appends the table at index as a form; sorted. */
 void form_check_encode(lua_State *L, int index, struct buf *out);
+/* Appends text as it stands in a form or URL. */
+void form_check_escape(lua_State *L, struct slice text, struct buf *out);
 
 /* Writes a line for a script; fields is the index of a table, 0: none. */
 void script_log(lua_State *L, enum log_level level, struct slice message, int fields);
@@ -199,6 +217,8 @@ int inspect_push_unknown(lua_State *L, const char *dir, int index);
 int l_open_anzol(lua_State *L);
 /* Each adds its fields to the module's table on top. */
 void open_backoff(lua_State *L);
+void open_crypto(lua_State *L);
+void open_encoding(lua_State *L);
 void open_endpoint(lua_State *L);
 void open_event(lua_State *L);
 void open_json(lua_State *L);

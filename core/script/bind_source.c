@@ -12,16 +12,16 @@
     "a verifier (anzol.verify.github { … } and the like) or function(req) -> true | false, reason"
 
 static const char *const option_names[] = {
-    "hide_headers", "idempotency_key", "idempotency_window",
-    "max_body",     "methods",         "path",
-    "provider",     "retention",       "status",
-    "type",         "verify",          NULL,
+    "hide_headers", "idempotency_key", "idempotency_window", "max_body", "methods", "path",
+    "provider",     "public_url",      "retention",          "status",   "type",    "verify",
+    NULL,
 };
 static const char *const later_names[] = {
-    "allow_from", "challenge", "public_url", "rate_limit", "respond", NULL,
+    "allow_from", "challenge", "rate_limit", "respond", NULL,
 };
 static const char *const provider_names[] = {
-    "hide_headers", "idempotency_key", "name", "sign", "type", "verify", NULL,
+    "challenge", "hide_headers", "idempotency_key", "name", "respond",
+    "sign",      "type",         "verify",          NULL,
 };
 static const char *const method_names[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
@@ -39,9 +39,9 @@ static void read_verify(lua_State *L, const struct options *options, int provide
                         struct source_spec *source)
 {
     const int type = push_option(L, options, provider, "verify");
-    const struct verifier *verifier = verifier_test(L, -1);
+    struct verifier *verifier = verifier_test(L, -1);
     if (verifier) {
-        source->verifier = verifier_copy(L, verifier);
+        source->verifier = verifier_ref(verifier);
         lua_pop(L, 1);
     } else if (type == LUA_TFUNCTION) {
         source->verify_function = function_keep(L);
@@ -107,6 +107,23 @@ static void read_path(lua_State *L, const struct options *options, struct source
                          ". ~ (no segment may begin with a dot), got '%s'",
                          options->what, path);
     source->path = text_copy(L, path);
+}
+
+/* What some senders sign: the address as it stands in their settings. */
+static void read_public_url(lua_State *L, const struct options *options, struct source_spec *source)
+{
+    const char *url = option_check_text(L, options, "public_url", NULL);
+    if (!url)
+        return;
+    const bool has_scheme = strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0;
+    bool is_good = has_scheme && strlen(url) <= LIMIT_URL_BYTES;
+    for (const char *c = url; *c; c++)
+        is_good &= *c > ' ' && *c <= '~' && *c != '?' && *c != '#';
+    if (!is_good)
+        (void)option_error(L, options, "public_url",
+                           "the URL that the sender knows, without a query, as "
+                           "\"https://hooks.example/in/NAME\"");
+    source->public_url = text_copy(L, url);
 }
 
 static bool is_method(const char *name)
@@ -230,6 +247,7 @@ static int l_source(lua_State *L)
     const int provider = push_provider(L, &options, name);
     read_path(L, &options, source);
     check_unique(L, draft->registry, NULL, source->path);
+    read_public_url(L, &options, source);
     read_methods(L, &options, source);
     read_verify(L, &options, provider, source);
     read_type(L, &options, provider, source);

@@ -239,7 +239,7 @@ static void warn_short_key(const char *script, const char *what, const struct ke
                            struct findings *findings)
 {
     for (size_t i = 0; i < keys->count; i++)
-        if (keys->keys[i].len < SIGNATURE_KEY_BYTES_SHORT) {
+        if (!keys->keys[i].pair && keys->keys[i].secret.len < SIGNATURE_KEY_BYTES_SHORT) {
             char message[TEXT_BYTES + PLACE_BYTES];
             (void)snprintf(message, sizeof message, "%s: the secret of %s has fewer than %d bytes",
                            script, what, SIGNATURE_KEY_BYTES_SHORT);

@@ -105,8 +105,51 @@ static void mix_texts(uint64_t *digest, char *const *texts, size_t count)
 static void mix_keys(uint64_t *digest, const struct key_set *keys)
 {
     mix_number(digest, (int64_t)keys->count);
-    for (size_t i = 0; i < keys->count; i++)
-        mix(digest, keys->keys[i].data, keys->keys[i].len);
+    for (size_t i = 0; i < keys->count; i++) {
+        mix_number(digest, keys->keys[i].algorithm);
+        mix(digest, keys->keys[i].secret.data, keys->keys[i].secret.len);
+    }
+}
+
+static void mix_recipe(uint64_t *digest, const struct recipe *recipe)
+{
+    mix_number(digest, recipe->algorithm);
+    mix_number(digest, recipe->digest);
+    mix_number(digest, recipe->encoding);
+    mix_number(digest, recipe->is_lenient);
+    for (size_t i = 0; i < recipe->name_count; i++) {
+        mix_text(digest, recipe->names[i].signature);
+        mix_text(digest, recipe->names[i].id);
+        mix_text(digest, recipe->names[i].timestamp);
+    }
+    mix_number(digest, recipe->is_numbered);
+    mix_text(digest, recipe->prefix);
+    mix_number(digest, recipe->item_separator);
+    mix_number(digest, recipe->field_separator);
+    mix_text(digest, recipe->field);
+    mix_text(digest, recipe->public_field);
+    mix_text(digest, recipe->timestamp_field);
+    mix_number(digest, recipe->time_unit);
+    mix_number(digest, recipe->tolerance_s);
+    mix_text(digest, recipe->body_hash_query);
+    for (size_t i = 0; i < recipe->part_count; i++) {
+        mix_number(digest, recipe->parts[i].kind);
+        mix_text(digest, recipe->parts[i].literal);
+    }
+}
+
+static void mix_http(uint64_t *digest, const struct http_scheme *http)
+{
+    for (size_t i = 0; i < http->component_count; i++)
+        mix_text(digest, http->components[i]);
+    mix_number(digest, http->algorithm);
+    mix_number(digest, http->digest);
+    mix_text(digest, http->label);
+    mix_text(digest, http->key_id);
+    mix_text(digest, http->tag);
+    mix_number(digest, http->tolerance_s);
+    mix_number(digest, http->expires_s);
+    mix_number(digest, http->with_nonce);
 }
 
 static void mix_source(uint64_t *digest, const struct source_spec *source)
@@ -114,6 +157,7 @@ static void mix_source(uint64_t *digest, const struct source_spec *source)
     mix_text(digest, source->name);
     mix_text(digest, source->path);
     mix_text(digest, source->methods);
+    mix_text(digest, source->public_url);
     mix_text(digest, source->type);
     mix_text(digest, source->script);
     mix_number(digest, source->verify_function);
@@ -128,11 +172,8 @@ static void mix_source(uint64_t *digest, const struct source_spec *source)
     if (!verifier)
         return;
     mix_number(digest, verifier->kind);
-    mix_number(digest, verifier->digest);
-    mix_number(digest, verifier->encoding);
-    mix_text(digest, verifier->header);
-    mix_text(digest, verifier->prefix);
-    mix_number(digest, verifier->tolerance_s);
+    mix_recipe(digest, &verifier->recipe);
+    mix_http(digest, &verifier->http);
     mix_keys(digest, &verifier->keys);
 }
 
@@ -168,10 +209,8 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     if (!signer)
         return;
     mix_number(digest, signer->kind);
-    mix_number(digest, signer->digest);
-    mix_number(digest, signer->encoding);
-    mix_text(digest, signer->header);
-    mix_text(digest, signer->prefix);
+    mix_recipe(digest, &signer->recipe);
+    mix_http(digest, &signer->http);
     mix_keys(digest, &signer->keys);
 }
 

@@ -62,7 +62,7 @@ void form_push(lua_State *L, struct slice text)
     }
 }
 
-static void add_encoded(lua_State *L, struct slice text, struct buf *out)
+void form_check_escape(lua_State *L, struct slice text, struct buf *out)
 {
     static const char hex[] = "0123456789ABCDEF";
     enum status status = OK;
@@ -102,10 +102,10 @@ void form_check_encode(lua_State *L, int index, struct buf *out)
         value.data = luaL_tolstring(L, -1, &value.len);
         if (i > 0 && buf_add_byte(out, '&') != OK)
             (void)luaL_error(L, "the form is too large");
-        add_encoded(L, slice_str(names[i]), out);
+        form_check_escape(L, slice_str(names[i]), out);
         if (buf_add_byte(out, '=') != OK)
             (void)luaL_error(L, "the form is too large");
-        add_encoded(L, value, out);
+        form_check_escape(L, value, out);
         lua_pop(L, 2);
     }
 }

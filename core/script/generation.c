@@ -48,8 +48,8 @@ static struct registry *load_state(struct generation *generation, struct script 
     };
     if (!draft.registry)
         return NULL;
-    draft.registry->verifier_destroy = verifier_destroy;
-    draft.registry->signer_destroy = signer_destroy;
+    draft.registry->verifier_destroy = verifier_unref;
+    draft.registry->signer_destroy = signer_unref;
     script->draft = &draft;
     bool is_whole = true;
     for (size_t i = 0; i < generation->snapshot.count; i++) {

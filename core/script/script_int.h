@@ -167,6 +167,11 @@ void script_describe_error(struct script *script, lua_State *L, const struct con
 /* The same without Lua. A kill that is up replaces text. */
 void script_keep_error(struct script *script, const struct context *context, const char *text);
 
+/* The URL of a request as its sender knows it: public_url and the query; nothing if the source says
+ * none. */
+MUST_USE enum status request_add_url(const struct source_spec *source, struct slice head,
+                                     struct buf *url);
+
 /* ---- Strands (strand.c) ---- */
 
 enum strand_state {

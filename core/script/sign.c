@@ -17,7 +17,7 @@ static void set_text(lua_State *L, const char *name, const char *value)
     lua_setfield(L, -2, name);
 }
 
-/* The provider's sign { type, body, id, timestamp } -> headers. */
+/* The provider's sign { type, body, id, timestamp, url? } -> headers. */
 static int l_sign_by_provider(lua_State *L)
 {
     struct sign *sign = lua_touserdata(L, 1);
@@ -32,6 +32,8 @@ static int l_sign_by_provider(lua_State *L)
     set_text(L, "id", sign->id);
     lua_pushinteger(L, clock_now_ms() / 1000);
     lua_setfield(L, -2, "timestamp");
+    if (request->source->public_url)
+        set_text(L, "url", request->source->public_url);
     lua_pushlstring(L, request->body.data, request->body.len);
     lua_setfield(L, -2, "body");
     lua_call(L, 1, 1);
@@ -54,20 +56,31 @@ static enum status sign_by_verifier(struct sign *sign, struct err *err)
                        source->name);
     if (verifier->kind == VERIFIER_NONE)
         return OK;
+    if (verifier->keys.count > 0 && verifier->keys.keys[0].pair)
+        return err_set(err, E_NOTFOUND,
+                       "source '%s' verifies by a public key: only who has the private one can "
+                       "sign for it",
+                       source->name);
     /* Borrows what the verifier owns. */
-    const struct signer signer = {
-        .kind = verifier->kind == VERIFIER_HMAC ? SIGNER_HMAC : SIGNER_STANDARD,
-        .digest = verifier->digest,
-        .encoding = verifier->encoding,
-        .header = verifier->header,
-        .prefix = verifier->prefix,
+    struct signer signer = {
+        .kind = verifier->kind == VERIFIER_HTTP ? SIGNER_HTTP : SIGNER_RECIPE,
+        .recipe = verifier->recipe,
+        .http = verifier->http,
         .keys = verifier->keys,
     };
+    if (signer.http.label[0] == '\0')
+        (void)snprintf(signer.http.label, sizeof signer.http.label, "sig1");
     const struct sign_input input = {.id = slice_str(sign->id),
                                      .timestamp_s = clock_now_ms() / 1000,
+                                     .method = slice_str("POST"),
+                                     .url = slice_str(source->public_url),
                                      .body = sign->request->body};
-    return signer_sign(&signer, &input, sign->head) == OK ? OK
-                                                          : err_set(err, E_NOMEM, "out of memory");
+    if (signer_sign(&signer, &input, sign->head) != OK)
+        return err_set(err, E_INVALID,
+                       "source '%s' cannot be signed for: its scheme signs the URL, or a header "
+                       "that is not there",
+                       source->name);
+    return OK;
 }
 
 enum status script_sign(struct script *script, const struct sign_request *request, struct buf *head,

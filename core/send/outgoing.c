@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define URL_BYTES_MAX (4 * LIMIT_URL_BYTES) /* path and query may be the message's */
+
 static bool is_set(struct slice head, struct slice name)
 {
     struct field field;
@@ -52,6 +54,30 @@ static enum status add_message_fields(const struct message *message,
     return status;
 }
 
+static enum status sign(const struct endpoint_spec *endpoint, const struct message *message,
+                        const struct outgoing *outgoing, struct buf *out)
+{
+    char id[ID_TEXT_BYTES];
+    id_format(ID_MESSAGE, message->id, id);
+    struct buf url;
+    buf_init(&url, URL_BYTES_MAX);
+    enum status status = OK;
+    if (signer_needs_url(endpoint->signer))
+        status = outgoing_add_url(endpoint, message, outgoing, &url, NULL);
+    if (status == OK)
+        status = signer_sign(endpoint->signer,
+                             &(struct sign_input){
+                                 .id = slice_str(id),
+                                 .timestamp_s = clock_now_ms() / 1000,
+                                 .method = outgoing_method(endpoint, message, outgoing),
+                                 .url = buf_slice(&url),
+                                 .body = outgoing->body,
+                             },
+                             out);
+    buf_finish(&url);
+    return status;
+}
+
 enum status outgoing_add_head(const struct endpoint_spec *endpoint, const struct message *message,
                               const struct outgoing *outgoing, struct buf *out)
 {
@@ -65,13 +91,7 @@ enum status outgoing_add_head(const struct endpoint_spec *endpoint, const struct
         status = head_add(out, slice_str("content-type"), slice_str("application/octet-stream"));
     if (status != OK || !endpoint->signer)
         return status;
-    char id[ID_TEXT_BYTES];
-    id_format(ID_MESSAGE, message->id, id);
-    return signer_sign(endpoint->signer,
-                       &(struct sign_input){.id = slice_str(id),
-                                            .timestamp_s = clock_now_ms() / 1000,
-                                            .body = outgoing->body},
-                       out);
+    return sign(endpoint, message, outgoing, out);
 }
 
 CURLU *outgoing_url(CURLU *base, const struct message *message, const struct outgoing *outgoing,

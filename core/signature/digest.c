@@ -12,14 +12,15 @@
 #include <openssl/params.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <zlib.h>
 
-struct algorithm {
+struct digest_row {
     const char *name; /* as users write it */
     const char *openssl_name;
     size_t bytes;
 };
 
-static const struct algorithm algorithms[DIGEST_COUNT] = {
+static const struct digest_row algorithms[DIGEST_COUNT] = {
     [DIGEST_SHA1] = {"sha1", "SHA1", 20},
     [DIGEST_SHA256] = {"sha256", "SHA256", 32},
     [DIGEST_SHA384] = {"sha384", "SHA384", 48},
@@ -27,7 +28,7 @@ static const struct algorithm algorithms[DIGEST_COUNT] = {
 };
 
 static const char *const encoding_names[ENCODING_COUNT] = {
-    [ENCODING_HEX] = "hex", [ENCODING_BASE64] = "base64"};
+    [ENCODING_HEX] = "hex", [ENCODING_BASE64] = "base64", [ENCODING_TEXT] = "text"};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t contexts_key;
@@ -100,12 +101,17 @@ bool digest_parse(struct slice name, enum digest *digest)
 
 bool encoding_parse(struct slice name, enum encoding *encoding)
 {
-    for (unsigned i = 0; i < ENCODING_COUNT; i++)
+    for (unsigned i = 0; i < ENCODING_TEXT; i++)
         if (slice_is(name, encoding_names[i])) {
             *encoding = (enum encoding)i;
             return true;
         }
     return false;
+}
+
+const char *encoding_name(enum encoding encoding)
+{
+    return encoding_names[encoding];
 }
 
 size_t digest_bytes(enum digest digest)
@@ -127,16 +133,28 @@ size_t hmac(enum digest digest, struct slice key, const struct slice *parts, siz
     return len;
 }
 
-size_t hash(enum digest digest, struct slice data, unsigned char out[DIGEST_BYTES_MAX])
+size_t hash_parts(enum digest digest, const struct slice *parts, size_t part_count,
+                  unsigned char out[DIGEST_BYTES_MAX])
 {
     struct contexts *contexts = own_contexts();
     if (!contexts->hash)
         contexts->hash = EVP_MD_CTX_new();
     unsigned len = 0;
-    check(contexts->hash && EVP_DigestInit_ex2(contexts->hash, digests[digest], NULL) == 1 &&
-          EVP_DigestUpdate(contexts->hash, data.data, data.len) == 1 &&
-          EVP_DigestFinal_ex(contexts->hash, out, &len) == 1);
+    check(contexts->hash && EVP_DigestInit_ex2(contexts->hash, digests[digest], NULL) == 1);
+    for (size_t i = 0; i < part_count; i++)
+        check(EVP_DigestUpdate(contexts->hash, parts[i].data, parts[i].len) == 1);
+    check(EVP_DigestFinal_ex(contexts->hash, out, &len) == 1);
     return len;
+}
+
+size_t hash(enum digest digest, struct slice data, unsigned char out[DIGEST_BYTES_MAX])
+{
+    return hash_parts(digest, &data, 1, out);
+}
+
+uint32_t checksum_crc32(struct slice data)
+{
+    return (uint32_t)crc32_z(crc32_z(0, NULL, 0), (const unsigned char *)data.data, data.len);
 }
 
 bool bytes_equal(struct slice a, struct slice b)

@@ -4,6 +4,8 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char url_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 enum status hex_encode(struct slice in, struct buf *out)
 {
@@ -55,7 +57,8 @@ enum status hex_decode(struct slice in, struct buf *out)
     return OK;
 }
 
-enum status base64_encode(struct slice in, struct buf *out)
+/* Both alphabets; without padding the surplus is cut off. */
+static enum status encode(struct slice in, const char *letters, bool is_padded, struct buf *out)
 {
     const size_t len = (in.len + 2) / 3 * 4;
     const enum status status = buf_reserve(out, len);
@@ -68,14 +71,25 @@ enum status base64_encode(struct slice in, struct buf *out)
         const uint32_t b = left > 1 ? (unsigned char)in.data[i + 1] : 0;
         const uint32_t c = left > 2 ? (unsigned char)in.data[i + 2] : 0;
         const uint32_t group = a << 16 | b << 8 | c;
-        *place++ = alphabet[group >> 18];
-        *place++ = alphabet[group >> 12 & 63];
-        *place++ = left > 1 ? alphabet[group >> 6 & 63] : '=';
-        *place++ = left > 2 ? alphabet[group & 63] : '=';
+        *place++ = letters[group >> 18];
+        *place++ = letters[group >> 12 & 63];
+        *place++ = left > 1 ? letters[group >> 6 & 63] : '=';
+        *place++ = left > 2 ? letters[group & 63] : '=';
     }
-    *place = '\0';
-    out->len += len;
+    const size_t padding = is_padded ? 0 : (3 - in.len % 3) % 3;
+    *(place - padding) = '\0';
+    out->len += len - padding;
     return OK;
+}
+
+enum status base64_encode(struct slice in, struct buf *out)
+{
+    return encode(in, alphabet, true, out);
+}
+
+enum status base64url_encode(struct slice in, struct buf *out)
+{
+    return encode(in, url_alphabet, false, out);
 }
 
 static int base64_value(char c, bool lenient)

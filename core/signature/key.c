@@ -8,19 +8,42 @@
 #define STANDARD_PREFIX "whsec_"
 #define PUBLIC_PREFIX "whpk_"
 #define PRIVATE_PREFIX "whsk_"
-#define KEY_BYTES_MAX 4096
+
+static const char *const form_names[KEY_FORM_COUNT] = {
+    [KEY_TEXT] = "text", [KEY_BASE64] = "base64", [KEY_HEX] = "hex", [KEY_STANDARD] = "standard"};
+
+bool key_form_parse(struct slice name, enum key_form *form)
+{
+    for (unsigned i = 0; i < KEY_FORM_COUNT; i++)
+        if (slice_is(name, form_names[i])) {
+            *form = (enum key_form)i;
+            return true;
+        }
+    return false;
+}
 
 enum status key_set_add(struct key_set *set, struct slice key)
 {
     if (key.len == 0)
         return E_INVALID;
-    if (set->count == SIGNATURE_KEYS_MAX || key.len > KEY_BYTES_MAX)
+    if (set->count == SIGNATURE_KEYS_MAX || key.len > SIGNATURE_KEY_BYTES_MAX)
         return E_LIMIT;
     char *copy = malloc(key.len);
     if (!copy)
         return E_NOMEM;
     memcpy(copy, key.data, key.len);
-    set->keys[set->count++] = slice_of(copy, key.len);
+    set->keys[set->count++] =
+        (struct key){.secret = slice_of(copy, key.len), .algorithm = ALGORITHM_HMAC};
+    return OK;
+}
+
+enum status key_set_add_pair(struct key_set *set, enum algorithm algorithm, struct pair *pair)
+{
+    if (set->count == SIGNATURE_KEYS_MAX) {
+        pair_unref(pair);
+        return E_LIMIT;
+    }
+    set->keys[set->count++] = (struct key){.pair = pair, .algorithm = algorithm};
     return OK;
 }
 
@@ -30,18 +53,11 @@ static bool begins_with(struct slice text, const char *prefix)
     return text.len >= len && memcmp(text.data, prefix, len) == 0;
 }
 
-enum status key_set_add_standard(struct key_set *set, struct slice secret)
+static enum status add_decoded(struct key_set *set, bool is_hex, struct slice text)
 {
-    /* The keys of v1a: as a key of v1 the public one would let anybody sign. */
-    if (begins_with(secret, PUBLIC_PREFIX) || begins_with(secret, PRIVATE_PREFIX))
-        return E_INVALID;
-    if (!begins_with(secret, STANDARD_PREFIX))
-        return key_set_add(set, secret);
-    const size_t prefix_len = strlen(STANDARD_PREFIX);
     struct buf key;
-    buf_init(&key, KEY_BYTES_MAX);
-    enum status status =
-        base64_decode(slice_of(secret.data + prefix_len, secret.len - prefix_len), true, &key);
+    buf_init(&key, SIGNATURE_KEY_BYTES_MAX);
+    enum status status = is_hex ? hex_decode(text, &key) : base64_decode(text, true, &key);
     if (status == OK)
         status = key_set_add(set, buf_slice(&key));
     if (key.data)
@@ -50,14 +66,47 @@ enum status key_set_add_standard(struct key_set *set, struct slice secret)
     return status;
 }
 
+/* As a key of v1, a public one would let anybody sign. */
+static enum status add_standard(struct key_set *set, struct slice text, bool is_private)
+{
+    const size_t prefix_len = strlen(STANDARD_PREFIX);
+    if (begins_with(text, STANDARD_PREFIX))
+        return add_decoded(set, false, slice_of(text.data + prefix_len, text.len - prefix_len));
+    if (!begins_with(text, PUBLIC_PREFIX) && !begins_with(text, PRIVATE_PREFIX))
+        return key_set_add(set, text);
+    if (begins_with(text, PRIVATE_PREFIX) != is_private)
+        return E_INVALID;
+    struct pair *pair = NULL;
+    const enum status status = pair_parse(ALGORITHM_ED25519, text, is_private, &pair, NULL);
+    return status == OK ? key_set_add_pair(set, ALGORITHM_ED25519, pair) : status;
+}
+
+enum status key_set_add_text(struct key_set *set, enum key_form form, struct slice text,
+                             bool is_private)
+{
+    switch (form) {
+    case KEY_BASE64:
+    case KEY_HEX:
+        return add_decoded(set, form == KEY_HEX, text);
+    case KEY_STANDARD:
+        return add_standard(set, text, is_private);
+    case KEY_TEXT:
+    case KEY_FORM_COUNT:
+        break;
+    }
+    return key_set_add(set, text);
+}
+
 void key_set_finish(struct key_set *set)
 {
     if (!set)
         return;
     for (size_t i = 0; i < set->count; i++) {
-        char *bytes = (char *)(uintptr_t)set->keys[i].data;
-        OPENSSL_cleanse(bytes, set->keys[i].len);
+        char *bytes = (char *)(uintptr_t)set->keys[i].secret.data;
+        if (bytes)
+            OPENSSL_cleanse(bytes, set->keys[i].secret.len);
         free(bytes);
+        pair_unref(set->keys[i].pair);
     }
     *set = (struct key_set){0};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Signatures: the primitives (HMAC, constant-time compare, base64, hex), the declarative verifiers
- * of what comes in, and the declarative signers of what goes out. Pure functions, any thread; a
- * verifier or signer is immutable once made. OpenSSL is known only here.
+/* Signatures: the primitives (digests, HMAC, asymmetric keys, constant-time compare, base64, hex),
+ * the recipes that say how a sender signs, and what verifies and signs by them. Pure functions, any
+ * thread; a verifier or signer is immutable once made. OpenSSL is known only here.
  * Standard Webhooks: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md. */
 #ifndef SIGNATURE_SIGNATURE_H
 #define SIGNATURE_SIGNATURE_H
@@ -10,24 +10,39 @@
 #include "base/err.h"
 #include "base/head.h"
 
+#include <stdatomic.h>
+
 #define DIGEST_BYTES_MAX 64
-#define SIGNATURE_KEYS_MAX 8         /* keys of one set, while a secret rotates */
-#define SIGNATURE_CANDIDATES_MAX 16  /* signatures tried in one header */
-#define SIGNATURE_TOLERANCE_S 300    /* Standard Webhooks: allowable difference of the clocks */
-#define SIGNATURE_KEY_BYTES_SHORT 16 /* below: anzol check warns */
+#define SIGNATURE_KEYS_MAX 8           /* keys of one set, while a secret rotates */
+#define SIGNATURE_CANDIDATES_MAX 16    /* signatures tried of one request */
+#define SIGNATURE_PUBLIC_CHECKS_MAX 16 /* checks by public keys for one request: each is dear */
+#define SIGNATURE_BYTES_MAX 1024       /* of one signature: RSA with 8192 bits */
+#define SIGNATURE_TOLERANCE_S 300      /* Standard Webhooks: allowable difference of the clocks */
+#define SIGNATURE_KEY_BYTES_SHORT 16   /* below: anzol check warns */
+#define SIGNATURE_KEY_BYTES_MAX 16384  /* as text: PEM */
 
 enum digest { DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_COUNT };
-enum encoding { ENCODING_HEX, ENCODING_BASE64, ENCODING_COUNT };
+enum encoding {
+    ENCODING_HEX,
+    ENCODING_BASE64,
+    ENCODING_TEXT, /* of a token: as it is */
+    ENCODING_COUNT
+};
 
 /* "sha1" "sha256" "sha384" "sha512"; "hex" "base64". */
 bool digest_parse(struct slice name, enum digest *digest);
 bool encoding_parse(struct slice name, enum encoding *encoding);
+const char *encoding_name(enum encoding encoding);
 size_t digest_bytes(enum digest digest);
 
 /* Digest of the parts one after another. Returns how many bytes out got. */
 size_t hmac(enum digest digest, struct slice key, const struct slice *parts, size_t part_count,
             unsigned char out[DIGEST_BYTES_MAX]);
 size_t hash(enum digest digest, struct slice data, unsigned char out[DIGEST_BYTES_MAX]);
+size_t hash_parts(enum digest digest, const struct slice *parts, size_t part_count,
+                  unsigned char out[DIGEST_BYTES_MAX]);
+/* As zlib and PayPal have it. */
+uint32_t checksum_crc32(struct slice data);
 /* Constant time for equal lengths. */
 bool bytes_equal(struct slice a, struct slice b);
 /* OpenSSL waits for memory (base/memory.h): a lack of it makes no signature wrong. Before anything
@@ -43,70 +58,224 @@ MUST_USE enum status hex_encode(struct slice in, struct buf *out);
 /* Canonical: even count of [0-9a-f] or [0-9A-F]; E_INVALID otherwise, nothing added. */
 MUST_USE enum status hex_decode(struct slice in, struct buf *out);
 MUST_USE enum status base64_encode(struct slice in, struct buf *out);
+/* The URL-safe alphabet without padding. */
+MUST_USE enum status base64url_encode(struct slice in, struct buf *out);
 /* Canonical standard alphabet with padding (unused bits zero); lenient also takes the URL-safe
  * alphabet and missing padding. E_INVALID otherwise, nothing added. */
 MUST_USE enum status base64_decode(struct slice in, bool lenient, struct buf *out);
 
+/* ---- Asymmetric keys (pair.c) ---- */
+
+enum algorithm {
+    ALGORITHM_HMAC,
+    ALGORITHM_TOKEN, /* the header holds the secret itself */
+    ALGORITHM_ED25519,
+    ALGORITHM_ECDSA,     /* P-256 or P-384; the signature is DER */
+    ALGORITHM_ECDSA_RAW, /* the signature is r || s */
+    ALGORITHM_RSA,       /* PKCS #1 v1.5 */
+    ALGORITHM_RSA_PSS,   /* salt as long as the digest */
+    ALGORITHM_COUNT
+};
+
+/* A public key, or a private one. Counted references, any thread. */
+struct pair;
+
+/* Reads a key: PEM (PUBLIC KEY, CERTIFICATE; PRIVATE KEY if is_private), base64 of the DER of a
+ * public key; for Ed25519 also the 32 bytes as hex or base64, whpk_…, and if is_private whsk_… or
+ * the base64 of the seed. err says what is wrong, never the key. RSA has 2048 to 8192 bits. */
+MUST_USE enum status pair_parse(enum algorithm algorithm, struct slice text, bool is_private,
+                                struct pair **pair, struct err *err);
+struct pair *pair_ref(struct pair *pair);
+void pair_unref(struct pair *pair);
+bool pair_is_private(const struct pair *pair);
+/* One signature has one form: DER is canonical, r || s and RSA have their full length. */
+bool pair_verify(const struct pair *pair, enum algorithm algorithm, enum digest digest,
+                 const struct slice *parts, size_t part_count, struct slice signature);
+MUST_USE enum status pair_sign(const struct pair *pair, enum algorithm algorithm,
+                               enum digest digest, const struct slice *parts, size_t part_count,
+                               struct buf *out);
+
+/* ---- Sets of keys (key.c) ---- */
+
+struct key {
+    struct slice secret; /* owned bytes; empty: a pair */
+    struct pair *pair;   /* owned reference */
+    enum algorithm algorithm;
+};
+
 struct key_set {
-    struct slice keys[SIGNATURE_KEYS_MAX]; /* owned: malloc'ed bytes */
+    struct key keys[SIGNATURE_KEYS_MAX];
     size_t count;
 };
 
+enum key_form { KEY_TEXT, KEY_BASE64, KEY_HEX, KEY_STANDARD, KEY_FORM_COUNT };
+bool key_form_parse(struct slice name, enum key_form *form);
+
 /* Copies one key. E_LIMIT past SIGNATURE_KEYS_MAX, E_INVALID for an empty one. */
 MUST_USE enum status key_set_add(struct key_set *set, struct slice key);
-/* The key of a Standard Webhooks secret: "whsec_" + base64 is decoded, other text is the raw key;
- * the keys of its asymmetric scheme (whpk_, whsk_) are E_INVALID. */
-MUST_USE enum status key_set_add_standard(struct key_set *set, struct slice secret);
+/* The same, decoded. KEY_STANDARD: "whsec_" + base64 is decoded, whpk_ (whsk_ if is_private) is a
+ * pair of Ed25519, other text is the raw key. */
+MUST_USE enum status key_set_add_text(struct key_set *set, enum key_form form, struct slice text,
+                                      bool is_private);
+/* Takes the reference, whatever it returns. */
+MUST_USE enum status key_set_add_pair(struct key_set *set, enum algorithm algorithm,
+                                      struct pair *pair);
 void key_set_finish(struct key_set *set);
 
-enum verifier_kind { VERIFIER_NONE, VERIFIER_HMAC, VERIFIER_STANDARD };
+/* ---- Recipes (recipe.c): how one sender signs, as data ---- */
 
-/* How a source checks its sender. Owned by the registry that made it. */
+#define RECIPE_NAME_BYTES 65
+#define RECIPE_TEXT_BYTES 33
+#define RECIPE_NAMES_MAX 3
+#define RECIPE_PARTS_MAX 12
+#define RECIPE_NUMBERED_MAX 100
+
+enum part_kind {
+    PART_LITERAL,
+    PART_BODY,
+    PART_DECODED_URL, /* with the escapes that HubSpot decodes */
+    PART_FORM,        /* name and value of each field of a form, sorted; nothing for other bodies */
+    PART_ID,
+    PART_METHOD,
+    PART_TIMESTAMP, /* as it was sent */
+    PART_URL,
+    PART_COUNT
+};
+/* "body" "decoded_url" "form" "id" "method" "timestamp" "url"; other text is a literal. */
+enum part_kind part_parse(struct slice text);
+
+struct part {
+    enum part_kind kind;
+    char literal[RECIPE_TEXT_BYTES];
+};
+
+/* Headers of one spelling of a scheme; "": it has none. */
+struct recipe_names {
+    char signature[RECIPE_NAME_BYTES];
+    char id[RECIPE_NAME_BYTES];
+    char timestamp[RECIPE_NAME_BYTES];
+};
+
+enum time_unit { TIME_S, TIME_MS, TIME_ISO, TIME_UNIT_COUNT };
+bool time_unit_parse(struct slice name, enum time_unit *unit);
+
+/* Plain data, copied by value. */
+struct recipe {
+    enum algorithm algorithm; /* of its keys */
+    enum digest digest;
+    enum encoding encoding;
+    bool is_lenient;                             /* base64 in any spelling */
+    struct recipe_names names[RECIPE_NAMES_MAX]; /* the first whose signature came; [0] signs */
+    size_t name_count;
+    bool is_numbered; /* the signatures lie in header-1, header-2, … */
+    char prefix[RECIPE_TEXT_BYTES];
+    char item_separator;                     /* between signatures; 0: there is one */
+    char field_separator;                    /* between an item's name and value; 0: no names */
+    char field[RECIPE_TEXT_BYTES];           /* the name of a signature */
+    char public_field[RECIPE_TEXT_BYTES];    /* the name of one by Ed25519 beside HMACs */
+    char timestamp_field[RECIPE_TEXT_BYTES]; /* the name of the time, if it lies there */
+    enum time_unit time_unit;
+    int64_t tolerance_s; /* 0: the time is not judged */
+    /* If the body is no form: the parameter of the URL that must be the hex SHA-256 of it. */
+    char body_hash_query[RECIPE_TEXT_BYTES];
+    struct part parts[RECIPE_PARTS_MAX];
+    size_t part_count;
+};
+
+/* Standard Webhooks: the same headers also under the names that Svix used before it. */
+void recipe_standard(struct recipe *recipe);
+/* Everything a recipe says of keys and headers fits together; err names the option. */
+MUST_USE enum status recipe_check(const struct recipe *recipe, struct err *err);
+
+/* ---- RFC 9421, HTTP message signatures (http_signature.c) ---- */
+
+#define HTTP_COMPONENTS_MAX 32
+#define HTTP_COMPONENT_BYTES 128
+#define HTTP_LABEL_BYTES 65
+#define HTTP_KEY_ID_BYTES 257
+
+struct http_scheme {
+    /* Names of components as they stand in the signature's input, without quotes: what is signed,
+     * or what a signature must cover. */
+    char components[HTTP_COMPONENTS_MAX][HTTP_COMPONENT_BYTES];
+    size_t component_count;
+    enum algorithm algorithm;
+    enum digest digest;
+    char label[HTTP_LABEL_BYTES];   /* sign: "sig1"; verify: "" for any */
+    char key_id[HTTP_KEY_ID_BYTES]; /* "": not said, not asked for */
+    char tag[HTTP_KEY_ID_BYTES];
+    int64_t tolerance_s;
+    int64_t expires_s; /* sign: how long it holds; 0: not said */
+    bool with_nonce;   /* sign: a random one */
+};
+
+/* The alg of the RFC's registry for it, "" if it has none. */
+const char *http_algorithm_name(enum algorithm algorithm, enum digest digest);
+bool http_algorithm_parse(struct slice name, enum algorithm *algorithm, enum digest *digest);
+
+/* ---- Verifying (verifier.c) ---- */
+
+enum verifier_kind { VERIFIER_NONE, VERIFIER_RECIPE, VERIFIER_HTTP };
+
+/* How a source checks its sender. Counted references. */
 struct verifier {
+    atomic_uint references;
     enum verifier_kind kind;
-    enum digest digest;     /* hmac */
-    enum encoding encoding; /* hmac */
-    char *header;           /* hmac: the header that holds the signature; owned */
-    char *prefix;           /* hmac: what stands before it ("sha256="), "" for nothing; owned */
-    int64_t tolerance_s;    /* standard */
+    struct recipe recipe;
+    struct http_scheme http;
     struct key_set keys;
 };
 
-void verifier_destroy(struct verifier *verifier);
+/* NULL: no memory. */
+struct verifier *verifier_create(enum verifier_kind kind);
+struct verifier *verifier_ref(struct verifier *verifier);
+void verifier_unref(struct verifier *verifier);
 
 struct verify_input {
     struct slice head; /* packed */
     struct slice body;
     int64_t now_ms;
+    struct slice method;
+    struct slice url; /* as the sender knows it; empty: not known */
 };
 
-/* True if genuine. Else *reason says which step failed, in words without secrets ("header
- * x-hub-signature-256 is missing"); static text. All keys and candidates are always tried. Two
+/* True if genuine. Else err says which step failed, in words without secrets ("header
+ * X-Hub-Signature-256 is missing"). All keys and candidates are tried whatever matched before. Two
  * headers of the signature's name are refused. */
 bool verifier_check(const struct verifier *verifier, const struct verify_input *input,
-                    const char **reason);
+                    struct err *err);
 
-enum signer_kind { SIGNER_NONE, SIGNER_HMAC, SIGNER_STANDARD };
+/* ---- Signing (signer.c) ---- */
 
-/* How an endpoint's messages are signed. */
+enum signer_kind { SIGNER_NONE, SIGNER_RECIPE, SIGNER_HTTP };
+
+/* How an endpoint's messages are signed. Counted references. */
 struct signer {
+    atomic_uint references;
     enum signer_kind kind;
-    enum digest digest;     /* hmac */
-    enum encoding encoding; /* hmac */
-    char *header;           /* hmac; owned */
-    char *prefix;           /* hmac; owned */
-    struct key_set keys;    /* standard: one signature a key; hmac: the first signs */
+    struct recipe recipe;
+    struct http_scheme http;
+    struct key_set
+        keys; /* one signature a key where the recipe has several; else the first signs */
 };
 
-void signer_destroy(struct signer *signer);
+struct signer *signer_create(enum signer_kind kind);
+struct signer *signer_ref(struct signer *signer);
+void signer_unref(struct signer *signer);
 
 struct sign_input {
-    struct slice id; /* webhook-id: the message id, the same in every attempt */
+    struct slice id; /* the message id, the same in every attempt */
     int64_t timestamp_s;
+    struct slice method;
+    struct slice url;
     struct slice body;
 };
 
-/* Appends the signature's headers to a head. */
+/* The URL is part of what is signed. */
+bool signer_needs_url(const struct signer *signer);
+
+/* Appends the signature's headers to a head. E_INVALID: a header that is to be signed is missing.
+ */
 MUST_USE enum status signer_sign(const struct signer *signer, const struct sign_input *input,
                                  struct buf *head);
 

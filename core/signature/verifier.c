@@ -1,169 +1,432 @@
 /* SPDX-License-Identifier: MIT */
-/* The declarative verifiers. Every candidate signature is held against every key, whatever matched
+/* Verifying by a recipe. Every candidate signature is held against every key, whatever matched
  * before, so that the time says nothing; each compare is constant-time. */
-#include "signature/signature.h"
+#include "signature/content_int.h"
+#include "signature/verifier_int.h"
 
-#include "signature/standard_int.h"
+#include "base/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-void verifier_destroy(struct verifier *verifier)
+#define DIGITS_MAX 15
+
+struct verifier *verifier_create(enum verifier_kind kind)
 {
+    struct verifier *verifier = calloc(1, sizeof *verifier);
     if (!verifier)
+        return NULL;
+    atomic_init(&verifier->references, 1);
+    verifier->kind = kind;
+    return verifier;
+}
+
+struct verifier *verifier_ref(struct verifier *verifier)
+{
+    atomic_fetch_add_explicit(&verifier->references, 1, memory_order_relaxed);
+    return verifier;
+}
+
+void verifier_unref(struct verifier *verifier)
+{
+    if (!verifier || atomic_fetch_sub_explicit(&verifier->references, 1, memory_order_acq_rel) != 1)
         return;
-    free(verifier->header);
-    free(verifier->prefix);
     key_set_finish(&verifier->keys);
     free(verifier);
 }
 
-/* The one header of that name, or why not. */
-static bool find_one(struct slice head, const char *name, struct slice *value)
+bool find_one(struct slice head, const char *name, struct slice *value, struct err *err)
 {
-    return head_count(head, name) == 1 && head_find(head, name, value);
+    const unsigned count = head_count(head, name);
+    if (count == 1)
+        return head_find(head, name, value);
+    (void)err_set(err, E_INVALID, count == 0 ? "header %s is missing" : "header %s came twice",
+                  name);
+    return false;
 }
 
-static const char *why_not_one(struct slice head, const char *name)
+bool parse_digits(struct slice text, int64_t *number)
 {
-    return head_count(head, name) == 0 ? "the signature header is missing"
-                                       : "the signature header came twice";
-}
-
-static enum status decode(enum encoding encoding, struct slice text, struct buf *out)
-{
-    return encoding == ENCODING_HEX ? hex_decode(text, out) : base64_decode(text, false, out);
-}
-
-static bool check_hmac(const struct verifier *verifier, const struct verify_input *input,
-                       const char **reason)
-{
-    struct slice value;
-    if (!find_one(input->head, verifier->header, &value)) {
-        *reason = why_not_one(input->head, verifier->header);
+    if (text.len == 0 || text.len > DIGITS_MAX)
         return false;
-    }
-    const size_t prefix_len = strlen(verifier->prefix);
-    if (value.len < prefix_len || memcmp(value.data, verifier->prefix, prefix_len) != 0) {
-        *reason = "the signature does not begin with the prefix of its scheme";
-        return false;
-    }
-    struct buf given;
-    buf_init(&given, 2 * DIGEST_BYTES_MAX);
-    const bool is_readable =
-        decode(verifier->encoding, slice_of(value.data + prefix_len, value.len - prefix_len),
-               &given) == OK;
-    bool is_genuine = false;
-    for (size_t i = 0; i < verifier->keys.count; i++) {
-        unsigned char digest[DIGEST_BYTES_MAX];
-        const size_t len = hmac(verifier->digest, verifier->keys.keys[i], &input->body, 1, digest);
-        is_genuine |= bytes_equal(buf_slice(&given), slice_of((const char *)digest, len));
-    }
-    buf_finish(&given);
-    *reason = !is_readable ? "the signature is not in the encoding of its scheme"
-                           : "the signature does not match the body";
-    return is_genuine;
-}
-
-/* Digits only, as the specification has it. */
-static bool parse_timestamp(struct slice text, int64_t *seconds)
-{
-    if (text.len == 0 || text.len > 12)
-        return false;
-    *seconds = 0;
+    *number = 0;
     for (size_t i = 0; i < text.len; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
             return false;
-        *seconds = *seconds * 10 + (text.data[i] - '0');
+        *number = *number * 10 + (text.data[i] - '0');
     }
     return true;
 }
 
-/* One "v1,<base64>" of the list against all keys. */
-static bool matches(const struct verifier *verifier, struct slice candidate,
-                    const struct slice content[5])
+bool check_clock(int64_t instant_ms, int64_t now_ms, int64_t tolerance_s, const char *name,
+                 struct err *err)
 {
-    if (candidate.len < 3 || memcmp(candidate.data, "v1,", 3) != 0)
-        return false;
-    struct buf given;
-    buf_init(&given, 2 * DIGEST_BYTES_MAX);
-    bool is_genuine = false;
-    if (base64_decode(slice_of(candidate.data + 3, candidate.len - 3), true, &given) == OK)
-        for (size_t i = 0; i < verifier->keys.count; i++) {
-            unsigned char digest[DIGEST_BYTES_MAX];
-            const size_t len = hmac(DIGEST_SHA256, verifier->keys.keys[i], content, 5, digest);
-            is_genuine |= bytes_equal(buf_slice(&given), slice_of((const char *)digest, len));
-        }
-    buf_finish(&given);
-    return is_genuine;
+    const int64_t difference_ms = now_ms - instant_ms;
+    const int64_t distance_s = (difference_ms < 0 ? -difference_ms : difference_ms) / 1000;
+    if (distance_s <= tolerance_s)
+        return true;
+    (void)err_set(err, E_INVALID,
+                  "the signature is genuine but %s: the clock differs by %lld s, of which %s may "
+                  "be %lld",
+                  difference_ms > 0 ? "too old" : "from the future", (long long)distance_s, name,
+                  (long long)tolerance_s);
+    return false;
 }
 
-static bool matches_any(const struct verifier *verifier, struct slice list,
-                        const struct slice content[5])
-{
-    bool is_genuine = false;
-    size_t tried = 0;
-    while (list.len > 0 && tried < SIGNATURE_CANDIDATES_MAX) {
-        const char *space = memchr(list.data, ' ', list.len);
-        const size_t len = space ? (size_t)(space - list.data) : list.len;
-        is_genuine |= matches(verifier, slice_of(list.data, len), content);
-        list = space ? slice_of(space + 1, list.len - len - 1) : slice_of("", 0);
-        tried++;
-    }
-    return is_genuine;
-}
+/* ---- What the headers say ---- */
 
-/* Standard Webhooks, or the same under Svix's header names. */
-static bool check_standard(const struct verifier *verifier, const struct verify_input *input,
-                           const char **reason)
-{
-    const struct standard_names *names = &standard_names;
-    if (head_count(input->head, names->signature) == 0)
-        names = &svix_names;
+struct candidate {
+    size_t offset; /* of its bytes in reading.decoded */
+    size_t len;
+    bool is_public;
+};
+
+struct reading {
+    const struct recipe_names *names;
     struct slice id;
     struct slice timestamp;
-    struct slice list;
-    int64_t seconds;
-    if (!find_one(input->head, names->signature, &list)) {
-        *reason = why_not_one(input->head, names->signature);
+    int64_t instant_ms;
+    bool has_time;
+    struct candidate candidates[SIGNATURE_CANDIDATES_MAX];
+    size_t count;
+    size_t seen;        /* also those of another encoding */
+    struct buf decoded; /* the bytes of all candidates */
+};
+
+/* What is no signature at all is passed over: it only counts. */
+static void add_candidate(const struct recipe *recipe, struct slice text, bool is_public,
+                          struct reading *reading)
+{
+    if (reading->seen == SIGNATURE_CANDIDATES_MAX)
+        return;
+    reading->seen++;
+    const size_t offset = reading->decoded.len;
+    enum status status;
+    if (recipe->encoding == ENCODING_TEXT)
+        status = buf_add_slice(&reading->decoded, text);
+    else if (recipe->encoding == ENCODING_HEX)
+        status = hex_decode(text, &reading->decoded);
+    else
+        status = base64_decode(text, recipe->is_lenient, &reading->decoded);
+    if (status == OK)
+        reading->candidates[reading->count++] =
+            (struct candidate){offset, reading->decoded.len - offset, is_public};
+}
+
+static struct slice trim(struct slice text)
+{
+    while (text.len > 0 && text.data[0] == ' ')
+        text = slice_of(text.data + 1, text.len - 1);
+    while (text.len > 0 && text.data[text.len - 1] == ' ')
+        text.len--;
+    return text;
+}
+
+/* "v1=0123": a signature, the time, or something to pass over. */
+static bool read_item(const struct recipe *recipe, struct slice item, struct reading *reading,
+                      struct err *err)
+{
+    if (recipe->field[0] == '\0') {
+        add_candidate(recipe, item, false, reading);
+        return true;
+    }
+    const char *mark = item.len > 0 ? memchr(item.data, recipe->field_separator, item.len) : NULL;
+    if (!mark)
+        return true;
+    const struct slice name = slice_of(item.data, (size_t)(mark - item.data));
+    const struct slice value = slice_of(mark + 1, item.len - name.len - 1);
+    if (slice_is(name, recipe->field)) {
+        add_candidate(recipe, value, false, reading);
+    } else if (recipe->public_field[0] != '\0' && slice_is(name, recipe->public_field)) {
+        add_candidate(recipe, value, true, reading);
+    } else if (recipe->timestamp_field[0] != '\0' && slice_is(name, recipe->timestamp_field)) {
+        if (reading->timestamp.data) {
+            (void)err_set(err, E_INVALID, "%s has %s twice", reading->names->signature,
+                          recipe->timestamp_field);
+            return false;
+        }
+        reading->timestamp = value;
+    }
+    return true;
+}
+
+static bool read_signatures(const struct recipe *recipe, struct slice value,
+                            struct reading *reading, struct err *err)
+{
+    const size_t prefix_len = strlen(recipe->prefix);
+    const struct slice prefix = slice_of(value.data, prefix_len);
+    /* The name of an authorization scheme is of any case. */
+    const bool has_prefix =
+        value.len >= prefix_len && (recipe->algorithm == ALGORITHM_TOKEN
+                                        ? slice_equal_nocase(prefix, slice_str(recipe->prefix))
+                                        : slice_is(prefix, recipe->prefix));
+    if (!has_prefix) {
+        (void)err_set(err, E_INVALID, "%s does not begin with \"%s\"", reading->names->signature,
+                      recipe->prefix);
         return false;
     }
-    if (!find_one(input->head, names->id, &id) ||
-        !find_one(input->head, names->timestamp, &timestamp)) {
-        *reason = "webhook-id or webhook-timestamp is missing or came twice";
+    struct slice rest = slice_of(value.data + prefix_len, value.len - prefix_len);
+    if (recipe->item_separator == '\0') {
+        add_candidate(recipe, rest, false, reading);
+        return true;
+    }
+    while (rest.len > 0) {
+        const char *end = memchr(rest.data, recipe->item_separator, rest.len);
+        const size_t len = end ? (size_t)(end - rest.data) : rest.len;
+        if (!read_item(recipe, trim(slice_of(rest.data, len)), reading, err))
+            return false;
+        rest = end ? slice_of(end + 1, rest.len - len - 1) : slice_of("", 0);
+    }
+    return true;
+}
+
+/* header-1, header-2, … header-100: one a key of the sender. */
+static bool read_numbered(const struct recipe *recipe, struct slice head, struct reading *reading,
+                          struct err *err)
+{
+    const char *name = recipe->names[0].signature;
+    for (int i = 1; i <= RECIPE_NUMBERED_MAX; i++) {
+        char numbered[RECIPE_NAME_BYTES + 8];
+        struct slice value;
+        (void)snprintf(numbered, sizeof numbered, "%s-%d", name, i);
+        if (head_count(head, numbered) == 0)
+            break;
+        if (!find_one(head, numbered, &value, err) || !read_signatures(recipe, value, reading, err))
+            return false;
+    }
+    if (reading->seen == 0)
+        (void)err_set(err, E_INVALID, "header %s-1 is missing", name);
+    return reading->seen > 0;
+}
+
+static bool read_time(const struct recipe *recipe, struct reading *reading, struct err *err)
+{
+    static const char *const unit_words[TIME_UNIT_COUNT] = {
+        "a number of seconds", "a number of milliseconds", "an instant of RFC 3339"};
+    const char *name =
+        recipe->timestamp_field[0] != '\0' ? recipe->timestamp_field : reading->names->timestamp;
+    if (!reading->timestamp.data) {
+        (void)err_set(err, E_INVALID, "%s has no %s", reading->names->signature, name);
         return false;
     }
-    /* A dot would move the border between id and time in what is signed. */
-    if (id.len == 0 || memchr(id.data, '.', id.len)) {
-        *reason = "webhook-id is empty or has a dot";
+    char text[CLOCK_ISO_BYTES + 16];
+    bool is_good;
+    if (recipe->time_unit == TIME_ISO) {
+        is_good = reading->timestamp.len < sizeof text;
+        if (is_good) {
+            memcpy(text, reading->timestamp.data, reading->timestamp.len);
+            text[reading->timestamp.len] = '\0';
+            is_good = clock_parse_iso(text, &reading->instant_ms);
+        }
+    } else {
+        is_good = parse_digits(reading->timestamp, &reading->instant_ms) &&
+                  (recipe->time_unit == TIME_MS || reading->timestamp.len <= 12);
+        if (recipe->time_unit == TIME_S)
+            reading->instant_ms *= 1000;
+    }
+    if (!is_good)
+        (void)err_set(err, E_INVALID, "%s is not %s", name, unit_words[recipe->time_unit]);
+    return is_good;
+}
+
+/* A dot would move the border between id and time in what is signed. */
+static bool check_id(const struct recipe *recipe, const struct reading *reading, struct err *err)
+{
+    const bool has_border = recipe->part_count > 1 && recipe->parts[0].kind == PART_ID &&
+                            recipe->parts[1].kind == PART_LITERAL;
+    const bool is_clear =
+        reading->id.len > 0 &&
+        !(has_border && memchr(reading->id.data, recipe->parts[1].literal[0], reading->id.len));
+    if (!is_clear)
+        (void)err_set(err, E_INVALID, "%s is empty or has a \"%s\"", reading->names->id,
+                      has_border ? recipe->parts[1].literal : "");
+    return is_clear;
+}
+
+static const struct recipe_names *names_of(const struct recipe *recipe, struct slice head)
+{
+    for (size_t i = 0; i < recipe->name_count; i++)
+        if (head_count(head, recipe->names[i].signature) > 0)
+            return &recipe->names[i];
+    return &recipe->names[0];
+}
+
+static bool read_head(const struct recipe *recipe, struct slice head, struct reading *reading,
+                      struct err *err)
+{
+    struct slice value;
+    reading->names = names_of(recipe, head);
+    if (recipe->is_numbered) {
+        if (!read_numbered(recipe, head, reading, err))
+            return false;
+    } else if (!find_one(head, reading->names->signature, &value, err) ||
+               !read_signatures(recipe, value, reading, err)) {
         return false;
     }
-    if (!parse_timestamp(timestamp, &seconds)) {
-        *reason = "webhook-timestamp is not a number of seconds";
+    if (reading->names->id[0] != '\0' &&
+        (!find_one(head, reading->names->id, &reading->id, err) || !check_id(recipe, reading, err)))
+        return false;
+    if (reading->names->timestamp[0] != '\0' &&
+        !find_one(head, reading->names->timestamp, &reading->timestamp, err))
+        return false;
+    reading->has_time = reading->names->timestamp[0] != '\0' || recipe->timestamp_field[0] != '\0';
+    return !reading->has_time || read_time(recipe, reading, err);
+}
+
+/* ---- Keys against candidates ---- */
+
+static struct slice candidate_bytes(const struct reading *reading, size_t i)
+{
+    return slice_of(buf_slice(&reading->decoded).data + reading->candidates[i].offset,
+                    reading->candidates[i].len);
+}
+
+static bool match_token(const struct key *key, const struct reading *reading)
+{
+    /* Digests of both: not even the length of the secret shows. */
+    unsigned char expected[DIGEST_BYTES_MAX];
+    unsigned char given[DIGEST_BYTES_MAX];
+    const size_t len = hash(DIGEST_SHA256, key->secret, expected);
+    bool is_genuine = false;
+    for (size_t i = 0; i < reading->count; i++) {
+        (void)hash(DIGEST_SHA256, candidate_bytes(reading, i), given);
+        is_genuine |=
+            bytes_equal(slice_of((const char *)given, len), slice_of((const char *)expected, len));
+    }
+    return is_genuine;
+}
+
+/* One HMAC a key, however many candidates came. */
+static bool match_secret(const struct recipe *recipe, const struct key *key,
+                         const struct reading *reading, const struct content *content)
+{
+    unsigned char digest[DIGEST_BYTES_MAX];
+    const size_t len = hmac(recipe->digest, key->secret, content->parts, content->count, digest);
+    bool is_genuine = false;
+    for (size_t i = 0; i < reading->count; i++)
+        is_genuine |= !reading->candidates[i].is_public &&
+                      bytes_equal(candidate_bytes(reading, i), slice_of((const char *)digest, len));
+    return is_genuine;
+}
+
+static bool match_pair(const struct recipe *recipe, const struct key *key,
+                       const struct reading *reading, const struct content *content,
+                       unsigned *checks)
+{
+    bool is_genuine = false;
+    for (size_t i = 0; i < reading->count; i++) {
+        const bool is_public = recipe->public_field[0] == '\0' || reading->candidates[i].is_public;
+        if (is_public && (*checks)++ < SIGNATURE_PUBLIC_CHECKS_MAX)
+            is_genuine |= pair_verify(key->pair, key->algorithm, recipe->digest, content->parts,
+                                      content->count, candidate_bytes(reading, i));
+    }
+    return is_genuine;
+}
+
+static bool match(const struct verifier *verifier, const struct reading *reading,
+                  const struct content *content)
+{
+    const struct recipe *recipe = &verifier->recipe;
+    unsigned checks = 0;
+    bool is_genuine = false;
+    for (size_t i = 0; i < verifier->keys.count; i++) {
+        const struct key *key = &verifier->keys.keys[i];
+        if (recipe->algorithm == ALGORITHM_TOKEN)
+            is_genuine |= match_token(key, reading);
+        else if (key->pair)
+            is_genuine |= match_pair(recipe, key, reading, content, &checks);
+        else
+            is_genuine |= match_secret(recipe, key, reading, content);
+    }
+    return is_genuine;
+}
+
+/* The URL is signed, and in it the digest of the body. */
+static bool check_body_hash(const struct recipe *recipe, const struct verify_input *input,
+                            struct err *err)
+{
+    struct slice value;
+    if (!content_find_query(input->url, recipe->body_hash_query, &value)) {
+        (void)err_set(err, E_INVALID,
+                      "the body is no form, and the URL has no %s that would stand for it",
+                      recipe->body_hash_query);
         return false;
     }
-    const struct slice dot = slice_of(".", 1);
-    const struct slice content[5] = {id, dot, timestamp, dot, input->body};
-    if (!matches_any(verifier, list, content)) {
-        *reason = "no signature matches";
-        return false;
+    unsigned char digest[DIGEST_BYTES_MAX];
+    struct buf given;
+    buf_init(&given, SIGNATURE_BYTES_MAX);
+    const size_t len = hash(DIGEST_SHA256, input->body, digest);
+    const bool is_equal = hex_decode(value, &given) == OK &&
+                          bytes_equal(buf_slice(&given), slice_of((const char *)digest, len));
+    buf_finish(&given);
+    if (!is_equal)
+        (void)err_set(err, E_INVALID, "%s of the URL is not the digest of the body",
+                      recipe->body_hash_query);
+    return is_equal;
+}
+
+static bool judge(const struct verifier *verifier, const struct verify_input *input,
+                  const struct reading *reading, struct err *err)
+{
+    const struct recipe *recipe = &verifier->recipe;
+    const struct content_input parts = {
+        .id = reading->id,
+        .timestamp = reading->timestamp,
+        .method = input->method,
+        .url = input->url,
+        .body = input->body,
+        .is_form = content_is_form(input->head),
+    };
+    struct content content;
+    const bool is_made = content_make(recipe, &parts, &content, err) == OK;
+    const bool is_genuine = is_made && match(verifier, reading, &content);
+    content_finish(&content);
+    if (is_made && !is_genuine) {
+        if (reading->seen == 0)
+            (void)err_set(err, E_INVALID, "%s has no signature \"%s\"", reading->names->signature,
+                          recipe->field);
+        else if (reading->count == 0)
+            (void)err_set(err, E_INVALID, "the signature in %s is not %s",
+                          reading->names->signature, encoding_name(recipe->encoding));
+        else
+            (void)err_set(err, E_INVALID, "%s in %s matches",
+                          recipe->algorithm == ALGORITHM_TOKEN ? "no secret" : "no signature",
+                          reading->names->signature);
     }
-    const int64_t now_s = input->now_ms / 1000;
-    *reason = seconds < now_s ? "webhook-timestamp is too old (or the clocks differ)"
-                              : "webhook-timestamp is in the future (or the clocks differ)";
-    return seconds >= now_s - verifier->tolerance_s && seconds <= now_s + verifier->tolerance_s;
+    return is_genuine;
+}
+
+static bool check_recipe(const struct verifier *verifier, const struct verify_input *input,
+                         struct err *err)
+{
+    const struct recipe *recipe = &verifier->recipe;
+    struct reading reading;
+    memset(&reading, 0, offsetof(struct reading, candidates));
+    reading.count = reading.seen = 0;
+    buf_init(&reading.decoded, (size_t)SIGNATURE_CANDIDATES_MAX * SIGNATURE_BYTES_MAX);
+    bool is_genuine =
+        read_head(recipe, input->head, &reading, err) && judge(verifier, input, &reading, err);
+    if (is_genuine && recipe->body_hash_query[0] != '\0' && !content_is_form(input->head))
+        is_genuine = check_body_hash(recipe, input, err);
+    if (is_genuine && recipe->tolerance_s > 0)
+        is_genuine = check_clock(reading.instant_ms, input->now_ms, recipe->tolerance_s,
+                                 recipe->timestamp_field[0] != '\0' ? recipe->timestamp_field
+                                                                    : reading.names->timestamp,
+                                 err);
+    buf_finish(&reading.decoded);
+    return is_genuine;
 }
 
 bool verifier_check(const struct verifier *verifier, const struct verify_input *input,
-                    const char **reason)
+                    struct err *err)
 {
-    *reason = "";
     switch (verifier->kind) {
     case VERIFIER_NONE:
         return true;
-    case VERIFIER_HMAC:
-        return check_hmac(verifier, input, reason);
-    case VERIFIER_STANDARD:
-        return check_standard(verifier, input, reason);
+    case VERIFIER_RECIPE:
+        return check_recipe(verifier, input, err);
+    case VERIFIER_HTTP:
+        return http_verify(verifier, input, err);
     }
     return false;
 }

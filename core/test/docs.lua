@@ -104,7 +104,10 @@ local function index_text()
     for _, item in ipairs(page.items) do
       if item.owner then names[#names + 1] = "`" .. meta.title(item) .. "`" end
     end
-    lines[#lines + 1] = ("- [%s](%s.md): %s"):format(page.classes[1].name, page.name,
+    -- A page may go on with another's module: verify_provider with verify.
+    local title = page.classes[1] and page.classes[1].name
+      or "anzol." .. page.name:gsub("_", " ")
+    lines[#lines + 1] = ("- [%s](%s.md): %s"):format(title, page.name,
       table.concat(names, ", "))
   end
   return table.concat(lines, "\n") .. "\n"

@@ -212,7 +212,7 @@ static void on_admitted(const struct admission *admission, void *ctx)
     waiting->project->open_count--;
 }
 
-/* admit(source, { headers, body }) -> { outcome, type, key, reason } */
+/* admit(source, { headers, body, received_ms? }) -> { outcome, type, key, reason } */
 int l_project_admit(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -226,7 +226,7 @@ int l_project_admit(lua_State *L)
         .source = registry_source(script_registry(project->script), name),
         .head = buf_slice(&head),
         .body = field_slice(L, 3, "body", ""),
-        .received_ms = 1767225600000,
+        .received_ms = field_integer(L, 3, "received_ms", 1767225600000),
     };
     luaL_argcheck(L, request.source, 2, "no such source");
     struct waiting_admission waiting = {L, project};

@@ -164,10 +164,10 @@ static struct signer *get_signer(lua_State *L, int index)
     char *secret = get_copy(L, index, "sign", NULL);
     if (!secret)
         return NULL;
-    struct signer *signer = calloc(1, sizeof *signer);
+    struct signer *signer = signer_create(SIGNER_RECIPE);
     check(signer != NULL);
-    signer->kind = SIGNER_STANDARD;
-    check(key_set_add_standard(&signer->keys, slice_str(secret)) == OK);
+    recipe_standard(&signer->recipe);
+    check(key_set_add_text(&signer->keys, KEY_STANDARD, slice_str(secret), true) == OK);
     free(secret);
     return signer;
 }
@@ -211,8 +211,8 @@ static int l_endpoints(lua_State *L)
     enum endpoint_state states[256];
     luaL_argcheck(L, count < array_count(states), 2, "too many endpoints");
     struct registry *registry = registry_create(rig->registry ? rig->registry->generation + 1 : 1);
-    registry->signer_destroy = signer_destroy;
-    registry->verifier_destroy = verifier_destroy;
+    registry->signer_destroy = signer_unref;
+    registry->verifier_destroy = verifier_unref;
     registry->endpoints = calloc(count + 1, sizeof *registry->endpoints);
     registry->endpoint_count = count;
     for (size_t i = 0; i < count; i++) {

@@ -56,6 +56,16 @@ static int l_cpu_ns(lua_State *L)
     return 1;
 }
 
+/* clock(ms): the wall clock stands still there; clock(): it goes on. */
+static int l_clock(lua_State *L)
+{
+    if (lua_isnoneornil(L, 1))
+        clock_real();
+    else
+        clock_fake(luaL_checkinteger(L, 1), clock_mono_ms());
+    return 0;
+}
+
 /* quiet(true): only errors are logged. */
 static int l_quiet(lua_State *L)
 {
@@ -74,8 +84,9 @@ static int l_is_slow(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"cpu_ns", l_cpu_ns}, {"is_slow", l_is_slow}, {"load", l_project_load}, {"now_ns", l_now_ns},
-    {"quiet", l_quiet},   {"setenv", l_setenv},   {"settings", l_settings}, {NULL, NULL},
+    {"clock", l_clock},       {"cpu_ns", l_cpu_ns},     {"is_slow", l_is_slow},
+    {"load", l_project_load}, {"now_ns", l_now_ns},     {"quiet", l_quiet},
+    {"setenv", l_setenv},     {"settings", l_settings}, {NULL, NULL},
 };
 
 int luaopen_anzol_test_script(lua_State *L)

@@ -120,7 +120,7 @@ static enum status add_keys(lua_State *L, struct key_set *set)
         for (lua_Integer i = 1; i <= count && status == OK; i++) {
             lua_geti(L, -1, i);
             const struct slice key = check_slice(L, -1);
-            status = n == 0 ? key_set_add(set, key) : key_set_add_standard(set, key);
+            status = key_set_add_text(set, n == 0 ? KEY_TEXT : KEY_STANDARD, key, false);
             lua_pop(L, 1);
         }
         lua_pop(L, 1);
@@ -134,7 +134,7 @@ static int l_key(lua_State *L)
     struct key_set set = {0};
     const enum status status = add_keys(L, &set);
     if (status == OK && set.count > 0)
-        lua_pushlstring(L, set.keys[set.count - 1].data, set.keys[set.count - 1].len);
+        lua_pushlstring(L, set.keys[set.count - 1].secret.data, set.keys[set.count - 1].secret.len);
     else
         lua_pushnil(L);
     lua_pushstring(L, status_name(status));
@@ -143,13 +143,11 @@ static int l_key(lua_State *L)
 }
 
 /* "" if there is none. */
-static char *copy_field(lua_State *L, const char *name)
+static void copy_field(lua_State *L, const char *name, char *text, size_t size)
 {
     lua_getfield(L, 1, name);
-    char *copy = strdup(luaL_optstring(L, -1, ""));
-    check(copy != NULL);
+    (void)snprintf(text, size, "%s", luaL_optstring(L, -1, ""));
     lua_pop(L, 1);
-    return copy;
 }
 
 static const char *kind_of(lua_State *L)
@@ -161,13 +159,22 @@ static const char *kind_of(lua_State *L)
     return kind;
 }
 
-static void read_forms(lua_State *L, enum digest *digest, enum encoding *encoding)
+/* "hmac" of the body, or "standard". */
+static void read_recipe(lua_State *L, const char *kind, struct recipe *recipe)
 {
+    if (strcmp(kind, "standard") == 0) {
+        recipe_standard(recipe);
+        return;
+    }
+    *recipe = (struct recipe){.digest = DIGEST_SHA256, .name_count = 1, .part_count = 1};
+    recipe->parts[0].kind = PART_BODY;
     lua_getfield(L, 1, "digest");
-    (void)digest_parse(slice_str(luaL_optstring(L, -1, "sha256")), digest);
+    (void)digest_parse(slice_str(luaL_optstring(L, -1, "sha256")), &recipe->digest);
     lua_getfield(L, 1, "encoding");
-    (void)encoding_parse(slice_str(luaL_optstring(L, -1, "hex")), encoding);
+    (void)encoding_parse(slice_str(luaL_optstring(L, -1, "hex")), &recipe->encoding);
     lua_pop(L, 2);
+    copy_field(L, "header", recipe->names[0].signature, sizeof recipe->names[0].signature);
+    copy_field(L, "prefix", recipe->prefix, sizeof recipe->prefix);
 }
 
 /* Packs the list of {name, value} at index into head. */
@@ -187,26 +194,21 @@ static void pack_head(lua_State *L, int index, struct buf *head)
 static int l_verify(lua_State *L)
 {
     const char *kind = kind_of(L);
-    struct verifier *verifier = calloc(1, sizeof *verifier);
     struct buf head;
     buf_init(&head, OUT_BYTES_MAX);
-    verifier->kind = strcmp(kind, "hmac") == 0       ? VERIFIER_HMAC
-                     : strcmp(kind, "standard") == 0 ? VERIFIER_STANDARD
-                                                     : VERIFIER_NONE;
-    read_forms(L, &verifier->digest, &verifier->encoding);
-    verifier->header = copy_field(L, "header");
-    verifier->prefix = copy_field(L, "prefix");
-    verifier->tolerance_s = SIGNATURE_TOLERANCE_S;
+    struct verifier *verifier =
+        verifier_create(strcmp(kind, "none") == 0 ? VERIFIER_NONE : VERIFIER_RECIPE);
+    read_recipe(L, kind, &verifier->recipe);
     check(add_keys(L, &verifier->keys) == OK);
     pack_head(L, 2, &head);
-    const struct verify_input input = {buf_slice(&head), check_slice(L, 3),
-                                       luaL_optinteger(L, 4, 0)};
-    const char *reason = NULL;
-    const bool is_genuine = verifier_check(verifier, &input, &reason);
+    const struct verify_input input = {
+        .head = buf_slice(&head), .body = check_slice(L, 3), .now_ms = luaL_optinteger(L, 4, 0)};
+    struct err err;
+    const bool is_genuine = verifier_check(verifier, &input, &err);
     lua_pushboolean(L, is_genuine);
-    lua_pushstring(L, is_genuine ? NULL : reason);
+    lua_pushstring(L, is_genuine ? NULL : err.text);
     buf_finish(&head);
-    verifier_destroy(verifier);
+    verifier_unref(verifier);
     return 2;
 }
 
@@ -229,21 +231,17 @@ static void push_head(lua_State *L, struct slice head)
 static int l_sign(lua_State *L)
 {
     const char *kind = kind_of(L);
-    struct signer *signer = calloc(1, sizeof *signer);
     struct buf head;
     buf_init(&head, OUT_BYTES_MAX);
-    signer->kind = strcmp(kind, "hmac") == 0       ? SIGNER_HMAC
-                   : strcmp(kind, "standard") == 0 ? SIGNER_STANDARD
-                                                   : SIGNER_NONE;
-    read_forms(L, &signer->digest, &signer->encoding);
-    signer->header = copy_field(L, "header");
-    signer->prefix = copy_field(L, "prefix");
+    struct signer *signer = signer_create(strcmp(kind, "none") == 0 ? SIGNER_NONE : SIGNER_RECIPE);
+    read_recipe(L, kind, &signer->recipe);
     check(add_keys(L, &signer->keys) == OK);
-    const struct sign_input input = {check_slice(L, 2), luaL_checkinteger(L, 3), check_slice(L, 4)};
+    const struct sign_input input = {
+        .id = check_slice(L, 2), .timestamp_s = luaL_checkinteger(L, 3), .body = check_slice(L, 4)};
     check(signer_sign(signer, &input, &head) == OK);
     push_head(L, buf_slice(&head));
     buf_finish(&head);
-    signer_destroy(signer);
+    signer_unref(signer);
     return 1;
 }
 

@@ -7,21 +7,71 @@ if not M.source then
     .. "require \"anzol.testing\".new { … }", 2)
 end
 
+-- The files of anzol/provider, alphabetised (a spec compares).
+local provider_names = {
+  "adyen", "asana", "bitbucket", "calendly", "clerk", "cursor", "customerio", "deepgram",
+  "discord", "docusign", "dropbox", "elevenlabs", "formstack", "gitea", "github", "gitlab",
+  "hubspot", "intercom", "lemonsqueezy", "linear", "mailgun", "mandrill", "meta",
+  "microsoft_graph", "okta", "onfleet", "openai", "paddle", "pagerduty", "postmark", "razorpay",
+  "resend", "sendgrid", "sentry", "shopify", "slack", "square", "standard", "stripe", "svix",
+  "telegram", "trello", "twilio", "twitch", "twitter", "typeform", "vercel", "webflow",
+  "woocommerce", "xero", "zendesk", "zoom",
+}
+
 -- Providers are loaded when they are first named: one file each, anzol.provider.NAME, a project's
 -- own ones in its lua/anzol/provider/.
+local function load_provider(name)
+  local module = "anzol.provider." .. name
+  local found, provider = pcall(require, module)
+  if found then return provider end
+  if not tostring(provider):find("module '" .. module .. "' not found", 1, true) then
+    error(provider, 0)
+  end
+  return nil
+end
+
 M.provider = setmetatable({}, {
   __index = function(providers, name)
-    local module = "anzol.provider." .. name
-    local found, provider = pcall(require, module)
-    if not found then
-      if not tostring(provider):find("module '" .. module .. "' not found", 1, true) then
-        error(provider, 0)
-      end
-      error(("unknown provider '%s'; there are github and standard, and what you put into "
-        .. "lua/anzol/provider/"):format(name), 2)
+    local provider = load_provider(name)
+    if not provider then
+      error(("unknown provider '%s'; there are %s, and what you put into lua/anzol/provider/")
+        :format(name, table.concat(provider_names, ", ")), 2)
     end
     rawset(providers, name, provider)
     return provider
+  end,
+})
+
+-- anzol.verify.NAME of a provider is its bare verifier.
+setmetatable(M.verify, {
+  __index = function(verifiers, name)
+    local provider = load_provider(name)
+    if not provider then
+      error(("unknown verifier '%s'; there are basic, bearer, ecdsa, ed25519, hmac, "
+        .. "http_signature, none, rsa, standard, token, and those of the providers: %s")
+        :format(name, table.concat(provider_names, ", ")), 2)
+    end
+    local function verifier(options) return (provider(options).verify) end
+    rawset(verifiers, name, verifier)
+    return verifier
+  end,
+})
+
+-- anzol.sign.NAME of a provider whose scheme is a recipe: signs as that sender does.
+setmetatable(M.sign, {
+  __index = function(signers, name)
+    local provider = load_provider(name)
+    local recipe = provider and require "anzol.declare".recipe_of(provider)
+    if not recipe then
+      error(("unknown signer '%s'; there are ed25519, hmac, http_signature, standard, token, and "
+        .. "the providers that sign with a shared secret (github, stripe, slack, …)")
+        :format(name), 2)
+    end
+    local function signer(options)
+      return require "anzol.declare".recipe_signer(recipe, options, name)
+    end
+    rawset(signers, name, signer)
+    return signer
   end,
 })
 

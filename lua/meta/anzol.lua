@@ -24,6 +24,7 @@ local anzol = {}
 ---@field provider? anzol.Provider What a known sender needs, in one; options given beside it win.
 ---@field verify? anzol.Verifier|fun(req: anzol.Request): boolean, string? Who may send. Required unless the provider brings it. A function returns `true`, or `false` and a reason (401).
 ---@field path? string Default: `/in/` and the name.
+---@field public_url? string The URL as the sender knows it, without a query: some senders sign it.
 ---@field methods? string[] Default: `{ "POST" }`.
 ---@field type? string|fun(req: anzol.Request): string The event's type; default: the source's name. At most 256 of `A-Z a-z 0-9 _ . -`.
 ---@field idempotency_key? fun(req: anzol.Request): string? A request with the key of an earlier one is answered, but makes no event.

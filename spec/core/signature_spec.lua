@@ -245,10 +245,10 @@ describe("the Standard Webhooks verifier", function()
     local function reason(list, at_ms) return (select(2, verify(list, at_ms))) end
     assert.matches("webhook%-id", reason(headers { id = false }))
     assert.matches("webhook%-timestamp", reason(headers { timestamp = false }))
-    assert.equal("the signature header is missing", reason(headers { signature = false }))
+    assert.equal("header webhook-signature is missing", reason(headers { signature = false }))
     assert.equal("webhook-timestamp is not a number of seconds",
       reason(headers { timestamp = "soon" }))
-    assert.equal("no signature matches", reason(headers { signature = "v1a,AAAA" }))
+    assert.equal("no signature in webhook-signature matches", reason(headers { signature = "v1a,AAAA" }))
     assert.matches("too old", reason(headers(), now_ms + 301000))
     assert.matches("future", reason(headers(), now_ms - 301000))
   end)

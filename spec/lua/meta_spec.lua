@@ -66,10 +66,20 @@ local function module_names()
   return list
 end
 
--- A provider is a file, loaded when it is first named; so may be other parts.
+local function recipe_of(name)
+  local handle = assert(io.open("lua/anzol/provider/" .. name .. ".lua"))
+  local text = handle:read "a"
+  handle:close()
+  return text:find "\n  recipe = " and not text:find "is_public"
+end
+
+-- A provider is a file, loaded when it is first named; it brings a verifier, perhaps a signer.
 local function add_lazy(found)
   for _, file in ipairs(lines_of "ls lua/anzol/provider") do
-    table.insert(found["anzol.provider"], file:match "^(.*)%.lua$")
+    local name = file:match "^(.*)%.lua$"
+    table.insert(found["anzol.provider"], name)
+    table.insert(found["anzol.verify"], name)
+    if recipe_of(name) then table.insert(found["anzol.sign"], name) end
   end
 end
 

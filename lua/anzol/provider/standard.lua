@@ -2,36 +2,18 @@
 -- Standard Webhooks: id, timestamp and body signed (webhook-id, webhook-timestamp,
 -- webhook-signature); the type stands in the body.
 -- https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-local anzol = require "anzol"
+local declare = require "anzol.declare"
 
-local function type_of(req)
-  local body = req.json
-  local name = type(body) == "table" and body.type
-  if type(name) ~= "string" then
-    error("the body has no text 'type', as Standard Webhooks asks for; give the source a 'type'", 0)
-  end
-  return name
-end
-
-local function key_of(req)
-  return req.headers["webhook-id"]
-end
-
--- anzol.provider.standard { secret = anzol.secret "NAME", tolerance = "5m" }
-return function(options)
-  local verify = anzol.verify.standard(options)
-  local signer = anzol.sign.standard { secret = options.secret }
-  return {
-    name = "standard",
-    verify = verify,
-    type = type_of,
-    idempotency_key = key_of,
-    sign = function(message)
-      local headers = signer {
-        id = message.id, timestamp = message.timestamp, body = message.body,
-      }
-      headers["Content-Type"] = "application/json"
-      return headers
-    end,
-  }
-end
+return declare {
+  name = "standard",
+  recipe = { maker = "standard" },
+  type = function(req)
+    local name = declare.find(req.json, "type")
+    if type(name) ~= "string" then
+      error("the body has no text 'type', as Standard Webhooks asks for; give the source a 'type'",
+        0)
+    end
+    return name
+  end,
+  idempotency_key = function(req) return req.headers["webhook-id"] or req.headers["svix-id"] end,
+}

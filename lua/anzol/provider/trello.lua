@@ -1,0 +1,16 @@
+-- SPDX-License-Identifier: MIT
+-- Trello: base64 HMAC-SHA1 over body and callback URL in X-Trello-Webhook, by the app's secret. The
+-- source needs its public_url, and methods = { "GET", "POST" } for Trello's probe. From other
+-- receivers' code and Atlassian's guide.
+-- https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/#webhook-signatures
+local declare = require "anzol.declare"
+
+return declare {
+  name = "trello",
+  recipe = {
+    header = "X-Trello-Webhook", algorithm = "sha1", encoding = "base64",
+    content = { "body", "url" },
+  },
+  type = declare.type_of_json("trello", "action.type"),
+  idempotency_key = declare.key_of_json "action.id",
+}
