@@ -78,6 +78,7 @@ struct endpoint_spec {
     int transform_function;
     struct backoff retry;
     int retry_function; /* 0: retry above */
+    int order_function; /* the key of a message; 0: no order */
     int64_t timeout_ms;
     uint32_t concurrency;
     double rate_per_s; /* 0: no limit */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The endpoint's own two hooks: transform before an attempt, retry behind it. Neither waits. */
+/* The endpoint's own hooks: order_by of a message, transform before an attempt, retry behind it.
+ * None waits. */
 #include "script/bind_int.h"
 
 #include <math.h>
@@ -72,6 +73,50 @@ enum status script_transform(struct script *script, const struct endpoint_spec *
     parts->content = NULL;
     return err_set(err, status, "%.*s", (int)script->text.len,
                    script->text.len ? script->text.data : "");
+}
+
+/* ---- order_by ---- */
+
+struct order {
+    const struct endpoint_spec *endpoint;
+    const struct message *message;
+    struct order_key *key;
+};
+
+static int l_order(lua_State *L)
+{
+    const struct order *order = lua_touserdata(L, 1);
+    push_function(L, order->endpoint->order_function);
+    message_push(L, order->message);
+    lua_call(L, 1, 1);
+    if (lua_isnil(L, -1))
+        return 0;
+    if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
+        return luaL_error(L, "order_by must return a string or nil, got %s", luaL_typename(L, -1));
+    size_t len;
+    const char *text = lua_tolstring(L, -1, &len);
+    if (len > sizeof order->key->data)
+        return luaL_error(L, "order_by returned %d bytes, at most %d are taken", (int)len,
+                          LIMIT_KEY_BYTES);
+    memcpy(order->key->data, text, len);
+    order->key->len = len;
+    return 0;
+}
+
+enum status script_order(struct script *script, const struct endpoint_spec *endpoint,
+                         const struct message *message, struct order_key *key, struct err *err)
+{
+    key->len = 0;
+    if (endpoint->order_function == 0)
+        return OK;
+    struct order order = {.endpoint = endpoint, .message = message, .key = key};
+    struct context context;
+    context_init(&context, PHASE_ORDER, 0);
+    context.subject = subject_of(endpoint);
+    const enum status status = script_call(script, &context, l_order, &order, 0);
+    return status == OK ? OK
+                        : err_set(err, status, "%.*s", (int)script->text.len,
+                                  script->text.len ? script->text.data : "");
 }
 
 /* ---- retry ---- */

@@ -15,12 +15,12 @@
 #define MISSING_URL "https://missing.invalid/"
 
 static const char *const option_names[] = {
-    "allow_private", "concurrency", "headers",   "method", "rate_limit", "retry",
-    "sign",          "timeout",     "transform", "url",    NULL,
+    "allow_private", "concurrency", "headers", "method",    "order_by", "rate_limit",
+    "retry",         "sign",        "timeout", "transform", "url",      NULL,
 };
 static const char *const later_names[] = {
-    "auth",  "batch",    "ca_file", "client_cert", "disable_after", "kind",
-    "lease", "order_by", "path",    "success",     "wait",          NULL,
+    "auth", "batch",   "ca_file", "client_cert", "disable_after", "kind", "lease",
+    "path", "success", "wait",    NULL,
 };
 static const char *const method_names[] = {"DELETE", "GET", "PATCH", "POST", "PUT"};
 
@@ -147,6 +147,23 @@ static void read_rate(lua_State *L, const struct options *options, struct endpoi
     }
 }
 
+/* What a script asks for and this server cannot keep is said, not passed over. */
+static void read_order(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
+{
+    endpoint->order_function = option_check_function(L, options, "order_by");
+    if (endpoint->order_function == 0)
+        return;
+    luaL_where(L, 1);
+    lua_pushfstring(L,
+                    "%sorder_by of %s holds in specs only: in the server a retry may come behind "
+                    "newer messages of its key",
+                    lua_tostring(L, -1), options->what);
+    findings_add(
+        script_of(L)->draft->findings,
+        &(struct finding_options){.level = FINDING_WARNING, .message = lua_tostring(L, -1)});
+    lua_pop(L, 2);
+}
+
 static int l_endpoint(lua_State *L)
 {
     struct draft *draft = draft_check(L, "anzol.endpoint");
@@ -171,6 +188,7 @@ static int l_endpoint(lua_State *L)
     read_sign(L, &options, endpoint);
     read_retry(L, &options, endpoint);
     read_rate(L, &options, endpoint);
+    read_order(L, &options, endpoint);
     endpoint->transform_function = option_check_function(L, &options, "transform");
     endpoint->timeout_ms = option_check_duration(L, &options, "timeout", TIMEOUT_MS);
     if (endpoint->timeout_ms < 1 || endpoint->timeout_ms > TIMEOUT_MS_MAX)

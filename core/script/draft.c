@@ -200,6 +200,7 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix(digest, endpoint->head.data, endpoint->head.len);
     mix_number(digest, endpoint->transform_function);
     mix_number(digest, endpoint->retry_function);
+    mix_number(digest, endpoint->order_function);
     mix_backoff(digest, &endpoint->retry);
     mix_number(digest, endpoint->timeout_ms);
     mix_number(digest, endpoint->concurrency);

@@ -19,6 +19,7 @@ const struct phase phases[PHASE_COUNT] = {
     [PHASE_KEY] = {"idempotency_key", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_FILTER] = {"filter", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_HANDLER] = {"handler", 500 * SLOW, 30000 * SLOW, JOB_BYTES, true},
+    [PHASE_ORDER] = {"order_by", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_TRANSFORM] = {"transform", 50 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_RETRY] = {"retry", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_SIGN] = {"sign", 50 * SLOW, 2500 * SLOW, JOB_BYTES, false},

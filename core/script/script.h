@@ -8,6 +8,7 @@
 #define SCRIPT_SCRIPT_H
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/timer.h"
 #include "model/event.h"
 #include "model/exchange.h"
@@ -185,6 +186,15 @@ struct outgoing_parts {
 MUST_USE enum status script_transform(struct script *script, const struct endpoint_spec *endpoint,
                                       const struct message *message, struct outgoing_parts *parts,
                                       struct err *err);
+
+struct order_key {
+    char data[LIMIT_KEY_BYTES];
+    size_t len; /* 0: no key, no order */
+};
+/* endpoint.order_by(message). */
+MUST_USE enum status script_order(struct script *script, const struct endpoint_spec *endpoint,
+                                  const struct message *message, struct order_key *key,
+                                  struct err *err);
 
 struct retry_answer {
     bool is_default; /* nil, error or limit */

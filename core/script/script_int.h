@@ -36,6 +36,7 @@ enum phase_id {
     PHASE_KEY,
     PHASE_FILTER,
     PHASE_HANDLER,
+    PHASE_ORDER,
     PHASE_TRANSFORM,
     PHASE_RETRY,
     PHASE_SIGN, /* of a provider, for the command line */

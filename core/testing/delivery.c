@@ -34,6 +34,13 @@ static struct held_delivery *check_held(lua_State *L)
     return held;
 }
 
+static int tell(lua_State *L, const char *what, const char *why)
+{
+    lua_pushstring(L, what);
+    lua_pushstring(L, why);
+    return 2;
+}
+
 /* fields() -> { id, message_id, event_id, endpoint, type } */
 static int l_fields(lua_State *L)
 {
@@ -48,14 +55,22 @@ static int l_fields(lua_State *L)
     return 1;
 }
 
-/* ---- Before an attempt ---- */
-
-static int tell(lua_State *L, const char *what, const char *why)
+/* order_key() -> text | nil: it has none | nil, why */
+static int l_order_key(lua_State *L)
 {
-    lua_pushstring(L, what);
-    lua_pushstring(L, why);
-    return 2;
+    const struct held_delivery *held = check_held(L);
+    struct order_key key;
+    struct err err;
+    if (script_order(held->project->script, held->endpoint, held->delivery->message, &key, &err) !=
+        OK)
+        return tell(L, NULL, err.text);
+    if (key.len == 0)
+        return 0;
+    lua_pushlstring(L, key.data, key.len);
+    return 1;
 }
+
+/* ---- Before an attempt ---- */
 
 static enum status transform(const struct held_delivery *held, struct outgoing *outgoing,
                              struct err *err)
@@ -221,8 +236,11 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"conclude", l_conclude}, {"fields", l_fields}, {"prepare", l_prepare}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"conclude", l_conclude},
+                                   {"fields", l_fields},
+                                   {"order_key", l_order_key},
+                                   {"prepare", l_prepare},
+                                   {NULL, NULL}};
 
 void delivery_handle_open(lua_State *L)
 {

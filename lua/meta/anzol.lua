@@ -51,6 +51,7 @@ function anzol.source(name, options) end
 ---@field method? "POST"|"PUT"|"PATCH"|"GET"|"DELETE" Default: `"POST"`.
 ---@field headers? table<string, anzol.SecretText> Sent with each message.
 ---@field transform? fun(message: anzol.OutgoingMessage): anzol.OutgoingMessage|anzol.Verdict Called before each attempt; cannot wait.
+---@field order_by? fun(message: anzol.OutgoingMessage): string? Messages with the same key go one after another, retries included. Holds in specs only: `anzol check` warns.
 ---@field retry? anzol.Backoff|fun(attempt: anzol.Attempt, delivery: anzol.Delivery): (anzol.Duration|false|nil), string? When to try again. A function returns a delay, `false` and a reason (give up), or nothing (the default schedule); cannot wait.
 ---@field timeout? anzol.Duration Of one attempt: 1 ms to 10 min, default `"15s"`.
 ---@field rate_limit? string Attempts by time: `"50/s"`, `"100/m"`, `"1000/h"`.

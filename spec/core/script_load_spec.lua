@@ -169,8 +169,8 @@ describe("loading", function()
     ["no options"] = { "anzol.source('a')", "takes a table of options, got nil" },
     ["an unknown option"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, time_out = 1 })",
       "unknown option 'time_out' for anzol.endpoint 'a' %(did you mean 'timeout'%?%)" },
-    ["an option of later"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, order_by = 1 })",
-      "option 'order_by' of anzol.endpoint 'a' is not available in this version" },
+    ["an option of later"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, ca_file = 1 })",
+      "option 'ca_file' of anzol.endpoint 'a' is not available in this version" },
     ["a source option of later"] = { "anzol.source('a', { verify = anzol.verify.none(), respond = 1 })",
       "option 'respond' of anzol.source 'a' is not available in this version" },
     ["a long poll"] = { "anzol.endpoint('a', { kind = 'long_poll', path = '/x' })",
@@ -283,6 +283,16 @@ describe("loading", function()
     assert.same({ "a secret stands in the script itself",
       "anzol.source 'open' takes what anybody sends (anzol.verify.none)",
       "the secret of short has fewer than 16 bytes" }, messages)
+  end)
+
+  it("warns that the server does not keep the order of an endpoint", function()
+    local _, findings = rig.load { script = [[
+      anzol.endpoint("e", { url = "https://e.example/", sign = false,
+        order_by = function(message) return message.type end })
+    ]] }
+    assert.equal("warning", findings[1].level)
+    assert.equal(1, findings[1].line)
+    assert.matches("order_by of anzol.endpoint 'e' holds in specs only", findings[1].message, 1, true)
   end)
 
   it("checks endpoints that handlers name as literals", function()

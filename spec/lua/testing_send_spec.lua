@@ -129,6 +129,47 @@ describe("anzol.testing", function()
       assert.equal("succeeded", t.deliveries[3].state)
     end)
 
+    describe("of an endpoint with order_by", function()
+      local ordered = [[
+        anzol.endpoint("fifo", { url = "https://fifo.example/", sign = false,
+          order_by = function(message) return message.json.who end,
+          retry = anzol.backoff.constant { base = "10s", attempts = 2, jitter = "none" } })
+        anzol.on("a", function(event) event:send("fifo") end)]]
+
+      local function states(t)
+        local list = {}
+        for i, delivery in ipairs(t.deliveries) do list[i] = delivery.state end
+        return table.concat(list, " ")
+      end
+
+      it("go one after another by key, retries included", function()
+        local t = test(ordered)
+        t:answer("fifo", 500, 200, 200, 200)
+        for _, who in ipairs { "ana", "ana", "bob" } do
+          t:receive("in", { json = { type = "a", who = who } })
+        end
+        assert.equal("retrying pending succeeded", states(t))
+        t:advance "10s"
+        assert.equal("succeeded succeeded succeeded", states(t))
+        assert.equal(t.deliveries[1].attempts[2].at_ms, t.deliveries[2].attempts[1].at_ms)
+        t:close()
+      end)
+
+      it("go on behind one that died", function()
+        local t = test(ordered)
+        t:answer("fifo", 500, 500, 200)
+        for _ = 1, 2 do t:receive("in", { json = { type = "a", who = "ana" } }) end
+        t:advance "10s"
+        assert.equal("dead succeeded", states(t))
+      end)
+
+      it("fail the test when the key cannot be told", function()
+        local t = test(ordered)
+        assert.matches("order_by of endpoint 'fifo' failed: .*got boolean",
+          rig.message_of(t.receive, t, "in", { json = { type = "a", who = true } }))
+      end)
+    end)
+
     it("wait and expire on the test's clock", function()
       local t = test [[anzol.on("a", function(event)
         event:send("out", { json = {} }, { delay = "1m" })

@@ -16,7 +16,7 @@ local DEFAULT_ANSWER = { status = 200 }
 function M.new(world)
   local outlets, names = {}, world.project:endpoints()
   for _, name in ipairs(names) do
-    outlets[name] = { name = name, waiting = {}, first = 1, answers = {} }
+    outlets[name] = { name = name, waiting = {}, first = 1, answers = {}, chains = {} }
   end
   return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {} }, Sending)
 end
@@ -51,6 +51,31 @@ local function exchange(self, delivery, parts)
     ("the answer of endpoint '%s'"):format(outlet.name))
 end
 
+-- ---- Order: the deliveries of a key, one after another ----
+
+-- False: another of its key is first; it comes when that one is over.
+local function may_go(outlet, delivery)
+  local key = delivery.order_key
+  if not key then return true end
+  local chain = outlet.chains[key] or { waiting = {} }
+  outlet.chains[key] = chain
+  if not chain.first then chain.first = delivery end
+  if chain.first == delivery then return true end
+  table.insert(chain.waiting, delivery)
+  return false
+end
+
+local function leave_chain(self, outlet, delivery)
+  local chain = delivery.order_key and outlet.chains[delivery.order_key]
+  if not chain then return end
+  chain.first = table.remove(chain.waiting, 1)
+  if chain.first then
+    self:queue(chain.first)
+  else
+    outlet.chains[delivery.order_key] = nil
+  end
+end
+
 local function settle(self, delivery, decision)
   delivery.state, delivery.reason = decision.state, decision.reason
   if decision.is_disabling then self.outlets[delivery.endpoint].is_disabled = true end
@@ -60,6 +85,7 @@ local function settle(self, delivery, decision)
     return
   end
   delivery.due_ms = nil
+  leave_chain(self, self.outlets[delivery.endpoint], delivery)
   if decision.state == "dead" then
     self.world:add_dead_letter({ kind = "delivery", endpoint = delivery.endpoint,
       reason = delivery.reason, delivery = delivery, event_id = delivery.event_id })
@@ -110,6 +136,7 @@ end
 
 function Sending:queue(delivery)
   local outlet = self.outlets[delivery.endpoint]
+  if not may_go(outlet, delivery) then return end
   table.insert(outlet.waiting, delivery)
   if outlet.is_pumping then return end
   outlet.is_pumping = true
@@ -121,6 +148,11 @@ function Sending:add(handle, delay_ms)
   local delivery = handle:fields()
   delivery.handle, delivery.state, delivery.attempts = handle, "pending", {}
   table.insert(self.deliveries, delivery)
+  local why
+  delivery.order_key, why = handle:order_key()
+  if why then
+    self.world:fail(("order_by of endpoint '%s' failed: %s"):format(delivery.endpoint, why))
+  end
   if delay_ms > 0 then
     delivery.due_ms = self.world.timeline.now_ms + delay_ms
     self.world.timeline:at(delivery.due_ms, function()
