@@ -223,6 +223,7 @@ static void on_upkeep(uv_timer_t *timer)
             _exit(EXIT_STUCK);
         }
     memory_reserve();
+    memory_trim();
     server_watch_turn(server);
     if (++server->upkeep_turn % RETENTION_TURNS == 0)
         retain(server);
@@ -524,6 +525,7 @@ static void use_memory(void)
 int server_main(int argc, char **argv)
 {
     use_memory();
+    memory_trim(); /* what it begins with */
     struct server *server = must_alloc(sizeof *server);
     struct err err = {0};
     (void)umask(077);

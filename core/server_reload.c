@@ -7,6 +7,7 @@
 #include "base/crash.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ static void finish(struct reload *reload)
         reload->on_reloaded(&result, reload->ctx);
         free(list);
     }
+    memory_trim();
     findings_finish(&reload->findings);
     free(reload->states);
     free(reload->operations);

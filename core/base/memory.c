@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RESERVE_BYTES (1 << 20) /* never touched: address space, what a limit is mostly about */
 #define NAP_NS 1000000
@@ -16,6 +19,31 @@ void memory_reserve(void)
     void *memory = atomic_load(&reserve) ? NULL : malloc(RESERVE_BYTES);
     if (memory && !atomic_compare_exchange_strong(&reserve, &none, memory))
         free(memory);
+}
+
+/* 0: unknown. */
+static size_t resident_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%*u %llu", &pages) != 1)
+        pages = 0;
+    (void)fclose(file);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void memory_trim(void)
+{
+    static size_t after_last;
+    const size_t now = resident_bytes();
+    if (after_last == 0)
+        after_last = now;
+    if (now < after_last + MEMORY_TRIM_BYTES)
+        return;
+    (void)malloc_trim(0);
+    after_last = resident_bytes();
 }
 
 /* False: it has waited long enough. */

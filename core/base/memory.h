@@ -11,12 +11,17 @@
 #define MEMORY_WAIT_MS 1000
 #define MEMORY_WAIT_BYTES_MAX (1 << 20) /* the windows of a worker are smaller */
 
+#define MEMORY_TRIM_BYTES (32u << 20)
+
 void *memory_malloc(size_t size);
 void *memory_calloc(size_t count, size_t size);
 void *memory_realloc(void *old, size_t size);
 char *memory_strdup(const char *text);
 void memory_free(void *memory);
 
+/* Gives back to the system what was freed, once the process has grown by MEMORY_TRIM_BYTES since
+ * the last time: a script that was stopped for its hunger leaves its pages behind. One thread. */
+void memory_trim(void);
 /* Sets the reserve aside, again when it was given up. */
 void memory_reserve(void);
 
