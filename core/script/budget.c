@@ -130,6 +130,14 @@ static int l_kill(lua_State *L, struct context *context)
     return luaL_error(L, "%s", text);
 }
 
+int budget_leave(lua_State *L)
+{
+    if (!lua_isyieldable(L))
+        return l_kill(L, script_of(L)->context);
+    lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    return lua_yield(L, 0);
+}
+
 static void decide(lua_State *L, struct context *context, int64_t now)
 {
     if (context->kill == KILL_NONE) {
@@ -145,14 +153,13 @@ static void decide(lua_State *L, struct context *context, int64_t now)
         note_place(L, context);
 }
 
-/* A handler that computes for long lets others go on: only on its own thread (inside the script's
- * own coroutine a yield would reach the script) and only where Lua can yield. */
+/* A handler that computes for long lets others go on, where a yield can get to the host. */
 static bool is_turn_over(lua_State *L, struct context *context, int64_t now)
 {
     const struct strand *strand = context->job ? context->job->running : NULL;
     if (!strand || now < context->slice_end_ns)
         return false;
-    if (L == strand->L && lua_isyieldable(L))
+    if (strand_passes_up(strand, L))
         return true;
     context->check_ns = least(context->check_ns, now + RECHECK_NS);
     return false;
@@ -179,11 +186,7 @@ static void hook(lua_State *L, lua_Debug *debug)
     if (context->kill != KILL_NONE) {
         if (context->killed_at[0] == '\0')
             note_place(L, context);
-        lua_sethook(L, hook, LUA_MASKCOUNT, 1);
-        if (lua_isyieldable(L))
-            (void)lua_yield(L, 0);
-        else
-            (void)l_kill(L, context);
+        (void)budget_leave(L);
     }
 }
 

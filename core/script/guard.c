@@ -199,17 +199,6 @@ static int l_getinfo(lua_State *L)
     return count;
 }
 
-/* ---- coroutine ---- */
-
-static int l_coroutine(lua_State *L)
-{
-    struct context *context = script_of(L)->context;
-    if (context && ++context->coroutine_count > LIMIT_COROUTINES_PER_JOB)
-        return luaL_error(L, "more than %d coroutines in one '%s'", LIMIT_COROUTINES_PER_JOB,
-                          phases[context->phase].name);
-    return l_stock(L);
-}
-
 /* ---- Putting them in place ---- */
 
 struct guard {
@@ -223,8 +212,6 @@ static const struct guard guards[] = {
     {"_G", "load", l_load},
     {"_G", "setmetatable", l_setmetatable},
     {"_G", "xpcall", l_xpcall},
-    {"coroutine", "create", l_coroutine},
-    {"coroutine", "wrap", l_coroutine},
     {"debug", "getinfo", l_getinfo},
     {"string", "rep", l_rep},
     {"table", "concat", l_concat},
@@ -244,4 +231,5 @@ void l_open_guards(lua_State *L)
         lua_setfield(L, -2, guards[i].name);
         lua_pop(L, 1);
     }
+    l_open_coroutines(L);
 }

@@ -96,6 +96,9 @@ void context_leave(struct script *script, struct context *previous);
 void budget_watch(lua_State *L);
 /* Before C work of this many bytes or elements: raises over the limit. */
 void budget_check_work(lua_State *L, size_t amount);
+/* A limit was passed: out of here, to whoever resumed L, or by an error where nothing can yield.
+ * Returns only in a hook. */
+int budget_leave(lua_State *L);
 /* "over the CPU limit of 500 ms of 'handler'". */
 void budget_describe(const struct context *context, char *text, size_t size);
 /* CPU since the first entry. */
@@ -135,10 +138,11 @@ struct script {
 
     uv_loop_t *loop; /* NULL until generation_attach */
     struct script_hooks hooks;
-    struct queue jobs;  /* waiting or ready */
-    struct queue ready; /* strands, by their ready */
-    struct queue idle;  /* pooled */
-    uv_idle_t turns;    /* gives the pre-empted their next slice */
+    struct queue jobs;             /* waiting or ready */
+    struct queue ready;            /* strands, by their ready */
+    struct queue idle;             /* pooled */
+    struct resumption *resumption; /* of the script's own coroutines, the innermost; NULL: none */
+    uv_idle_t turns;               /* gives the pre-empted their next slice */
 };
 
 struct script *script_of(lua_State *L);
@@ -217,6 +221,15 @@ void strand_ready(struct strand *strand, int argument_count);
 void strand_take_back(struct strand *strand);
 /* To IDLE. */
 void strand_end(struct strand *strand);
+
+/* A coroutine of the script's own that is being resumed; on C's stack. */
+struct resumption {
+    struct resumption *previous;
+    lua_State *co;
+    bool passes_up; /* every resumer up to the strand can yield */
+};
+/* What yields in L now can reach the host. */
+bool strand_passes_up(const struct strand *strand, lua_State *L);
 
 /* For bindings that wait (see bind_sleep.c): the strand that runs L, checked to be allowed to wait
  * now; raises otherwise. function: "anzol.sleep". */
@@ -427,6 +440,8 @@ void generation_cross_check(struct generation *generation, const struct draft *d
 /* ---- Sandbox (sandbox.c, guard.c, require.c) ---- */
 
 void l_open_sandbox(lua_State *L, bool with_anzol);
+/* Puts coroutine.* in place through which waits get to the host (bind_coroutine.c). */
+void l_open_coroutines(lua_State *L);
 /* Puts the guarded versions of stock functions in place. */
 void l_open_guards(lua_State *L);
 /* package.searchers: preload, embedded, the snapshot. */

@@ -132,6 +132,13 @@ static void refuse(lua_State *L, const char *function, const struct context *con
                      lua_tostring(L, -1));
 }
 
+bool strand_passes_up(const struct strand *strand, lua_State *L)
+{
+    const struct resumption *resumption = strand->job->script->resumption;
+    return lua_isyieldable(L) &&
+           (L == strand->L || (resumption && resumption->co == L && resumption->passes_up));
+}
+
 struct strand *strand_check_may_wait(lua_State *L, const char *function)
 {
     struct script *script = script_of(L);
@@ -142,12 +149,10 @@ struct strand *strand_check_may_wait(lua_State *L, const char *function)
         refuse(L, function, context);
     else if (!strand)
         (void)luaL_error(L, "%s cannot wait in a <close> of a job that was stopped", function);
-    else if (strand->L != L)
-        (void)luaL_error(L, "%s cannot wait inside a coroutine of your own", function);
-    else if (!lua_isyieldable(L))
+    else if (!strand_passes_up(strand, L))
         (void)luaL_error(L,
                          "%s cannot wait inside a callback (table.sort, string.gsub, __tostring, "
-                         "require)",
+                         "require, coroutine.close)",
                          function);
     strand->waiter = L;
     return strand;
@@ -172,5 +177,6 @@ void strand_wake(struct strand *strand, uint64_t ticket, int value_count)
     strand->ticket++;
     strand->cancel = NULL;
     strand->is_armed = false;
-    strand_run(strand, value_count);
+    strand->value_count = value_count;
+    strand_run(strand, strand->waiter == strand->L ? value_count : 0);
 }
