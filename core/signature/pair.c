@@ -333,13 +333,17 @@ static enum status sign_ed25519(EVP_PKEY *pkey, const struct slice *parts, size_
     return is_signed ? buf_add(out, signature, signature_len) : E_NOMEM;
 }
 
-static bool set_scheme(EVP_PKEY_CTX *context, enum algorithm algorithm, enum digest digest)
+/* The salt is as long as the digest; of others' signatures it may have any length, as some senders
+ * take the longest that fits. */
+static bool set_scheme(EVP_PKEY_CTX *context, enum algorithm algorithm, enum digest digest,
+                       const char *salt_len)
 {
     OSSL_PARAM params[4];
     size_t count = 0;
     char digest_name[16];
     char padding[8];
-    char salt[8] = OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST;
+    char salt[8];
+    (void)snprintf(salt, sizeof salt, "%s", salt_len);
     (void)snprintf(digest_name, sizeof digest_name, "%s", digest_names[digest]);
     params[count++] = OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST, digest_name, 0);
     if (algorithm == ALGORITHM_RSA || algorithm == ALGORITHM_RSA_PSS) {
@@ -367,10 +371,11 @@ static bool verify_digest(EVP_PKEY *pkey, enum algorithm algorithm, enum digest 
         signature = slice_of("", 0);
     }
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pkey, NULL);
-    const bool is_genuine = signature.len > 0 && context && EVP_PKEY_verify_init(context) == 1 &&
-                            set_scheme(context, algorithm, digest) &&
-                            EVP_PKEY_verify(context, bytes_of(signature), signature.len,
-                                            bytes_of(hashed), hashed.len) == 1;
+    const bool is_genuine =
+        signature.len > 0 && context && EVP_PKEY_verify_init(context) == 1 &&
+        set_scheme(context, algorithm, digest, OSSL_PKEY_RSA_PSS_SALT_LEN_AUTO) &&
+        EVP_PKEY_verify(context, bytes_of(signature), signature.len, bytes_of(hashed),
+                        hashed.len) == 1;
     EVP_PKEY_CTX_free(context);
     OPENSSL_free(der);
     return is_genuine;
@@ -403,9 +408,10 @@ enum status pair_sign(const struct pair *pair, enum algorithm algorithm, enum di
     size_t len = sizeof signature;
     const size_t hashed_len = hash_parts(digest, parts, part_count, hashed);
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pair->pkey, NULL);
-    const bool is_signed = context && EVP_PKEY_sign_init(context) == 1 &&
-                           set_scheme(context, algorithm, digest) &&
-                           EVP_PKEY_sign(context, signature, &len, hashed, hashed_len) == 1;
+    const bool is_signed =
+        context && EVP_PKEY_sign_init(context) == 1 &&
+        set_scheme(context, algorithm, digest, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST) &&
+        EVP_PKEY_sign(context, signature, &len, hashed, hashed_len) == 1;
     EVP_PKEY_CTX_free(context);
     ERR_clear_error();
     if (!is_signed)

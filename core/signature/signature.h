@@ -73,7 +73,7 @@ enum algorithm {
     ALGORITHM_ECDSA,     /* P-256 or P-384; the signature is DER */
     ALGORITHM_ECDSA_RAW, /* the signature is r || s */
     ALGORITHM_RSA,       /* PKCS #1 v1.5 */
-    ALGORITHM_RSA_PSS,   /* salt as long as the digest */
+    ALGORITHM_RSA_PSS,
     ALGORITHM_COUNT
 };
 
