@@ -322,6 +322,8 @@ static void add_key(lua_State *L, const struct options *options, const char *nam
     struct slice text;
     if (!secret_test(L, -1, &text))
         (void)option_error(L, options, name, "a secret or a list of secrets");
+    if (secret_is_missing(L, -1))
+        return; /* told already; no key would fit */
     if (style->algorithm == ALGORITHM_HMAC || style->algorithm == ALGORITHM_TOKEN) {
         add_secret(L, options, name, style, text, keys);
         warn_plain(L);

@@ -15,8 +15,8 @@ struct secret {
     const struct secret_value *value; /* the generation's */
 };
 
-/* Long enough that nobody is warned of it. */
-#define MISSING "a secret that is not set"
+/* Long enough that nobody is warned of it; hex and base64 too, for who reveals it. */
+#define MISSING "0000000000000000000000000000000000000000000000000000000000000000"
 static const struct secret_value missing_value = {.name = (char *)(uintptr_t)MISSING,
                                                   .value = (char *)(uintptr_t)MISSING,
                                                   .len = sizeof MISSING - 1};

@@ -100,15 +100,11 @@ local function index_text()
   local lines = { "<!-- Made from lua/meta by `./dev docs`. -->", "# Reference", "",
     'Everything that `require "anzol"` gives, one page a module.', "" }
   for _, page in ipairs(pages) do
-    local names = {}
-    for _, item in ipairs(page.items) do
-      if item.owner then names[#names + 1] = "`" .. meta.title(item) .. "`" end
-    end
+    local class = page.classes[1]
     -- A page may go on with another's module: verify_provider with verify.
-    local title = page.classes[1] and page.classes[1].name
-      or "anzol." .. page.name:gsub("_", " ")
-    lines[#lines + 1] = ("- [%s](%s.md): %s"):format(title, page.name,
-      table.concat(names, ", "))
+    local title = class and class.name or "anzol." .. page.name:gsub("_", " ")
+    local words = class and table.concat(class.doc, " "):match "^(.-)[.:;]%f[%s%z]"
+    lines[#lines + 1] = ("- [%s](%s.md)%s"):format(title, page.name, words and ": " .. words or "")
   end
   return table.concat(lines, "\n") .. "\n"
 end

@@ -124,7 +124,9 @@ describe("anzol check", function()
 
   it("makes missing secrets warnings when told", function()
     local result = check({ ["scripts/a.lua"] = HEAD .. [[
-      anzol.source("a", { provider = anzol.provider.github { secret = anzol.secret "NOT_THERE" } })]] },
+      anzol.source("a", { provider = anzol.provider.github { secret = anzol.secret "NOT_THERE" } })
+      anzol.source("b", { provider = anzol.provider.adyen { secret = anzol.secret "NO_HEX" } })
+      anzol.source("c", { provider = anzol.provider.discord { public_key = anzol.secret "NO_KEY" } })]] },
       "--allow-missing-secrets")
     assert.equal(0, result.code)
     assert.matches("a.lua:2: warning: secret NOT_THERE is not set", result.output, 1, true)

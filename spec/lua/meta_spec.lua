@@ -60,7 +60,7 @@ end
 local function module_names()
   local list = {}
   for name in pairs(classes) do
-    if not name:find "%u" then list[#list + 1] = name end
+    if not name:find "%u" and name ~= "anzol.testing" then list[#list + 1] = name end
   end
   table.sort(list)
   return list
@@ -177,6 +177,23 @@ describe("lua/meta", function()
       assert.truthy(class, ("%s: %s is no class of lua/meta; nearest is %s (%s)"):format(list.file,
         list.name, nearest, difference))
     end
+  end)
+
+  it("documents anzol.testing, which specs require", function()
+    local testing = require "anzol.testing"
+    local real = {}
+    for name in pairs(testing) do real[name] = true end
+    assert.same({}, missing(real, names_of(classes["anzol.testing"])))
+    assert.same({}, missing(names_of(classes["anzol.testing"]), real))
+    local handle = assert(io.open "lua/anzol/testing.lua")
+    local text, methods = handle:read "a", {}
+    handle:close()
+    for name in text:gmatch "\nfunction Test[.:]([%w_]+)" do methods[name] = true end
+    for name in text:match "\nlocal test_fields = (%b{})":gmatch "\n  ([%w_]+) =" do
+      methods[name] = true
+    end
+    assert.same({}, missing(methods, names_of(classes["anzol.Test"])))
+    assert.same({}, missing(names_of(classes["anzol.Test"]), methods))
   end)
 
   it("documents what retry is given", function()

@@ -1,0 +1,160 @@
+---@meta anzol.testing
+
+---Specs of scripts in plain busted (`anzol test`): a real load in a state of its own, the server's own
+---functions, a virtual clock, canned answers. No server, no network, no waiting. Whatever goes wrong
+---in a call raises there, with the request printed where there is one.
+---@class anzol.testing
+---@field null userdata JSON null, in tables that go in and come out.
+---@field any_secret table<string, string> Every secret is `"test-NAME"`; `any_secret { A = "x" }` gives some of them.
+local testing = {}
+
+---@class anzol.TestOptions
+---@field scripts? string[] Files or globs below `dir`. Default: those of `anzol.lua`.
+---@field secrets? table<string, string> By name; never those of the process.
+---@field env? table<string, string> What `anzol.env` gives; never the environment of the process.
+---@field now? string|integer When the test begins: RFC 3339 or Unix milliseconds. Default: `"2026-01-05T09:00:00Z"`.
+---@field seed? integer Of all chance. Default: 1.
+---@field dir? string The project. Default: the nearest folder with an `anzol.lua` at or above the spec.
+
+---Begins a test.
+---
+---```lua
+---local t = testing.new { scripts = { "scripts/github_to_slack.lua" }, secrets = testing.any_secret }
+---```
+---@param options? anzol.TestOptions
+---@return anzol.Test
+function testing.new(options) end
+
+---Marks a table as a JSON array, as `anzol.json.array`.
+---
+---```lua
+---local body = { commits = testing.array {} }
+---```
+---@generic T: table
+---@param list? T
+---@return T
+function testing.array(list) end
+
+---Marks a table as a JSON object, as `anzol.json.object`.
+---
+---```lua
+---local body = { labels = testing.object {} }
+---```
+---@generic T: table
+---@param value? T
+---@return T
+function testing.object(value) end
+
+---A test under way. Its lists grow as things happen.
+---@class anzol.Test
+---@field events table[] As handlers see them, with `skipped` (a reason), `error` (a traceback), `runs`.
+---@field deliveries table[] `{ endpoint, state, reason, request = { url, method, headers, body, json }, attempts }`.
+---@field calls table[] What `anzol.http` was asked for: `{ url, method, headers, body, json }`.
+---@field dead_letters table[] `{ kind = "handler"|"type"|"delivery", reason, event_id, … }`.
+---@field logs table[] `{ level, message, fields, script, event_id, at_ms }`.
+---@field now_ms integer The test's clock.
+local Test = {}
+
+---@class anzol.ReceiveOptions
+---@field json? any A body as JSON; one of `json`, `body`, `form`, `fixture`.
+---@field body? string A body of bytes.
+---@field form? table<string, string|string[]>|string A body as a form.
+---@field fixture? string A body from `fixtures/NAME.json`, headers from `fixtures/NAME.headers`.
+---@field sign? boolean Sign it as the sender would: by the provider, else the counterpart of the verifier.
+---@field type? string What the provider's `sign` is told to send.
+---@field headers? table<string, string>
+---@field method? string Default: the source's first.
+---@field query? table<string, string>|string
+---@field remote_ip? string Default: `"192.0.2.1"`.
+
+---Sends a request to a source. All that follows from it now is done when it returns.
+---
+---```lua
+---local answer = t:receive("github", { type = "push", json = { ref = "refs/heads/main" }, sign = true })
+---assert.equal(200, answer.status)
+---```
+---@param source string
+---@param options? anzol.ReceiveOptions
+---@return { status: integer, headers: table, body: string, json: any, event: table?, reason: string? }
+function Test:receive(source, options) end
+
+---What an endpoint answers: a status, or this table, or a function of the request that gives one.
+---@class anzol.CannedAnswer
+---@field status? integer Default: 200.
+---@field headers? table<string, string>
+---@field json? any
+---@field body? string
+---@field error? "timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol" No answer comes.
+---@field detail? string
+
+---The next attempts at an endpoint get these answers, in turn. An attempt beyond them fails the test;
+---an endpoint without any answers 200.
+---
+---```lua
+---t:answer("crm", { status = 429, headers = { ["retry-after"] = "120" } }, 200)
+---```
+---@param endpoint string
+---@param ... integer|anzol.CannedAnswer|fun(request: table): integer|anzol.CannedAnswer
+function Test:answer(endpoint, ...) end
+
+---Every attempt at an endpoint gets this answer, once those in turn are used up.
+---
+---```lua
+---t:answer_always("ledger", { error = "timeout" })
+---```
+---@param endpoint string
+---@param answer integer|anzol.CannedAnswer|fun(request: table): integer|anzol.CannedAnswer
+function Test:answer_always(endpoint, answer) end
+
+---What `anzol.http` gets from the outside: `*` stands for anything, a method may stand before the URL,
+---the pattern that was given last comes first. A call that matches none fails the test.
+---
+---```lua
+---t:http("POST https://geo.example/v1/*", { json = { country = "PT" } })
+---```
+---@param pattern string
+---@param answer integer|anzol.CannedAnswer|fun(request: table): integer|anzol.CannedAnswer
+function Test:http(pattern, answer) end
+
+---Moves the clock: what falls due is done, each thing at its own time.
+---
+---```lua
+---t:advance "3d"
+---```
+---@param time anzol.Duration
+function Test:advance(time) end
+
+---The commit of the next run is lost, as if the process ended before it: the event runs again.
+---
+---```lua
+---t:crash_before_commit()
+---```
+function Test:crash_before_commit() end
+
+---The last delivery to an endpoint.
+---
+---```lua
+---assert.equal("dead", t:delivery("crm").state)
+---```
+---@param endpoint string
+---@return table
+function Test:delivery(endpoint) end
+
+---The endpoints of a list of deliveries, in its order.
+---
+---```lua
+---assert.same({ "billing", "crm" }, t:endpoints_of(t.deliveries))
+---```
+---@param deliveries table[]
+---@return string[]
+function Test:endpoints_of(deliveries) end
+
+---Ends the test. Raises for canned answers that nobody asked for, and for runs that failed while the
+---spec looked neither at `dead_letters` nor at the event's `error` or `runs`.
+---
+---```lua
+---after_each(function() t:close() end)
+---```
+function Test:close() end
+
+return testing
