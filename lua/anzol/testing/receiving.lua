@@ -63,7 +63,7 @@ end
 
 -- ---- The request ----
 
--- Body and the headers that come with it.
+-- Body, the headers that its kind brings, those of a fixture.
 local function make_body(world, options)
   local given = {}
   for _, name in ipairs(body_names) do
@@ -74,14 +74,15 @@ local function make_body(world, options)
       table.concat(given, " and "))
   end
   if options.json ~= nil then
-    return world:encode(options.json), { { "Content-Type", "application/json" } }
+    return world:encode(options.json), { { "Content-Type", "application/json" } }, {}
   elseif options.form ~= nil then
-    return encode_form(options.form), { { "Content-Type", "application/x-www-form-urlencoded" } }
+    return encode_form(options.form),
+      { { "Content-Type", "application/x-www-form-urlencoded" } }, {}
   elseif options.fixture ~= nil then
     local bytes, text = read_fixture(world.dir, options.fixture)
-    return bytes, headers.merge({ { "Content-Type", "application/json" } }, parse_headers(text))
+    return bytes, { { "Content-Type", "application/json" } }, parse_headers(text)
   end
-  return options.body or "", {}
+  return options.body or "", {}, {}
 end
 
 local function sign(world, source, options, body)
@@ -92,13 +93,13 @@ local function sign(world, source, options, body)
 end
 
 local function make_request(world, source, options)
-  local body, own = make_body(world, options)
+  local body, own, captured = make_body(world, options)
   return {
     method = options.method or source.methods[1],
     path = source.path,
     query = options.query and encode_form(options.query) or "",
     remote_ip = options.remote_ip or REMOTE_IP,
-    headers = headers.merge(own, sign(world, source, options, body),
+    headers = headers.merge(own, sign(world, source, options, body), captured,
       headers.list(options.headers, "t:receive")),
     body = body,
   }
