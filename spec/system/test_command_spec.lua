@@ -48,6 +48,17 @@ describe("specs of a project", function()
     assert.matches("ping_spec.lua:3: the project sends a ping on", result.output, 1, true)
   end)
 
+  it("are there and pass in every project that `anzol init` begins", function()
+    for _, template in ipairs { "empty", "github-slack" } do
+      local begun = dir .. "/" .. template
+      local result = cli.run({ "init", begun, "--template", template }, { cwd = dir })
+      assert.equal(0, result.code, result.errors)
+      result = cli.run({ "test" }, { cwd = begun })
+      assert.equal(0, result.code, result.output .. result.errors)
+      assert.matches("[1-9]%d* success", result.output)
+    end
+  end)
+
   it("fail with exit code 1", function()
     files.write(dir .. "/scripts/ping.lua", SCRIPT:format "2")
     local result = cli.run({ "test" }, { cwd = dir })

@@ -10,6 +10,7 @@ local M = {}
 
 local MESSAGES_PER_EVENT = 254
 local UNTYPED = "anzol.untyped"
+local EMIT_KEY_WINDOW_MS = 86400000 -- as the store's
 
 function M.new(world)
   local lanes = world.project:subscriptions()
@@ -105,7 +106,7 @@ function outcomes.handled(self, run, result)
   for _, entry in ipairs(result.deliveries) do
     self.world.sending:add(entry.delivery, entry.delay_ms)
   end
-  for _, handle in ipairs(result.emits) do self:add(handle, nil) end
+  for _, handle in ipairs(result.emits) do self:add(handle, EMIT_KEY_WINDOW_MS) end
 end
 
 function outcomes.skipped(_, run, result)
@@ -169,13 +170,12 @@ local function duplicate_of(self, event, window_ms)
   return nil
 end
 
--- Stores an event that was admitted, or emitted (window_ms nil: its source's). Returns it, and
--- whether it is an older one's repeat.
-function Handling:add(handle, reason)
+-- Stores an event that was admitted or emitted; reason: why it has no type. Returns it, and whether
+-- it is an older one's repeat.
+function Handling:add(handle, window_ms, reason)
   local event = make_event(self, handle)
   event.hidden.reason = reason
-  local source = self.world.sources[event.source]
-  local first = duplicate_of(self, event, source and source.key_window_ms or 0)
+  local first = duplicate_of(self, event, window_ms)
   if first then return first, true end
   table.insert(self.events, event)
   add_runs(self, event)

@@ -147,7 +147,8 @@ local function conclude(world, source, result)
     answer.reason = result.reason
     return answer
   end
-  local event, is_duplicate = world.handling:add(result.event, result.reason)
+  local event, is_duplicate = world.handling:add(result.event, source.key_window_ms,
+    result.reason)
   return make_answer(world, source.status,
     { id = event.id, duplicate = is_duplicate or nil }, event)
 end
