@@ -190,8 +190,8 @@ static void decide(const struct held_delivery *held, const struct attempt *attem
     held->delivery->previous_delay_ms = decision->delay_ms;
 }
 
-/* conclude { status? | error?, headers, body, detail } -> { state, delay_ms, reason, is_disabling,
- * number, retry_after_ms? } */
+/* conclude { status? | error?, headers, body, detail, duration_ms } -> { state, delay_ms, reason,
+ * is_disabling, number, retry_after_ms? } */
 static int l_conclude(lua_State *L)
 {
     struct held_delivery *held = check_held(L);
@@ -200,6 +200,7 @@ static int l_conclude(lua_State *L)
     const struct slice error = field_text(L, 2, "error");
     struct attempt attempt = {
         .number = held->delivery->attempts + 1,
+        .duration_ms = field_integer(L, 2, "duration_ms", 0),
         .started_ms = clock_now_ms(),
         .status = (int)field_integer(L, 2, "status", 0),
         .error = error.len > 0 ? check_error(L, error) : ATTEMPT_OK,

@@ -23,6 +23,7 @@ static void push_exchange(lua_State *L, const struct exchange_request *request, 
     set_head(L, "headers", request->head);
     set_slice(L, "body", request->body);
     set_integer(L, "redirects", request->redirects_max);
+    set_integer(L, "timeout_ms", request->timeout_ms);
 }
 
 enum status exchange_start(void *ctx, const struct exchange_request *request, exchange_cb on_done,
@@ -61,8 +62,8 @@ static struct exchange *find(const struct project *project, lua_Integer number)
     return NULL;
 }
 
-/* answer_exchange(number, { status | error, headers, body, detail, host }): nothing if it was given
- * up meanwhile. */
+/* answer_exchange(number, { status | error, headers, body, detail, host, duration_ms }): nothing if
+ * it was given up meanwhile. */
 int l_project_answer_exchange(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -76,6 +77,7 @@ int l_project_answer_exchange(lua_State *L)
         .host = field_text(L, 3, "host").data,
         .status = (int)field_integer(L, 3, "status", 0),
         .body = field_text(L, 3, "body"),
+        .duration_ms = field_integer(L, 3, "duration_ms", 0),
     };
     struct buf head;
     buf_init(&head, LIMIT_ANSWER_HEADERS_BYTES);

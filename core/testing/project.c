@@ -87,7 +87,8 @@ static int l_logs(lua_State *L)
     return take_slot(L, SLOT_LOGS);
 }
 
-/* exchanges() -> { { number, url, method, headers, body, redirects }, … } begun since the last call
+/* exchanges() -> { { number, url, method, headers, body, redirects,
+ * timeout_ms }, … } begun since the last call
  */
 static int l_exchanges(lua_State *L)
 {
@@ -349,13 +350,16 @@ static int l_sources(lua_State *L)
     return 1;
 }
 
-/* endpoints() -> { name, … } */
+/* endpoints() -> { { name, timeout_ms, concurrency }, … } */
 static int l_endpoints(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);
     lua_newtable(L);
     for (size_t i = 0; i < registry->endpoint_count; i++) {
-        lua_pushstring(L, registry->endpoints[i].name);
+        lua_createtable(L, 0, 4);
+        set_text(L, "name", registry->endpoints[i].name);
+        set_integer(L, "timeout_ms", registry->endpoints[i].timeout_ms);
+        set_integer(L, "concurrency", registry->endpoints[i].concurrency);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -129,6 +129,25 @@ describe("anzol.testing", function()
       assert.equal("succeeded", t.deliveries[3].state)
     end)
 
+    it("take the time that their answers take, up to the endpoint's timeout", function()
+      local t = test(forward .. [[
+        anzol.endpoint("slow", { url = "https://slow.example/", sign = false, timeout = "5s", concurrency = 1,
+          retry = function(attempt) return false, "after " .. attempt.duration_ms end })
+        anzol.on("b", function(event) event:send("slow") end)]])
+      t:answer("slow", { status = 500, after = "2s" }, { after = "1m" })
+      for _ = 1, 2 do t:receive("in", { json = { type = "b" } }) end
+      assert.equal("in_flight", t.deliveries[1].state)
+      assert.equal("pending", t.deliveries[2].state)
+      t:advance "2s"
+      assert.equal("after 2000", t.deliveries[1].reason)
+      assert.equal("in_flight", t.deliveries[2].state)
+      t:advance "5s"
+      assert.equal("timeout", t.deliveries[2].attempts[1].error)
+      assert.equal("after 5000", t.deliveries[2].reason)
+      assert.equal(2000, t.deliveries[2].attempts[1].at_ms - t.deliveries[1].attempts[1].at_ms)
+      t:close()
+    end)
+
     describe("of an endpoint with order_by", function()
       local ordered = [[
         anzol.endpoint("fifo", { url = "https://fifo.example/", sign = false,

@@ -48,7 +48,8 @@ local function answer_of(self, request)
   local can = find(self, request)
   if not can then
     self.world:fail(("un-canned call: no t:http answers\n%s"):format(canned.print(request)))
-    return { error = "connect", headers = {}, body = "", detail = "nothing was canned for it" }
+    return { error = "connect", headers = {}, body = "", detail = "nothing was canned for it",
+      duration_ms = 0 }
   end
   can.is_used = true
   return canned.realise(can.answer, request, self.world, ("t:http %q"):format(can.pattern))
@@ -67,6 +68,7 @@ local function redirect(parts, answer)
   local keeps = answer.status == 307 or answer.status == 308 or parts.method == "HEAD"
   return {
     number = parts.number, redirects = parts.redirects - 1, headers = parts.headers,
+    timeout_ms = parts.timeout_ms,
     url = location:sub(1, 1) == "/" and parts.url:match "^%a+://[^/?]+" .. location or location,
     method = keeps and parts.method or "GET", body = keeps and parts.body or "",
   }
@@ -79,8 +81,10 @@ local function answer(self, parts)
   local onward = redirect(parts, result)
   if onward then return answer(self, onward) end
   result.host = parts.url:match "^%a+://([^/:?]+)" or ""
-  self.world:in_force()
-  self.world.project:answer_exchange(parts.number, result)
+  self.world.timeline:after(result.duration_ms, function()
+    self.world:in_force()
+    self.world.project:answer_exchange(parts.number, result)
+  end)
 end
 
 -- Answers what was asked since the last time; false: nothing was.

@@ -14,9 +14,11 @@ local M = {}
 local DEFAULT_ANSWER = { status = 200 }
 
 function M.new(world)
-  local outlets, names = {}, world.project:endpoints()
-  for _, name in ipairs(names) do
-    outlets[name] = { name = name, waiting = {}, first = 1, answers = {}, chains = {} }
+  local outlets, names = {}, {}
+  for i, outlet in ipairs(world.project:endpoints()) do
+    outlet.waiting, outlet.first, outlet.in_flight = {}, 1, 0
+    outlet.answers, outlet.chains = {}, {}
+    outlets[outlet.name], names[i] = outlet, outlet.name
   end
   return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {} }, Sending)
 end
@@ -46,6 +48,7 @@ end
 
 local function exchange(self, delivery, parts)
   local outlet = self.outlets[delivery.endpoint]
+  parts.timeout_ms = outlet.timeout_ms
   delivery.request = canned.request(parts, self.world)
   return canned.realise(next_answer(self, outlet, delivery.request), delivery.request, self.world,
     ("the answer of endpoint '%s'"):format(outlet.name))
@@ -92,6 +95,32 @@ local function settle(self, delivery, decision)
   end
 end
 
+local pump
+
+local function conclude(self, delivery, answer, started_ms)
+  self.world:in_force()
+  local decision = delivery.handle:conclude(answer)
+  delivery.attempts[decision.number] = {
+    number = decision.number, at_ms = started_ms, duration_ms = answer.duration_ms,
+    status = answer.status, error = answer.error, detail = answer.detail, body = answer.body,
+    headers = headers.table(answer.headers),
+    retry_after = decision.retry_after_ms and decision.retry_after_ms / 1000,
+  }
+  settle(self, delivery, decision)
+end
+
+-- The answer comes after its time.
+local function await(self, delivery, answer)
+  local outlet, started_ms = self.outlets[delivery.endpoint], self.world.timeline.now_ms
+  delivery.state = "in_flight"
+  outlet.in_flight = outlet.in_flight + 1
+  self.world.timeline:after(answer.duration_ms, function()
+    outlet.in_flight = outlet.in_flight - 1
+    conclude(self, delivery, answer, started_ms)
+    pump(self, outlet)
+  end)
+end
+
 local function attempt(self, delivery)
   local outcome, detail = delivery.handle:prepare()
   if outcome == "dead" or outcome == "cancelled" then
@@ -101,28 +130,28 @@ local function attempt(self, delivery)
   if outcome == "request" then
     answer = exchange(self, delivery, detail)
   else
-    answer = { error = "script", headers = {}, body = "", detail = detail }
+    answer = { error = "script", headers = {}, body = "", detail = detail, duration_ms = 0 }
   end
-  self.world:in_force()
-  local decision = delivery.handle:conclude(answer)
-  delivery.attempts[decision.number] = {
-    number = decision.number, at_ms = self.world.timeline.now_ms, status = answer.status,
-    error = answer.error, detail = answer.detail, body = answer.body,
-    headers = headers.table(answer.headers),
-    retry_after = decision.retry_after_ms and decision.retry_after_ms / 1000,
-  }
-  settle(self, delivery, decision)
+  if answer.duration_ms > 0 then return await(self, delivery, answer) end
+  conclude(self, delivery, answer, self.world.timeline.now_ms)
 end
 
 -- ---- Queues ----
 
-local function pump(self, outlet)
-  outlet.is_pumping = false
-  while outlet.first <= #outlet.waiting and not outlet.is_disabled do
+local function can_start(outlet)
+  return outlet.first <= #outlet.waiting and outlet.in_flight < outlet.concurrency
+    and not outlet.is_disabled
+end
+
+function pump(self, outlet)
+  while can_start(outlet) and not outlet.is_paused do
     local wait_ms = self.world.project:rate_wait(outlet.name)
     if wait_ms then
-      outlet.is_pumping = true
-      self.world.timeline:after(wait_ms, function() pump(self, outlet) end)
+      outlet.is_paused = true
+      self.world.timeline:after(wait_ms, function()
+        outlet.is_paused = false
+        pump(self, outlet)
+      end)
       return
     end
     local delivery = outlet.waiting[outlet.first]
@@ -138,8 +167,6 @@ function Sending:queue(delivery)
   local outlet = self.outlets[delivery.endpoint]
   if not may_go(outlet, delivery) then return end
   table.insert(outlet.waiting, delivery)
-  if outlet.is_pumping then return end
-  outlet.is_pumping = true
   self.world.timeline:soon(function() pump(self, outlet) end)
 end
 

@@ -31,7 +31,6 @@ local function is_before(a, b)
   return a.sequence < b.sequence
 end
 
--- Returns a timer for cancel.
 function Timeline:at(at_ms, action)
   self.sequence = self.sequence + 1
   local timer = { at_ms = math.max(at_ms, self.now_ms), sequence = self.sequence, action = action }
@@ -42,15 +41,11 @@ function Timeline:at(at_ms, action)
     place = place // 2
   end
   heap[place] = timer
-  return timer
 end
 
 function Timeline:after(delay_ms, action)
-  return self:at(self.now_ms + delay_ms, action)
-end
-
-function Timeline.cancel(_, timer)
-  timer.action = nil
+  if delay_ms <= 0 then return self:soon(action) end
+  self:at(self.now_ms + delay_ms, action)
 end
 
 local function take_first(self)
@@ -74,7 +69,6 @@ end
 
 -- When the next timer is due; nil: there is none.
 function Timeline:next_ms()
-  while self.count > 0 and not self.heap[1].action do take_first(self) end
   return self.count > 0 and self.heap[1].at_ms or nil
 end
 

@@ -86,6 +86,7 @@ function Test:receive(source, options) end
 ---@field body? string
 ---@field error? "timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol" No answer comes.
 ---@field detail? string
+---@field after? anzol.Duration How long it takes; past the timeout of who asked it is a timeout.
 
 ---The next attempts at an endpoint get these answers, in turn. An attempt beyond them fails the test;
 ---an endpoint without any answers 200.
