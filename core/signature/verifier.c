@@ -186,7 +186,7 @@ static bool read_numbered(const struct recipe *recipe, struct slice head, struct
 {
     const char *name = recipe->names[0].signature;
     for (int i = 1; i <= RECIPE_NUMBERED_MAX; i++) {
-        char numbered[RECIPE_NAME_BYTES + 8];
+        char numbered[RECIPE_NAME_BYTES + 16];
         struct slice value;
         (void)snprintf(numbered, sizeof numbered, "%s-%d", name, i);
         if (head_count(head, numbered) == 0)
