@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The program: `serve` and `bench` are C, every other subcommand is lua/anzol/cli. */
 #include "bench/bench.h"
+#include "console/console.h"
 #include "script/script.h"
 #include "server.h"
 
@@ -15,5 +16,5 @@ int main(int argc, char **argv)
         return server_main(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "bench") == 0)
         return bench_main(argc - 2, argv + 2);
-    return cli_run(argc - 1, argv + 1, NULL);
+    return cli_run(argc - 1, argv + 1, console_natives());
 }

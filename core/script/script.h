@@ -234,6 +234,27 @@ MUST_USE enum status bridge_decode(struct script *script, struct slice text, str
 /* Once in the other state, pushes { null, array(t), object(t) } as bridges know them. */
 int bridge_push_marks(struct lua_State *to);
 
+/* ---- Text from a terminal (evaluate.c) ---- */
+
+enum evaluate_form {
+    EVALUATE_TEXT,   /* strings as they are */
+    EVALUATE_QUOTED, /* strings as Lua writes them */
+    EVALUATE_JSON,   /* all values as one array */
+    EVALUATE_FORM_COUNT
+};
+struct evaluate_options {
+    struct slice text;   /* an expression or a chunk; borrowed until the callback */
+    const char *name;    /* "=terminal", "@file.lua" */
+    struct event *event; /* what `event` is; borrowed until the callback */
+    enum evaluate_form form;
+    int64_t wall_ms;
+    struct buf *out; /* what is printed, and the values; borrowed until the callback */
+};
+/* Runs it as a handler of the event, in a loaded project; globals stay for the next one. The
+ * callback as of script_run: the outbox says what a handler would have done. */
+void script_evaluate(struct script *script, const struct evaluate_options *options, job_cb on_end,
+                     void *ctx);
+
 /* ---- The command line, in Lua ---- */
 
 /* Runs lua/anzol/cli with these arguments in an ordinary state (trust full) with the client

@@ -6,7 +6,7 @@
 -- A folder of core/ and its floor. It includes only itself and lower floors.
 local floors = {
   base = 0, model = 1, signature = 1, config = 2, shared = 2, store = 2, schedule = 2, http = 2,
-  send = 3, script = 4, worker = 5, receive = 5, testing = 5, api = 6, bench = 6,
+  send = 3, script = 4, console = 5, worker = 5, receive = 5, testing = 5, api = 6, bench = 6,
 }
 local TOP = 7 -- main.c, server*.c
 local anywhere = { test = true }

@@ -31,6 +31,7 @@ struct plan {
     char *argv[ARGUMENTS_MAX + 1];
     char *envp[ENVIRONMENT_MAX + 1];
     const char *cwd;
+    const char *input;  /* file for standard input, NULL: /dev/null */
     const char *output; /* file for standard output, NULL: /dev/null */
     const char *errors;
 };
@@ -107,7 +108,7 @@ static void become(const struct plan *plan)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     redirect(plan->output, STDOUT_FILENO);
     redirect(plan->errors, STDERR_FILENO);
-    const int null = open("/dev/null", O_RDONLY);
+    const int null = open(plan->input ? plan->input : "/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0)
         _exit(EXIT_NO_PROGRAM);
     (void)close_range(STDERR_FILENO + 1, ~0u, 0);
@@ -117,7 +118,8 @@ static void become(const struct plan *plan)
     _exit(EXIT_NO_PROGRAM);
 }
 
-/* spawn{ argv, env?, cwd?, output?, errors? } -> child. A program that can't be started exits 127.
+/* spawn{ argv, env?, cwd?, input?, output?, errors? } -> child. A program that can't be started
+ * exits 127.
  */
 static int l_spawn(lua_State *L)
 {
@@ -125,6 +127,8 @@ static int l_spawn(lua_State *L)
     struct plan plan = {0};
     lua_getfield(L, 1, "cwd");
     plan.cwd = luaL_optstring(L, -1, NULL);
+    lua_getfield(L, 1, "input");
+    plan.input = luaL_optstring(L, -1, NULL);
     lua_getfield(L, 1, "output");
     plan.output = luaL_optstring(L, -1, NULL);
     lua_getfield(L, 1, "errors");

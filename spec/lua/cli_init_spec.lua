@@ -16,10 +16,14 @@ end
 local secrets = {
   ANZOL_SECRET_GITHUB_WEBHOOK_SECRET = "0123456789abcdef",
   ANZOL_SECRET_SLACK_WEBHOOK_URL = "https://hooks.slack.test/x",
+  ANZOL_SECRET_STRIPE_WEBHOOK_SECRET = "whsec_0123456789abcdef",
+  ANZOL_SECRET_BILLING_SECRET = "0123456789abcdef",
+  ANZOL_SECRET_CRM_SECRET = "0123456789abcdef",
+  ANZOL_SECRET_LEDGER_SECRET = "0123456789abcdef",
 }
 
 describe("anzol init", function()
-  for _, template in ipairs { "empty", "github-slack" } do
+  for _, template in ipairs { "empty", "github-slack", "stripe-fanout" } do
     it("makes a project of " .. template .. " that checks clean and passes its specs", function()
       local result = run { "init", "hooks", "--template", template }
       assert.equal(0, result.code, result.errors)

@@ -96,8 +96,8 @@ describe("anzol", function()
 
   it("names every command in its help, serve and bench too", function()
     local _, out = run "--help"
-    for _, name in ipairs { "add", "bench", "check", "completion", "deliveries", "events", "init",
-      "reload", "serve", "trigger" } do
+    for _, name in ipairs { "add", "bench", "check", "completion", "deliveries", "eval", "events",
+      "init", "reload", "repl", "serve", "trigger" } do
       assert.matches("\n   " .. name .. "%s", out)
     end
   end)

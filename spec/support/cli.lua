@@ -8,7 +8,7 @@ local M = {}
 
 local LIMIT_MS = 20000
 
--- run({ "events", "list" }, { cwd, env? }) -> { code, output, errors }
+-- run({ "events", "list" }, { cwd, env?, input? }) -> { code, output, errors }
 function M.run(arguments, options)
   local dir = files.temp_dir()
   local argv = { files.program() }
@@ -16,7 +16,7 @@ function M.run(arguments, options)
   local env = { LD_PRELOAD = false }
   for name, value in pairs(options.env or {}) do env[name] = value end
   local child = process.spawn { argv = argv, cwd = options.cwd, env = env,
-    output = dir .. "/output", errors = dir .. "/errors" }
+    input = options.input, output = dir .. "/output", errors = dir .. "/errors" }
   local kind, code = child:wait(LIMIT_MS * wait.patience)
   child:kill(9)
   local result = { code = kind == "exit" and code or -1, output = files.read(dir .. "/output"),

@@ -50,6 +50,12 @@ function Console:data(text) self.streams.out(text) end
 
 function Console:line(text) self:data(M.clean(text) .. "\n") end
 
+-- Where somebody is to type.
+function Console:prompt(text)
+  self.streams.out(text)
+  io.stdout:flush()
+end
+
 -- To standard error: errors and what must be read.
 function Console:talk(text) self.streams.err(M.clean(text) .. "\n") end
 

@@ -10,8 +10,8 @@ local failure = require "anzol.cli.failure"
 local M = {}
 
 -- Files beside this one, in the order of the commands' names.
-local command_files = { "add", "check", "completion", "deliveries", "events", "new_project",
-  "reload", "test", "trigger" }
+local command_files = { "add", "check", "completion", "deliveries", "eval", "events",
+  "new_project", "reload", "repl", "test", "trigger" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.

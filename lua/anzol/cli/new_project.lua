@@ -16,7 +16,9 @@ Write a new project into DIR (default: the current folder): anzol.lua, scripts/,
 }
 
 -- Name of a template -> folder of the example; empty has none.
-local templates = { empty = false, ["github-slack"] = "github-to-slack" }
+local templates = {
+  empty = false, ["github-slack"] = "github-to-slack", ["stripe-fanout"] = "stripe-fanout",
+}
 
 local EXAMPLES = "share/anzol/examples"
 local META = "share/anzol/meta"

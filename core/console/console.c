@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "console/console.h"
+
+#include "console/console_int.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CONSOLE "anzol.console"
+#define GLOBS_MAX 64
+#define WALL_MS 600000 /* whoever sits before it can end it */
+
+static struct console *console_check(lua_State *L)
+{
+    struct console *console = luaL_checkudata(L, 1, CONSOLE);
+    luaL_argcheck(L, console->script, 1, "closed");
+    return console;
+}
+
+static int fail(lua_State *L, const char *text)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, text);
+    return 2;
+}
+
+/* ---- Opening ---- */
+
+/* The field scripts of the table at index as a list that ends with NULL; the table holds it. */
+static const char *const *read_globs(lua_State *L, int index, const char *globs[GLOBS_MAX + 1])
+{
+    if (lua_isnoneornil(L, index) || lua_getfield(L, index, "scripts") != LUA_TTABLE)
+        return NULL;
+    const size_t count = lua_rawlen(L, -1);
+    luaL_argcheck(L, count <= GLOBS_MAX, index, "too many scripts patterns");
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        globs[i] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    globs[count] = NULL;
+    return globs;
+}
+
+static void attach(struct console *console)
+{
+    const struct script_hooks hooks = console_hooks(console);
+    check(uv_loop_init(&console->loop) == 0);
+    timers_open(&console->timers, &console->loop);
+    id_source_init(&console->ids, 0);
+    console->script = generation_attach(console->generation, 0, &console->loop, &hooks);
+}
+
+static int l_open(lua_State *L)
+{
+    const char *globs[GLOBS_MAX + 1];
+    const char *dir = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    const struct generation_options options = {
+        .dir = dir,
+        .scripts = read_globs(L, 2, globs),
+        .worker_count = 1,
+        .number = 1,
+        .allow_missing_secrets = true,
+    };
+    struct console *console = lua_newuserdatauv(L, sizeof *console, 0);
+    memset(console, 0, sizeof *console);
+    luaL_setmetatable(L, CONSOLE);
+    struct err err;
+    if (generation_load(&options, &console->generation, NULL, &err) != OK)
+        return fail(L, err.text);
+    attach(console);
+    return 1;
+}
+
+static int l_close(lua_State *L)
+{
+    struct console *console = luaL_checkudata(L, 1, CONSOLE);
+    if (console->script) {
+        script_cancel_all(console->script);
+        script_destroy(console->script);
+        timers_close(&console->timers, NULL);
+        (void)uv_run(&console->loop, UV_RUN_DEFAULT);
+        check(uv_loop_close(&console->loop) == 0);
+    }
+    console->script = NULL;
+    generation_unref(console->generation);
+    console->generation = NULL;
+    return 0;
+}
+
+/* ---- Running ---- */
+
+struct run {
+    lua_State *L;
+    bool is_over;
+    struct buf output;
+};
+
+/* The result's table is on top. Its strings need memory that the command line's state has without
+ * limit. */
+static void on_end(const struct job_result *result, void *ctx)
+{
+    struct run *run = ctx;
+    lua_State *L = run->L;
+    run->is_over = true;
+    if (result->outcome != JOB_HANDLED) {
+        lua_pushstring(L, result->text);
+        lua_setfield(L, -2, "error");
+    }
+    effects_push(L, result->outbox);
+    lua_setfield(L, -2, "effects");
+    if (result->outbox)
+        outbox_finish(result->outbox);
+    free(result->outbox);
+}
+
+static int l_run(lua_State *L)
+{
+    static const char *const forms[] = {"text", "quoted", "json", NULL};
+    struct console *console = console_check(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    struct evaluate_options options = {.wall_ms = WALL_MS};
+    lua_getfield(L, 2, "text");
+    options.text.data = luaL_checklstring(L, -1, &options.text.len);
+    lua_getfield(L, 2, "name");
+    options.name = luaL_checkstring(L, -1);
+    lua_getfield(L, 2, "form");
+    options.form = (enum evaluate_form)luaL_checkoption(L, -1, "text", forms);
+    lua_getfield(L, 2, "event");
+    luaL_checktype(L, -1, LUA_TTABLE);
+    options.event = event_read(L, lua_gettop(L));
+    if (!options.event)
+        return luaL_error(L, "out of memory");
+    options.event->id = id_next_event(&console->ids, 0);
+    struct run run = {.L = L};
+    buf_init(&run.output, LIMIT_MESSAGE_BODY_BYTES);
+    options.out = &run.output;
+    lua_newtable(L);
+    script_evaluate(console->script, &options, on_end, &run);
+    while (!run.is_over)
+        (void)uv_run(&console->loop, UV_RUN_ONCE);
+    event_unref(options.event);
+    lua_pushlstring(L, buf_slice(&run.output).data, run.output.len);
+    lua_setfield(L, -2, "output");
+    buf_finish(&run.output);
+    return 1;
+}
+
+static const luaL_Reg methods[] = {{"close", l_close}, {"run", l_run}, {NULL, NULL}};
+
+static int l_console(lua_State *L)
+{
+    if (luaL_newmetatable(L, CONSOLE)) {
+        luaL_newlib(L, methods);
+        lua_setfield(L, -2, "__index");
+        lua_pushcfunction(L, l_close);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_pop(L, 1);
+    return l_open(L);
+}
+
+const luaL_Reg *console_natives(void)
+{
+    static const luaL_Reg natives[] = {{"console", l_console}, {NULL, NULL}};
+    return natives;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Trying the API from a terminal: `anzol eval` and `anzol repl`. A project is loaded as the server
+ * does it, on a loop of the command's own; what runs may wait and call out, and what it would
+ * commit is told and not done. The command line's one thread. */
+#ifndef CONSOLE_CONSOLE_H
+#define CONSOLE_CONSOLE_H
+
+struct luaL_Reg;
+
+/* The list for cli_run:
+ *
+ * native.console(dir, { scripts = { glob, … }? }) -> console | nil, err
+ *     Loads the project; missing secrets are no error.
+ * console:run { text =, name =, form = "text" | "quoted" | "json", event = { type, source, body,
+ *     headers = { { name, value }, … }, query? } } -> { output =, error = text | nil, effects = {
+ *     { kind = "send", endpoint, type, body, delay_ms } | { kind = "emit", type, body }, … } }
+ * console:close() */
+const struct luaL_Reg *console_natives(void);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The event that a run is about, and what it would have committed. */
+#include "console/console_int.h"
+
+#include "base/clock.h"
+#include "base/head.h"
+#include "base/limits.h"
+#include "model/outbox.h"
+
+static struct slice field_slice(lua_State *L, int index, const char *name)
+{
+    struct slice text = slice_str("");
+    if (lua_getfield(L, index, name) == LUA_TSTRING)
+        text.data = lua_tolstring(L, -1, &text.len); /* the table holds it */
+    lua_pop(L, 1);
+    return text;
+}
+
+/* Our own Lua gives them: names with values, all strings. */
+static enum status add_headers(lua_State *L, int index, struct buf *head)
+{
+    enum status status = OK;
+    const int top = lua_gettop(L);
+    const struct slice query = field_slice(L, index, "query");
+    if (query.len > 0)
+        status = head_add(head, slice_str(":query"), query);
+    if (lua_getfield(L, index, "headers") == LUA_TTABLE)
+        for (lua_Integer i = 1; status == OK && lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
+            struct slice name;
+            struct slice value;
+            lua_rawgeti(L, -1, 1);
+            lua_rawgeti(L, -2, 2);
+            name.data = lua_tolstring(L, -2, &name.len);
+            value.data = lua_tolstring(L, -1, &value.len);
+            status = head_add(head, name, value);
+            lua_pop(L, 3);
+        }
+    lua_settop(L, top);
+    return status;
+}
+
+struct event *event_read(lua_State *L, int index)
+{
+    const struct slice type = field_slice(L, index, "type");
+    const struct slice body = field_slice(L, index, "body");
+    luaL_argcheck(L, event_type_is_valid(type), index, "the event has no type");
+    struct buf head;
+    buf_init(&head, LIMIT_HEADERS_BYTES);
+    struct content *content = NULL;
+    if (add_headers(L, index, &head) == OK)
+        content = content_create(buf_slice(&head), body.len);
+    buf_finish(&head);
+    if (content && content_append(&content, body.data, body.len, LIMIT_BODY_BYTES_HARD) != OK) {
+        content_unref(content);
+        content = NULL;
+    }
+    struct event *event =
+        content ? event_create(&(struct event_options){.source = field_slice(L, index, "source"),
+                                                       .type = type,
+                                                       .content = content,
+                                                       .received_ms = clock_now_ms()})
+                : NULL;
+    if (!event)
+        content_unref(content);
+    return event;
+}
+
+/* ---- Effects ---- */
+
+static void set_slice(lua_State *L, const char *name, struct slice value)
+{
+    lua_pushlstring(L, value.data, value.len);
+    lua_setfield(L, -2, name);
+}
+
+static void open_effect(lua_State *L, const char *kind, struct slice type,
+                        const struct content *content)
+{
+    lua_createtable(L, 0, 5);
+    set_slice(L, "kind", slice_str(kind));
+    set_slice(L, "type", type);
+    set_slice(L, "body", content_body(content));
+}
+
+void effects_push(lua_State *L, const struct outbox *outbox)
+{
+    lua_newtable(L);
+    lua_Integer count = 0;
+    for (size_t i = 0; outbox && i < outbox->delivery_count; i++) {
+        const struct outbox_delivery *entry = &outbox->deliveries[i];
+        const struct message *message = entry->delivery->message;
+        open_effect(L, "send", message->type, message->content);
+        set_slice(L, "endpoint", slice_str(entry->endpoint->name));
+        lua_pushinteger(L, entry->delay_ms);
+        lua_setfield(L, -2, "delay_ms");
+        lua_rawseti(L, -2, ++count);
+    }
+    for (size_t i = 0; outbox && i < outbox->emit_count; i++) {
+        open_effect(L, "emit", outbox->emits[i]->type, outbox->emits[i]->content);
+        lua_rawseti(L, -2, ++count);
+    }
+}

@@ -1,0 +1,110 @@
+-- SPDX-License-Identifier: MIT
+-- What `anzol eval` and `anzol repl` share: a project that is loaded, the event that is at hand,
+-- and how what was run is told.
+local body = require "anzol.cli.body"
+local client = require "anzol.cli.client"
+local failure = require "anzol.cli.failure"
+
+local Session = {}
+Session.__index = Session
+
+local M = {}
+
+local BODY_SHOWN_MAX = 300
+
+function M.configure(parser)
+  parser:option("--source", "`event` is the last one that the running server has of it; with "
+    .. "--fixture: where it came from."):argname "NAME"
+  parser:option("--fixture", "`event` has the bytes of this file."):argname "FILE"
+  parser:option("--type", "`event` has this type."):argname "TYPE"
+end
+
+-- ---- The event ----
+
+local function last_event(options, console)
+  local page = client.decode(client.request(options, console, { path = "/api/v1/event",
+    query = { { "source", options.source }, { "limit", 1 } } }))
+  if not page.data[1] then
+    failure.raise(failure.FAILED, "the server has no event of source '%s'", options.source)
+  end
+  local row = client.decode(client.request(options, console,
+    { path = "/api/v1/event/" .. page.data[1].id }))
+  if row.bodyEncoding ~= "utf-8" then
+    failure.raise(failure.FAILED, "%s has a body that is no text; take --fixture", row.id)
+  end
+  local headers = {}
+  for i, header in ipairs(row.headers) do headers[i] = { header.name, header.value } end
+  console:say("event is %s", row.id)
+  return { type = row.type, source = row.source, body = row.body, headers = headers,
+    query = client.plain(row.query) }
+end
+
+local function make_event(options, console)
+  if options.source and not options.fixture then return last_event(options, console) end
+  local name = options.source or "terminal"
+  if not options.fixture then
+    return { type = name, source = name, body = "{}",
+      headers = { { "content-type", "application/json" } } }
+  end
+  local headers = body.read_headers(options.fixture)
+  table.insert(headers, 1, { "content-type", "application/json" })
+  return { type = name, source = name, body = body.read(options.fixture), headers = headers }
+end
+
+-- ---- The session ----
+
+-- The globs of anzol.lua; nil: the default.
+local function globs(dir)
+  local settings, err = require "anzol.native".settings(dir)
+  if not settings then failure.raise(failure.CONFIG, "%s", err) end
+  if not settings.scripts then return nil end
+  local list = {}
+  for glob in settings.scripts:gmatch "[^\n]+" do list[#list + 1] = glob end
+  return list
+end
+
+local function load_project(options, console)
+  local native = require "anzol.native"
+  local project, err = native.console(options.project, { scripts = globs(options.project) })
+  if project then return project end
+  console:talk("the scripts do not load, going on without them: " .. err)
+  project, err = native.console(options.project, { scripts = {} })
+  if not project then failure.raise(failure.CONFIG, "%s", err) end
+  return project
+end
+
+-- Loads the project; it goes with the program.
+function M.open(options, console)
+  local event = make_event(options, console)
+  event.type = options.type or event.type
+  return setmetatable({ project = load_project(options, console), event = event,
+    console = console }, Session)
+end
+
+local function show_effect(console, effect)
+  local text = effect.body
+  if #text > BODY_SHOWN_MAX then text = text:sub(1, BODY_SHOWN_MAX) .. "…" end
+  if effect.kind == "send" then
+    console:say("would send to %s%s: %s", effect.endpoint,
+      effect.delay_ms > 0 and (" in %g s"):format(effect.delay_ms / 1000) or "", text)
+  else
+    console:say("would emit %s: %s", effect.type, text)
+  end
+end
+
+-- Runs a text; true: it came to its end. form: "text", "quoted", "json".
+function Session:run(text, name, form)
+  local result = self.project:run { text = text, name = name, form = form, event = self.event }
+  if form == "json" then self.console:data(result.output) else
+    for line in result.output:gmatch "([^\n]*)\n" do self.console:line(line) end
+  end
+  if result.error then
+    local first = result.error:match "^[^\n]*"
+    self.console:talk(self.console.is_verbose and result.error or first)
+    return false, first
+  end
+  for _, effect in ipairs(result.effects) do show_effect(self.console, effect) end
+  return true
+end
+
+return M
