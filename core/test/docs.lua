@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- Makes docs/reference out of lua/meta: one page a module. `lua5.4 core/test/docs.lua` writes the
--- pages, with --check it says which are not current.
+-- Makes docs/reference out of lua/meta, one page a module, and the names of options that `anzol
+-- check` knows. `lua5.4 core/test/docs.lua` writes them; with --check it says which are not
+-- current.
 package.path = "core/test/?.lua;" .. package.path
 local meta = require "meta"
 
 local OUT = "docs/reference/"
+local OPTIONS = "lua/anzol/cli/options.lua"
 
 local pages = meta.read()
 local places = {} -- class name -> page.md#anchor
@@ -109,6 +111,60 @@ local function index_text()
   return table.concat(lines, "\n") .. "\n"
 end
 
+-- ---- Options ----
+
+local classes = meta.classes(pages)
+
+-- The names that a table of this type may have; nil: it is no table of options.
+local function option_names(kind)
+  local class = classes[kind]
+  if not class or class.functions[1] or class.overloads[1] then return nil end
+  local names = class.parent and { option_names(class.parent) } or {}
+  for _, field in ipairs(class.fields) do
+    if not field.name:find "^%[" then names[#names + 1] = field.name end
+  end
+  table.sort(names)
+  return #names > 0 and table.concat(names, " ") or nil
+end
+
+local function option_row(entry)
+  local parts = {}
+  for i, parameter in ipairs(entry.params) do
+    local names = option_names(parameter.type)
+    if names then parts[#parts + 1] = ('[%d] = "%s"'):format(i, names) end
+  end
+  return #parts > 0 and ('  ["%s"] = { %s },'):format(meta.title(entry):gsub("^Event", "event"),
+    table.concat(parts, ", "))
+end
+
+-- What runs while loading tells by itself; of objects only the event's calls are known by a name.
+local at_load = { ["anzol.source"] = true, ["anzol.endpoint"] = true, ["anzol.on"] = true }
+local function is_wanted(page, item)
+  if not item.owner or page.name:find "^verify" or page.name:find "^sign"
+    or page.name:find "^provider" or page.name == "backoff" or page.name == "testing" then
+    return false
+  end
+  return not at_load[meta.title(item)]
+    and (not item.is_method or item.owner.name == "anzol.Event")
+end
+
+local function options_text()
+  local lines = {}
+  for _, page in ipairs(pages) do
+    for _, item in ipairs(page.items) do
+      lines[#lines + 1] = is_wanted(page, item) and option_row(item) or nil
+    end
+  end
+  table.sort(lines)
+  return table.concat({
+    "-- SPDX-License-Identifier: MIT",
+    "-- Made from lua/meta by `./dev docs`: which options an argument takes.",
+    "-- luacheck: no max line length", "return {", table.concat(lines, "\n"), "}\n",
+  }, "\n")
+end
+
+-- ---- Files ----
+
 local function read(path)
   local file = io.open(path, "rb")
   local text = file and file:read "a"
@@ -140,7 +196,7 @@ local function find_stale(wanted)
 end
 
 local is_check = arg[1] == "--check"
-local wanted = { [OUT .. "README.md"] = index_text() }
+local wanted = { [OUT .. "README.md"] = index_text(), [OPTIONS] = options_text() }
 for _, page in ipairs(pages) do wanted[OUT .. page.name .. ".md"] = page_text(page) end
 if not is_check then assert(os.execute("mkdir -p " .. OUT)) end
 local is_current = true

@@ -70,6 +70,22 @@ describe("anzol check", function()
     assert.equal(0, result.code)
   end)
 
+  it("finds options that no call takes", function()
+    local result = check { ["scripts/a.lua"] = HEAD .. [[
+      local url, json = anzol.url, anzol.json
+      anzol.endpoint("crm", { url = "https://x.example", sign = false })
+      anzol.on("**", function(event)
+        event:send("crm", { jsn = { delay = 1 }, type = "a" }, { dely = "5s", idempotency_key = "k" })
+        return json.encode(event.data, { sorted = true, ident = 2 }), anzol.json.encode({ ident = 1 }),
+          url, { json == url }
+      end)]] }
+    assert.equal("scripts/a.lua:5: error: unknown option 'jsn' for event:send (did you mean 'json'?)\n"
+      .. "scripts/a.lua:5: error: unknown option 'dely' for event:send (did you mean 'delay'?)\n"
+      .. "scripts/a.lua:6: error: unknown option 'sorted' for anzol.json.encode (did you mean 'sort'?)\n"
+      .. "scripts/a.lua:6: error: unknown option 'ident' for anzol.json.encode (did you mean 'indent'?)\n",
+      result.output)
+  end)
+
   it("finds patterns that do not compile", function()
     local output = found_in [[
       local s = event.type

@@ -71,4 +71,26 @@ function M.tokens(text)
   end
 end
 
+local opening = { ["("] = true, ["{"] = true, ["["] = true }
+local closing = { [")"] = true, ["}"] = true, ["]"] = true }
+
+-- Where each item begins of what the bracket at `at` holds.
+function M.arguments(tokens, at)
+  local list, depth = {}, 0
+  local is_start = true
+  for i = at + 1, #tokens do
+    local token = tokens[i]
+    if is_start and not closing[token.text] then list[#list + 1] = i end
+    is_start = false
+    if token.kind == "other" then
+      if opening[token.text] then depth = depth + 1
+      elseif closing[token.text] then
+        if depth == 0 then return list end
+        depth = depth - 1
+      elseif depth == 0 and (token.text == "," or token.text == ";") then is_start = true end
+    end
+  end
+  return list
+end
+
 return M

@@ -3,6 +3,7 @@
 -- patterns that do not compile, endpoints that nothing names. Code that never ran is seen too.
 local bytecode = require "anzol.cli.bytecode"
 local lexer = require "anzol.cli.lexer"
+local options = require "anzol.cli.lint_options"
 local pattern = require "anzol.cli.pattern"
 
 local M = {}
@@ -64,28 +65,6 @@ end
 -- ---- Patterns ----
 
 local with_pattern = { find = true, gmatch = true, gsub = true, match = true }
-local opening = { ["("] = true, ["{"] = true, ["["] = true }
-local closing = { [")"] = true, ["}"] = true, ["]"] = true }
-
--- The first token of each argument of the call whose '(' stands at `at`, and where the next begins.
-local function arguments(tokens, at)
-  local list, depth = {}, 0
-  local is_start = true
-  for i = at + 1, #tokens do
-    local token = tokens[i]
-    if is_start and depth == 0 and token.text ~= ")" then list[#list + 1] = i end
-    is_start = false
-    if token.kind == "other" then
-      if opening[token.text] then depth = depth + 1
-      elseif closing[token.text] then
-        if depth == 0 then return list end
-        depth = depth - 1
-      elseif token.text == "," and depth == 0 then is_start = true end
-    end
-  end
-  return list
-end
-
 -- A string literal that is a whole argument.
 local function literal(tokens, at)
   local token, behind = tokens[at or 0], tokens[(at or 0) + 1]
@@ -101,7 +80,7 @@ local function pattern_of(tokens, at)
   if not is_method and not (before.text == "." and tokens[at - 2].text == "string") then return end
   if open.kind == "string" then return is_method and open or nil end
   if open.text ~= "(" then return end
-  local list = arguments(tokens, at + 1)
+  local list = lexer.arguments(tokens, at + 1)
   local first = is_method and 1 or 2
   if tokens[at].text == "find" and list[first + 2] then return end -- plain
   local replacement = tokens[at].text == "gsub" and literal(tokens, list[first + 1])
@@ -168,6 +147,9 @@ function M.findings(files, endpoints, resolve)
   for _, file in ipairs(good) do
     local tokens = lexer.tokens(file.text)
     check_patterns(findings, file, tokens)
+    for _, problem in ipairs(options.problems(tokens)) do
+      add(findings, "error", file.path, problem.line, problem.message)
+    end
     note_literals(tokens, named)
   end
   check_endpoints(findings, named, endpoints)
