@@ -206,6 +206,7 @@ void headers_check_add(lua_State *L, int index, const char *what, struct buf *he
 /* ---- The command line (native.c): documented in cli.c ---- */
 
 extern const luaL_Reg script_cli_natives[];
+extern const luaL_Reg script_signature_natives[]; /* native_signature.c */
 
 /* native.files and native.unknown (inspect.c). Each pushes its results. */
 int inspect_push_files(lua_State *L, const char *dir, const char *const *globs);

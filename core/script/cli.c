@@ -23,10 +23,13 @@
  *       method = "POST" } | nil, err
  *       Loads the project and asks the source's provider (or its declarative verifier) to sign body
  *       as the real sender would. err says so if the source has neither.
- *   native.settings(dir)      -> { ["listen"] = "…", ["limits.intake_bytes"] = "…" } | nil, err
- *       anzol.lua flattened, all values as text, lists joined by "\n".
- *   native.json.encode(value, opts?) -> text (raises for what JSON can't hold); opts.indent: spaces
- *       a level, opts.sort: keys in order. native.json.decode(text) -> value | nil, err.
+ *   native.request { method, path, query, url, headers = { {name, value}, … }, body } -> Request,
+ * as a verifier takes it. url: what the sender signed, without the query. native.verify(dir,
+ * source, request) -> true | false, reason | nil, err Loads the project and lets the source judge
+ * the request (a table as above). native.settings(dir)      -> { ["listen"] = "…",
+ * ["limits.intake_bytes"] = "…" } | nil, err anzol.lua flattened, all values as text, lists joined
+ * by "\n". native.json.encode(value, opts?) -> text (raises for what JSON can't hold); opts.indent:
+ * spaces a level, opts.sort: keys in order. native.json.decode(text) -> value | nil, err.
  *       native.json.null, native.json.array(t): see anzol.json.
  *   native.fetch { unix = path?, url =, method = "GET"?, headers = { name = value }?, body = ?,
  *       timeout_ms = 10000? } -> { status =, headers = { [lower-case name] = value }, body = } |
@@ -78,12 +81,18 @@ static void open_natives(lua_State *L, const luaL_Reg *natives)
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_newtable(L);
     luaL_setfuncs(L, script_cli_natives, 0);
+    luaL_setfuncs(L, script_signature_natives, 0);
     if (natives)
         luaL_setfuncs(L, natives, 0);
     lua_pushliteral(L, ANZOL_VERSION);
     lua_setfield(L, -2, "version");
     open_json(L);
     lua_setfield(L, -2, "anzol.native");
+    lua_pop(L, 1);
+    /* For commands that use the library itself: providers. */
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, l_open_anzol);
+    lua_setfield(L, -2, "anzol.core");
     lua_pop(L, 1);
 }
 

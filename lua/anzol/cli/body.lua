@@ -7,7 +7,7 @@ local M = {}
 function M.read(path)
   local file, err = io.stdin, nil
   if path ~= "-" then file, err = io.open(path, "rb") end
-  if not file then failure.raise(failure.USAGE, "--fixture: %s", err) end
+  if not file then failure.raise(failure.USAGE, "the body: %s", err) end
   local bytes = file:read "a"
   if path ~= "-" then file:close() end
   return bytes

@@ -11,7 +11,7 @@ local M = {}
 
 -- Files beside this one, in the order of the commands' names.
 local command_files = { "add", "check", "completion", "deliveries", "eval", "events",
-  "new_project", "reload", "repl", "test", "trigger" }
+  "new_project", "reload", "repl", "sign", "test", "trigger", "verify" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.
