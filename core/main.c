@@ -5,8 +5,15 @@
 #include "script/script.h"
 #include "server.h"
 
+#include <lauxlib.h>
 #include <signal.h>
 #include <string.h>
+
+static const luaL_Reg natives[] = {
+    {"check_settings", l_check_settings},
+    {"console", l_console},
+    {NULL, NULL},
+};
 
 int main(int argc, char **argv)
 {
@@ -16,5 +23,5 @@ int main(int argc, char **argv)
         return server_main(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "bench") == 0)
         return bench_main(argc - 2, argv + 2);
-    return cli_run(argc - 1, argv + 1, console_natives());
+    return cli_run(argc - 1, argv + 1, natives);
 }

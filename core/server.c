@@ -327,36 +327,10 @@ static void on_letter(struct letter *base, void *ctx)
 /* ---- Start
  * -------------------------------------------------------------------------------------------- */
 
-static const char *read_environment(const char *name, void *ctx)
-{
-    (void)ctx;
-    return getenv(name);
-}
-
 static int fail(const char *what, const struct err *err, int code)
 {
     log_error(what, "reason=\"%s\"", err->text);
     return code;
-}
-
-static enum status read_config(struct config *config, int argc, char **argv, struct err *err)
-{
-    struct settings settings = {0};
-    enum status status = settings_load(config_dir(argc, argv), &settings, err);
-    struct config_setting *rows = must_alloc((settings.count + 1) * sizeof *rows);
-    for (size_t i = 0; i < settings.count; i++)
-        rows[i] = (struct config_setting){settings.rows[i].name, settings.rows[i].value,
-                                          settings.rows[i].line};
-    if (status == OK)
-        status = config_parse(&(struct config_input){.argc = argc,
-                                                     .argv = argv,
-                                                     .environment = read_environment,
-                                                     .settings = rows,
-                                                     .setting_count = settings.count},
-                              config, err);
-    free(rows);
-    settings_finish(&settings);
-    return status;
 }
 
 static int print_help(void)
@@ -530,7 +504,7 @@ int server_main(int argc, char **argv)
     struct err err = {0};
     (void)umask(077);
     (void)prctl(PR_SET_DUMPABLE, 0);
-    if (read_config(&server->config, argc, argv, &err) != OK) {
+    if (server_read_config(&server->config, argc, argv, &err) != OK) {
         /* The error begins with what it is about: a flag is a matter of usage. */
         const int code =
             fail("bad settings", &err, err.text[0] == '-' ? EXIT_USAGE : EXIT_BAD_CONFIG);

@@ -14,6 +14,10 @@ enum exit_code {
     EXIT_BAD_CONFIG = 78
 };
 
+struct lua_State;
+/* native.check_settings(dir) -> nil, or what is wrong with a setting of DIR/anzol.lua. */
+int l_check_settings(struct lua_State *L);
+
 /* argv: what follows `anzol serve`. Returns the exit code. */
 int server_main(int argc, char **argv);
 

@@ -71,6 +71,10 @@ struct server {
     char admin[64];
 };
 
+/* Everything that sets something, for `anzol serve` with these arguments. As config_parse. */
+MUST_USE enum status server_read_config(struct config *config, int argc, char **argv,
+                                        struct err *err);
+
 /* Loads, registers the endpoints, hands over to the workers if they run. on_reloaded (may be NULL)
  * comes exactly once on the main loop. */
 void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx);

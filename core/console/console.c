@@ -152,7 +152,7 @@ static int l_run(lua_State *L)
 
 static const luaL_Reg methods[] = {{"close", l_close}, {"run", l_run}, {NULL, NULL}};
 
-static int l_console(lua_State *L)
+int l_console(lua_State *L)
 {
     if (luaL_newmetatable(L, CONSOLE)) {
         luaL_newlib(L, methods);
@@ -162,10 +162,4 @@ static int l_console(lua_State *L)
     }
     lua_pop(L, 1);
     return l_open(L);
-}
-
-const luaL_Reg *console_natives(void)
-{
-    static const luaL_Reg natives[] = {{"console", l_console}, {NULL, NULL}};
-    return natives;
 }

@@ -5,16 +5,14 @@
 #ifndef CONSOLE_CONSOLE_H
 #define CONSOLE_CONSOLE_H
 
-struct luaL_Reg;
+struct lua_State;
 
-/* The list for cli_run:
- *
- * native.console(dir, { scripts = { glob, … }? }) -> console | nil, err
+/* native.console(dir, { scripts = { glob, … }? }) -> console | nil, err
  *     Loads the project; missing secrets are no error.
  * console:run { text =, name =, form = "text" | "quoted" | "json", event = { type, source, body,
  *     headers = { { name, value }, … }, query? } } -> { output =, error = text | nil, effects = {
  *     { kind = "send", endpoint, type, body, delay_ms } | { kind = "emit", type, body }, … } }
  * console:close() */
-const struct luaL_Reg *console_natives(void);
+int l_console(struct lua_State *L);
 
 #endif

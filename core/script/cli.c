@@ -39,7 +39,9 @@
  *   native.mono_ms()          -> monotonic milliseconds
  *   native.program()          -> path of the running program | nil, err
  *   native.sleep_ms(n)
- *   native.version            -> "0.1.0" */
+ *   native.version            -> "0.1.0"
+ *
+ * Of main.c: native.check_settings (server.h), native.console (console/console.h). */
 #include "script/bind_int.h"
 
 #define EXIT_SOFTWARE 70

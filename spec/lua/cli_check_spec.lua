@@ -173,6 +173,9 @@ describe("anzol check", function()
     local result = check { ["anzol.lua"] = "return {", ["scripts/a.lua"] = HEAD }
     assert.equal(78, result.code)
     assert.matches("anzol.lua:1", result.errors, 1, true)
+    result = check { ["anzol.lua"] = 'return {\n  lisen = "127.0.0.1:1",\n}', ["scripts/a.lua"] = HEAD }
+    assert.equal(78, result.code)
+    assert.matches('anzol.lua:2: lisen: unknown setting; did you mean "listen"?', result.errors, 1, true)
   end)
 
   it("colours only on a terminal or when told", function()

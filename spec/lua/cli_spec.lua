@@ -29,6 +29,7 @@ local function reset()
     return now
   end
   native.settings = function() return {} end
+  native.check_settings = function() end
   native.files = function() return nil, "not there" end
   native.fetch = function(request)
     requests[#requests + 1] = request

@@ -108,7 +108,8 @@ end
 local function check_project(dir, options, console)
   local native = require "anzol.native"
   local settings, settings_err = native.settings(dir)
-  if not settings then failure.raise(failure.CONFIG, "%s", settings_err) end
+  settings_err = settings_err or native.check_settings(dir)
+  if settings_err then failure.raise(failure.CONFIG, "%s", settings_err) end
   local found = native.check(dir, {
     allow_missing_secrets = options.allow_missing_secrets, scripts = globs(settings),
   })

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings of `anzol serve`, from the command line, the environment and anzol.lua. */
+#include "server.h"
+
+#include "server_int.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+static const char *read_environment(const char *name, void *ctx)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+static const char *read_nothing(const char *name, void *ctx)
+{
+    (void)name;
+    (void)ctx;
+    return NULL;
+}
+
+static enum status read_config(struct config *config, struct config_input *input, struct err *err)
+{
+    struct settings settings = {0};
+    enum status status = settings_load(config_dir(input->argc, input->argv), &settings, err);
+    struct config_setting *rows = must_alloc((settings.count + 1) * sizeof *rows);
+    for (size_t i = 0; i < settings.count; i++)
+        rows[i] = (struct config_setting){settings.rows[i].name, settings.rows[i].value,
+                                          settings.rows[i].line};
+    input->settings = rows;
+    input->setting_count = settings.count;
+    if (status == OK)
+        status = config_parse(input, config, err);
+    free(rows);
+    settings_finish(&settings);
+    return status;
+}
+
+enum status server_read_config(struct config *config, int argc, char **argv, struct err *err)
+{
+    struct config_input input = {.argc = argc, .argv = argv, .environment = read_environment};
+    return read_config(config, &input, err);
+}
+
+int l_check_settings(lua_State *L)
+{
+    char *dir = (char *)(uintptr_t)luaL_checkstring(L, 1);
+    struct config_input input = {.argc = 1, .argv = &dir, .environment = read_nothing};
+    struct config config = {0};
+    struct err err;
+    const enum status status = read_config(&config, &input, &err);
+    config_finish(&config);
+    lua_pushstring(L, status == OK ? NULL : err.text);
+    return 1;
+}
