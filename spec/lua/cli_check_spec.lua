@@ -116,6 +116,16 @@ describe("anzol check", function()
     assert.equal(1, check({ ["scripts/a.lua"] = text }, "--deny-warnings").code)
   end)
 
+  it("asks luacheck when the project has its settings", function()
+    local contents = { ["scripts/a b.lua"] = handler "local unused = 1\nreturn evnt" }
+    assert.equal("scripts/a b.lua:4: error: undefined global 'evnt'\n", check(contents).output)
+    contents[".luacheckrc"] = 'std = "lua54"\nread_globals = { "evnt" }'
+    local result = check(contents)
+    assert.equal("scripts/a b.lua:2: warning: unused argument 'event' (luacheck W212)\n"
+      .. "scripts/a b.lua:3: warning: unused variable 'unused' (luacheck W211)\n"
+      .. "scripts/a b.lua:4: error: undefined global 'evnt'\n", result.output)
+  end)
+
   it("tells all at once: one broken script hides no other, missing secrets hide nothing", function()
     local result = check {
       ["scripts/a.lua"] = "local x = = 1",

@@ -5,14 +5,16 @@ local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
 local findings = require "anzol.cli.findings"
 local lint = require "anzol.cli.lint"
+local luacheck = require "anzol.cli.luacheck"
 
 local M = {
   name = "check",
   summary = "Load a project without serving it, and say what is wrong.",
   description = [[
 Load the project's settings and scripts as `anzol serve` would, without opening a socket or
-the store, look through the files for what loading does not reach (undefined names in handlers,
-patterns that do not compile, endpoints that nothing sends to), and print what is wrong:
+the store; look through the files for what loading does not reach (undefined names, unknown
+options and patterns that do not compile in handlers, endpoints that nothing sends to); ask
+luacheck if the project has a .luacheckrc; and print what is wrong:
 
   file:line: level: message (hint)
 
@@ -117,6 +119,7 @@ local function check_project(dir, options, console)
   if files then
     append(found, without_known(found, lint.findings(files, found.endpoints or {},
       function(names) return native.unknown(dir, names) end)))
+    append(found, without_known(found, luacheck.findings(dir, files)))
   end
   if options.running and found.endpoints then check_running(options, console, found) end
   findings.sort(found)
