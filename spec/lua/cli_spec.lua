@@ -380,6 +380,43 @@ describe("anzol check", function()
   end)
 end)
 
+describe("anzol eval --source", function()
+  local given
+  before_each(function()
+    native.console = function()
+      return { run = function(_, options)
+        given = options
+        return { output = "x\27\n", effects = { { kind = "emit", type = "a", body = ("b"):rep(400) } } }
+      end }
+    end
+  end)
+
+  local event = { id = "evt_00000000001", type = "github.push", source = "github", body = "{}",
+    bodyEncoding = "utf-8", headers = { { name = "X-A", value = "1" } }, query = dkjson.null }
+
+  it("has the last event that the server has of it", function()
+    answers = { { json = page }, { json = event } }
+    local code, out, err = run("eval", "-e", "event.type", "--source", "github")
+    assert.equal(0, code)
+    assert.equal("http://localhost/api/v1/event?source=github&limit=1", requests[1].url)
+    assert.same({ type = "github.push", source = "github", body = "{}", headers = { { "X-A", "1" } } },
+      given.event)
+    assert.equal("x\\x1b\n", out)
+    assert.equal("event is evt_00000000001\nwould emit a: " .. ("b"):rep(300) .. "…\n", err)
+  end)
+
+  it("says when there is none, or its body is no text", function()
+    event.bodyEncoding = "base64"
+    answers = { { json = { data = {}, done = true } }, { json = page }, { json = event } }
+    local code, _, err = run("eval", "-e", "1", "--source", "github")
+    assert.equal(1, code)
+    assert.equal("anzol: the server has no event of source 'github'\n", err)
+    code, _, err = run("eval", "-e", "1", "--source", "github")
+    assert.equal(1, code)
+    assert.matches("no text; take --fixture", err, 1, true)
+  end)
+end)
+
 describe("anzol trigger", function()
   local path
   before_each(function()
