@@ -72,6 +72,13 @@
 #define LIMIT_RETRY_AFTER_MAX_S 86400
 #define LIMIT_HOPS 16
 
+/* Exchanges that scripts ask for (anzol.http). */
+#define LIMIT_EXCHANGES_PER_WORKER 128 /* at a time; the next waits its turn */
+#define LIMIT_EXCHANGES_PER_HOST 32
+#define LIMIT_EXCHANGE_BODY_BYTES (8 * 1024 * 1024)         /* of an answer, at most */
+#define LIMIT_EXCHANGE_BYTES_PER_WORKER (64u * 1024 * 1024) /* of all that are being read */
+#define LIMIT_REDIRECTS 20
+
 /* Admin listener. */
 #define LIMIT_API_BODY_BYTES 65536                  /* of a request */
 #define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */

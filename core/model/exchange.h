@@ -9,7 +9,7 @@
 /* Made and freed by whoever makes the exchange. */
 struct exchange;
 
-/* Slices are borrowed until the start returns. */
+/* Everything is borrowed until it is over or cancelled. */
 struct exchange_request {
     const char *url; /* http or https, no userinfo */
     struct slice method;

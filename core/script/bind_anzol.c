@@ -11,6 +11,7 @@ int l_open_anzol(lua_State *L)
     open_encoding(L);
     open_endpoint(L);
     open_event(L);
+    open_http(L);
     open_json(L);
     open_log(L);
     open_request(L);

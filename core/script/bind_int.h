@@ -33,6 +33,7 @@ extern const struct object_kind error_kind;
 extern const struct object_kind event_kind;
 extern const struct object_kind headers_kind;
 extern const struct object_kind request_kind;
+extern const struct object_kind response_kind;
 extern const struct object_kind secret_kind;
 extern const struct object_kind signer_kind;
 extern const struct object_kind verdict_kind;
@@ -107,7 +108,7 @@ void json_check_encode(lua_State *L, int index, const struct json_style *style);
 
 /* ---- Objects' own calls ---- */
 
-/* Pushes nil and an Error. */
+/* Pushes nil and an Error, whose further fields its maker sets. */
 int error_push(lua_State *L, const char *code, const char *message, bool is_retryable);
 /* A string or Secret; false if it is neither. The bytes live as long as the value or generation. */
 bool secret_test(lua_State *L, int index, struct slice *text);
@@ -194,6 +195,9 @@ struct message_text {
  * what it does not say comes from original. */
 void message_check(lua_State *L, int index, const struct content *original,
                    struct message_text *text);
+/* Option json, body or form, as bytes: of the script's body buffer, or of the string that the table
+ * holds. Returns the content type that goes with it; NULL: there is none, *body is as it was. */
+const char *body_check(lua_State *L, const struct options *options, struct slice *body);
 /* Pushes the message as transform sees it. */
 void message_push(lua_State *L, const struct message *message);
 /* Reads it back: index is what transform returned, pristine a second message_push. */
@@ -202,6 +206,13 @@ void message_check_changes(lua_State *L, int index, int pristine, struct message
 struct content *message_content(const struct message_text *text);
 /* The headers at index (nil: none), sorted by name, appended to head. */
 void headers_check_add(lua_State *L, int index, const char *what, struct buf *head);
+
+/* ---- Exchanges (bind_http.c, bind_response.c) ---- */
+
+/* anzol.http.request{ … }. */
+int l_http_request(lua_State *L);
+/* Pushes the Response of an answer. */
+void response_push(lua_State *L, const struct exchange_answer *answer);
 
 /* ---- The command line (native.c): documented in cli.c ---- */
 
@@ -222,6 +233,7 @@ void open_crypto(lua_State *L);
 void open_encoding(lua_State *L);
 void open_endpoint(lua_State *L);
 void open_event(lua_State *L);
+void open_http(lua_State *L);
 void open_json(lua_State *L);
 void open_log(lua_State *L);
 void open_request(lua_State *L);

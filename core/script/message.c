@@ -112,32 +112,31 @@ static void build_head(lua_State *L, int index, const char *content_type, struct
 
 /* ---- Body ---- */
 
-/* Returns the content type that goes with it, NULL: the message says nothing about the body. */
-static const char *read_body(lua_State *L, int index, struct slice *body)
+const char *body_check(lua_State *L, const struct options *options, struct slice *body)
 {
     struct buf *encoded = &script_of(L)->body;
-    const bool has_json = lua_getfield(L, index, "json") != LUA_TNIL;
-    const bool has_body = lua_getfield(L, index, "body") != LUA_TNIL;
-    const bool has_form = lua_getfield(L, index, "form") != LUA_TNIL;
+    const bool has_json = lua_getfield(L, options->index, "json") != LUA_TNIL;
+    const bool has_body = lua_getfield(L, options->index, "body") != LUA_TNIL;
+    const bool has_form = lua_getfield(L, options->index, "form") != LUA_TNIL;
     if (has_json + has_body + has_form > 1)
-        (void)luaL_error(L, "a message has one of 'json', 'body' and 'form', not several");
+        (void)luaL_error(L, "%s has one of 'json', 'body' and 'form', not several", options->what);
     buf_clear(encoded);
     if (has_json) {
         json_check_encode(L, -3, NULL);
     } else if (has_form) {
         if (lua_type(L, -1) != LUA_TTABLE)
-            (void)luaL_error(L, "'form' of a message must be a table, got %s",
+            (void)luaL_error(L, "'form' of %s must be a table, got %s", options->what,
                              luaL_typename(L, -1));
         form_check_encode(L, -1, encoded);
     } else if (has_body) {
         if (lua_type(L, -2) != LUA_TSTRING)
             (void)luaL_error(L,
-                             "'body' of a message must be a string, got %s; for a table use "
+                             "'body' of %s must be a string, got %s; for a table use "
                              "'json'",
-                             luaL_typename(L, -2));
+                             options->what, luaL_typename(L, -2));
         body->data = lua_tolstring(L, -2, &body->len); /* the table holds it */
         if (body->len > LIMIT_MESSAGE_BODY_BYTES)
-            (void)luaL_error(L, "'body' of a message is longer than %d MiB",
+            (void)luaL_error(L, "'body' of %s is longer than %d MiB", options->what,
                              LIMIT_MESSAGE_BODY_BYTES >> 20);
     }
     lua_pop(L, 3);
@@ -178,7 +177,7 @@ void message_check(lua_State *L, int index, const struct content *original,
     options_check_names(L, &options, names, NULL);
     text->type = read_type(L, index);
     text->body = content_body(original);
-    const char *content_type = read_body(L, index, &text->body);
+    const char *content_type = body_check(L, &options, &text->body);
     if (!content_type && !has_any(L, index, head_names))
         return;
     build_head(L, index, content_type, content_head(original));

@@ -64,13 +64,26 @@ size_t answer_on_header(char *data, size_t size, size_t count, void *ctx)
     return len == 0 ? 1 : 0;
 }
 
+/* How much of these bytes is kept. */
+static size_t room_for(struct transfer *transfer, size_t len)
+{
+    const struct room *room = transfer->room;
+    const size_t left = transfer->body.bytes_max - transfer->body.len;
+    if (room && len > room->bytes_max - room->bytes) {
+        transfer->is_room_short = true;
+        return 0;
+    }
+    return len < left ? len : left;
+}
+
 size_t answer_on_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     const size_t len = size * count;
-    const size_t room = LIMIT_ANSWER_BYTES - transfer->body.len;
-    const size_t kept = len < room ? len : room;
-    if (buf_add(&transfer->body, data, kept) != OK || kept < len) {
+    const size_t kept = room_for(transfer, len);
+    if (buf_add(&transfer->body, data, kept) == OK && transfer->room)
+        transfer->room->bytes += kept;
+    if (kept < len) {
         transfer->is_cut = true;
         return len == 0 ? 1 : 0;
     }
@@ -155,9 +168,12 @@ static const char *describe(struct transfer *transfer, CURLcode code)
     buf_clear(&transfer->text);
     if (attempt->error == ATTEMPT_BLOCKED_ADDRESS)
         status = buf_printf(&transfer->text, "%s%s", transfer->verdict_reason,
-                            transfer->verdict == GUARD_PRIVATE
-                                ? "; allow_private = true on the endpoint allows it"
-                                : "; it is always refused");
+                            transfer->verdict == GUARD_PRIVATE ? "; allow_private = true allows it"
+                                                               : "; it is always refused");
+    else if (transfer->is_room_short)
+        status = buf_printf(&transfer->text,
+                            "the answers that are being read hold %zu MiB: try again later",
+                            transfer->room->bytes_max >> 20);
     else if (transfer->is_protocol_error)
         status = buf_printf(&transfer->text, "headers over %d bytes or over %d interim answers",
                             LIMIT_ANSWER_HEADERS_BYTES, LIMIT_INTERIM_ANSWERS);
@@ -181,7 +197,7 @@ void answer_classify(struct transfer *transfer, CURLcode code)
         attempt->error = ATTEMPT_BLOCKED_ADDRESS;
     else if (transfer->is_protocol_error)
         attempt->error = ATTEMPT_PROTOCOL;
-    else if (transfer->is_cut || (transfer->has_head && status / 100 == 2))
+    else if (transfer->is_cut || (transfer->has_head && status / 100 == 2 && !transfer->needs_all))
         attempt->error = ATTEMPT_OK; /* the headers are complete: the answer counts */
     else
         attempt->error = error_of(code);

@@ -54,12 +54,18 @@ static enum status add_line(struct transfer *transfer, const struct field *field
 /* The list of header lines, in memory of our own: nothing is allocated for a header. */
 enum status request_make_lines(struct transfer *transfer, struct slice head, struct err *err)
 {
-    static const struct field no_expect = {{"Expect:", 7}, {"", 0}};
+    /* Curl's own additions; a name without a value takes one out. */
+    static const char no_expect[] = "Expect:";
+    static const char no_type[] = "Content-Type:";
     size_t starts[TRANSFER_HEADERS_MAX];
     size_t count = 0;
     struct field field;
     starts[count++] = 0;
-    enum status status = buf_add(&transfer->request_head, no_expect.name.data, 8);
+    enum status status = buf_add(&transfer->request_head, no_expect, sizeof no_expect);
+    if (status == OK && head_count(head, "content-type") == 0) {
+        starts[count++] = transfer->request_head.len;
+        status = buf_add(&transfer->request_head, no_type, sizeof no_type);
+    }
     for (size_t offset = 0; status == OK && head_next(head, &offset, &field);) {
         if (field.name.len == 0 || field.name.data[0] == ':' || is_framing(field.name))
             continue;

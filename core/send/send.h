@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "model/delivery.h"
+#include "model/exchange.h"
 #include "model/registry.h"
 #include "store/store.h"
 
@@ -161,6 +162,23 @@ enum guard_verdict guard_judge(const struct sockaddr *address, const char **reas
 /* A URL as an endpoint may have it: http or https, no userinfo, a host, ports < 1024 only 80 and
  * 443, no control bytes or spaces, at most LIMIT_URL_BYTES. err says what is wrong and the mend. */
 MUST_USE enum status guard_check_url(const char *url, struct err *err);
+
+/* ---- Exchanges that scripts ask for ------------------------------------------------------------
+ */
+
+/* Of one worker, on its loop: a bounded number at a time, the others wait for their turn within
+ * their timeout; no delivery waits for them. Each hop's address is judged. */
+struct exchanges;
+struct exchanges *exchanges_create(uv_loop_t *loop, const char *user_agent);
+/* None may be under way. The loop must run once more. */
+void exchanges_destroy(struct exchanges *exchanges);
+/* on_done comes later, never before this returns, with the exchange's last breath: whoever started
+ * it forgets it. E_INVALID: nothing was started, the URL or a header cannot be used (err). */
+MUST_USE enum status exchanges_start(struct exchanges *exchanges,
+                                     const struct exchange_request *request, exchange_cb on_done,
+                                     void *ctx, struct exchange **exchange, struct err *err);
+/* No on_done. */
+void exchanges_cancel(struct exchanges *exchanges, struct exchange *exchange);
 
 /* ---- One plain exchange, blocking: for the command line (not for workers) ----------------------
  */

@@ -174,6 +174,7 @@ static struct transfer *take(struct transport *transport, enum policy policy)
     buf_clear(&transfer->body);
     buf_clear(&transfer->text);
     transfer->has_head = transfer->is_cut = transfer->is_protocol_error = false;
+    transfer->is_room_short = false;
     transfer->has_addresses = transfer->needs_lookup = false;
     transfer->lookup_ms = 0;
     transfer->interim_count = 0;
@@ -187,6 +188,9 @@ static struct transfer *take(struct transport *transport, enum policy policy)
 void transfer_release(struct transfer *transfer)
 {
     struct queue *pool = &transfer->transport->pools[transfer->policy];
+    if (transfer->room)
+        transfer->room->bytes -= transfer->body.len;
+    transfer->room = NULL;
     if (pool->count >= POOLED_MAX) {
         destroy(transfer);
         return;
@@ -363,6 +367,9 @@ enum status transport_start(struct transport *transport, const struct transfer_r
         SET(CURLOPT_FRESH_CONNECT, 0L);
 #undef SET
     it->is_second_try = false;
+    it->needs_all = request->needs_all;
+    it->room = request->room;
+    it->body.bytes_max = request->body_bytes_max > 0 ? request->body_bytes_max : LIMIT_ANSWER_BYTES;
     it->on_done = done;
     it->ctx = ctx;
     it->host = request->host;

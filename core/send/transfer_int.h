@@ -18,6 +18,12 @@ struct transfer;
 /* The exchange is over; the attempt's slices live until transfer_release. */
 typedef void (*transfer_done_cb)(struct transfer *transfer, void *ctx);
 
+/* What bodies of answers may take together. */
+struct room {
+    size_t bytes;
+    size_t bytes_max;
+};
+
 struct transfer_request {
     CURLU *url; /* parsed once for each endpoint; borrowed until done */
     struct slice method;
@@ -27,7 +33,10 @@ struct transfer_request {
     bool allow_private;
     const char *host; /* a name that may need a look-up; NULL: an address. Borrowed until done */
     long port;
-    unsigned *lookups; /* how many run for the endpoint */
+    unsigned *lookups;     /* how many run for the endpoint */
+    size_t body_bytes_max; /* of the answer; 0: LIMIT_ANSWER_BYTES */
+    struct room *room;     /* NULL: not counted */
+    bool needs_all;        /* an answer whose body is cut is none */
 };
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };
@@ -50,7 +59,10 @@ struct transfer {
     bool needs_lookup;  /* curl found no kept connection */
     bool has_addresses; /* resolve holds them */
     bool has_head;      /* the final answer's headers are complete */
+    bool needs_all;     /* of the request */
+    struct room *room;
     bool is_cut;        /* more body than we keep */
+    bool is_room_short; /* cut for that */
     bool is_protocol_error;
     unsigned interim_count;
     size_t header_bytes;

@@ -108,7 +108,7 @@ static void push_findings(lua_State *L, const struct findings *findings)
 
 static void attach(struct project *project)
 {
-    const struct script_hooks hooks = {
+    struct script_hooks hooks = {
         .next_event_id = next_event_id,
         .start_timer = start_timer,
         .stop_timer = stop_timer,
@@ -116,6 +116,8 @@ static void attach(struct project *project)
     };
     check(uv_loop_init(&project->loop) == 0);
     timers_open(&project->timers, &project->loop);
+    queue_init(&project->exchanges);
+    exchange_add_hooks(&hooks);
     for (size_t i = 0; i < generation_registry(project->generation)->endpoint_count; i++)
         generation_registry(project->generation)->endpoints[i].id = i + 1;
     project->next_id = UINT64_C(1) << 40;
@@ -333,10 +335,12 @@ static int l_close(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"admit", l_project_admit},
+    {"answer", l_project_answer},
     {"bench", l_project_bench},
     {"bytes", l_project_bytes},
     {"cancel_all", l_cancel_all},
     {"close", l_close},
+    {"exchanges", l_project_exchanges},
     {"files", l_files},
     {"job_count", l_job_count},
     {"memory", l_memory},

@@ -4,6 +4,7 @@
 #define TEST_SCRIPT_PROJECT_INT_H
 
 #include "base/id.h"
+#include "base/queue.h"
 #include "script/script.h"
 
 #include <lauxlib.h>
@@ -16,11 +17,17 @@ struct project {
     struct script *script; /* of worker 0; NULL until attached */
     uv_loop_t loop;
     struct timers timers;
+    struct queue exchanges; /* asked for and not answered */
+    lua_Integer last_exchange;
     uint64_t next_id;
     size_t open_count; /* runs and admissions whose callback is to come */
 };
 
 void project_open(lua_State *L);
+/* script_exchange.c */
+void exchange_add_hooks(struct script_hooks *hooks);
+int l_project_exchanges(lua_State *L);
+int l_project_answer(lua_State *L);
 /* load { dir, workers?, allow_missing_secrets?, scripts? } -> project | nil, findings, text */
 int l_project_load(lua_State *L);
 struct project *project_check(lua_State *L);

@@ -18,6 +18,7 @@ struct rig {
     uv_timer_t wake;
     struct store store;
     struct sender *sender;
+    struct exchanges *exchanges;
     struct registry *registry;
     struct gate *gates[256]; /* by endpoint id; never freed before the rig */
     struct fake_server *servers[SERVERS_MAX];
@@ -348,14 +349,7 @@ static int l_states(lua_State *L)
 static int l_faults(lua_State *L)
 {
     struct rig *rig = check_rig(L);
-    rig->store.faults = (struct fake_faults){
-        .settle_io = get_number(L, 2, "settle_io", 0),
-        .settle_lies = get_number(L, 2, "settle_lies", 0),
-        .read_io = get_number(L, 2, "read_io", 0),
-        .read_busy = get_number(L, 2, "read_busy", 0),
-        .credit_busy = get_number(L, 2, "credit_busy", 0),
-        .shuffle = get_boolean(L, 2, "shuffle"),
-    };
+    get_faults(L, 2, &rig->store.faults);
     return 0;
 }
 
@@ -494,6 +488,7 @@ static int l_rig(lua_State *L)
     uv_unref((uv_handle_t *)&rig->wake);
     fake_open(&rig->store, &rig->loop, seed);
     open_sender(rig);
+    rig->exchanges = exchanges_create(&rig->loop, "anzol-spec/1");
     rig->is_open = true;
     return 1;
 }
@@ -551,6 +546,7 @@ static int l_close(lua_State *L)
         turn(rig);
     const long credits_out = rig->store.credits_out;
     fake_close(&rig->store);
+    exchanges_destroy(rig->exchanges);
     for (size_t i = 0; i < rig->server_count; i++)
         if (rig->servers[i])
             fake_server_close(rig->servers[i]);
@@ -563,12 +559,28 @@ static int l_close(lua_State *L)
     return credits_out == 0 ? 0 : luaL_error(L, "%d credits were not given back", (int)credits_out);
 }
 
+static int l_exchange(lua_State *L)
+{
+    return exchange_start(L, check_rig(L)->exchanges);
+}
+
 static const luaL_Reg methods[] = {
-    {"close", l_close},   {"commit", l_commit},         {"counts", l_counts},
-    {"faults", l_faults}, {"endpoints", l_endpoints},   {"hooks", l_hooks},
-    {"run", l_run},       {"longest_ms", l_longest_ms}, {"open_count", l_open_count},
-    {"rows", l_rows},     {"restart", l_restart},       {"server", l_server},
-    {"start", l_start},   {"states", l_states},         {NULL, NULL},
+    {"close", l_close},
+    {"commit", l_commit},
+    {"counts", l_counts},
+    {"exchange", l_exchange},
+    {"faults", l_faults},
+    {"endpoints", l_endpoints},
+    {"hooks", l_hooks},
+    {"longest_ms", l_longest_ms},
+    {"open_count", l_open_count},
+    {"restart", l_restart},
+    {"rows", l_rows},
+    {"run", l_run},
+    {"server", l_server},
+    {"start", l_start},
+    {"states", l_states},
+    {NULL, NULL},
 };
 
 static int l_new(lua_State *L)

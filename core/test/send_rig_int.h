@@ -94,6 +94,7 @@ struct fake_commit {
     int64_t delay_ms;
 };
 
+void get_faults(lua_State *L, int index, struct fake_faults *faults);
 void fake_open(struct store *store, uv_loop_t *loop, uint64_t seed);
 void fake_close(struct store *store);
 /* gate, commit, then sender_take or sender_hint by on_done. */
@@ -105,6 +106,12 @@ bool fake_is_quiet(const struct store *store);
 /* The process dies: what is under way is forgotten, the rows stay. */
 void fake_crash(struct store *store);
 double fake_random(struct store *store);
+
+/* ---- send_exchange.c ---------------------------------------------------------------------------
+ */
+
+/* Upon (rig, request): see there. */
+int exchange_start(lua_State *L, struct exchanges *exchanges);
 
 /* ---- send_server.c: servers that answer as a Lua function says ---------------------------------
  */

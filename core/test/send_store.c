@@ -444,6 +444,18 @@ void fake_commit(struct store *store, const struct fake_commit *commit, fake_com
     step->ctx = ctx;
 }
 
+void get_faults(lua_State *L, int index, struct fake_faults *faults)
+{
+    *faults = (struct fake_faults){
+        .settle_io = get_number(L, index, "settle_io", 0),
+        .settle_lies = get_number(L, index, "settle_lies", 0),
+        .read_io = get_number(L, index, "read_io", 0),
+        .read_busy = get_number(L, index, "read_busy", 0),
+        .credit_busy = get_number(L, index, "credit_busy", 0),
+        .shuffle = get_boolean(L, index, "shuffle"),
+    };
+}
+
 void fake_open(struct store *store, uv_loop_t *loop, uint64_t seed)
 {
     *store = (struct store){.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1};

@@ -23,6 +23,20 @@ static void stop_timer(void *ctx, struct timer *timer)
     timers_stop(&worker->timers, timer);
 }
 
+static enum status start_exchange(void *ctx, const struct exchange_request *request,
+                                  exchange_cb on_done, void *done_ctx, struct exchange **exchange,
+                                  struct err *err)
+{
+    struct worker *worker = ctx;
+    return exchanges_start(worker->exchanges, request, on_done, done_ctx, exchange, err);
+}
+
+static void cancel_exchange(void *ctx, struct exchange *exchange)
+{
+    struct worker *worker = ctx;
+    exchanges_cancel(worker->exchanges, exchange);
+}
+
 static enum status start_read(void *ctx, struct store_read *read)
 {
     struct worker *worker = ctx;
@@ -35,6 +49,8 @@ struct script_hooks host_hooks(struct worker *worker)
         .next_event_id = next_event_id,
         .start_timer = start_timer,
         .stop_timer = stop_timer,
+        .start_exchange = start_exchange,
+        .cancel_exchange = cancel_exchange,
         .read = start_read,
         .ctx = worker,
     };

@@ -193,6 +193,7 @@ static void finish(struct worker *worker)
     (void)uv_timer_stop(&worker->tick);
     uv_close((uv_handle_t *)&worker->tick, NULL);
     timers_close(&worker->timers, NULL);
+    exchanges_destroy(worker->exchanges);
     inbox_close(&worker->inbox);
 }
 
@@ -372,6 +373,7 @@ enum status worker_create(const struct worker_options *options, struct worker **
     inbox_open(&it->inbox, &it->loop, on_letter, it);
     check(uv_timer_init(&it->loop, &it->tick) == 0);
     timers_open(&it->timers, &it->loop);
+    it->exchanges = exchanges_create(&it->loop, options->user_agent);
     backlog_init(it);
     it->client = store_client_create(options->store, &it->loop);
     const struct sender_options sender_options = {

@@ -93,7 +93,8 @@ struct worker {
     struct registry *registry;     /* its registry, borrowed */
     struct queue draining;
     struct timers timers; /* of the scripts */
-    uv_timer_t tick;      /* 20 ms while draining or stopping, or starved of credits */
+    struct exchanges *exchanges;
+    uv_timer_t tick; /* 20 ms while draining or stopping, or starved of credits */
     bool is_ticking;
     enum worker_state state;
     int64_t stop_deadline_ms;

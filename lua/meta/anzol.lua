@@ -119,13 +119,14 @@ function anzol.retry_later(delay) end
 
 -- ---- Waiting, secrets, environment ----
 
----Waits. Works in verify and handlers, not in callbacks that cannot yield (`table.sort`,
----`string.gsub`, `__tostring`, the body of a required file).
+---Waits; others run meanwhile. Works wherever Lua can yield, in coroutines of your own too: not in
+---callbacks of `table.sort`, `string.gsub`, `__tostring`, in the body of a required file, nor in a
+---`<close>` that `coroutine.close` runs. Past the run's deadline the run ends.
 ---
 ---```lua
 ---anzol.sleep "250ms"
 ---```
----@param duration anzol.Duration Cut by what is left of the run's deadline.
+---@param duration anzol.Duration
 function anzol.sleep(duration) end
 
 ---A secret by name: from the environment variable `ANZOL_SECRET_NAME` or a systemd credential. It
