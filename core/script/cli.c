@@ -16,10 +16,10 @@
  *       .endpoints: array of { name, file, line }.
  *   native.files(dir, opts)   -> array of { path, text } | nil, err
  *       The scripts (opts.scripts as above) and everything below lua/.
- *   native.unknown(dir, names) -> { [name] = text }
+ *   native.unknown(dir, names) -> { [name] = text }, { [name] = text }
  *       Of these names ("print", "string.format", "anzol.http.get"), those that a script of the
- *       project does not find, each with what it would be told.
- *   native.sign(dir, source, type, body)  -> { headers = { {name, value}, … }, path = "/in/…",
+ *       project does not find, and those that the sandbox took out, each with what it would be
+ * told. native.sign(dir, source, type, body)  -> { headers = { {name, value}, … }, path = "/in/…",
  *       method = "POST" } | nil, err
  *       Loads the project and asks the source's provider (or its declarative verifier) to sign body
  *       as the real sender would. err says so if the source has neither.

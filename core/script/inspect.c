@@ -46,6 +46,11 @@ int inspect_push_files(lua_State *L, const char *dir, const char *const *globs)
 
 /* ---- Names ---- */
 
+struct look_up {
+    const char *name;
+    bool is_removed;
+};
+
 /* Raises: the table at index 2, which is called `owner`, has no such field. */
 static int unknown_field(lua_State *L, const char *owner, const char *field)
 {
@@ -60,10 +65,12 @@ static int unknown_field(lua_State *L, const char *owner, const char *field)
         owner, nearest);
 }
 
-/* Upon "string.format": raises as a script would that uses it, or in its stead. */
+/* "string.format" -> nothing if it is there; raises as a script would that uses it, or in its
+ * stead. */
 static int l_look_up(lua_State *L)
 {
-    const char *name = lua_touserdata(L, 1);
+    struct look_up *look_up = lua_touserdata(L, 1);
+    const char *name = look_up->name;
     const char *segment = name;
     lua_pushglobaltable(L); /* 2: where the next segment is looked for */
     while (lua_type(L, 2) == LUA_TTABLE) {
@@ -76,6 +83,9 @@ static int l_look_up(lua_State *L)
         } else if (lua_getfield(L, 2, field) == LUA_TNIL && segment != name) {
             return unknown_field(L, lua_pushlstring(L, name, (size_t)(segment - name) - 1), field);
         }
+        look_up->is_removed = sandbox_is_removed(L, -1);
+        if (look_up->is_removed)
+            lua_call(L, 0, 0); /* raises */
         if (segment[len] == '\0')
             return 0;
         segment += len + 1;
@@ -85,36 +95,37 @@ static int l_look_up(lua_State *L)
     return 0;
 }
 
-static void look_up(lua_State *L, struct script *script, const char *name)
+/* The tables of unknown and of removed names are on top. */
+static void look_up_name(lua_State *L, struct script *script, const char *name)
 {
+    struct look_up look_up = {.name = name};
     struct context context;
     context_init(&context, PHASE_LOAD, 0);
-    if (script_call(script, &context, l_look_up, (void *)(uintptr_t)name, 0) == OK)
+    if (script_call(script, &context, l_look_up, &look_up, 0) == OK)
         return;
     const char *text = script->text.len ? script->text.data : "";
     lua_pushlstring(L, text, strcspn(text, "\n"));
-    lua_setfield(L, -2, name);
+    lua_setfield(L, look_up.is_removed ? -2 : -3, name);
 }
 
-/* Pushes { [name] = what a script of the project would be told }, for the names of the list at
- * index that are not defined. */
 int inspect_push_unknown(lua_State *L, const char *dir, int index)
 {
+    static const char *const no_scripts[] = {NULL};
     struct generation generation = {.number = 1, .worker_count = 1};
     struct err err;
-    static const char *const no_scripts[] = {NULL};
     struct script *script = NULL;
     if (snapshot_read(&generation.snapshot, dir, no_scripts, &err) == OK)
         script = script_create(&generation, 0, STATE_SCRIPTS);
     lua_newtable(L);
+    lua_newtable(L);
     for (lua_Integer i = 1; script && lua_rawgeti(L, index, i) == LUA_TSTRING; i++) {
         const char *name = lua_tostring(L, -1);
         lua_pop(L, 1); /* the list holds it */
-        look_up(L, script, name);
+        look_up_name(L, script, name);
     }
     if (script)
         lua_pop(L, 1);
     script_free(script);
     snapshot_finish(&generation.snapshot);
-    return 1;
+    return 2;
 }

@@ -68,6 +68,11 @@ static int l_removed(lua_State *L)
                       mend ? mend : "");
 }
 
+bool sandbox_is_removed(lua_State *L, int index)
+{
+    return lua_tocfunction(L, index) == l_removed;
+}
+
 static void remove_names(lua_State *L)
 {
     for (size_t i = 0; i < array_count(removed); i++) {

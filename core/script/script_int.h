@@ -440,6 +440,8 @@ void generation_cross_check(struct generation *generation, const struct draft *d
 /* ---- Sandbox (sandbox.c, guard.c, require.c) ---- */
 
 void l_open_sandbox(lua_State *L, bool with_anzol);
+/* What stands in for a function that was taken out: it says so when it is called. */
+bool sandbox_is_removed(lua_State *L, int index);
 /* Puts coroutine.* in place through which waits get to the host (bind_coroutine.c). */
 void l_open_coroutines(lua_State *L);
 /* Puts the guarded versions of stock functions in place. */

@@ -49,6 +49,13 @@ describe("anzol check", function()
       output)
   end)
 
+  it("warns of what the sandbox took out", function()
+    local output, code = found_in "os.execute('true')\nreturn io.open, os.time()"
+    assert.equal(0, code)
+    assert.equal("scripts/a.lua:3: warning: os.execute is not available in scripts\n"
+      .. "scripts/a.lua:4: warning: io.open is not available in scripts\n", output)
+  end)
+
   it("finds an assignment that forgot its local", function()
     local output = found_in "count = 1"
     assert.equal("scripts/a.lua:3: error: assignment to undeclared global 'count' "

@@ -117,8 +117,10 @@ local function check_project(dir, options, console)
   })
   local files = native.files(dir, { scripts = globs(settings) })
   if files then
-    append(found, without_known(found, lint.findings(files, found.endpoints or {},
-      function(names) return native.unknown(dir, names) end)))
+    append(found, without_known(found, lint.findings(files, {
+      endpoints = found.endpoints or {}, is_full = settings.trust == "full",
+      resolve = function(names) return native.unknown(dir, names) end,
+    })))
     append(found, without_known(found, luacheck.findings(dir, files)))
   end
   if options.running and found.endpoints then check_running(options, console, found) end

@@ -3,7 +3,7 @@
 -- patterns that do not compile, endpoints that nothing names. Code that never ran is seen too.
 local bytecode = require "anzol.cli.bytecode"
 local lexer = require "anzol.cli.lexer"
-local options = require "anzol.cli.lint_options"
+local lint_options = require "anzol.cli.lint_options"
 local pattern = require "anzol.cli.pattern"
 
 local M = {}
@@ -29,21 +29,27 @@ local function own_globals(uses)
   return names
 end
 
-local function check_use(findings, path, use, problems, own)
-  if own[use.name] then return end
+local function check_use(findings, path, use, names)
+  local unknown, removed = names.unknown, names.removed
+  if names.own[use.name] then return end
   if use.is_write then
-    if not use.is_main and problems[use.name] then
+    if not use.is_main and unknown[use.name] then
       add(findings, "error", path, use.line, ("assignment to undeclared global '%s'; did you "
         .. "forget 'local'?"):format(use.name))
     end
     return
   end
-  local problem = problems[full_name(use)] or problems[use.name]
+  local name = full_name(use)
+  local problem = unknown[name] or unknown[use.name]
   if problem then add(findings, "error", path, use.line, problem) end
+  -- Code that runs elsewhere too may look for it, and never call it.
+  problem = not names.is_full and (removed[name] or removed[use.name])
+  if problem then add(findings, "warning", path, use.line, problem) end
 end
 
--- resolve(names): { [name] = what is wrong with it }, as a script would find it.
-local function check_names(findings, files, resolve)
+-- resolve(list): { [name] = what is wrong with it } of names that are nowhere, and of those that
+-- the sandbox took out.
+local function check_names(findings, files, options)
   local uses, names = {}, {}
   for _, file in ipairs(files) do
     uses[file.path] = bytecode.uses(file.text, file.path)
@@ -54,10 +60,12 @@ local function check_names(findings, files, resolve)
   end
   local list = {}
   for name in pairs(names) do list[#list + 1] = name end
-  local problems, own = resolve(list), own_globals(uses)
+  local unknown, removed = options.resolve(list)
+  local known = { unknown = unknown, removed = removed, own = own_globals(uses),
+    is_full = options.is_full }
   for _, file in ipairs(files) do
     for _, use in ipairs(uses[file.path]) do
-      check_use(findings, file.path, use, problems, own)
+      check_use(findings, file.path, use, known)
     end
   end
 end
@@ -136,23 +144,24 @@ local function check_endpoints(findings, named, endpoints)
   end
 end
 
--- files: { { path, text } } that compile; endpoints: { { name, file, line } }.
-function M.findings(files, endpoints, resolve)
+-- files: { { path, text } }; options: { endpoints = { { name, file, line } }, resolve, is_full (the
+-- project trusts its scripts) }.
+function M.findings(files, options)
   local findings, named = {}, { whole = {}, beginnings = {} }
   local good = {}
   for _, file in ipairs(files) do
     if load(file.text:gsub("^#[^\n]*", ""), "=", "t") then good[#good + 1] = file end
   end
-  check_names(findings, good, resolve)
+  check_names(findings, good, options)
   for _, file in ipairs(good) do
     local tokens = lexer.tokens(file.text)
     check_patterns(findings, file, tokens)
-    for _, problem in ipairs(options.problems(tokens)) do
+    for _, problem in ipairs(lint_options.problems(tokens)) do
       add(findings, "error", file.path, problem.line, problem.message)
     end
     note_literals(tokens, named)
   end
-  check_endpoints(findings, named, endpoints)
+  check_endpoints(findings, named, options.endpoints)
   return findings
 end
 
