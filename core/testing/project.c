@@ -117,8 +117,12 @@ static void on_log(enum log_level level, const char *event, const char *details,
     project_append(L, project, SLOT_LOGS);
 }
 
+/* Whose clocks and chance are those of the process. NULL: nobody's. */
+static struct project *in_force;
+
 static void put_in_force(lua_State *L, struct project *project)
 {
+    in_force = project;
     project->L = L;
     clock_fake(project->now_ms, project->now_ms);
     random_fake(&project->random);
@@ -425,9 +429,23 @@ static int l_turn(lua_State *L)
 
 /* ---- The end ---- */
 
+/* Back to the project during whose call another was collected, or to the process's own. */
+static void put_back(struct project *project)
+{
+    if (project && project->script) {
+        put_in_force(project->L, project);
+        return;
+    }
+    in_force = NULL;
+    clock_real();
+    random_fake(NULL);
+    log_divert(NULL, NULL);
+}
+
 static int l_close(lua_State *L)
 {
     struct project *project = luaL_checkudata(L, 1, PROJECT);
+    struct project *before = in_force;
     if (project->script) {
         project_enter(L, project);
         script_cancel_all(project->script);
@@ -442,9 +460,7 @@ static int l_close(lua_State *L)
     project->script = NULL;
     project->generation = NULL;
     project->rates = NULL;
-    clock_real();
-    random_fake(NULL);
-    log_divert(NULL, NULL);
+    put_back(before == project ? NULL : before);
     return 0;
 }
 

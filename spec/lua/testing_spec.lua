@@ -292,6 +292,17 @@ describe("anzol.testing", function()
     assert.equal(1780275600000, two.events[1].received_at_ms)
   end)
 
+  it("is not disturbed by a test that nobody closed, collected in the middle of a run", function()
+    local env = setmetatable({}, { __index = function() collectgarbage() end })
+    local t = test([[anzol.on("a", function(event)
+      anzol.env "ANY"
+      event:send("out", { json = { now = anzol.time.now() } })
+    end)]], { env = env })
+    testing.new { dir = rig.project {}, scripts = { "*.lua" }, now = 0 }
+    t:receive("in", { json = { type = "a" } })
+    assert.equal(t.now_ms, t.deliveries[1].request.json.now)
+  end)
+
   it("is no place to require anzol itself", function()
     package.loaded.anzol = nil
     assert.matches("a spec loads these with", message_of(require, "anzol"), 1, true)
