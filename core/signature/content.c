@@ -43,7 +43,7 @@ static enum status add_made(enum part_kind kind, const struct content_input *inp
     enum status status = OK;
     if (kind == PART_DECODED_URL)
         status = add_decoded_url(input->url, &content->made);
-    else if (input->is_form)
+    else if (content_is_form(input->head))
         status = form_add_sorted(input->body, &content->made);
     content->parts[content->count++] = buf_slice(&content->made);
     return status;

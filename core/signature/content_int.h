@@ -11,7 +11,7 @@ struct content_input {
     struct slice method;
     struct slice url;
     struct slice body;
-    bool is_form; /* application/x-www-form-urlencoded */
+    struct slice head; /* packed: whether the body is a form */
 };
 
 struct content {

@@ -54,28 +54,38 @@ struct claims {
     struct slice tag;
 };
 
+static bool read_claim(struct slice key, const struct structured_item *item, struct claims *claims)
+{
+    const struct {
+        const char *name;
+        struct slice *text;
+        int64_t *number;
+    } rows[] = {{"alg", &claims->algorithm, NULL},
+                {"created", NULL, &claims->created_s},
+                {"expires", NULL, &claims->expires_s},
+                {"keyid", &claims->key_id, NULL},
+                {"tag", &claims->tag, NULL}};
+    for (size_t i = 0; i < array_count(rows); i++) {
+        if (!slice_is(key, rows[i].name))
+            continue;
+        if (rows[i].text)
+            *rows[i].text = item->text;
+        else
+            *rows[i].number = item->integer;
+        return rows[i].text ? item->type == STRUCTURED_STRING
+                            : item->type == STRUCTURED_INTEGER && item->integer >= 0;
+    }
+    return true;
+}
+
 static bool read_claims(struct slice parameters, struct claims *claims)
 {
     *claims = (struct claims){.created_s = -1, .expires_s = -1};
     struct structured_item item;
     bool is_bad = false;
-    for (struct slice key; structured_next_parameter(&parameters, &key, &item, &is_bad);) {
-        int64_t *number = slice_is(key, "created")   ? &claims->created_s
-                          : slice_is(key, "expires") ? &claims->expires_s
-                                                     : NULL;
-        struct slice *text = slice_is(key, "alg")     ? &claims->algorithm
-                             : slice_is(key, "keyid") ? &claims->key_id
-                             : slice_is(key, "tag")   ? &claims->tag
-                                                      : NULL;
-        if (number && (item.type != STRUCTURED_INTEGER || item.integer < 0))
+    for (struct slice key; structured_next_parameter(&parameters, &key, &item, &is_bad);)
+        if (!read_claim(key, &item, claims))
             return false;
-        if (text && item.type != STRUCTURED_STRING)
-            return false;
-        if (number)
-            *number = item.integer;
-        if (text)
-            *text = item.text;
-    }
     return !is_bad;
 }
 
@@ -286,8 +296,8 @@ static enum status add_parameters(const struct http_scheme *scheme, const struct
 {
     enum status status = buf_printf(out, ";created=%lld", (long long)input->timestamp_s);
     if (status == OK && scheme->expires_s > 0)
-        status =
-            buf_printf(out, ";expires=%lld", (long long)(input->timestamp_s + scheme->expires_s));
+        status = buf_printf(out, ";expires=%lld",
+                            (long long)input->timestamp_s + (long long)scheme->expires_s);
     if (status == OK && scheme->key_id[0] != '\0')
         status = buf_printf(out, ";keyid=\"%s\"", scheme->key_id);
     if (status == OK)

@@ -154,7 +154,7 @@ static enum status sign_recipe(const struct signer *signer, const struct sign_in
         .method = input->method,
         .url = input->url,
         .body = input->body,
-        .is_form = content_is_form(buf_slice(head)),
+        .head = buf_slice(head),
     };
     struct content content;
     enum status status = content_make(&signer->recipe, &parts, &content, NULL);

@@ -245,8 +245,9 @@ static bool check_id(const struct recipe *recipe, const struct reading *reading,
 
 static const struct recipe_names *names_of(const struct recipe *recipe, struct slice head)
 {
-    for (size_t i = 0; i < recipe->name_count; i++)
-        if (head_count(head, recipe->names[i].signature) > 0)
+    for (size_t i = 1; i < recipe->name_count; i++)
+        if (head_count(head, recipe->names[i].signature) > 0 &&
+            head_count(head, recipe->names[0].signature) == 0)
             return &recipe->names[i];
     return &recipe->names[0];
 }
@@ -375,7 +376,7 @@ static bool judge(const struct verifier *verifier, const struct verify_input *in
         .method = input->method,
         .url = input->url,
         .body = input->body,
-        .is_form = content_is_form(input->head),
+        .head = input->head,
     };
     struct content content;
     const bool is_made = content_make(recipe, &parts, &content, err) == OK;
