@@ -307,9 +307,12 @@ static void add_secret(lua_State *L, const struct options *options, const char *
         [KEY_HEX] = "hex",
         [KEY_STANDARD] = "base64 behind whsec_, or a key of the other side"};
     const enum status status = key_set_add_text(keys, style->form, text, style->is_private);
-    if (status == E_LIMIT)
+    if (status == E_LIMIT && keys->count == SIGNATURE_KEYS_MAX)
         (void)luaL_error(L, "option '%s' of %s has more than %d secrets", name, options->what,
                          SIGNATURE_KEYS_MAX);
+    if (status == E_LIMIT)
+        (void)luaL_error(L, "option '%s' of %s: a secret is at most %d bytes", name, options->what,
+                         SIGNATURE_KEY_BYTES_MAX);
     if (status != OK)
         (void)luaL_error(L, "option '%s' of %s: a secret is empty or no %s", name, options->what,
                          words[style->form]);
