@@ -178,6 +178,11 @@ static void api_status(struct api_status *status, void *ctx)
     status->subscription_count = registry->subscription_count;
 }
 
+static enum status api_write_metrics(struct buf *out, void *ctx)
+{
+    return server_write_metrics(ctx, out);
+}
+
 static bool api_has_endpoint(const char *name, void *ctx)
 {
     const struct server *server = ctx;
@@ -365,6 +370,7 @@ static enum status make_workers(struct server *server, struct err *err)
                                                    .count = server->worker_count,
                                                    .peers = server->workers,
                                                    .store = server->store,
+                                                   .shared = server->shared,
                                                    .hooks = &worker_hooks,
                                                    .ctx = server,
                                                    .drain_ms = server->config.drain_ms,
@@ -400,6 +406,7 @@ static enum status open_api(struct server *server, struct err *err)
                                           .hooks = {.reload = api_reload,
                                                     .is_serving = api_is_serving,
                                                     .status = api_status,
+                                                    .write_metrics = api_write_metrics,
                                                     .has_endpoint = api_has_endpoint,
                                                     .ctx = server}},
                     &server->api, err);
@@ -455,6 +462,7 @@ static int serve(struct server *server)
     if (opened != OK)
         return fail("cannot open the store", &err, opened == E_IO ? EXIT_STORE : EXIT_BAD_CONFIG);
     server->client = store_client_create(server->store, &server->loop);
+    server->shared = shared_create(LIMIT_SHARED_BYTES);
     if (open_sockets(server, &err) != OK || open_api(server, &err) != OK)
         return fail("cannot listen", &err, EXIT_BAD_CONFIG);
     if (make_workers(server, &err) != OK)
@@ -465,6 +473,7 @@ static int serve(struct server *server)
     check(uv_run(&server->loop, UV_RUN_DEFAULT) == 0);
     check(uv_loop_close(&server->loop) == 0);
     store_close(server->store);
+    shared_destroy(server->shared);
     log_info("stopped", "exit=%d", server->exit_code);
     return server->exit_code;
 }

@@ -7,10 +7,12 @@
 
 #include "api/api.h"
 #include "base/inbox.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "config/config.h"
 #include "receive/receive.h"
 #include "script/script.h"
+#include "shared/shared.h"
 #include "store/store.h"
 #include "worker/worker.h"
 
@@ -48,6 +50,7 @@ struct server {
     struct inbox inbox;
     struct store *store;
     struct store_client *client;
+    struct shared *shared; /* what the scripts of all workers share */
     struct worker **workers;
     struct receiver **receivers; /* by worker, each on its worker's thread */
     int *fds;                    /* listening sockets until a receiver takes them */
@@ -65,6 +68,8 @@ struct server {
     uv_timer_t fatal;  /* then the process ends, drained or not */
     unsigned upkeep_turn;
     int64_t started_ms;
+    int64_t reloaded_ms; /* the last time that scripts began to serve */
+    bool is_last_reload_good;
     atomic_size_t intake_bytes;
     int exit_code;
     char listen[64];
@@ -80,6 +85,8 @@ MUST_USE enum status server_read_config(struct config *config, int argc, char **
 void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx);
 /* Ends the process's threads once all workers are quiet and no reload is under way. */
 void server_end_if_quiet(struct server *server);
+/* Appends what /metrics says. */
+MUST_USE enum status server_write_metrics(struct server *server, struct buf *out);
 /* A worker serves this generation. */
 void server_reload_adopted(struct server *server, uint64_t number);
 

@@ -4,6 +4,7 @@
  * everything as it was. */
 #include "server_int.h"
 
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -77,6 +78,11 @@ static void finish(struct reload *reload)
         name_removed(reload);
     store_read_finish(&reload->endpoints.read);
     server->reload = NULL;
+    server->is_last_reload_good = reload->status == OK;
+    if (reload->status == OK)
+        server->reloaded_ms = clock_now_ms();
+    metric_count(server->shared, "reloads_total", "outcome",
+                 reload->status == OK ? "served" : "refused");
     if (reload->on_reloaded) {
         struct api_finding *list = list_findings(&reload->findings);
         const struct api_reload_result result = {

@@ -54,6 +54,8 @@ struct api_hooks {
      * *why is a word for /healthz: "starting", "draining", "stuck". */
     bool (*is_serving)(const char **why, void *ctx);
     void (*status)(struct api_status *status, void *ctx);
+    /* Appends the text of /metrics. */
+    enum status (*write_metrics)(struct buf *out, void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */
     bool (*has_endpoint)(const char *name, void *ctx);
     void *ctx;

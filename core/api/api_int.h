@@ -156,7 +156,8 @@ void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t
  * hidden. */
 void show_headers(struct document *out, const char *name, struct slice head);
 
-/* ---- the resources: delivery.c, endpoint.c, event.c, health.c, reload.c, status.c
+/* ---- the resources: delivery.c, endpoint.c, event.c, health.c, metrics.c, reload.c,
+ * status.c
  * ---------------------------- */
 
 void api_list_deliveries(struct call *call);
@@ -171,6 +172,7 @@ void api_get_event(struct call *call);
 void api_write_event(const struct call *call, struct document *out);
 void api_show_health(struct call *call);
 void api_start_reload(struct call *call);
+void api_show_metrics(struct call *call);
 void api_show_status(struct call *call);
 
 #endif

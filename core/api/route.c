@@ -14,6 +14,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},
     {"GET", "/api/v1/status", false, api_show_status, NULL},
     {"GET", "/healthz", true, api_show_health, NULL},
+    {"GET", "/metrics", false, api_show_metrics, NULL},
 };
 
 static bool path_matches(const char *pattern, struct slice path, struct slice *id)

@@ -53,6 +53,8 @@
 #define LIMIT_JOB_BYTES (16u * 1024 * 1024)
 #define LIMIT_TRACEBACK_BYTES 4096
 #define LIMIT_JSON_DEPTH 128
+#define LIMIT_SHARED_BYTES (64u * 1024 * 1024) /* cache, limiters, breakers of the process */
+#define LIMIT_CACHE_VALUE_BYTES (256 * 1024)   /* of one value, as JSON if it is a table */
 #define LIMIT_COROUTINES_PER_JOB 1000
 #define LIMIT_SCRIPT_BYTES (4 * 1024 * 1024)
 #define LIMIT_SCRIPTS 1000

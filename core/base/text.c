@@ -91,6 +91,35 @@ bool text_parse_size(struct slice text, size_t *bytes)
     return true;
 }
 
+#define RATE_PER_S_MAX 1e6
+
+bool text_parse_rate(struct slice text, double *per_s)
+{
+    static const struct unit rate_units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+    size_t place = 0;
+    int64_t whole, fraction = 0, scale = 1;
+    if (!read_digits(text, &place, NUMBER_DIGITS_MAX, &whole, &scale))
+        return false;
+    scale = 1;
+    if (place < text.len && text.data[place] == '.') {
+        place++;
+        if (!read_digits(text, &place, FRACTION_DIGITS_MAX, &fraction, &scale))
+            return false;
+    }
+    if (place + 1 >= text.len || text.data[place] != '/')
+        return false;
+    const struct slice name = slice_of(text.data + place + 1, text.len - place - 1);
+    const struct unit *unit = find_unit(rate_units, array_count(rate_units), name);
+    if (!unit)
+        return false;
+    const double count = (double)whole + (double)fraction / (double)scale;
+    const double rate = count / (double)unit->factor;
+    if (!(rate > 0) || rate > RATE_PER_S_MAX)
+        return false;
+    *per_s = rate;
+    return true;
+}
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;

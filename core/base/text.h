@@ -7,8 +7,9 @@
 
 #include "base/base.h"
 
-/* What to say when one of the two below refuses. */
+/* What to say when one of those below refuses. */
 #define TEXT_DURATION_FORMS "a number of seconds, or \"250ms\" \"5s\" \"10m\" \"2h\" \"7d\""
+#define TEXT_RATE_FORMS "a count and a time, as \"50/s\" \"100/m\" \"1000/h\" \"5/d\""
 #define TEXT_SIZE_FORMS "a number of bytes, or \"64KiB\" \"1MiB\" \"2GiB\""
 
 /* Seconds ("5", "1.5") or a number with a unit: ms, s, m, h, d. Not negative; rounded to ms.
@@ -17,6 +18,9 @@ bool text_parse_duration_ms(struct slice text, int64_t *ms);
 /* Bytes ("65536") or a number with a unit: B, KiB, MiB, GiB (kB, MB, GB: powers of 1000).
  * False: malformed or out of range, *bytes untouched. */
 bool text_parse_size(struct slice text, size_t *bytes);
+/* A count, a slash and s, m, h or d: "50/s". More than 0 and at most a million a second. False:
+ * malformed or out of range, *per_s untouched. */
+bool text_parse_rate(struct slice text, double *per_s);
 /* The candidate that was probably meant: the least edit distance (a swap of neighbours counts as
  * one), at most a third of the name's length and at least 1. NULL if none is that near.
  * candidates may hold NULLs. */

@@ -7,13 +7,17 @@ int l_open_anzol(lua_State *L)
     const struct script *script = script_of(L);
     lua_newtable(L);
     open_backoff(L);
+    open_breaker(L);
+    open_cache(L);
     open_crypto(L);
     open_encoding(L);
     open_endpoint(L);
     open_event(L);
     open_http(L);
     open_json(L);
+    open_limiter(L);
     open_log(L);
+    open_metric_module(L);
     open_request(L);
     open_secret(L);
     open_signature(L);

@@ -2,6 +2,7 @@
 /* anzol.endpoint(name, options): where messages go. */
 #include "script/bind_int.h"
 
+#include "base/text.h"
 #include "send/send.h"
 
 #include <math.h>
@@ -11,7 +12,6 @@
 #define TIMEOUT_MS_MAX 600000
 #define CONCURRENCY 20
 #define CONCURRENCY_MAX 1000
-#define RATE_MAX 1e6
 #define MISSING_URL "https://missing.invalid/"
 
 static const char *const option_names[] = {
@@ -23,12 +23,6 @@ static const char *const later_names[] = {
     "path", "success", "wait",    NULL,
 };
 static const char *const method_names[] = {"DELETE", "GET", "PATCH", "POST", "PUT"};
-
-struct rate_unit {
-    const char *name;
-    double seconds;
-};
-static const struct rate_unit rate_units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
 
 static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
@@ -120,31 +114,13 @@ static void read_retry(lua_State *L, const struct options *options, struct endpo
     lua_pop(L, 1);
 }
 
-/* "50/s": 50 a second. 0 if it is malformed. */
-static double parse_rate(const char *text)
-{
-    char *end;
-    const double count = strtod(text, &end);
-    if (end == text || *end != '/' || !(count > 0) || !isfinite(count) ||
-        text[strspn(text, "0123456789.")] != '/')
-        return 0;
-    for (size_t i = 0; i < array_count(rate_units); i++)
-        if (strcmp(end + 1, rate_units[i].name) == 0)
-            return count / rate_units[i].seconds;
-    return 0;
-}
-
 static void read_rate(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
     const char *text = option_check_text(L, options, "rate_limit", NULL);
     if (!text)
         return;
-    endpoint->rate_per_s = parse_rate(text);
-    if (!(endpoint->rate_per_s > 0) || endpoint->rate_per_s > RATE_MAX) {
-        lua_pushstring(L, text);
-        (void)option_error(L, options, "rate_limit",
-                           "a count and a time, as \"50/s\" \"100/m\" \"1000/h\"");
-    }
+    if (!text_parse_rate(slice_str(text), &endpoint->rate_per_s))
+        (void)option_error(L, options, "rate_limit", "a rate (" TEXT_RATE_FORMS ")");
 }
 
 /* What a script asks for and this server cannot keep is said, not passed over. */

@@ -29,9 +29,13 @@ void *object_test(lua_State *L, int index, const struct object_kind *kind);
 void *object_check(lua_State *L, int index, const struct object_kind *kind);
 
 extern const struct object_kind backoff_kind;
+extern const struct object_kind breaker_kind;
+extern const struct object_kind cache_kind;
 extern const struct object_kind error_kind;
 extern const struct object_kind event_kind;
 extern const struct object_kind headers_kind;
+extern const struct object_kind limiter_kind;
+extern const struct object_kind metric_kind;
 extern const struct object_kind request_kind;
 extern const struct object_kind response_kind;
 extern const struct object_kind secret_kind;
@@ -92,6 +96,11 @@ void name_check(lua_State *L, const char *name, const char *function);
 char *place_copy(lua_State *L);
 /* A header that a script may set; raises otherwise. what: "anzol.endpoint 'crm'". */
 void header_check(lua_State *L, struct slice name, struct slice value, const char *what);
+
+/* ---- What all scripts share (bind_cache.c) ---- */
+
+/* Raises where there is none yet: while scripts load. function: "cache:get". */
+struct shared *shared_check(lua_State *L, const char *function);
 
 /* ---- JSON (json_decode.c, json_encode.c) ---- */
 
@@ -229,13 +238,17 @@ int inspect_push_unknown(lua_State *L, const char *dir, int index);
 int l_open_anzol(lua_State *L);
 /* Each adds its fields to the module's table on top. */
 void open_backoff(lua_State *L);
+void open_breaker(lua_State *L);
+void open_cache(lua_State *L);
 void open_crypto(lua_State *L);
 void open_encoding(lua_State *L);
 void open_endpoint(lua_State *L);
 void open_event(lua_State *L);
 void open_http(lua_State *L);
 void open_json(lua_State *L);
+void open_limiter(lua_State *L);
 void open_log(lua_State *L);
+void open_metric_module(lua_State *L);
 void open_request(lua_State *L);
 void open_secret(lua_State *L);
 void open_signature(lua_State *L);

@@ -2,6 +2,8 @@
 /* The only synchronous entry into Lua, and the words of its errors. */
 #include "script/script_int.h"
 
+#include "shared/shared.h"
+
 #include <stdlib.h>
 
 #define LIBRARY "anzol/"
@@ -183,6 +185,12 @@ static int l_enter(lua_State *L)
     return entry->l_entry(L);
 }
 
+void script_count_error(const struct script *script, enum phase_id phase)
+{
+    if (script->hooks.shared)
+        metric_count(script->hooks.shared, "script_errors_total", "phase", phases[phase].name);
+}
+
 enum status script_call(struct script *script, struct context *context, lua_CFunction l_entry,
                         void *data, int result_count)
 {
@@ -210,5 +218,6 @@ enum status script_call(struct script *script, struct context *context, lua_CFun
         return OK;
     }
     lua_settop(L, base);
+    script_count_error(script, context->phase);
     return is_killed ? E_LIMIT : E_INVALID;
 }

@@ -293,6 +293,11 @@ struct generation *script_generation(const struct script *script)
     return script->generation;
 }
 
+size_t script_bytes(const struct script *script)
+{
+    return script->bytes;
+}
+
 void script_destroy(struct script *script)
 {
     struct generation *generation = script->generation;

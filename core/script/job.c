@@ -58,6 +58,8 @@ static void end(struct job *job, enum job_end end, int result_count)
     if (job->wall.is_started)
         script->hooks.stop_timer(script->hooks.ctx, &job->wall);
     job_close_views(job);
+    if (end == JOB_END_ERROR)
+        script_count_error(job->script, job->context.phase);
     job->on_end(job, end, result_count);
 }
 
@@ -107,6 +109,12 @@ void job_kill(struct job *job, enum kill kill)
     job_fail_with(job, "");
 }
 
+int64_t job_wall_left_ms(const struct job *job)
+{
+    const int64_t left_ms = job->context.wall_max_ms - (clock_mono_ms() - job->started_ms);
+    return left_ms > 0 ? left_ms : 0;
+}
+
 static void on_wall(struct timer *timer)
 {
     job_kill(container_of(timer, struct job, wall), KILL_WALL);
@@ -118,8 +126,7 @@ void job_watch(struct job *job)
     if (job->wall.is_started)
         return;
     job->wall.on_time = on_wall;
-    const int64_t left_ms = job->context.wall_max_ms - (clock_mono_ms() - job->started_ms);
-    hooks->start_timer(hooks->ctx, &job->wall, left_ms > 0 ? left_ms : 0);
+    hooks->start_timer(hooks->ctx, &job->wall, job_wall_left_ms(job));
 }
 
 /* ---- Turns of the pre-empted ---- */

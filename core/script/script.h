@@ -91,6 +91,7 @@ const char *const *generation_files(const struct generation *generation, size_t 
 
 /* The host of a script: what its bindings ask of the worker (or of anzol.testing), on its thread.
  * Everything that a job waits for, and everything outside of the process, is reached by these. */
+struct shared;
 struct script_hooks {
     uint64_t (*next_event_id)(void *ctx); /* for emits */
     /* The timer is memory of the script's. Never on time before start_timer returned. */
@@ -104,6 +105,7 @@ struct script_hooks {
     void (*cancel_exchange)(void *ctx, struct exchange *exchange);
     /* A read of the store; its on_done comes on the loop. E_BUSY: too many for now. */
     enum status (*read)(void *ctx, struct store_read *read);
+    struct shared *shared; /* of the process: cache, limiters, breakers, metrics; borrowed */
     void *ctx;
 };
 
@@ -113,6 +115,8 @@ struct script *generation_attach(struct generation *generation, unsigned index, 
                                  const struct script_hooks *hooks);
 struct registry *script_registry(const struct script *script);     /* borrows */
 struct generation *script_generation(const struct script *script); /* borrows */
+/* What its state holds. */
+size_t script_bytes(const struct script *script);
 /* Jobs that run or wait. */
 size_t script_job_count(const struct script *script);
 /* Cancels all jobs: each one's callback comes with JOB_CANCELLED before this returns. */

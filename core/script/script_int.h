@@ -169,6 +169,8 @@ MUST_USE enum status script_call(struct script *script, struct context *context,
  * message, phase and subject, traceback, cut at LIMIT_TRACEBACK_BYTES. Pops nothing. Enters Lua
  * under the current context. */
 void script_describe_error(struct script *script, lua_State *L, const struct context *context);
+/* Counts an error of a phase, for the metrics. */
+void script_count_error(const struct script *script, enum phase_id phase);
 /* The same without Lua. A kill that is up replaces text. */
 void script_keep_error(struct script *script, const struct context *context, const char *text);
 
@@ -302,6 +304,8 @@ void job_start(struct job *job, int argument_count, job_end_cb on_end);
 void job_release(struct job *job);
 /* From now on the script's event or request raises. */
 void job_close_views(struct job *job);
+/* What is left of its wall limit. */
+int64_t job_wall_left_ms(const struct job *job);
 /* Ends a job that waits: its wall limit came first, or memory ended. */
 void job_kill(struct job *job, enum kill kill);
 /* It failed: with the error on top of this strand, or over a limit. */

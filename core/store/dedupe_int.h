@@ -14,15 +14,21 @@
 #ifndef STORE_DEDUPE_INT_H
 #define STORE_DEDUPE_INT_H
 
+#include "base/keyed_hash.h"
 #include "base/limits.h"
 #include "store/store.h"
 
-#define HASH_KEY_BYTES 16
+#define HASH_KEY_BYTES KEYED_HASH_KEY_BYTES
 #define KEY_BYTES 16u /* of a key in dedupe_log: hash and event, little endian */
 #define KEYS_PER_LOG_ROW 1024u
 
-/* dedupe_hash.c: a hash of 63 bits of source and key. */
-int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source, struct slice text);
+/* A hash of 63 bits of source and key: a sender who can choose keys cannot choose collisions. */
+static inline int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source,
+                                  struct slice text)
+{
+    const struct slice parts[] = {source, text};
+    return (int64_t)(keyed_hash(key, parts, array_count(parts)) >> 1);
+}
 
 /* ---- The tail: dedupe_tail.c ----------------------------------------------------------------- */
 

@@ -108,10 +108,12 @@ static void push_findings(lua_State *L, const struct findings *findings)
 
 static void attach(struct project *project)
 {
+    project->shared = shared_create(LIMIT_SHARED_BYTES);
     struct script_hooks hooks = {
         .next_event_id = next_event_id,
         .start_timer = start_timer,
         .stop_timer = stop_timer,
+        .shared = project->shared,
         .ctx = project,
     };
     check(uv_loop_init(&project->loop) == 0);
@@ -301,6 +303,17 @@ static int l_memory(lua_State *L)
     return 0;
 }
 
+/* metrics() -> those of the scripts, as text */
+static int l_metrics(lua_State *L)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    check(metric_write(project_check(L)->shared, METRIC_OF_SCRIPTS, "", &out) == OK);
+    lua_pushlstring(L, buf_slice(&out).data, out.len);
+    buf_finish(&out);
+    return 1;
+}
+
 /* turn(): once round the loop. */
 static int l_turn(lua_State *L)
 {
@@ -327,6 +340,8 @@ static int l_close(lua_State *L)
         (void)uv_run(&project->loop, UV_RUN_DEFAULT);
         check(uv_loop_close(&project->loop) == 0);
     }
+    shared_destroy(project->shared);
+    project->shared = NULL;
     generation_unref(project->generation);
     project->script = NULL;
     project->generation = NULL;
@@ -344,6 +359,7 @@ static const luaL_Reg methods[] = {
     {"files", l_files},
     {"job_count", l_job_count},
     {"memory", l_memory},
+    {"metrics", l_metrics},
     {"objects", l_project_objects},
     {"registry", l_registry},
     {"retry", l_project_retry},

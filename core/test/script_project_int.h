@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/queue.h"
 #include "script/script.h"
+#include "shared/shared.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -16,6 +17,7 @@ struct project {
     struct generation *generation;
     struct script *script; /* of worker 0; NULL until attached */
     uv_loop_t loop;
+    struct shared *shared;
     struct timers timers;
     struct queue exchanges; /* asked for and not answered */
     lua_Integer last_exchange;

@@ -84,6 +84,12 @@ static bool is_serving(const char **why, void *ctx)
     return rig->is_serving;
 }
 
+static enum status write_metrics(struct buf *out, void *ctx)
+{
+    (void)ctx;
+    return buf_add_str(out, "anzol_generation 1\n");
+}
+
 static bool has_endpoint(const char *name, void *ctx)
 {
     (void)ctx;
@@ -172,7 +178,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
         .hosts = hosts,
         .host_count = read_hosts(L, hosts),
         .version = "9.8.7",
-        .hooks = {start_reload, is_serving, status, has_endpoint, rig},
+        .hooks = {start_reload, is_serving, status, write_metrics, has_endpoint, rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)
         luaL_error(L, "%s", err.text);

@@ -66,6 +66,13 @@ static int l_clock(lua_State *L)
     return 0;
 }
 
+/* advance(ms): moves clocks that stand still. */
+static int l_advance(lua_State *L)
+{
+    clock_advance(luaL_checkinteger(L, 1));
+    return 0;
+}
+
 /* quiet(true): only errors are logged. */
 static int l_quiet(lua_State *L)
 {
@@ -84,9 +91,9 @@ static int l_is_slow(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"clock", l_clock},       {"cpu_ns", l_cpu_ns},     {"is_slow", l_is_slow},
-    {"load", l_project_load}, {"now_ns", l_now_ns},     {"quiet", l_quiet},
-    {"setenv", l_setenv},     {"settings", l_settings}, {NULL, NULL},
+    {"advance", l_advance},   {"clock", l_clock},   {"cpu_ns", l_cpu_ns}, {"is_slow", l_is_slow},
+    {"load", l_project_load}, {"now_ns", l_now_ns}, {"quiet", l_quiet},   {"setenv", l_setenv},
+    {"settings", l_settings}, {NULL, NULL},
 };
 
 int luaopen_anzol_test_script(lua_State *L)

@@ -211,12 +211,14 @@ static void stop_timer(void *ctx, struct timer *timer)
 
 static void attach(struct project *project)
 {
+    project->shared = shared_create(LIMIT_SHARED_BYTES);
     const struct script_hooks hooks = {
         .next_event_id = next_event_id,
         .start_timer = start_timer,
         .stop_timer = stop_timer,
         .start_exchange = exchange_start,
         .cancel_exchange = exchange_cancel,
+        .shared = project->shared,
         .ctx = project,
     };
     struct registry *registry = generation_registry(project->generation);
@@ -453,12 +455,14 @@ static int l_close(lua_State *L)
         (void)uv_run(&project->loop, UV_RUN_DEFAULT);
         check(uv_loop_close(&project->loop) == 0);
     }
+    shared_destroy(project->shared);
     generation_unref(project->generation);
     free(project->rates);
     buf_finish(&project->variable);
     buf_finish(&project->text);
     project->script = NULL;
     project->generation = NULL;
+    project->shared = NULL;
     project->rates = NULL;
     put_back(before == project ? NULL : before);
     return 0;

@@ -10,6 +10,7 @@
 #include "model/delivery.h"
 #include "script/script.h"
 #include "send/send.h"
+#include "shared/shared.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -18,6 +19,7 @@ struct project {
     struct generation *generation;
     struct script *script; /* NULL: not loaded, or closed */
     uv_loop_t loop;
+    struct shared *shared;
     struct timer_heap timers; /* of the script, by now_ms */
     struct queue exchanges;   /* that wait for their answer */
     lua_Integer last_exchange;

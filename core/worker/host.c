@@ -52,6 +52,7 @@ struct script_hooks host_hooks(struct worker *worker)
         .start_exchange = start_exchange,
         .cancel_exchange = cancel_exchange,
         .read = start_read,
+        .shared = worker->options.shared,
         .ctx = worker,
     };
 }

@@ -245,6 +245,7 @@ static void on_letter(struct letter *base, void *ctx)
         break;
     case LETTER_PING:
         atomic_store(&worker->alive_ms, clock_mono_ms());
+        atomic_store(&worker->lua_bytes, script_bytes(worker->script));
         atomic_store(&worker->is_pinged, false);
         break;
     case LETTER_STOP:
@@ -294,6 +295,7 @@ void worker_counts(struct worker *worker, struct worker_counts *counts)
         .events_held = atomic_load(&worker->held_count),
         .deliveries_held = atomic_load(&worker->deliveries_held),
         .in_flight = atomic_load(&worker->in_flight),
+        .lua_bytes = atomic_load(&worker->lua_bytes),
     };
 }
 

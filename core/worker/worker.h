@@ -41,6 +41,7 @@ struct worker_options {
     unsigned count;
     struct worker *const *peers; /* all workers by index; filled before the first starts */
     struct store *store;
+    struct shared *shared; /* of the process */
     const struct worker_hooks *hooks;
     void *ctx;
     int64_t drain_ms; /* how long the jobs of an old generation may go on */
@@ -73,6 +74,7 @@ struct worker_counts {
     size_t events_held;
     size_t deliveries_held;
     size_t in_flight;
+    size_t lua_bytes; /* of the current generation's state, a second old at most */
 };
 /* Any thread; a moment's figures. */
 void worker_counts(struct worker *worker, struct worker_counts *counts);

@@ -118,6 +118,7 @@ struct worker {
     atomic_uint_fast64_t attempts;
     atomic_size_t deliveries_held;
     atomic_size_t in_flight;
+    atomic_size_t lua_bytes;
 };
 
 enum letter_kind {

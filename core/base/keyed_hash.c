@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The keyed hash by which idempotency keys are found (SipHash: a sender who can choose keys cannot
- * choose collisions). Pure. */
-#include "store/dedupe_int.h"
+#include "base/keyed_hash.h"
 
 static uint64_t read_word(const uint8_t *bytes, size_t count)
 {
@@ -44,15 +42,14 @@ static void add_word(struct sip *sip, uint64_t word)
     sip->v[0] ^= word;
 }
 
-/* SipHash-2-4 of source, its length and key, so that no two pairs read alike. */
-int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source, struct slice text)
+uint64_t keyed_hash(const uint8_t key[KEYED_HASH_KEY_BYTES], const struct slice *parts,
+                    size_t part_count)
 {
     const uint64_t k0 = read_word(key, 8);
     const uint64_t k1 = read_word(key + 8, 8);
     struct sip sip = {{k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
                        k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)}};
-    const struct slice parts[] = {source, text};
-    for (size_t part = 0; part < array_count(parts); part++) {
+    for (size_t part = 0; part < part_count; part++) {
         const uint8_t *bytes = (const uint8_t *)parts[part].data;
         size_t left = parts[part].len;
         for (; left >= 8; bytes += 8, left -= 8)
@@ -61,5 +58,5 @@ int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source, stru
     }
     sip.v[2] ^= 0xff;
     mix(&sip, 4);
-    return (int64_t)((sip.v[0] ^ sip.v[1] ^ sip.v[2] ^ sip.v[3]) >> 1);
+    return sip.v[0] ^ sip.v[1] ^ sip.v[2] ^ sip.v[3];
 }
