@@ -50,6 +50,7 @@ static void attach(struct console *console)
     check(uv_loop_init(&console->loop) == 0);
     timers_open(&console->timers, &console->loop);
     id_source_init(&console->ids, 0);
+    console->shared = shared_create(LIMIT_SHARED_BYTES);
     console->script = generation_attach(console->generation, 0, &console->loop, &hooks);
 }
 
@@ -86,6 +87,8 @@ static int l_close(lua_State *L)
         check(uv_loop_close(&console->loop) == 0);
     }
     console->script = NULL;
+    shared_destroy(console->shared);
+    console->shared = NULL;
     generation_unref(console->generation);
     console->generation = NULL;
     return 0;

@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/timer.h"
 #include "script/script.h"
+#include "shared/shared.h"
 
 #include <lauxlib.h>
 
@@ -15,6 +16,7 @@ struct console {
     uv_loop_t loop;
     struct timers timers;
     struct id_source ids;
+    struct shared *shared;
 };
 
 /* What a script asks of its worker, here of the command's loop. */

@@ -24,6 +24,7 @@ struct script_hooks console_hooks(struct console *console)
         .next_event_id = next_event_id,
         .start_timer = start_timer,
         .stop_timer = stop_timer,
+        .shared = console->shared,
         .ctx = console,
     };
 }

@@ -44,12 +44,32 @@ static int l_parse_duration(lua_State *L)
     return 1;
 }
 
-/* Uniform in [0, 1). */
+/* A whole number from least to most, each as likely: what is over a multiple of the span is thrown
+ * away. */
+static lua_Integer random_between(lua_Integer least, lua_Integer most)
+{
+    const uint64_t span = (uint64_t)most - (uint64_t)least + 1;
+    uint64_t bits;
+    do
+        random_bytes(&bits, sizeof bits);
+    while (span != 0 && bits >= UINT64_MAX - UINT64_MAX % span);
+    return (lua_Integer)((uint64_t)least + (span == 0 ? bits : bits % span));
+}
+
+/* As math.random: () uniform in [0, 1), (m) a whole number from 1 to m, (m, n) from m to n. */
 static int l_random(lua_State *L)
 {
-    uint64_t bits;
-    random_bytes(&bits, sizeof bits);
-    lua_pushnumber(L, (lua_Number)(bits >> 11) * 0x1p-53);
+    if (lua_gettop(L) == 0) {
+        uint64_t bits;
+        random_bytes(&bits, sizeof bits);
+        lua_pushnumber(L, (lua_Number)(bits >> 11) * 0x1p-53);
+        return 1;
+    }
+    const bool has_least = lua_gettop(L) > 1;
+    const lua_Integer least = has_least ? luaL_checkinteger(L, 1) : 1;
+    const lua_Integer most = luaL_checkinteger(L, has_least ? 2 : 1);
+    luaL_argcheck(L, least <= most, has_least ? 2 : 1, "interval is empty");
+    lua_pushinteger(L, random_between(least, most));
     return 1;
 }
 

@@ -75,4 +75,6 @@ setmetatable(M.sign, {
   end,
 })
 
+M.sorted_pairs = require "anzol.sorted_pairs"
+
 return M

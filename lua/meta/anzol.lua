@@ -162,13 +162,27 @@ function Secret:reveal() end
 ---@return string?
 function anzol.env(name, default) end
 
----A random number, at least 0 and less than 1, of the system's source.
+---A random number of the system's source: at least 0 and less than 1, or, as with `math.random`, a
+---whole one from 1 to m or from m to n.
 ---
 ---```lua
 ---local spread = 0.75 + anzol.random() / 2
+---local dice = anzol.random(6)
 ---```
+---@param m? integer
+---@param n? integer
 ---@return number
-function anzol.random() end
+function anzol.random(m, n) end
+
+---As `pairs`, in an order that does not change: numbers first, then strings, then other keys.
+---
+---```lua
+---for name, count in anzol.sorted_pairs { b = 2, a = 1 } do print(name, count) end
+---```
+---@generic K, V
+---@param t table<K, V>
+---@return fun(): K, V
+function anzol.sorted_pairs(t) end
 
 -- ---- Objects ----
 
