@@ -120,7 +120,7 @@ static void read_rate(lua_State *L, const struct options *options, struct endpoi
     if (!text)
         return;
     if (!text_parse_rate(slice_str(text), &endpoint->rate_per_s))
-        (void)option_error(L, options, "rate_limit", "a rate (" TEXT_RATE_FORMS ")");
+        (void)option_error(L, options, "rate_limit", TEXT_RATE_FORMS);
 }
 
 /* What a script asks for and this server cannot keep is said, not passed over. */

