@@ -10,6 +10,7 @@
 
 #define CONSOLE "anzol.console"
 #define GLOBS_MAX 64
+#define USER_AGENT "Anzol"
 #define WALL_MS 600000 /* whoever sits before it can end it */
 
 static struct console *console_check(lua_State *L)
@@ -49,6 +50,7 @@ static void attach(struct console *console)
     const struct script_hooks hooks = console_hooks(console);
     check(uv_loop_init(&console->loop) == 0);
     timers_open(&console->timers, &console->loop);
+    console->exchanges = exchanges_create(&console->loop, USER_AGENT);
     id_source_init(&console->ids, 0);
     console->shared = shared_create(LIMIT_SHARED_BYTES);
     console->script = generation_attach(console->generation, 0, &console->loop, &hooks);
@@ -83,7 +85,9 @@ static int l_close(lua_State *L)
         script_cancel_all(console->script);
         script_destroy(console->script);
         timers_close(&console->timers, NULL);
-        (void)uv_run(&console->loop, UV_RUN_DEFAULT);
+        exchanges_destroy(console->exchanges);
+        while (uv_loop_alive(&console->loop)) /* the last run's stop may still hold */
+            (void)uv_run(&console->loop, UV_RUN_DEFAULT);
         check(uv_loop_close(&console->loop) == 0);
     }
     console->script = NULL;
@@ -98,6 +102,7 @@ static int l_close(lua_State *L)
 
 struct run {
     lua_State *L;
+    uv_loop_t *loop;
     bool is_over;
     struct buf output;
 };
@@ -109,6 +114,7 @@ static void on_end(const struct job_result *result, void *ctx)
     struct run *run = ctx;
     lua_State *L = run->L;
     run->is_over = true;
+    uv_stop(run->loop); /* nothing else may be there to wake it */
     if (result->outcome != JOB_HANDLED) {
         lua_pushstring(L, result->text);
         lua_setfield(L, -2, "error");
@@ -139,13 +145,13 @@ static int l_run(lua_State *L)
     if (!options.event)
         return luaL_error(L, "out of memory");
     options.event->id = id_next_event(&console->ids, 0);
-    struct run run = {.L = L};
+    struct run run = {.L = L, .loop = &console->loop};
     buf_init(&run.output, LIMIT_MESSAGE_BODY_BYTES);
     options.out = &run.output;
     lua_newtable(L);
     script_evaluate(console->script, &options, on_end, &run);
     while (!run.is_over)
-        (void)uv_run(&console->loop, UV_RUN_ONCE);
+        (void)uv_run(&console->loop, UV_RUN_DEFAULT);
     event_unref(options.event);
     lua_pushlstring(L, buf_slice(&run.output).data, run.output.len);
     lua_setfield(L, -2, "output");

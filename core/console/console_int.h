@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/timer.h"
 #include "script/script.h"
+#include "send/send.h"
 #include "shared/shared.h"
 
 #include <lauxlib.h>
@@ -15,6 +16,7 @@ struct console {
     struct script *script;
     uv_loop_t loop;
     struct timers timers;
+    struct exchanges *exchanges;
     struct id_source ids;
     struct shared *shared;
 };

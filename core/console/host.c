@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs may ask for: timers, ids. */
+/* What runs may ask for: ids, timers, exchanges with others. */
 #include "console/console_int.h"
 
 static uint64_t next_event_id(void *ctx)
@@ -18,12 +18,27 @@ static void stop_timer(void *ctx, struct timer *timer)
     timers_stop(&((struct console *)ctx)->timers, timer);
 }
 
+static enum status start_exchange(void *ctx, const struct exchange_request *request,
+                                  exchange_cb on_done, void *done_ctx, struct exchange **exchange,
+                                  struct err *err)
+{
+    const struct console *console = ctx;
+    return exchanges_start(console->exchanges, request, on_done, done_ctx, exchange, err);
+}
+
+static void cancel_exchange(void *ctx, struct exchange *exchange)
+{
+    exchanges_cancel(((struct console *)ctx)->exchanges, exchange);
+}
+
 struct script_hooks console_hooks(struct console *console)
 {
     return (struct script_hooks){
         .next_event_id = next_event_id,
         .start_timer = start_timer,
         .stop_timer = stop_timer,
+        .start_exchange = start_exchange,
+        .cancel_exchange = cancel_exchange,
         .shared = console->shared,
         .ctx = console,
     };

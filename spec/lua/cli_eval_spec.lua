@@ -61,6 +61,16 @@ describe("anzol eval", function()
     assert.equal("true\n", result.output)
   end)
 
+  it("really calls out", function()
+    local receiver <close> = setmetatable({ it = require "support.receiver".start() },
+      { __close = function(holder) holder.it:stop() end })
+    receiver.it:answer("/geo", { status = 200, body = '{"country":"PT"}' })
+    local result = eval(("anzol.http.get('%s', { allow_private = true }):json().country")
+      :format(receiver.it:url "/geo"))
+    assert.equal("PT\n", result.output, result.errors)
+    assert.matches("blocked_address", eval(("select(2, anzol.http.get '%s')"):format(receiver.it:url "/geo")).output)
+  end)
+
   it("tells what would be sent and emitted, and does it not", function()
     local result = eval "event:emit('a.b', { n = 1 }) event:send('crm', { json = { x = 1 } }, { delay = '5s' })"
     assert.equal(0, result.code)
