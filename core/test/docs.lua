@@ -103,8 +103,10 @@ local function index_text()
     'Everything that `require "anzol"` gives, one page a module.', "" }
   for _, page in ipairs(pages) do
     local class = page.classes[1]
-    -- A page may go on with another's module: verify_provider with verify.
-    local title = class and class.name or "anzol." .. page.name:gsub("_", " ")
+    -- A page may be of no module's own, or go on with another's: shared, verify_provider.
+    local is_module = class and not class.name:find "%u"
+    local title = is_module and class.name or "anzol: " .. page.name:gsub("_", " ")
+    if not is_module then class = nil end
     local words = class and table.concat(class.doc, " "):match "^(.-)[.:;]%f[%s%z]"
     lines[#lines + 1] = ("- [%s](%s.md)%s"):format(title, page.name, words and ": " .. words or "")
   end
