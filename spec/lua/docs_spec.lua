@@ -95,7 +95,8 @@ end
 local function check_project(contents, place)
   assert.equal("", errors_of(contents), place)
   for path in pairs(contents) do
-    if path:find "^spec/" then
+    -- Under a sanitizer busted would have to be started with its library.
+    if path:find "^spec/" and not os.getenv "ANZOL_SANITIZER" then
       local dir = project(contents)
       files.write(dir .. "/anzol.lua", "return {}")
       local result = cli.run({ "test" }, { cwd = dir })
