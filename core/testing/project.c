@@ -417,6 +417,17 @@ static int l_decode(lua_State *L)
     return 2;
 }
 
+/* metrics() -> those of scripts in the text format of Prometheus, without a prefix */
+static int l_metrics(lua_State *L)
+{
+    struct project *project = project_check(L);
+    buf_clear(&project->text);
+    if (metric_write(project->shared, METRIC_OF_SCRIPTS, "", &project->text) != OK)
+        return luaL_error(L, "out of memory");
+    lua_pushlstring(L, project->text.len ? project->text.data : "", project->text.len);
+    return 1;
+}
+
 /* ---- The loop: what was pre-empted gets its next turn ---- */
 
 /* turn() -> whether there was one to give */
@@ -478,6 +489,7 @@ static const luaL_Reg methods[] = {
     {"finished", l_finished},
     {"logs", l_logs},
     {"match", l_project_match},
+    {"metrics", l_metrics},
     {"next_timer", l_next_timer},
     {"rate_wait", l_project_rate_wait},
     {"receive", l_project_receive},

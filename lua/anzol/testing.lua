@@ -9,6 +9,7 @@ local failure = require "anzol.testing.failure"
 local handling = require "anzol.testing.handling"
 local http = require "anzol.testing.http"
 local logs = require "anzol.testing.logs"
+local metrics = require "anzol.testing.metrics"
 local receiving = require "anzol.testing.receiving"
 local sending = require "anzol.testing.sending"
 local timeline = require "anzol.testing.timeline"
@@ -267,6 +268,11 @@ end
 function Test:crash_before_commit()
   local handling_of = world_of(self).handling
   handling_of.lost_commits = handling_of.lost_commits + 1
+end
+
+-- What a metric of the scripts stands at; nil: it was not counted. labels: all of its labels.
+function Test:metric(name, labels)
+  return metrics.read(world_of(self).project:metrics(), name, labels or {})
 end
 
 -- The last delivery to an endpoint.

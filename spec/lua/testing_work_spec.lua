@@ -102,6 +102,26 @@ describe("anzol.testing", function()
     end)
   end)
 
+  it("counts metrics, and keeps breakers and limiters, for each test alone", function()
+    local counting = [[
+      local once = anzol.limiter("once", "1/h")
+      anzol.on("a", function(event)
+        anzol.metric.counter("seen_total", { kind = 'a"b' }):inc()
+        anzol.metric.histogram("took_seconds"):observe(2)
+        event:send("out", { json = { once:take() } })
+      end)]]
+    for _ = 1, 2 do
+      local t = test(counting)
+      assert.is_nil(t:metric("seen_total", { kind = 'a"b' }))
+      t:receive("in", { json = { type = "a" } })
+      assert.is_true(t.deliveries[1].request.json[1])
+      t:receive("in", { json = { type = "a" } })
+      assert.is_false(t.deliveries[2].request.json[1])
+      assert.equal(2, t:metric("seen_total", { kind = 'a"b' }))
+      assert.equal(4, t:metric "took_seconds_sum")
+    end
+  end)
+
   describe("waiting", function()
     local sleepy = [[
       anzol.on("a", { deadline = "10s" }, function(event)

@@ -132,6 +132,17 @@ function Test:advance(time) end
 ---```
 function Test:crash_before_commit() end
 
+---What a metric of the scripts stands at; nil: it was not counted. Of a histogram: `NAME_count`,
+---`NAME_sum`.
+---
+---```lua
+---assert.equal(1, t:metric("refunds_total", { currency = "EUR" }))
+---```
+---@param name string As scripts name it.
+---@param labels? table<string, string> All of its labels.
+---@return number?
+function Test:metric(name, labels) end
+
 ---The last delivery to an endpoint.
 ---
 ---```lua
