@@ -252,6 +252,7 @@ static void end(struct server *server)
         worker_finish(server->workers[i]);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_destroy(server->workers[i]);
+    turns_destroy(server->turns);
     server_watch_close(server);
     uv_close((uv_handle_t *)&server->on_hup, NULL);
     uv_close((uv_handle_t *)&server->on_term, NULL);
@@ -364,6 +365,7 @@ static enum status open_sockets(struct server *server, struct err *err)
 
 static enum status make_workers(struct server *server, struct err *err)
 {
+    server->turns = turns_create();
     for (unsigned i = 0; i < server->worker_count; i++) {
         const enum status status =
             worker_create(&(struct worker_options){.index = i,
@@ -371,6 +373,7 @@ static enum status make_workers(struct server *server, struct err *err)
                                                    .peers = server->workers,
                                                    .store = server->store,
                                                    .shared = server->shared,
+                                                   .turns = server->turns,
                                                    .hooks = &worker_hooks,
                                                    .ctx = server,
                                                    .drain_ms = server->config.drain_ms,

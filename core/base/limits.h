@@ -49,6 +49,15 @@
 #define LIMIT_SUBSCRIPTIONS_PER_EVENT 64
 #define LIMIT_CHAIN_DEPTH 16
 #define LIMIT_MESSAGE_BODY_BYTES (16 * 1024 * 1024)
+#define LIMIT_KV_NS_BYTES 64
+#define LIMIT_KV_KEY_BYTES 512
+#define LIMIT_KV_VALUE_BYTES (64 * 1024) /* as JSON */
+#define LIMIT_KV_WRITES_PER_RUN 1000
+#define LIMIT_KV_WRITE_BYTES_PER_RUN (4 * 1024 * 1024) /* values */
+#define LIMIT_KV_READS_PER_RUN 1000
+#define LIMIT_KV_LIST 1000                    /* keys of one list */
+#define LIMIT_KV_LIST_BYTES (4 * 1024 * 1024) /* values of one list */
+#define LIMIT_KV_CONFLICTS 5                  /* then runs on the same key go in turn */
 #define LIMIT_STATE_BYTES (64u * 1024 * 1024)
 #define LIMIT_JOB_BYTES (16u * 1024 * 1024)
 #define LIMIT_TRACEBACK_BYTES 4096

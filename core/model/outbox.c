@@ -42,6 +42,27 @@ enum status outbox_add_emit(struct outbox *outbox, struct event *event)
     return OK;
 }
 
+enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_write *write)
+{
+    struct kv_write *writes = grow(outbox->kv_writes, outbox->kv_write_count, sizeof *writes);
+    if (!writes)
+        return E_NOMEM;
+    outbox->kv_writes = writes;
+    writes[outbox->kv_write_count++] = *write;
+    outbox->kv_write_bytes += write->value ? strlen(write->value) : 0;
+    return OK;
+}
+
+enum status outbox_add_kv_read(struct outbox *outbox, const struct kv_read *read)
+{
+    struct kv_read *reads = grow(outbox->kv_reads, outbox->kv_read_count, sizeof *reads);
+    if (!reads)
+        return E_NOMEM;
+    outbox->kv_reads = reads;
+    reads[outbox->kv_read_count++] = *read;
+    return OK;
+}
+
 void outbox_finish(struct outbox *outbox)
 {
     for (size_t i = 0; i < outbox->delivery_count; i++)
@@ -58,6 +79,7 @@ void outbox_finish(struct outbox *outbox)
     for (size_t i = 0; i < outbox->kv_read_count; i++) {
         free(outbox->kv_reads[i].ns);
         free(outbox->kv_reads[i].key);
+        free(outbox->kv_reads[i].after);
     }
     free(outbox->deliveries);
     free(outbox->messages);

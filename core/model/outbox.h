@@ -23,9 +23,13 @@ struct kv_write {
     int64_t expires_ms; /* 0: never */
 };
 
+/* What the run saw of one key, or of the first `limit` keys of a list: its commit is refused if it
+ * is not so any more. */
 struct kv_read {
-    char *ns, *key;   /* owned */
-    uint64_t version; /* seen; 0: absent */
+    char *ns, *key;   /* owned; of a list: its prefix */
+    char *after;      /* owned; of a list: only keys behind this one. NULL: no list */
+    size_t limit;     /* of a list */
+    uint64_t version; /* seen; 0: absent. Of a list: of all that it showed */
 };
 
 struct outbox {
@@ -38,6 +42,7 @@ struct outbox {
     bool emit_is_duplicate[LIMIT_EMITS_PER_RUN]; /* by the store: its key was there, nothing made */
     struct kv_write *kv_writes;
     size_t kv_write_count;
+    size_t kv_write_bytes; /* values */
     struct kv_read *kv_reads;
     size_t kv_read_count;
 };
@@ -49,5 +54,7 @@ MUST_USE enum status outbox_add_message(struct outbox *outbox, struct message *m
 MUST_USE enum status outbox_add_delivery(struct outbox *outbox,
                                          const struct outbox_delivery *delivery);
 MUST_USE enum status outbox_add_emit(struct outbox *outbox, struct event *event);
+MUST_USE enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_write *write);
+MUST_USE enum status outbox_add_kv_read(struct outbox *outbox, const struct kv_read *read);
 
 #endif

@@ -15,9 +15,11 @@ int l_open_anzol(lua_State *L)
     open_event(L);
     open_http(L);
     open_json(L);
+    open_kv(L);
     open_limiter(L);
     open_log(L);
     open_metric_module(L);
+    open_read(L);
     open_request(L);
     open_secret(L);
     open_signature(L);

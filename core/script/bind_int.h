@@ -6,6 +6,7 @@
 #include "script/script_int.h"
 
 #include "base/log.h"
+#include "store/store.h"
 
 /* They never return, which their own headers do not say. */
 extern int lua_error(lua_State *L) __attribute__((noreturn));
@@ -34,6 +35,7 @@ extern const struct object_kind cache_kind;
 extern const struct object_kind error_kind;
 extern const struct object_kind event_kind;
 extern const struct object_kind headers_kind;
+extern const struct object_kind kv_kind;
 extern const struct object_kind limiter_kind;
 extern const struct object_kind metric_kind;
 extern const struct object_kind request_kind;
@@ -187,8 +189,42 @@ struct request_view *request_push(lua_State *L, const struct admit_request *requ
 struct job *event_check_handler(lua_State *L, const char *function);
 /* Made at the first effect. */
 struct outbox *job_outbox(lua_State *L, struct job *job);
+/* The same, of the handler that runs; raises elsewhere. function: "anzol.kv:set". */
+struct outbox *outbox_check(lua_State *L, const char *function);
 /* Option idempotency_key; empty: none. */
 struct slice option_check_key(lua_State *L, const struct options *options);
+
+/* ---- Reads of the store (bind_read.c) ---- */
+
+#define PENDING_TEXTS 4
+
+struct pending_read {
+    union {
+        struct store_read read;
+        struct store_get_kv get_kv;
+        struct store_list_kv list_kv;
+        struct store_list_events events;
+        struct store_list_deliveries deliveries;
+    } of;
+    char *texts[PENDING_TEXTS]; /* owned: what the read borrows */
+    size_t text_count;
+    struct strand *strand; /* waits for it; NULL: none any more */
+    uint64_t ticket;
+    bool is_under_way; /* the store has it */
+    bool is_orphan;    /* the script let it go meanwhile */
+};
+
+/* Pushes the object that owns it. */
+struct pending_read *pending_push(lua_State *L, enum store_read_kind kind);
+/* A copy that lives as long as the read. */
+const char *pending_text(lua_State *L, struct pending_read *pending, const char *text);
+/* Its object is on top: waits for it, goes on in finish(L, status, index of the object). */
+int pending_wait(lua_State *L, struct strand *strand, struct pending_read *pending,
+                 lua_KFunction finish);
+/* The answer, in finish; raises if the store failed. */
+struct pending_read *pending_check(lua_State *L, int index);
+/* Frees the answer before the collector does. */
+void pending_close(lua_State *L, int index);
 
 /* ---- Messages (message.c) ---- */
 
@@ -246,9 +282,11 @@ void open_endpoint(lua_State *L);
 void open_event(lua_State *L);
 void open_http(lua_State *L);
 void open_json(lua_State *L);
+void open_kv(lua_State *L);
 void open_limiter(lua_State *L);
 void open_log(lua_State *L);
 void open_metric_module(lua_State *L);
+void open_read(lua_State *L);
 void open_request(lua_State *L);
 void open_secret(lua_State *L);
 void open_signature(lua_State *L);

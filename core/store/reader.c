@@ -15,6 +15,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_CLAIM_OPEN:
     case STORE_BACKLOG:
     case STORE_GET_KV:
+    case STORE_LIST_KV:
         return true;
     case STORE_LIST_EVENTS:
     case STORE_LIST_DELIVERIES:
@@ -241,6 +242,17 @@ static void finish_list_endpoints(struct store_list_endpoints *list)
     list->row_count = 0;
 }
 
+static void finish_list_kv(struct store_list_kv *list)
+{
+    for (size_t i = 0; i < list->row_count; i++) {
+        free(list->rows[i].key);
+        free(list->rows[i].value);
+    }
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
@@ -282,6 +294,9 @@ void store_read_finish(struct store_read *read)
         get->value = NULL;
         break;
     }
+    case STORE_LIST_KV:
+        finish_list_kv(container_of(read, struct store_list_kv, read));
+        break;
     case STORE_READ_KIND_COUNT:
         break;
     }

@@ -79,6 +79,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                             " WHERE id = ?1",
     [SQL_KV_GET] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                    " AND (expires_ms IS NULL OR expires_ms > ?)",
+    [SQL_KV_LIST] = SQL_TEXT_KV_LIST,
     [SQL_KV_PUT] = "INSERT INTO kv(ns, key, value, version, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
                    " ON CONFLICT DO UPDATE SET value = ?3, version = ?4,"
                    " expires_ms = iif(?6 AND expires_ms > ?7, coalesce(?5, expires_ms), ?5)",

@@ -53,6 +53,7 @@ enum write_sql {
     SQL_ENDPOINT_INSERT,
     SQL_ENDPOINT_UPDATE,
     SQL_KV_GET,
+    SQL_KV_LIST,
     SQL_KV_PUT,
     SQL_KV_DELETE,
     SQL_KV_EXPIRE,
@@ -153,6 +154,18 @@ int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct c
 
 /* sqlite_kv.c. Both set op->status when the outbox cannot be applied. */
 int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled);
+/* The same list on the store thread's connection and on a reader's. */
+#define SQL_TEXT_KV_LIST                                                                           \
+    "SELECT key, version, value FROM kv WHERE ns = ?1 AND key >= ?2 AND key > ?3"                  \
+    " AND (expires_ms IS NULL OR expires_ms > ?4) ORDER BY key"
+struct kv_walk {
+    const char *ns, *prefix, *after;
+    int64_t now_ms;
+    uint64_t version; /* of all that it stood on */
+};
+void sqlite_kv_walk_begin(struct kv_walk *walk, sqlite3_stmt *statement);
+/* SQLITE_ROW: on a key of the list; SQLITE_DONE: it is over; or the error. The caller resets. */
+int sqlite_kv_walk_step(struct kv_walk *walk, sqlite3_stmt *statement);
 int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox);
 
 /* sqlite_dedupe_load.c: the tail and the filters. run_keys: 0 for the usual. */
@@ -212,6 +225,7 @@ enum read_sql {
     READ_OPEN_COUNTS,
     READ_ENDPOINT,
     READ_KV,
+    READ_KV_LIST,
     READ_SQL_COUNT
 };
 
@@ -236,6 +250,7 @@ int sqlite_list_endpoints(struct sqlite_reader *reader, struct store_list_endpoi
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);
 int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get);
+int sqlite_list_kv(struct sqlite_reader *reader, struct store_list_kv *list);
 
 /* The run rows of an event, with their error texts if errors is not NULL. */
 int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claimed_run **runs,

@@ -94,17 +94,66 @@ static int work_out(struct sqlite_engine *it, const struct outbox *outbox, size_
     return SQLITE_OK;
 }
 
+/* FNV-1a: versions never come back, so what it tells apart is more than chance. */
+static uint64_t fold(uint64_t hash, const void *bytes, size_t len)
+{
+    const uint8_t *byte = bytes;
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+void sqlite_kv_walk_begin(struct kv_walk *walk, sqlite3_stmt *statement)
+{
+    bind_text(statement, 1, slice_str(walk->ns));
+    bind_text(statement, 2, slice_str(walk->prefix));
+    bind_text(statement, 3, slice_str(walk->after));
+    (void)sqlite3_bind_int64(statement, 4, walk->now_ms);
+    walk->version = UINT64_C(0xcbf29ce484222325);
+}
+
+int sqlite_kv_walk_step(struct kv_walk *walk, sqlite3_stmt *statement)
+{
+    const int rc = sqlite3_step(statement);
+    if (rc != SQLITE_ROW)
+        return rc;
+    const struct slice key = column_text(statement, 0);
+    const size_t len = strlen(walk->prefix);
+    if (key.len < len || memcmp(key.data, walk->prefix, len) != 0)
+        return SQLITE_DONE;
+    const uint64_t version = column_id(statement, 1);
+    walk->version = fold(walk->version, key.data, key.len);
+    walk->version = fold(walk->version, &version, sizeof version);
+    return SQLITE_ROW;
+}
+
+static int list_version(struct sqlite_engine *it, const struct kv_read *read, uint64_t *version)
+{
+    sqlite3_stmt *statement = it->statements[SQL_KV_LIST];
+    struct kv_walk walk = {read->ns, read->key, read->after, clock_now_ms(), 0};
+    int rc = SQLITE_ROW;
+    sqlite_kv_walk_begin(&walk, statement);
+    for (size_t i = 0; i < read->limit && rc == SQLITE_ROW; i++)
+        rc = sqlite_kv_walk_step(&walk, statement);
+    (void)sqlite3_reset(statement);
+    *version = walk.version;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 static int check_reads(struct sqlite_engine *it, struct store_handled *handled)
 {
     const struct outbox *outbox = handled->outbox;
     for (size_t i = 0; i < outbox->kv_read_count; i++) {
+        const struct kv_read *read = &outbox->kv_reads[i];
         uint64_t version = 0;
-        const int rc = get(it, outbox->kv_reads[i].ns, outbox->kv_reads[i].key, &version, NULL);
+        const int rc = read->after ? list_version(it, read, &version)
+                                   : get(it, read->ns, read->key, &version, NULL);
         if (rc != SQLITE_OK)
             return rc;
-        if (version != outbox->kv_reads[i].version) {
+        if (version != read->version) {
             handled->op.status = E_CONFLICT;
             handled->is_kv_conflict = true;
+            handled->kv_conflict = i;
             return SQLITE_OK;
         }
     }

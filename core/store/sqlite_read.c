@@ -70,6 +70,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_OPEN_COUNTS] = "SELECT endpoint, count(*) FROM delivery INDEXED BY delivery_open"
                          " WHERE state < 3 AND due_ms IS NULL GROUP BY endpoint",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
+    [READ_KV_LIST] = SQL_TEXT_KV_LIST,
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
 };
@@ -174,6 +175,40 @@ int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+static int add_kv_row(sqlite3_stmt *statement, struct store_list_kv *list)
+{
+    struct kv_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    struct kv_row *row = &rows[list->row_count++];
+    *row = (struct kv_row){column_copy(statement, 0), column_copy(statement, 2)};
+    return row->key && row->value ? SQLITE_ROW : SQLITE_NOMEM;
+}
+
+int sqlite_list_kv(struct sqlite_reader *reader, struct store_list_kv *list)
+{
+    sqlite3_stmt *statement = reader->statements[READ_KV_LIST];
+    struct kv_walk walk = {list->ns, list->prefix, list->after, list->now_ms, 0};
+    size_t bytes = 0;
+    int rc = SQLITE_ROW;
+    sqlite_kv_walk_begin(&walk, statement);
+    while (list->row_count < list->limit && !list->is_cut) {
+        rc = sqlite_kv_walk_step(&walk, statement);
+        if (rc != SQLITE_ROW)
+            break;
+        bytes += column_text(statement, 2).len;
+        list->is_cut = bytes > list->bytes_max;
+        if (!list->is_cut)
+            rc = add_kv_row(statement, list);
+        if (rc != SQLITE_ROW)
+            break;
+    }
+    (void)sqlite3_reset(statement);
+    list->version = walk.version;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 static int dispatch(struct sqlite_reader *it, struct store_read *read)
 {
     switch (read->kind) {
@@ -197,6 +232,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_get_delivery(it, container_of(read, struct store_get_delivery, read));
     case STORE_GET_KV:
         return sqlite_get_kv(it, container_of(read, struct store_get_kv, read));
+    case STORE_LIST_KV:
+        return sqlite_list_kv(it, container_of(read, struct store_list_kv, read));
     case STORE_READ_KIND_COUNT:
         break;
     }

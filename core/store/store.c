@@ -158,7 +158,7 @@ static size_t content_bytes(const struct content *content)
 
 static size_t outbox_bytes(const struct outbox *outbox)
 {
-    size_t bytes = 0;
+    size_t bytes = outbox->kv_write_bytes;
     for (size_t i = 0; i < outbox->message_count; i++)
         if (!outbox->messages[i]->is_forwarded)
             bytes += content_bytes(outbox->messages[i]->content);

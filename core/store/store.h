@@ -140,6 +140,7 @@ struct store_handled {
     uint32_t number;         /* of the run: 1, 2, … */
     struct outbox *outbox; /* borrowed; each delivery's due_ms 0 is held in memory, else due then */
     bool is_kv_conflict;
+    size_t kv_conflict; /* which of the outbox's reads is not true any more */
 };
 
 /* The run failed: again at due_ms, or dead (due_ms 0). E_CONFLICT: it had ended before. */
@@ -209,6 +210,7 @@ enum store_read_kind {
     STORE_GET_EVENT,
     STORE_GET_DELIVERY,
     STORE_GET_KV,
+    STORE_LIST_KV,
     STORE_READ_KIND_COUNT
 };
 
@@ -399,6 +401,24 @@ struct store_get_kv {
     int64_t now_ms;
     char *value;      /* JSON, owned; NULL: absent or expired */
     uint64_t version; /* 0: absent */
+};
+
+/* Keys of a namespace that begin with prefix and come behind `after` ("": all), by their bytes, at
+ * most `limit`. version: of what was found, for a kv_read: any change of those keys, one more among
+ * them, or one less, is another version. is_cut: more than bytes_max of values; rows fall short. */
+struct kv_row {
+    char *key, *value; /* owned */
+};
+struct store_list_kv {
+    struct store_read read;
+    const char *ns, *prefix, *after;
+    size_t limit;
+    size_t bytes_max;
+    int64_t now_ms;
+    struct kv_row *rows; /* owned */
+    size_t row_count;
+    uint64_t version;
+    bool is_cut;
 };
 
 /* ---- Upkeep ---------------------------------------------------------------------------------- */

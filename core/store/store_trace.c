@@ -17,11 +17,17 @@ static const char *const result_names[] = {
 };
 
 static const char *const read_names[STORE_READ_KIND_COUNT] = {
-    [STORE_CLAIM_EVENTS] = "claim_events",     [STORE_CLAIM_DELIVERIES] = "claim_deliveries",
-    [STORE_CLAIM_OPEN] = "claim_open",         [STORE_BACKLOG] = "backlog",
-    [STORE_LIST_EVENTS] = "list_events",       [STORE_LIST_DELIVERIES] = "list_deliveries",
-    [STORE_LIST_ENDPOINTS] = "list_endpoints", [STORE_GET_EVENT] = "get_event",
-    [STORE_GET_DELIVERY] = "get_delivery",     [STORE_GET_KV] = "get_kv",
+    [STORE_CLAIM_EVENTS] = "claim_events",
+    [STORE_CLAIM_DELIVERIES] = "claim_deliveries",
+    [STORE_CLAIM_OPEN] = "claim_open",
+    [STORE_BACKLOG] = "backlog",
+    [STORE_LIST_EVENTS] = "list_events",
+    [STORE_LIST_DELIVERIES] = "list_deliveries",
+    [STORE_LIST_ENDPOINTS] = "list_endpoints",
+    [STORE_GET_EVENT] = "get_event",
+    [STORE_GET_DELIVERY] = "get_delivery",
+    [STORE_GET_KV] = "get_kv",
+    [STORE_LIST_KV] = "list_kv",
 };
 
 static struct tracer *tracer_of(struct engine *engine)

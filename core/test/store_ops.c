@@ -279,6 +279,8 @@ static void add_kv(lua_State *L, struct outbox *outbox)
         outbox->kv_reads[i] = (struct kv_read){
             .ns = field_copy(L, index, "ns"),
             .key = field_copy(L, index, "key"),
+            .after = field_copy(L, index, "after"),
+            .limit = (size_t)field_integer(L, index, "limit", 0),
             .version = (uint64_t)field_integer(L, index, "version", 0),
         };
         lua_pop(L, 1);

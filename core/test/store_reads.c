@@ -19,6 +19,7 @@ struct lua_read {
         struct store_get_event get_event;
         struct store_get_delivery get_delivery;
         struct store_get_kv get_kv;
+        struct store_list_kv list_kv;
     } u;
     struct lua_store *store;
     int result;
@@ -185,6 +186,20 @@ static void set_listed_deliveries(lua_State *L, const struct store_list_deliveri
     set_page(L, list->last, list->is_end);
 }
 
+static void set_listed_kv(lua_State *L, const struct store_list_kv *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        lua_newtable(L);
+        set_text(L, "key", list->rows[i].key);
+        set_text(L, "value", list->rows[i].value);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+    set_integer(L, "version", (lua_Integer)list->version);
+    set_boolean(L, "is_cut", list->is_cut);
+}
+
 static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints *list)
 {
     static const char *const states[] = {"enabled", "disabled", "paused"};
@@ -241,6 +256,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
     case STORE_GET_KV:
         set_text(L, "value", it->u.get_kv.value);
         set_integer(L, "version", (lua_Integer)it->u.get_kv.version);
+        break;
+    case STORE_LIST_KV:
+        set_listed_kv(L, &it->u.list_kv);
         break;
     case STORE_READ_KIND_COUNT:
         break;
@@ -393,6 +411,19 @@ static int l_get_kv(lua_State *L)
     return start(L, it);
 }
 
+static int l_list_kv(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_KV);
+    struct store_list_kv *list = &it->u.list_kv;
+    list->ns = arena_field(L, &it->arena, 2, "ns");
+    list->prefix = arena_field(L, &it->arena, 2, "prefix");
+    list->after = arena_field(L, &it->arena, 2, "after");
+    list->limit = (size_t)field_integer(L, 2, "limit", 100);
+    list->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 20);
+    list->now_ms = field_integer(L, 2, "now_ms", 0);
+    return start(L, it);
+}
+
 const luaL_Reg store_read_methods[] = {
     {"backlog", l_backlog},
     {"claim_deliveries", l_claim_deliveries},
@@ -404,5 +435,6 @@ const luaL_Reg store_read_methods[] = {
     {"list_deliveries", l_list_deliveries},
     {"list_endpoints", l_list_endpoints},
     {"list_events", l_list_events},
+    {"list_kv", l_list_kv},
     {NULL, NULL},
 };

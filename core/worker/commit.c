@@ -106,6 +106,8 @@ static void put_credit(struct run *run)
         worker_tick(worker);
 }
 
+static void fail(struct run *run, const char *error, bool is_hopeless);
+
 /* The store could not take the outcome: the event stays there as it was and is claimed again. */
 static void lose(struct run *run, const struct store_op *op)
 {
@@ -121,17 +123,30 @@ static void on_handled(struct store_op *op)
 {
     struct run *run = op->ctx;
     struct work *work = run->work;
-    const bool is_kv_conflict = container_of(op, struct store_handled, op)->is_kv_conflict;
+    const struct store_handled *handled = container_of(op, struct store_handled, op);
     put_credit(run);
     if (run->outbox && op->status == OK)
         route_outbox(work->worker, run->outbox);
     else if (run->outbox)
         give_gates_back(run->outbox);
+    bool is_at_once = true;
+    if (op->status == E_CONFLICT && handled->is_kv_conflict)
+        is_at_once = turn_after_conflict(run, &run->outbox->kv_reads[handled->kv_conflict]);
     free_outbox(run);
     free(run->text);
     run->text = NULL;
-    if (op->status == E_CONFLICT && is_kv_conflict) {
-        work_requeue(run);
+    if (op->status == E_CONFLICT && handled->is_kv_conflict) {
+        if (is_at_once)
+            work_requeue(run);
+        else
+            run_move(run, RUN_WAITING);
+        return;
+    }
+    turn_put(run);
+    if (op->status == E_INVALID) {
+        run_move(run, RUN_QUEUED);
+        work->worker->active++;
+        fail(run, "anzol.kv:incr: the value is no number, or the sum is out of range", false);
         return;
     }
     if (op->status == OK || op->status == E_CONFLICT)
@@ -146,6 +161,7 @@ static void on_failed(struct store_op *op)
     struct run *run = op->ctx;
     struct work *work = run->work;
     put_credit(run);
+    turn_put(run);
     free(run->text);
     run->text = NULL;
     if (op->status != OK && op->status != E_CONFLICT) {
@@ -177,6 +193,12 @@ static struct outbox nothing;
 
 static void commit_handled(struct run *run, const char *skip_reason)
 {
+    if (!turn_may_commit(run)) {
+        put_credit(run);
+        free_outbox(run);
+        run_move(run, RUN_WAITING);
+        return;
+    }
     if (run->outbox)
         take_gates(run->outbox);
     run->text = skip_reason ? copy_text(skip_reason) : NULL;

@@ -14,9 +14,11 @@
 
 static const struct machine_state phases[RUN_PHASE_COUNT] = {
     [RUN_QUEUED] = {"queued", MACHINE_BIT(RUN_RUNNING) | MACHINE_BIT(RUN_COMMITTING)},
-    [RUN_RUNNING] = {"running", MACHINE_BIT(RUN_COMMITTING) | MACHINE_BIT(RUN_QUEUED)},
-    [RUN_COMMITTING] = {"committing",
-                        MACHINE_BIT(RUN_ENDED) | MACHINE_BIT(RUN_LATER) | MACHINE_BIT(RUN_QUEUED)},
+    [RUN_RUNNING] = {"running", MACHINE_BIT(RUN_COMMITTING) | MACHINE_BIT(RUN_QUEUED) |
+                                    MACHINE_BIT(RUN_WAITING)},
+    [RUN_WAITING] = {"waiting", MACHINE_BIT(RUN_QUEUED)},
+    [RUN_COMMITTING] = {"committing", MACHINE_BIT(RUN_ENDED) | MACHINE_BIT(RUN_LATER) |
+                                          MACHINE_BIT(RUN_QUEUED) | MACHINE_BIT(RUN_WAITING)},
     [RUN_ENDED] = {"ended", 0},
     [RUN_LATER] = {"later", 0},
 };
@@ -59,6 +61,7 @@ static void destroy(struct work *work)
     struct worker *worker = work->worker;
     (void)map_remove(&worker->works, work->event->id);
     for (size_t i = 0; i < work->run_count; i++) {
+        turn_put(&work->runs[i]);
         if (work->runs[i].generation)
             generation_unref(work->runs[i].generation);
         if (work->names)
@@ -177,6 +180,14 @@ void work_requeue(struct run *run)
         run_resolve(run, registry_subscription(worker->registry,
                                                slice_str(run->work->list[run - run->work->runs])));
     enqueue(run);
+}
+
+void work_take_turn(struct worker *worker, uint64_t event, size_t index)
+{
+    struct work *work = map_get(&worker->works, event);
+    struct run *run = work && index < work->run_count ? &work->runs[index] : NULL;
+    if (run && run->phase == RUN_WAITING && turn_has_come(run))
+        work_requeue(run);
 }
 
 /* ---- Taking events

@@ -240,6 +240,9 @@ static void on_letter(struct letter *base, void *ctx)
     case LETTER_DELIVERY_HINT:
         sender_hint(worker->sender, letter->of.endpoint);
         break;
+    case LETTER_TURN:
+        work_take_turn(worker, letter->of.turn.event, letter->of.turn.index);
+        break;
     case LETTER_GENERATION:
         adopt(worker, letter->of.adopt.generation, letter->of.adopt.states);
         break;

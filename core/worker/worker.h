@@ -36,12 +36,19 @@ struct worker_hooks {
                        const struct attempt *attempt, void *ctx);
 };
 
+/* The order of runs that want the same keys of kv; one for all workers. */
+struct turns;
+struct turns *turns_create(void);
+/* After the last worker. */
+void turns_destroy(struct turns *turns);
+
 struct worker_options {
     unsigned index;
     unsigned count;
     struct worker *const *peers; /* all workers by index; filled before the first starts */
     struct store *store;
     struct shared *shared; /* of the process */
+    struct turns *turns;   /* outlives the workers */
     const struct worker_hooks *hooks;
     void *ctx;
     int64_t drain_ms; /* how long the jobs of an old generation may go on */

@@ -16,10 +16,21 @@
 enum run_phase {
     RUN_QUEUED,     /* in its lane */
     RUN_RUNNING,    /* a job in Lua */
+    RUN_WAITING,    /* for its turn at a key of kv (turn.c) */
     RUN_COMMITTING, /* its outcome is at the store */
     RUN_ENDED,      /* handled, skipped or dead, durably */
     RUN_LATER,      /* failed, durably due later: comes back from the store */
     RUN_PHASE_COUNT
+};
+
+/* A place in the order of those that want the same key of kv. */
+struct turn {
+    struct node node; /* while it waits */
+    struct worker *worker;
+    uint64_t event;
+    size_t index;
+    uint8_t slot;
+    bool is_holder; /* under the lock of the turns */
 };
 
 /* One event for one subscription. */
@@ -34,6 +45,9 @@ struct run {
     uint8_t ordinal_count;
     int64_t due_ms; /* LATER */
     bool has_credit;
+    bool has_turn;      /* or waits for it */
+    unsigned conflicts; /* so often others changed what it had read of kv */
+    struct turn turn;
     struct outbox *outbox;
     char *text; /* reason or traceback for the store, owned */
     union {
@@ -126,6 +140,7 @@ enum letter_kind {
     LETTER_EVENTS_HINT,
     LETTER_DELIVERY,
     LETTER_DELIVERY_HINT,
+    LETTER_TURN,
     LETTER_GENERATION,
     LETTER_PING,
     LETTER_STOP,
@@ -141,6 +156,10 @@ struct worker_letter {
         struct delivery *delivery;
         uint64_t endpoint;
         int64_t deadline_ms;
+        struct {
+            uint64_t event;
+            size_t index;
+        } turn;
         struct {
             struct generation *generation;
             enum endpoint_state *states;
@@ -176,6 +195,19 @@ void work_finish(struct worker *worker);
 void run_move(struct run *run, enum run_phase phase);
 void run_resolve(struct run *run, const struct subscription_spec *spec);
 void run_lane_leave(struct run *run);
+
+/* The turn of this run may have come. */
+void work_take_turn(struct worker *worker, uint64_t event, size_t index);
+
+/* turn.c */
+/* Gives the turn back, or the place in the queue. */
+void turn_put(struct run *run);
+bool turn_has_come(struct run *run);
+/* False: a run that was refused too often is at one of the keys that this one writes; it waits
+ * behind that one, to run again. */
+bool turn_may_commit(struct run *run);
+/* The store refused it. True: it runs again at once; false: it waits for its turn. */
+bool turn_after_conflict(struct run *run, const struct kv_read *lost);
 
 /* commit.c */
 void commit_result(struct run *run, const struct job_result *result);

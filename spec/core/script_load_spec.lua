@@ -228,6 +228,8 @@ describe("loading", function()
       "needs 'secret'" },
     ["an empty secret"] = { "anzol.verify.github { secret = '' }", "a secret is empty" },
     ["waiting"] = { "anzol.sleep(1)", "anzol.sleep cannot wait in 'load'" },
+    ["reading kv"] = { "anzol.kv('a'):get 'b'", "anzol.kv:get cannot wait in 'load'" },
+    ["writing kv"] = { "anzol.kv('a'):incr 'b'", "anzol.kv:incr cannot write in 'load'" },
     ["a number for a name"] = { "anzol.secret 'a b'", "bad name 'a b' for anzol.secret" },
     ["reading secrets as environment"] = { "anzol.env 'ANZOL_SECRET_KEY'", "use anzol.secret" },
     ["a registration inside pcall"] = { "pcall(anzol.source, 'a', {})", "a registration failed inside pcall" },

@@ -129,5 +129,82 @@ return function(t)
       assert.equal("2", get("k", now + 99).value)
       assert.is_nil(get("k", now + 100).value)
     end)
+
+    describe("lists", function()
+      local function list(fields)
+        local all = { ns = "n", prefix = "", after = "", limit = 100, now_ms = S.now_ms() }
+        for key, value in pairs(fields or {}) do all[key] = value end
+        return run("list_kv", all)
+      end
+
+      local function keys(read)
+        local names = {}
+        for i, row in ipairs(read.rows) do names[i] = row.key end
+        return table.concat(names, " ")
+      end
+
+      local function set(...)
+        local writes = {}
+        for i, key in ipairs { ... } do writes[i] = { ns = "n", key = key, value = '"' .. key .. '"' } end
+        commit { writes = writes }
+      end
+
+      it("gives the keys with a prefix, by their bytes, with their values", function()
+        set("b", "user:2", "user:10", "usf", "user:", "a")
+        commit { writes = { { ns = "other", key = "user:1", value = "0" } } }
+        local read = list { prefix = "user:" }
+        assert.equal("user: user:10 user:2", keys(read))
+        assert.equal('"user:10"', read.rows[2].value)
+        assert.equal("a b user: user:10 user:2 usf", keys(list()))
+      end)
+
+      it("goes on behind a key, up to the limit", function()
+        set("a1", "a2", "a3", "a4")
+        assert.equal("a1 a2", keys(list { prefix = "a", limit = 2 }))
+        assert.equal("a3 a4", keys(list { prefix = "a", after = "a2", limit = 2 }))
+      end)
+
+      it("leaves out what expired, and says when the values are too many", function()
+        local now = 1767225600000
+        S.clock_fake(now)
+        set("a")
+        commit { writes = { { ns = "n", key = "b", value = "1", expires_ms = now + 10 } } }
+        assert.equal("a b", keys(list { now_ms = now + 9 }))
+        assert.equal("a", keys(list { now_ms = now + 10 }))
+        assert.is_true(list({ bytes_max = 3 }).is_cut)
+        assert.is_false(list({ bytes_max = 4 }).is_cut)
+      end)
+
+      local changes = {
+        ["another value"] = { key = "a2", value = "1" },
+        ["a new key"] = { key = "a9", value = "1" },
+        ["a key less"] = { key = "a1" },
+        ["a delta"] = { key = "a5", delta = 1 },
+      }
+      for name, write in pairs(changes) do
+        it("are not true any more after " .. name, function()
+          set("a1", "a2")
+          commit { writes = { { ns = "n", key = "a5", value = "5" } } }
+          local read = { ns = "n", key = "a", after = "", limit = 10,
+                         version = list({ prefix = "a", limit = 10 }).version }
+          set "b"
+          assert.equal("ok", commit({ reads = { read } }).status)
+          write.ns = "n"
+          commit { writes = { write } }
+          local op = commit { reads = { read }, writes = { { ns = "n", key = "x", value = "1" } } }
+          assert.equal("conflict", op.status)
+          assert.is_true(op.is_kv_conflict)
+          assert.is_nil(get("x").value)
+        end)
+      end
+
+      it("stay true when something changes behind their limit", function()
+        set("a1", "a2", "a3")
+        local read = { ns = "n", key = "a", after = "", limit = 2,
+                       version = list({ prefix = "a", limit = 2 }).version }
+        commit { writes = { { ns = "n", key = "a3" } } }
+        assert.equal("ok", commit({ reads = { read } }).status)
+      end)
+    end)
   end)
 end
