@@ -129,17 +129,25 @@ local function option_names(kind)
   return #names > 0 and table.concat(names, " ") or nil
 end
 
+-- The class of the objects that a call makes; nil: none with calls of its own.
+local function made_class(entry)
+  local class = entry.returns[1] and classes[entry.returns[1].type:gsub("%?$", "")]
+  return class and class.functions[1] and short(class.name)
+end
+
 local function option_row(entry)
   local parts = {}
   for i, parameter in ipairs(entry.params) do
     local names = option_names(parameter.type)
     if names then parts[#parts + 1] = ('[%d] = "%s"'):format(i, names) end
   end
+  local made = made_class(entry)
+  if made then parts[#parts + 1] = ('makes = "%s"'):format(made) end
   return #parts > 0 and ('  ["%s"] = { %s },'):format(meta.title(entry):gsub("^Event", "event"),
     table.concat(parts, ", "))
 end
 
--- What runs while loading tells by itself; of objects only the event's calls are known by a name.
+-- What runs while loading tells by itself.
 local at_load = { ["anzol.source"] = true, ["anzol.endpoint"] = true, ["anzol.on"] = true }
 local function is_wanted(page, item)
   if not item.owner or page.name:find "^verify" or page.name:find "^sign"
@@ -147,7 +155,6 @@ local function is_wanted(page, item)
     return false
   end
   return not at_load[meta.title(item)]
-    and (not item.is_method or item.owner.name == "anzol.Event")
 end
 
 local function options_text()

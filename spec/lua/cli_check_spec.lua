@@ -80,16 +80,18 @@ describe("anzol check", function()
   it("finds options that no call takes", function()
     local result = check { ["scripts/a.lua"] = HEAD .. [[
       local url, json = anzol.url, anzol.json
+      local seen = anzol.cache "seen"
       anzol.endpoint("crm", { url = "https://x.example", sign = false })
       anzol.on("**", function(event)
         event:send("crm", { jsn = { delay = 1 }, type = "a" }, { dely = "5s", idempotency_key = "k" })
         return json.encode(event.data, { sorted = true, ident = 2 }), anzol.json.encode({ ident = 1 }),
-          url, { json == url }
+          url, { json == url }, seen:get { ttk = 1 }, seen:add("a", { ttl = 1 }, { ttk = 1 })
       end)]] }
-    assert.equal("scripts/a.lua:5: error: unknown option 'jsn' for event:send (did you mean 'json'?)\n"
-      .. "scripts/a.lua:5: error: unknown option 'dely' for event:send (did you mean 'delay'?)\n"
-      .. "scripts/a.lua:6: error: unknown option 'sorted' for anzol.json.encode (did you mean 'sort'?)\n"
-      .. "scripts/a.lua:6: error: unknown option 'ident' for anzol.json.encode (did you mean 'indent'?)\n",
+    assert.equal("scripts/a.lua:6: error: unknown option 'jsn' for event:send (did you mean 'json'?)\n"
+      .. "scripts/a.lua:6: error: unknown option 'dely' for event:send (did you mean 'delay'?)\n"
+      .. "scripts/a.lua:7: error: unknown option 'sorted' for anzol.json.encode (did you mean 'sort'?)\n"
+      .. "scripts/a.lua:7: error: unknown option 'ident' for anzol.json.encode (did you mean 'indent'?)\n"
+      .. "scripts/a.lua:8: error: unknown option 'ttk' for Cache:add (did you mean 'ttl'?)\n",
       result.output)
   end)
 

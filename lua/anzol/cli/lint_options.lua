@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Options that no call takes, in code that never ran: tables that are written out where
--- `anzol.….…` or `event:…` is called.
+-- `anzol.….…`, `event:…` or a method of what `local x = anzol.…` made is called.
 local known = require "anzol.cli.options"
 local lexer = require "anzol.cli.lexer"
 
@@ -44,7 +44,7 @@ local function read_path(tokens, at, aliases)
   return path, at
 end
 
--- local http, json = anzol.http, anzol.json
+-- local http, json = anzol.http, anzol.json; local lookups = anzol.cache "geo"
 local function note_aliases(tokens, at, aliases)
   local names = {}
   at = at + 1
@@ -60,11 +60,14 @@ local function note_aliases(tokens, at, aliases)
     if not tokens[at] or tokens[at].kind ~= "name" then return end
     local path
     path, at = read_path(tokens, at, aliases)
-    local behind = tokens[at] and tokens[at].text
-    if path:find "^anzol%.[%w_.]+$" and behind ~= "(" and behind ~= "{" then
+    local behind = tokens[at] or {}
+    local is_called = behind.kind == "string" or behind.text == "(" or behind.text == "{"
+    if is_called then
+      aliases[name] = known[path] and known[path].makes
+    elseif path:find "^anzol%.[%w_.]+$" then
       aliases[name] = path
     end
-    if behind ~= "," then return end
+    if behind.text ~= "," then return end
   end
 end
 
