@@ -72,6 +72,8 @@ describe("anzol check", function()
         for name, value in pairs(event.data) do print(name, value, string.fomat, unpack) end
         goto done
         ::done::
+        local _ENV = { own = 1 }
+        return own, function() return own end
       end)]], ["lua/own.lua"] = "return function(...) return shared, ... end" }
     assert.equal("", result.output)
     assert.equal(0, result.code)

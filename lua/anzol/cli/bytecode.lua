@@ -85,6 +85,18 @@ function Reader:skip_locals()
   end
 end
 
+-- Which upvalues are the globals of the file: its own first one, and those of functions in it that
+-- lead there. A local called _ENV is none.
+function Reader:globals(parent)
+  local list = {}
+  for i = 0, self:size() - 1 do
+    local is_local, index = self:byte() == 1, self:byte()
+    self:skip(1)
+    if parent then list[i] = not is_local and parent.globals[index] else list[i] = i == 0 end
+  end
+  return list
+end
+
 function Reader:upvalue_names()
   local list = {}
   for i = 0, self:size() - 1 do list[i] = self:string() end
@@ -112,27 +124,27 @@ end
 local function scan(proto, uses)
   for at, instruction in ipairs(proto.code) do
     local op, a, b, c = operands(instruction)
-    if op == OP_GETTABUP and proto.upvalues[b] == "_ENV" then
+    if op == OP_GETTABUP and proto.globals[b] then
       note(uses, proto, at, { name = proto.constants[c], field = field_behind(proto, at, a) })
     elseif op == OP_GETTABUP and proto.upvalues[b] == "anzol" then
       local name = "anzol." .. proto.constants[c]
       note(uses, proto, at, { name = name, field = field_behind(proto, at, a) })
-    elseif op == OP_SETTABUP and proto.upvalues[a] == "_ENV" then
+    elseif op == OP_SETTABUP and proto.globals[a] then
       note(uses, proto, at, { name = proto.constants[b], is_write = true,
         is_main = proto.first_line == 0 })
     end
   end
 end
 
-local function read_function(reader, uses)
+local function read_function(reader, uses, parent)
   reader:string()
   local proto = { first_line = reader:size() }
   reader:size()
   reader:skip(3)
   proto.code = reader:code()
   proto.constants = reader:constants()
-  reader:skip(3 * reader:size())
-  for _ = 1, reader:size() do read_function(reader, uses) end
+  proto.globals = reader:globals(parent)
+  for _ = 1, reader:size() do read_function(reader, uses, proto) end
   proto.lines = reader:lines(proto.first_line)
   reader:skip_locals()
   proto.upvalues = reader:upvalue_names()
