@@ -80,7 +80,7 @@ local function check_options(options, allowed, name)
 end
 
 local function allowed_of(spec)
-  local allowed = { "secret" }
+  local allowed = spec.is_keyless and {} or { "secret" }
   if spec.recipe and spec.recipe.is_public then allowed[2] = "public_key" end
   if spec.recipe and (spec.recipe.tolerance or spec.recipe.maker == "standard") then
     allowed[#allowed + 1] = "tolerance"
@@ -124,7 +124,7 @@ end
 -- spec { name, recipe = { maker, options of anzol.verify.MAKER } or verify = function(options) ->
 -- verifier or function(req), sign?; type, idempotency_key; challenge, respond =
 -- function(options) -> function(req); headers = function(message) -> headers; options,
--- hide_headers }
+-- hide_headers; is_keyless: it takes no secret }
 function M.provider(spec)
   local allowed = allowed_of(spec)
   local function provider(options)

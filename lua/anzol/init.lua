@@ -9,13 +9,13 @@ end
 
 -- The files of anzol/provider, alphabetised (a spec compares).
 local provider_names = {
-  "adyen", "asana", "bitbucket", "calendly", "clerk", "cursor", "customerio", "deepgram",
-  "discord", "docusign", "dropbox", "elevenlabs", "formstack", "gitea", "github", "gitlab",
-  "hubspot", "intercom", "lemonsqueezy", "linear", "mailgun", "mandrill", "meta",
-  "microsoft_graph", "okta", "onfleet", "openai", "paddle", "pagerduty", "postmark", "razorpay",
-  "resend", "sendgrid", "sentry", "shopify", "slack", "square", "standard", "stripe", "svix",
-  "telegram", "trello", "twilio", "twitch", "twitter", "typeform", "vercel", "webflow",
-  "woocommerce", "xero", "zendesk", "zoom",
+  "adyen", "asana", "aws_sns", "bitbucket", "calendly", "clerk", "cursor", "customerio",
+  "deepgram", "discord", "docusign", "dropbox", "elevenlabs", "formstack", "fusionauth", "gitea",
+  "github", "gitlab", "google_pubsub", "hubspot", "intercom", "lemonsqueezy", "linear", "mailgun",
+  "mandrill", "meta", "microsoft_graph", "okta", "onfleet", "openai", "paddle", "pagerduty",
+  "paypal", "postmark", "razorpay", "resend", "sendgrid", "sentry", "shopify", "slack", "square",
+  "standard", "stripe", "svix", "telegram", "trello", "twilio", "twitch", "twitter", "typeform",
+  "vercel", "webflow", "woocommerce", "xero", "zendesk", "zoom",
 }
 
 -- Providers are loaded when they are first named: one file each, anzol.provider.NAME, a project's

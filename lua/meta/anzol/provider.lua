@@ -47,6 +47,21 @@ function anzol.provider.adyen(options) end
 ---@return anzol.Provider
 function anzol.provider.asana(options) end
 
+---Amazon SNS: RSA over some fields of the body, by the certificate that SigningCertURL names; only
+---Amazon's own hosts are asked for it. topic_arn: your topic (or a list); anybody may have one. A
+---subscription to it is confirmed by fetching its SubscribeURL. From Amazon's documents; the fields
+---of confirmations are from memory.
+---https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+---
+---```lua
+---anzol.source("aws-sns", {
+---  provider = anzol.provider.aws_sns { topic_arn = "arn:aws:sns:eu-west-1:1:orders" },
+---})
+---```
+---@param options { topic_arn: string|string[] }
+---@return anzol.Provider
+function anzol.provider.aws_sns(options) end
+
 ---Bitbucket Cloud and Data Center: HMAC-SHA256 over the body in X-Hub-Signature, the name that others
 ---use for SHA-1. From Atlassian's documents.
 ---https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/
@@ -184,6 +199,20 @@ function anzol.provider.elevenlabs(options) end
 ---@return anzol.Provider
 function anzol.provider.formstack(options) end
 
+---FusionAuth: a token in X-FusionAuth-Signature-JWT, whose claim request_body_sha256 is the body's
+---digest (base64). Signed by a shared secret, or by a key of jwks_url = "https://…/.well-known/
+---jwks.json". From FusionAuth's documents and their example code.
+---https://fusionauth.io/docs/extend/events-and-webhooks/signing
+---
+---```lua
+---anzol.source("fusionauth", {
+---  provider = anzol.provider.fusionauth { secret = anzol.secret "FUSIONAUTH_SECRET" },
+---})
+---```
+---@param options anzol.ProviderOptions|{ jwks_url: string } `jwks_url`: where the public keys are, in place of `secret`.
+---@return anzol.Provider
+function anzol.provider.fusionauth(options) end
+
 ---Gitea and Forgejo: hex HMAC-SHA256 over the body in X-Gitea-Signature or X-Forgejo-Signature. From
 ---other receivers' code, not from Gitea's documents.
 ---
@@ -221,6 +250,20 @@ function anzol.provider.github(options) end
 ---@param options anzol.ProviderOptions|{ token: anzol.SecretText } `token`: the older secret token, which comes in clear.
 ---@return anzol.Provider
 function anzol.provider.gitlab(options) end
+
+---Google Pub/Sub push: Authorization holds a token of Google's; audience and the service account
+---(email) of the subscription must be yours. The body itself is not signed. From memory.
+---https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions
+---
+---```lua
+---anzol.source("google-pubsub", {
+---  provider = anzol.provider.google_pubsub { audience = "https://a.example/in",
+---    email = "push@a.iam.gserviceaccount.com" },
+---})
+---```
+---@param options { audience: string, email: string }
+---@return anzol.Provider
+function anzol.provider.google_pubsub(options) end
 
 ---HubSpot (signature v3): base64 HMAC-SHA256 over method, URL, body and time (ms). Some escapes of the
 ---URL are decoded before it is signed. The source needs its public_url. From HubSpot's documents.

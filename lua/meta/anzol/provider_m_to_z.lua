@@ -116,6 +116,20 @@ function anzol.provider.paddle(options) end
 ---@return anzol.Provider
 function anzol.provider.pagerduty(options) end
 
+---PayPal: RSA with SHA-256 over "id|time|webhook id|CRC-32 of the body", by the certificate that
+---PAYPAL-CERT-URL names; only PayPal's own hosts are asked for it. webhook_id: that of your
+---webhook, not of the event. From PayPal's documents.
+---https://developer.paypal.com/api/rest/webhooks/rest/
+---
+---```lua
+---anzol.source("paypal", {
+---  provider = anzol.provider.paypal { webhook_id = "1JE4291016473214C" },
+---})
+---```
+---@param options { webhook_id: string }
+---@return anzol.Provider
+function anzol.provider.paypal(options) end
+
 ---Postmark does not sign: HTTP Basic, the secret is "user:password" as in the webhook's URL. From
 ---Postmark's documents. https://postmarkapp.com/developer/webhooks/webhooks-overview
 ---

@@ -19,6 +19,15 @@ function anzol.verify.adyen(options) end
 ---@return anzol.Verifier|fun(req: anzol.Request): boolean, string?
 function anzol.verify.asana(options) end
 
+---The verifier of `anzol.provider.aws_sns` alone. Waits.
+---
+---```lua
+---local verify = anzol.verify.aws_sns { topic_arn = "arn:aws:sns:eu-west-1:1:orders" }
+---```
+---@param options { topic_arn: string|string[] }
+---@return fun(req: anzol.Request): boolean, string?
+function anzol.verify.aws_sns(options) end
+
 ---The verifier of `anzol.provider.bitbucket` alone.
 ---
 ---```lua
@@ -118,6 +127,15 @@ function anzol.verify.elevenlabs(options) end
 ---@return anzol.Verifier|fun(req: anzol.Request): boolean, string?
 function anzol.verify.formstack(options) end
 
+---The verifier of `anzol.provider.fusionauth` alone. Waits.
+---
+---```lua
+---local verify = anzol.verify.fusionauth { secret = anzol.secret "FUSIONAUTH_SECRET" }
+---```
+---@param options anzol.ProviderOptions|{ jwks_url: string } `jwks_url`: where the public keys are, in place of `secret`.
+---@return fun(req: anzol.Request): boolean, string?
+function anzol.verify.fusionauth(options) end
+
 ---The verifier of `anzol.provider.gitea` alone.
 ---
 ---```lua
@@ -144,6 +162,16 @@ function anzol.verify.github(options) end
 ---@param options anzol.ProviderOptions
 ---@return anzol.Verifier|fun(req: anzol.Request): boolean, string?
 function anzol.verify.gitlab(options) end
+
+---The verifier of `anzol.provider.google_pubsub` alone. Waits.
+---
+---```lua
+---local verify = anzol.verify.google_pubsub { audience = "https://a.example/in",
+---  email = "push@a.iam.gserviceaccount.com" }
+---```
+---@param options { audience: string, email: string }
+---@return fun(req: anzol.Request): boolean, string?
+function anzol.verify.google_pubsub(options) end
 
 ---The verifier of `anzol.provider.hubspot` alone.
 ---
@@ -261,6 +289,15 @@ function anzol.verify.paddle(options) end
 ---@param options anzol.ProviderOptions
 ---@return anzol.Verifier|fun(req: anzol.Request): boolean, string?
 function anzol.verify.pagerduty(options) end
+
+---The verifier of `anzol.provider.paypal` alone. Waits.
+---
+---```lua
+---local verify = anzol.verify.paypal { webhook_id = "1JE4291016473214C" }
+---```
+---@param options { webhook_id: string }
+---@return fun(req: anzol.Request): boolean, string?
+function anzol.verify.paypal(options) end
 
 ---The verifier of `anzol.provider.postmark` alone.
 ---
