@@ -14,6 +14,7 @@ int l_open_anzol(lua_State *L)
     open_endpoint(L);
     open_event(L);
     open_http(L);
+    open_all(L);
     open_json(L);
     open_kv(L);
     open_limiter(L);

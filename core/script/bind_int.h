@@ -273,6 +273,7 @@ int inspect_push_unknown(lua_State *L, const char *dir, int index);
 /* "anzol.core" inside of scripts. (Outside, the module of that name is core/testing.) */
 int l_open_anzol(lua_State *L);
 /* Each adds its fields to the module's table on top. */
+void open_all(lua_State *L);
 void open_backoff(lua_State *L);
 void open_breaker(lua_State *L);
 void open_cache(lua_State *L);

@@ -201,6 +201,8 @@ static void free_all(struct script *script)
         next = queue_next(&script->idle, node);
         free(container_of(node, struct job, node));
     }
+    while ((next = queue_pop(&script->strands)))
+        free(container_of(next, struct strand, ready));
     free(script);
 }
 

@@ -141,6 +141,7 @@ struct script {
     struct queue jobs;             /* waiting or ready */
     struct queue ready;            /* strands, by their ready */
     struct queue idle;             /* pooled */
+    struct queue strands;          /* pooled children */
     struct resumption *resumption; /* of the script's own coroutines, the innermost; NULL: none */
     uv_idle_t turns;               /* gives the pre-empted their next slice */
 };
@@ -191,10 +192,11 @@ enum strand_state {
 
 /* A coroutine whose resumer is the host. It waits for one thing at a time. */
 struct strand {
-    struct node ready; /* of script->ready */
+    struct node ready; /* of script->ready; of script->strands while it is in the pool */
     struct job *job;
-    lua_State *L; /* NULL: made at the next start */
-    int thread;   /* its reference */
+    struct strand *parent; /* waits for it; NULL: the job's own */
+    lua_State *L;          /* NULL: made at the next start */
+    int thread;            /* its reference */
     enum strand_state state;
     uint64_t ticket;     /* moves with each wait and end: a late completion is refused */
     lua_State *waiter;   /* where values for what waits are pushed */
@@ -209,6 +211,12 @@ struct strand {
     void (*on_end)(struct strand *strand, bool is_ok, int result_count);
 };
 
+/* A child of the strand that will wait for it, from the pool; its coroutine is the taker's to set
+ * and to keep alive. NULL: no memory. */
+struct strand *strand_take(struct strand *parent,
+                           void (*on_end)(struct strand *strand, bool is_ok, int result_count));
+/* Back to the pool. */
+void strand_put(struct strand *strand);
 /* Makes strand->L if there is none. May raise. */
 void l_strand_prepare(lua_State *L, struct strand *strand);
 /* Runs what is to be closed (<close>), under the job's limits, then lets the coroutine go. */
@@ -273,6 +281,7 @@ struct job {
     struct script *script;
     struct strand base;
     struct strand *running; /* in Lua now; NULL: none */
+    size_t child_count;     /* strands beside the base */
     struct context context;
     struct timer wall;  /* runs from the first wait on */
     int64_t started_ms; /* by the clock of timers */

@@ -133,6 +133,7 @@ struct script *script_create(struct generation *generation, unsigned index, enum
     queue_init(&script->jobs);
     queue_init(&script->ready);
     queue_init(&script->idle);
+    queue_init(&script->strands);
     buf_init(&script->body, LIMIT_MESSAGE_BODY_BYTES);
     buf_init(&script->head, LIMIT_HEADERS_BYTES + BODY_SLACK_BYTES);
     buf_init(&script->text, SCRIPT_TEXT_BYTES);

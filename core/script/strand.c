@@ -5,6 +5,8 @@
  * idle -> running -> (ready: pre-empted, or new | waiting) -> running … -> idle. */
 #include "script/bind_int.h"
 
+#include <stdlib.h>
+
 static const struct machine_state strand_states[STRAND_STATE_COUNT] = {
     [STRAND_IDLE] = {"idle", MACHINE_BIT(STRAND_RUNNING) | MACHINE_BIT(STRAND_READY)},
     [STRAND_RUNNING] = {"running", MACHINE_BIT(STRAND_READY) | MACHINE_BIT(STRAND_WAITING) |
@@ -41,6 +43,33 @@ void strand_drop_thread(struct strand *strand)
     script_push_ref(script->L, script, REF_THREADS);
     luaL_unref(script->L, -1, strand->thread);
     lua_pop(script->L, 1);
+}
+
+/* ---- Children ---- */
+
+struct strand *strand_take(struct strand *parent,
+                           void (*on_end)(struct strand *strand, bool is_ok, int result_count))
+{
+    struct node *node = queue_pop(&parent->job->script->strands);
+    struct strand *strand =
+        node ? container_of(node, struct strand, ready) : calloc(1, sizeof *strand);
+    if (!strand)
+        return NULL;
+    strand->job = parent->job;
+    strand->parent = parent;
+    strand->thread = LUA_NOREF;
+    strand->on_end = on_end;
+    strand->job->child_count++;
+    return strand;
+}
+
+void strand_put(struct strand *strand)
+{
+    struct job *job = strand->job;
+    if (strand->state != STRAND_IDLE)
+        machine_move(strand_states, &strand->state, STRAND_IDLE);
+    job->child_count--;
+    queue_push(&job->script->strands, &strand->ready);
 }
 
 void strand_begin(struct strand *strand)

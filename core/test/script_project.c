@@ -314,10 +314,16 @@ static int l_metrics(lua_State *L)
     return 1;
 }
 
-/* turn(): once round the loop. */
+/* turn(): once round the loop, which waits for something to do; turn(n): n times, without waiting.
+ */
 static int l_turn(lua_State *L)
 {
-    (void)uv_run(&project_check(L)->loop, UV_RUN_ONCE);
+    uv_loop_t *loop = &project_check(L)->loop;
+    const lua_Integer count = luaL_optinteger(L, 2, 0);
+    for (lua_Integer i = 0; i < count; i++)
+        (void)uv_run(loop, UV_RUN_NOWAIT);
+    if (count == 0)
+        (void)uv_run(loop, UV_RUN_ONCE);
     return 0;
 }
 

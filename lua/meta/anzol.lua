@@ -129,6 +129,23 @@ function anzol.retry_later(delay) end
 ---@param duration anzol.Duration
 function anzol.sleep(duration) end
 
+---Runs functions at once, each of which may wait, and waits for all: their first results, in order
+---(`results.n` is how many). The first that returns `nil` and an Error ends the others, and is
+---returned; the first that raises ends the others, and raises here. At most 100 at once in a job,
+---those of `anzol.http.all` and within others counted; all are charged to the job. Waits.
+---
+---```lua
+---local results, err = anzol.all(
+---  function() return anzol.http.get "https://api.example/user" end,
+---  function() return anzol.http.get "https://api.example/cart" end)
+---if not results then error(err) end
+---local user, cart = results[1], results[2]
+---```
+---@param ... fun(): any, anzol.Error?
+---@return table? results
+---@return anzol.Error? error
+function anzol.all(...) end
+
 ---A secret by name: from the environment variable `ANZOL_SECRET_NAME` or a systemd credential. It
 ---is read when the scripts are loaded, and prints as `[secret NAME]`. A missing one refuses the
 ---load.

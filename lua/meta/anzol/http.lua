@@ -127,6 +127,24 @@ function anzol.http.patch(url, options) end
 ---@return anzol.Error? error
 function anzol.http.delete(url, options) end
 
+---@class anzol.HttpAllOptions
+---@field concurrency? integer How many at a time: 1 to 100, default 8.
+
+---Asks many times at once and waits for all: a pair of Response and Error for each, in order.
+---Waits.
+---
+---```lua
+---local results = anzol.http.all({ { url = "https://a.example/" }, { url = "https://b.example/" } })
+---for _, pair in ipairs(results) do
+---  local res, err = pair[1], pair[2]
+---  anzol.log.info(res and "answered" or "failed", { why = err and tostring(err) })
+---end
+---```
+---@param requests anzol.HttpRequest[]
+---@param options? anzol.HttpAllOptions
+---@return { [1]: anzol.Response?, [2]: anzol.Error? }[]
+function anzol.http.all(requests, options) end
+
 ---A text as it stands in a path or query.
 ---
 ---```lua
