@@ -20,7 +20,7 @@
  *       Of these names ("print", "string.format", "anzol.http.get"), those that a script of the
  *       project does not find, and those that the sandbox took out, each with what it would be
  * told. native.sign(dir, source, type, body)  -> { headers = { {name, value}, … }, path = "/in/…",
- *       method = "POST" } | nil, err
+ *       method = "POST", body = "…" } | nil, err
  *       Loads the project and asks the source's provider (or its declarative verifier) to sign body
  *       as the real sender would. err says so if the source has neither.
  *   native.request { method, path, query, url, headers = { {name, value}, … }, body } -> Request,

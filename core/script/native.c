@@ -148,9 +148,14 @@ static enum status sign_with(struct generation *generation, struct sign_request 
     return generation_sign(generation, request, head, err);
 }
 
-static void push_signed(lua_State *L, const struct source_spec *source, struct slice head)
+static void push_signed(lua_State *L, const struct sign_request *request, struct slice head)
 {
-    lua_createtable(L, 0, 3);
+    const struct source_spec *source = request->source;
+    const struct slice body =
+        request->signed_body->len > 0 ? buf_slice(request->signed_body) : request->body;
+    lua_createtable(L, 0, 4);
+    lua_pushlstring(L, body.data, body.len);
+    lua_setfield(L, -2, "body");
     set_text(L, "path", source->path);
     lua_pushlstring(L, source->methods, strcspn(source->methods, ","));
     lua_setfield(L, -2, "method");
@@ -177,15 +182,19 @@ static int l_sign(lua_State *L)
                                    .id = (uint64_t)(clock_now_ms() - ID_EPOCH_MS) << 22};
     request.body.data = luaL_checklstring(L, 4, &request.body.len);
     struct buf head;
+    struct buf body;
     buf_init(&head, LIMIT_HEADERS_BYTES);
+    buf_init(&body, LIMIT_BODY_BYTES_HARD);
+    request.signed_body = &body;
     struct generation *generation = NULL;
     struct err err;
     enum status status = generation_load(&options, &generation, NULL, &err);
     if (status == OK)
         status = sign_with(generation, &request, name, &head, &err);
     if (status == OK)
-        push_signed(L, request.source, buf_slice(&head));
+        push_signed(L, &request, buf_slice(&head));
     buf_finish(&head);
+    buf_finish(&body);
     generation_unref(generation);
     return status == OK ? 1 : fail(L, err.text);
 }

@@ -217,6 +217,8 @@ struct sign_request {
     const char *type; /* of the event, for the provider; NULL: its default */
     struct slice body;
     uint64_t id; /* of the message, for schemes that sign one */
+    /* Gets the body anew where it holds the signature itself; else left alone. */
+    struct buf *signed_body;
 };
 /* Appends the headers to a head. E_NOTFOUND: nobody can sign for it, err says why. */
 MUST_USE enum status script_sign(struct script *script, const struct sign_request *request,

@@ -17,7 +17,7 @@ static void set_text(lua_State *L, const char *name, const char *value)
     lua_setfield(L, -2, name);
 }
 
-/* The provider's sign { type, body, id, timestamp, url? } -> headers. */
+/* The provider's sign { type, body, id, timestamp, url? } -> headers, body?. */
 static int l_sign_by_provider(lua_State *L)
 {
     struct sign *sign = lua_touserdata(L, 1);
@@ -36,11 +36,16 @@ static int l_sign_by_provider(lua_State *L)
         set_text(L, "url", request->source->public_url);
     lua_pushlstring(L, request->body.data, request->body.len);
     lua_setfield(L, -2, "body");
-    lua_call(L, 1, 1);
-    if (lua_type(L, -1) != LUA_TTABLE)
+    lua_call(L, 1, 2);
+    if (lua_type(L, -2) != LUA_TTABLE)
         return luaL_error(L, "the provider's sign must return a table of headers, got %s",
-                          luaL_typename(L, -1));
-    headers_check_add(L, -1, "the provider's sign", sign->head);
+                          luaL_typename(L, -2));
+    headers_check_add(L, -2, "the provider's sign", sign->head);
+    struct slice body = {"", 0};
+    if (lua_type(L, -1) == LUA_TSTRING)
+        body.data = lua_tolstring(L, -1, &body.len);
+    if (buf_add_slice(request->signed_body, body) != OK)
+        return luaL_error(L, "the signed body is too large");
     return 0;
 }
 

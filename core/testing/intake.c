@@ -112,7 +112,7 @@ int l_project_receive(lua_State *L)
     return 0;
 }
 
-/* sign(source, type | nil, body) -> { {name, value}, … } | nil, why */
+/* sign(source, type | nil, body) -> { {name, value}, … }, body | nil, why */
 int l_project_sign(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -121,15 +121,22 @@ int l_project_sign(lua_State *L)
                                    .id = id_next_event(&project->ids, 0)};
     request.body.data = luaL_checklstring(L, 4, &request.body.len);
     struct buf head;
+    struct buf body;
     struct err err;
     buf_init(&head, LIMIT_HEADERS_BYTES);
+    buf_init(&body, LIMIT_BODY_BYTES_HARD);
+    request.signed_body = &body;
     const enum status status = script_sign(project->script, &request, &head, &err);
     lua_newtable(L);
     set_head(L, "headers", buf_slice(&head));
+    const struct slice signed_body = body.len > 0 ? buf_slice(&body) : request.body;
+    lua_pushlstring(L, signed_body.data, signed_body.len);
     buf_finish(&head);
+    buf_finish(&body);
     if (status == OK) {
-        lua_getfield(L, -1, "headers");
-        return 1;
+        lua_getfield(L, -2, "headers");
+        lua_insert(L, -2);
+        return 2;
     }
     lua_pushnil(L);
     lua_pushstring(L, err.text);

@@ -421,7 +421,7 @@ describe("anzol trigger", function()
   local path
   before_each(function()
     native.sign = function(_, source, kind, bytes)
-      return { method = "POST", path = "/in/" .. source, headers = {
+      return { method = "POST", path = "/in/" .. source, body = bytes, headers = {
         { "X-Event", tostring(kind) }, { "X-Signature", "of " .. #bytes .. " bytes" } } }
     end
     path = os.tmpname()

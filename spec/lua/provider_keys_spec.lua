@@ -349,6 +349,15 @@ describe("the provider", function()
     end)
   end)
 
+  it("mailgun signs a test request in its body", function()
+    local t = test [[anzol.source("it",
+      { provider = anzol.provider.mailgun { secret = anzol.secret "S" } })]]
+    local answer = t:receive("it", { json = { ["event-data"] = { event = "opened" } }, sign = true })
+    assert.equal(200, answer.status, answer.reason)
+    assert.equal("mailgun.opened", t.events[1].type)
+    assert.matches('"signature":{', t.events[1].body)
+  end)
+
   it("says what it needs", function()
     for code, words in pairs {
       ["anzol.provider.paypal {}"] = "needs 'webhook_id'",

@@ -44,7 +44,7 @@ local function by_source(options, bytes)
   local request, err = require "anzol.native".sign(options.project, options.source, options.type,
     bytes)
   if not request then failure.raise(failure.CONFIG, "%s", err) end
-  return request.headers
+  return request.headers, request.body ~= bytes and request.body or nil
 end
 
 function M.run(options, console)
@@ -60,7 +60,7 @@ function M.run(options, console)
   end
   if own then
     failure.raise(failure.USAGE, "the signature of %s lies in the body: use -o json",
-      options.provider)
+      options.provider or options.source)
   end
   for _, header in ipairs(headers) do console:line(header[1] .. ": " .. header[2]) end
   return 0

@@ -104,7 +104,7 @@ function M.run(options, console)
   local request = sign(options, bytes)
   local url = settings.listen_url(options) .. request.path
   local started_ms = native.now_ms()
-  local answer = post(url, request, bytes)
+  local answer = post(url, request, request.body)
   print_answer(console, url, answer, native.now_ms() - started_ms)
   return answer.status >= 200 and answer.status < 300 and 0 or failure.FAILED
 end

@@ -86,22 +86,23 @@ local function make_body(world, options)
 end
 
 local function sign(world, source, options, body)
-  if not options.sign then return {} end
-  local list, why = world.project:sign(source.name, options.type, body)
-  if not list then failure.raise("t:receive: %s", why) end
-  return list
+  if not options.sign then return {}, body end
+  local list, signed = world.project:sign(source.name, options.type, body)
+  if not list then failure.raise("t:receive: %s", signed) end
+  return list, signed
 end
 
 local function make_request(world, source, options)
   local body, own, captured = make_body(world, options)
+  local signature, signed = sign(world, source, options, body)
   return {
     method = options.method or source.methods[1],
     path = source.path,
     query = options.query and encode_form(options.query) or "",
     remote_ip = options.remote_ip or REMOTE_IP,
-    headers = headers.merge(own, sign(world, source, options, body), captured,
+    headers = headers.merge(own, signature, captured,
       headers.list(options.headers, "t:receive")),
-    body = body,
+    body = signed,
   }
 end
 
