@@ -85,6 +85,9 @@ static void on_start(struct worker *worker, void *ctx)
             .store = server->store,
             .client = worker_client(worker),
             .fd = server->fds[index],
+            .shared = server->shared,
+            .proxies = server->proxies,
+            .proxy_count = server->config.trusted_proxy_count,
             .intake_bytes = &server->intake_bytes,
             .intake_bytes_max = server->config.intake_bytes,
             .hooks = &receive_hooks,
@@ -495,6 +498,7 @@ static void finish(struct server *server)
     free(server->workers);
     free(server->receivers);
     free(server->fds);
+    free(server->proxies);
     free(server);
 }
 
@@ -534,6 +538,10 @@ int server_main(int argc, char **argv)
     server->workers = must_alloc(server->worker_count * sizeof(struct worker *));
     server->receivers = must_alloc(server->worker_count * sizeof *server->receivers);
     server->fds = must_alloc(server->worker_count * sizeof *server->fds);
+    server->proxies =
+        must_alloc((server->config.trusted_proxy_count + 1) * sizeof *server->proxies);
+    for (size_t i = 0; i < server->config.trusted_proxy_count; i++)
+        check(cidr_parse(slice_str(server->config.trusted_proxies[i]), &server->proxies[i]));
     const int code = serve(server);
     if (code == EXIT_SUCCESS)
         finish(server);

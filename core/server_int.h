@@ -72,6 +72,7 @@ struct server {
     int64_t reloaded_ms; /* the last time that scripts began to serve */
     bool is_last_reload_good;
     atomic_size_t intake_bytes;
+    struct cidr *proxies; /* trusted */
     int exit_code;
     char listen[64];
     char admin[64];

@@ -25,9 +25,10 @@
 #define LIMIT_BODY_GRACE_MS 5000
 #define LIMIT_BODY_BYTES_PER_S 1024
 #define LIMIT_IDLE_MS 15000
-#define LIMIT_CONNECTIONS 10000            /* per process */
-#define LIMIT_CONNECTIONS_PER_ADDRESS 2048 /* per worker */
-#define LIMIT_RETRY_AFTER_S 5              /* what a 503 says */
+#define LIMIT_CONNECTIONS 10000              /* per process */
+#define LIMIT_CONNECTIONS_PER_ADDRESS 2048   /* per worker */
+#define LIMIT_RETRY_AFTER_S 5                /* what a 503 says */
+#define LIMIT_RESPOND_BODY_BYTES (64 * 1024) /* of an answer that challenge or respond gives */
 
 /* Store. */
 #define LIMIT_GROUP_OPERATIONS 1024

@@ -228,6 +228,9 @@ void config_finish(struct config *config)
         free(config->admin_hosts[i]);
     for (size_t i = 0; i < config->script_count; i++)
         free(config->scripts[i]);
+    for (size_t i = 0; i < config->trusted_proxy_count; i++)
+        free(config->trusted_proxies[i]);
+    free(config->trusted_proxies);
     free(config->admin_hosts);
     free(config->scripts);
     free(config->dir);

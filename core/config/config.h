@@ -26,7 +26,9 @@ struct config {
     char **scripts; /* globs below dir; NULL behind the last */
     size_t script_count;
     char *state_dir;
-    char *store_path; /* the file of "sqlite:FILE" */
+    char *store_path;       /* the file of "sqlite:FILE" */
+    char **trusted_proxies; /* addresses and blocks whose X-Forwarded-For counts */
+    size_t trusted_proxy_count;
     bool watch;
     unsigned workers; /* 0: one per core */
     bool is_help;     /* --help: config_help, nothing else is meant */

@@ -7,6 +7,7 @@
 
 enum option_type {
     OPTION_ADDRESS,
+    OPTION_BLOCKS, /* a list of CIDR blocks */
     OPTION_BOOL,
     OPTION_INTEGER,
     OPTION_DURATION,

@@ -84,6 +84,11 @@ const struct option config_options[] = {
      at(store_path),
      .note = "sqlite:STATE_DIR/anzol.db",
      .help = "where events, messages and deliveries are kept"},
+    {.name = "trusted_proxies",
+     .type = OPTION_BLOCKS,
+     list_at(trusted_proxies, trusted_proxy_count),
+     .note = "none",
+     .help = "proxies before us: of their X-Forwarded-For the last other address is the client"},
     {.name = "watch",
      .type = OPTION_BOOL,
      at(watch),
@@ -103,11 +108,17 @@ const size_t config_option_count = array_count(config_options);
 #undef list_at
 
 static const char *const value_names[OPTION_TYPE_COUNT] = {
-    [OPTION_ADDRESS] = "HOST:PORT", [OPTION_BOOL] = "",
-    [OPTION_INTEGER] = "N",         [OPTION_DURATION] = "DURATION",
-    [OPTION_LIST] = "A,B,…",        [OPTION_LOG_FORMAT] = "text|json",
-    [OPTION_LOG_LEVEL] = "LEVEL",   [OPTION_PATH] = "DIR",
-    [OPTION_SECRET] = "TOKEN",      [OPTION_SIZE] = "SIZE",
+    [OPTION_BLOCKS] = "A/N,B,…",
+    [OPTION_ADDRESS] = "HOST:PORT",
+    [OPTION_BOOL] = "",
+    [OPTION_INTEGER] = "N",
+    [OPTION_DURATION] = "DURATION",
+    [OPTION_LIST] = "A,B,…",
+    [OPTION_LOG_FORMAT] = "text|json",
+    [OPTION_LOG_LEVEL] = "LEVEL",
+    [OPTION_PATH] = "DIR",
+    [OPTION_SECRET] = "TOKEN",
+    [OPTION_SIZE] = "SIZE",
     [OPTION_STORE] = "sqlite:FILE",
 };
 

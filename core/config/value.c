@@ -2,6 +2,7 @@
 /* How the text of an option becomes its value, a function a type. */
 #include "config/config_int.h"
 
+#include "base/cidr.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -181,6 +182,20 @@ static enum status set_list(const struct assignment *assignment)
     return OK;
 }
 
+static enum status set_blocks(const struct assignment *assignment)
+{
+    const char separator[2] = {assignment->origin->separator, '\0'};
+    for (const char *item = assignment->text; item;) {
+        const size_t len = strcspn(item, separator);
+        struct cidr cidr;
+        if (len > 0 && !cidr_parse(slice_of(item, len), &cidr))
+            return err_set(assignment->err, E_INVALID, "%s: \"%.*s\" is not " CIDR_FORMS,
+                           assignment->origin->name, (int)len, item);
+        item = item[len] ? item + len + 1 : NULL;
+    }
+    return set_list(assignment);
+}
+
 static enum status set_log_format(const struct assignment *assignment)
 {
     enum log_format *place = place_of(assignment);
@@ -238,11 +253,17 @@ static enum status set_store(const struct assignment *assignment)
 }
 
 static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *) = {
-    [OPTION_ADDRESS] = set_address,     [OPTION_BOOL] = set_bool,
-    [OPTION_INTEGER] = set_count,       [OPTION_DURATION] = set_duration,
-    [OPTION_LIST] = set_list,           [OPTION_LOG_FORMAT] = set_log_format,
-    [OPTION_LOG_LEVEL] = set_log_level, [OPTION_PATH] = set_path,
-    [OPTION_SECRET] = set_secret,       [OPTION_SIZE] = set_size,
+    [OPTION_ADDRESS] = set_address,
+    [OPTION_BOOL] = set_bool,
+    [OPTION_INTEGER] = set_count,
+    [OPTION_DURATION] = set_duration,
+    [OPTION_BLOCKS] = set_blocks,
+    [OPTION_LIST] = set_list,
+    [OPTION_LOG_FORMAT] = set_log_format,
+    [OPTION_LOG_LEVEL] = set_log_level,
+    [OPTION_PATH] = set_path,
+    [OPTION_SECRET] = set_secret,
+    [OPTION_SIZE] = set_size,
     [OPTION_STORE] = set_store,
 };
 

@@ -91,6 +91,9 @@ struct slice http_head(const struct http_request *request);
 /* "203.0.113.7", "unix". */
 struct slice http_remote(const struct http_request *request);
 int64_t http_received_ms(const struct http_request *request);
+/* on_head only: from now on this is the remote address, in the head too. text: at most
+ * INET6_ADDRSTRLEN bytes. */
+void http_set_remote(struct http_request *request, struct slice text);
 /* The caller's own pointer, NULL at first. */
 void http_set_data(struct http_request *request, void *data);
 void *http_data(const struct http_request *request);
@@ -109,7 +112,7 @@ struct content *http_take_content(struct http_request *request);
 
 struct http_response {
     int status;
-    const char *content_type;    /* NULL: application/json; charset=utf-8 */
+    const char *content_type;    /* NULL: application/json; charset=utf-8; "": none of ours */
     struct slice body;           /* copied */
     const struct field *headers; /* more headers; names and values without CR, LF, NUL; copied */
     size_t header_count;

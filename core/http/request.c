@@ -2,6 +2,10 @@
 /* What a handler reads of a request. */
 #include "http/http_int.h"
 
+#include "base/log.h"
+
+#define REMOTE ":remote"
+
 static const char *head_bytes(const struct http_request *request)
 {
     return request->content ? request->content->bytes
@@ -47,8 +51,30 @@ bool http_header(const struct http_request *request, const char *name, struct sl
 
 struct slice http_remote(const struct http_request *request)
 {
-    const struct http_connection *connection = exchange_connection(request);
-    return slice_of(connection->remote, connection->remote_len);
+    struct slice remote = slice_str("");
+    (void)head_find(http_head(request), REMOTE, &remote);
+    return remote;
+}
+
+void http_set_remote(struct http_request *request, struct slice text)
+{
+    struct buf *head = &exchange_connection(request)->listener->head;
+    struct slice old;
+    check(!request->content && head_find(buf_slice(head), REMOTE, &old));
+    /* A copy of the whole with the one value changed; the fields before it stay where they are. */
+    struct buf changed;
+    struct field field;
+    enum status status = OK;
+    buf_init(&changed, head->bytes_max);
+    for (size_t offset = 0; status == OK && head_next(buf_slice(head), &offset, &field);)
+        status = head_add(&changed, field.name, field.value.data == old.data ? text : field.value);
+    if (status == OK) {
+        buf_finish(head);
+        *head = changed;
+    } else {
+        buf_finish(&changed);
+        log_warn("remote address not set", "reason=%s", status_name(status));
+    }
 }
 
 int64_t http_received_ms(const struct http_request *request)

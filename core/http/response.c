@@ -45,7 +45,7 @@ void response_make(struct http_request *request, const struct http_response *res
     request->status = response->status;
     if (!made)
         return;
-    if (type)
+    if (type && type[0])
         add_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (response->close || exchange_connection(request)->listener->is_quiet)
         add_header(made, MHD_HTTP_HEADER_CONNECTION, "close");

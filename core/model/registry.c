@@ -36,6 +36,7 @@ static void finish_source(struct registry *registry, struct source_spec *source)
     free(source->path);
     free(source->public_url);
     free(source->methods);
+    free(source->allowed);
     free(source->type);
     free(source->script);
     free_list(source->hidden_headers, source->hidden_header_count);

@@ -6,6 +6,7 @@
 #define MODEL_REGISTRY_H
 
 #include "base/base.h"
+#include "base/cidr.h"
 #include "model/backoff.h"
 
 #include <stdatomic.h>
@@ -54,6 +55,8 @@ struct source_spec {
     char *methods;             /* "POST" or "POST, PUT": the Allow header */
     struct verifier *verifier; /* in C; NULL: verify_function */
     int verify_function;
+    int challenge_function;
+    int respond_function;
     char *public_url; /* as senders know it, without a query; NULL: not said */
     char *type;       /* a fixed type; NULL: type_function */
     int type_function;
@@ -61,6 +64,9 @@ struct source_spec {
     int64_t key_window_ms;
     int64_t retention_ms;
     size_t body_bytes_max;
+    struct cidr *allowed; /* who may send; none: anybody */
+    size_t allowed_count;
+    double rate_per_s;     /* 0: no limit */
     int status;            /* of the answer once durable */
     char **hidden_headers; /* lower case, not stored nor shown to scripts beyond verify */
     size_t hidden_header_count;

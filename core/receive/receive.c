@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "receive/receive.h"
+#include "receive/receive_int.h"
 
 #include "base/clock.h"
 #include "base/crash.h"
@@ -31,6 +31,7 @@ struct intake {
     const struct source_spec *source;
     struct content *content; /* owned until the event has it */
     int64_t received_ms;
+    struct admit_answer *answer; /* owned; NULL: the default */
     struct event *event;
     struct receive_placement placement;
     bool is_busy; /* verification or the commit is under way: it borrows content, event */
@@ -51,10 +52,33 @@ static void refuse(struct intake *intake, int status, const char *code, const ch
                                      });
 }
 
+/* What challenge or respond decided. */
+static void answer_as_asked(struct intake *intake)
+{
+    const struct admit_answer *asked = intake->answer;
+    struct field headers[LIMIT_HEADERS];
+    size_t count = 0;
+    for (size_t offset = 0; count < array_count(headers) &&
+                            head_next(buf_slice(&asked->head), &offset, &headers[count]);)
+        count++;
+    /* The content type is one of the headers, if there is one. */
+    http_respond(intake->request, &(struct http_response){
+                                      .status = asked->status,
+                                      .content_type = "",
+                                      .body = buf_slice(&asked->body),
+                                      .headers = headers,
+                                      .header_count = count,
+                                  });
+}
+
 static void answer(struct intake *intake, uint64_t event_id, bool is_duplicate)
 {
     if (!intake->request)
         return;
+    if (intake->answer) {
+        answer_as_asked(intake);
+        return;
+    }
     char id[ID_TEXT_BYTES];
     char body[ID_BODY_BYTES];
     id_format(ID_EVENT, event_id, id);
@@ -71,9 +95,20 @@ static void free_if_over(struct intake *intake)
     if (intake->is_busy || intake->request)
         return;
     content_unref(intake->content);
+    admit_answer_free(intake->answer);
     generation_unref(intake->generation);
     intake->receiver->intake_count--;
     free(intake);
+}
+
+static void refuse_method(struct intake *intake)
+{
+    if (intake->request)
+        http_refuse(intake->request,
+                    &(struct http_refusal){.status = 405,
+                                           .code = "method_not_allowed",
+                                           .detail = "this source does not take this method",
+                                           .allow = intake->source->methods});
 }
 
 /* ---- Commit
@@ -166,8 +201,16 @@ static void on_admitted(const struct admission *admission, void *ctx)
 {
     struct intake *intake = ctx;
     const char *reason = admission->reason ? admission->reason : "";
+    intake->answer = admission->answer;
     switch (admission->outcome) {
     case ADMIT_OK:
+        break;
+    case ADMIT_ANSWERED:
+        if (intake->request)
+            answer_as_asked(intake);
+        break;
+    case ADMIT_METHOD:
+        refuse_method(intake);
         break;
     case ADMIT_UNTYPED:
         log_error("type of an event unknown", "source=%s error=\"%.400s\"", intake->source->name,
@@ -181,9 +224,9 @@ static void on_admitted(const struct admission *admission, void *ctx)
         refuse(intake, 400, "malformed_json", "the body is not the JSON that this source expects");
         break;
     case ADMIT_ERROR:
-        log_error("verification failed", "source=%s error=\"%.400s\"", intake->source->name,
+        log_error("hook of a source failed", "source=%s error=\"%.400s\"", intake->source->name,
                   reason);
-        refuse(intake, 500, "script_error", "the verification of this source failed");
+        refuse(intake, 500, "script_error", "a hook of this source failed");
         break;
     }
     const bool is_in = admission->outcome == ADMIT_OK || admission->outcome == ADMIT_UNTYPED;
@@ -238,7 +281,7 @@ static void on_head(struct http_request *request, void *ctx)
                                            .detail = "no source is registered for this path"});
         return;
     }
-    if (!allows(source, http_method(request))) {
+    if (!allows(source, http_method(request)) && source->challenge_function == 0) {
         http_refuse(request,
                     &(struct http_refusal){.status = 405,
                                            .code = "method_not_allowed",
@@ -253,6 +296,9 @@ static void on_head(struct http_request *request, void *ctx)
                                            .detail = "the webhook was passed on too often"});
         return;
     }
+    client_find(request, options->proxies, options->proxy_count);
+    if (!client_admit(request, source, options->shared))
+        return;
     struct intake *intake = calloc(1, sizeof *intake);
     if (!intake) {
         http_refuse(request, &(struct http_refusal){.status = 503,
@@ -299,6 +345,7 @@ static void on_request(struct http_request *request, void *ctx)
         .head = content_head(intake->content),
         .body = content_body(intake->content),
         .received_ms = intake->received_ms,
+        .is_method_listed = allows(intake->source, http_method(request)),
     };
     script_admit(script, &admit, on_admitted, intake);
 }

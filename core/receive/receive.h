@@ -5,6 +5,7 @@
 #ifndef RECEIVE_RECEIVE_H
 #define RECEIVE_RECEIVE_H
 
+#include "base/cidr.h"
 #include "base/err.h"
 #include "http/http.h"
 #include "model/event.h"
@@ -12,6 +13,7 @@
 #include "store/store.h"
 
 struct receiver;
+struct shared;
 
 /* Where a new event's shard is, and whether its owner took room for it in memory. */
 struct receive_placement {
@@ -32,7 +34,10 @@ struct receive_options {
     uv_loop_t *loop;
     struct store *store;
     struct store_client *client;
-    int fd; /* listening socket, taken */
+    int fd;                     /* listening socket, taken */
+    struct shared *shared;      /* of the process: the sources' rates */
+    const struct cidr *proxies; /* whose X-Forwarded-For counts; borrowed */
+    size_t proxy_count;
     atomic_size_t *intake_bytes;
     size_t intake_bytes_max;
     const struct receive_hooks *hooks;

@@ -1,229 +1,57 @@
 /* SPDX-License-Identifier: MIT */
-/* What a received request is: genuine or not, of what type, with what key. A declarative verifier
- * never enters Lua; verify in Lua is a job, for it may wait. */
+/* What a received request comes to, in the order of its source's hooks: challenge answers
+ * handshakes that come unsigned; verify says whether it is genuine (a declarative verifier never
+ * enters Lua); respond decides the answer to the sender; then type and key (classify.c). The first
+ * three are jobs, for they may wait, and share one wall limit. */
 #include "script/bind_int.h"
 
 #include "base/clock.h"
 
 #include <stdlib.h>
 
-struct classify {
-    const struct admit_request *request;
-    struct context *context;
-    char type[LIMIT_TYPE_BYTES + 1];
-    size_t type_len;
-    char key[LIMIT_KEY_BYTES];
-    size_t key_len;
+/* One request on its way through the hooks that are jobs. */
+struct admitting {
+    struct script *script;
+    struct admit_request request;
+    admit_cb on_admitted;
+    void *ctx;
+    int64_t started_ms; /* monotonic */
+    enum phase_id phase;
+    struct admit_answer *answer; /* what challenge or respond returned; owned */
 };
 
-static struct subject subject_of(const struct source_spec *source)
-{
-    return (struct subject){.kind = "source", .name = source->name, .place = source->script};
-}
+static void start_stage(struct admitting *it, enum phase_id phase);
 
-static void call_number(lua_State *L, int number, int view)
-{
-    script_push_ref(L, script_of(L), REF_FUNCTIONS);
-    lua_rawgeti(L, -1, number);
-    lua_remove(L, -2);
-    lua_pushvalue(L, view);
-    lua_call(L, 1, 1);
-}
+/* ---- The end ---- */
 
-static void read_type(lua_State *L, struct classify *classify, int view)
+static void finish(struct admitting *it, struct admission *admission)
 {
-    struct slice type;
-    call_number(L, classify->request->source->type_function, view);
-    if (lua_type(L, -1) != LUA_TSTRING)
-        (void)luaL_error(L, "type must return a string, got %s", luaL_typename(L, -1));
-    type.data = lua_tolstring(L, -1, &type.len);
-    if (!event_type_is_valid(type))
-        (void)luaL_error(L, "type returned '%s': at most %d of A-Z a-z 0-9 _ . -", type.data,
-                         LIMIT_TYPE_BYTES);
-    memcpy(classify->type, type.data, type.len);
-    classify->type_len = type.len;
-    lua_pop(L, 1);
-}
-
-static void read_key(lua_State *L, struct classify *classify, int view)
-{
-    struct slice key;
-    classify->context->phase = PHASE_KEY;
-    call_number(L, classify->request->source->key_function, view);
-    if (lua_isnil(L, -1))
-        return;
-    if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
-        (void)luaL_error(L, "idempotency_key must return a string or nil, got %s",
-                         luaL_typename(L, -1));
-    key.data = lua_tolstring(L, -1, &key.len);
-    if (key.len > sizeof classify->key)
-        (void)luaL_error(L, "idempotency_key returned %d bytes, at most %d are taken", (int)key.len,
-                         LIMIT_KEY_BYTES);
-    memcpy(classify->key, key.data, key.len);
-    classify->key_len = key.len;
-}
-
-static int l_classify(lua_State *L)
-{
-    struct classify *classify = lua_touserdata(L, 1);
-    const struct source_spec *source = classify->request->source;
-    (void)request_push(L, classify->request);
-    const int view = lua_gettop(L);
-    lua_pushvalue(L, view);
-    lua_rawseti(L, LUA_REGISTRYINDEX, script_of(L)->refs[REF_VIEW]);
-    if (source->type_function != 0)
-        read_type(L, classify, view);
-    if (source->key_function != 0)
-        read_key(L, classify, view);
-    return 0;
-}
-
-/* A script that kept the request sees that it is over. */
-static void close_view(struct script *script)
-{
-    lua_State *L = script->L;
-    if (lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs[REF_VIEW]) == LUA_TUSERDATA) {
-        struct request_view *view = lua_touserdata(L, -1);
-        *view = (struct request_view){0};
-    }
-    lua_pop(L, 1);
-}
-
-static void admit(const struct admission *admission, admit_cb on_admitted, void *ctx)
-{
+    const admit_cb on_admitted = it->on_admitted;
+    void *ctx = it->ctx;
+    admission->answer = it->answer;
+    free(it);
     on_admitted(admission, ctx);
 }
 
-static void classify_and_admit(struct script *script, const struct admit_request *request,
-                               admit_cb on_admitted, void *ctx)
+static void refuse(struct admitting *it, enum admit_outcome outcome, const char *reason)
 {
-    const struct source_spec *source = request->source;
-    if (source->type_function == 0 && source->key_function == 0) {
-        admit(&(struct admission){.outcome = ADMIT_OK, .type = slice_str(source->type)},
-              on_admitted, ctx);
-        return;
-    }
-    struct context context;
-    context_init(&context, PHASE_TYPE, 0);
-    context.subject = subject_of(source);
-    struct classify classify;
-    classify.request = request;
-    classify.context = &context;
-    classify.type_len = classify.key_len = 0;
-    const enum status status = script_call(script, &context, l_classify, &classify, 0);
-    close_view(script);
-    if (status == OK) {
-        const struct slice type =
-            source->type ? slice_str(source->type) : slice_of(classify.type, classify.type_len);
-        admit(&(struct admission){.outcome = ADMIT_OK,
-                                  .type = type,
-                                  .key = slice_of(classify.key, classify.key_len)},
-              on_admitted, ctx);
-        return;
-    }
-    char text[SCRIPT_TEXT_BYTES];
-    (void)snprintf(text, sizeof text, "%.*s", (int)script->text.len,
-                   script->text.len ? script->text.data : "");
-    admit(&(struct admission){.outcome = context.is_malformed ? ADMIT_MALFORMED : ADMIT_UNTYPED,
-                              .reason = text},
-          on_admitted, ctx);
+    admit_answer_free(it->answer);
+    it->answer = NULL;
+    finish(it, &(struct admission){.outcome = outcome, .reason = reason});
 }
 
-/* ---- verify in Lua ---- */
-
-static int l_prepare(lua_State *L)
+static void classify(struct admitting *it)
 {
-    struct job *job = lua_touserdata(L, 1);
-    l_strand_prepare(L, &job->base);
-    struct request_view *view = request_push(L, &job->admit);
-    lua_pushvalue(L, -1);
-    lua_xmove(L, job->base.L, 1);
-    job->request = view;
-    script_push_ref(L, job->script, REF_FUNCTIONS);
-    lua_rawgeti(L, -1, job->admit.source->verify_function);
-    lua_replace(L, -2);
-    lua_insert(L, -2);
-    lua_xmove(L, job->base.L, 2);
-    return 0;
+    struct script *script = it->script;
+    const struct admit_request request = it->request;
+    struct admit_answer *answer = it->answer;
+    const admit_cb on_admitted = it->on_admitted;
+    void *ctx = it->ctx;
+    free(it);
+    request_classify(script, &request, answer, on_admitted, ctx);
 }
 
-static void finish(struct job *job, const struct admission *admission)
-{
-    const admit_cb on_admitted = job->on_admitted;
-    void *ctx = job->ctx;
-    job_close_views(job);
-    if (job->base.L)
-        lua_settop(job->base.L, 0);
-    job_release(job);
-    admit(admission, on_admitted, ctx);
-}
-
-static void fail(struct job *job, enum admit_outcome outcome)
-{
-    char text[SCRIPT_TEXT_BYTES];
-    const struct buf *from = &job->script->text;
-    (void)snprintf(text, sizeof text, "%.*s", (int)from->len, from->len ? from->data : "");
-    finish(job, &(struct admission){.outcome = outcome, .reason = text});
-}
-
-/* verify returned true | false, reason. */
-static void judge(struct job *job, int result_count)
-{
-    lua_State *L = job->base.L;
-    const int first = lua_gettop(L) - result_count + 1;
-    char reason[256] = "verify returned false";
-    if (result_count > 1 && lua_type(L, first + 1) == LUA_TSTRING)
-        (void)snprintf(reason, sizeof reason, "%s", lua_tostring(L, first + 1));
-    /* Only true is true: an object that was returned by mistake opens no door. */
-    const bool is_genuine =
-        result_count > 0 && lua_type(L, first) == LUA_TBOOLEAN && lua_toboolean(L, first);
-    if (!is_genuine) {
-        finish(job, &(struct admission){.outcome = ADMIT_UNVERIFIED, .reason = reason});
-        return;
-    }
-    struct script *script = job->script;
-    const struct admit_request request = job->admit;
-    const admit_cb on_admitted = job->on_admitted;
-    void *ctx = job->ctx;
-    job_close_views(job);
-    lua_settop(L, 0);
-    job_release(job);
-    classify_and_admit(script, &request, on_admitted, ctx);
-}
-
-static void on_end(struct job *job, enum job_end end, int result_count)
-{
-    if (end == JOB_END_OK) {
-        judge(job, result_count);
-    } else if (end == JOB_END_CANCEL) {
-        finish(job, &(struct admission){.outcome = ADMIT_ERROR, .reason = "cancelled"});
-    } else {
-        const bool is_malformed = job->context.is_malformed && job->context.kill == KILL_NONE;
-        fail(job, is_malformed ? ADMIT_MALFORMED : ADMIT_ERROR);
-    }
-}
-
-static void verify(struct script *script, const struct admit_request *request, admit_cb on_admitted,
-                   void *ctx)
-{
-    struct job *job = job_take(script, PHASE_VERIFY, 0);
-    if (!job) {
-        admit(&(struct admission){.outcome = ADMIT_ERROR, .reason = "out of memory"}, on_admitted,
-              ctx);
-        return;
-    }
-    job->admit = *request;
-    job->on_admitted = on_admitted;
-    job->ctx = ctx;
-    job->context.subject = subject_of(request->source);
-    struct context context;
-    context_init(&context, PHASE_VERIFY, 0);
-    context.subject = job->context.subject;
-    if (script_call(script, &context, l_prepare, job, 0) != OK)
-        fail(job, ADMIT_ERROR);
-    else
-        job_start(job, 1, on_end);
-}
+/* ---- From hook to hook ---- */
 
 enum status request_add_url(const struct source_spec *source, struct slice head, struct buf *url)
 {
@@ -253,17 +81,213 @@ static bool is_genuine(const struct admit_request *request, struct err *err)
     return is_genuine;
 }
 
+static void after_verify(struct admitting *it)
+{
+    if (it->request.source->respond_function != 0)
+        start_stage(it, PHASE_RESPOND);
+    else
+        classify(it);
+}
+
+static void check_genuine(struct admitting *it)
+{
+    struct err err;
+    if (it->request.source->verify_function != 0)
+        start_stage(it, PHASE_VERIFY);
+    else if (is_genuine(&it->request, &err))
+        after_verify(it);
+    else
+        refuse(it, ADMIT_UNVERIFIED, err.text);
+}
+
+static void after_challenge(struct admitting *it)
+{
+    if (it->answer)
+        finish(it, &(struct admission){.outcome = ADMIT_ANSWERED});
+    else if (!it->request.is_method_listed)
+        refuse(it, ADMIT_METHOD, "");
+    else
+        check_genuine(it);
+}
+
+static void after_respond(struct admitting *it)
+{
+    if (it->answer && !it->answer->is_stored)
+        finish(it, &(struct admission){.outcome = ADMIT_ANSWERED});
+    else
+        classify(it);
+}
+
+/* ---- A hook as a job ---- */
+
+/* Behind challenge and respond, still in the job: the table becomes an answer. */
+static int read_answer(lua_State *L, int status, lua_KContext ctx)
+{
+    struct admitting *it = (struct admitting *)(void *)ctx;
+    (void)status;
+    if (lua_isnil(L, -1))
+        return 0;
+    if (!it->answer)
+        it->answer = admit_answer_create();
+    if (!it->answer)
+        return luaL_error(L, "out of memory");
+    answer_check(L, lua_gettop(L), it->phase, it->answer);
+    return 0;
+}
+
+/* (admitting, function, request) */
+static int l_ask_answer(lua_State *L)
+{
+    const lua_KContext ctx = (lua_KContext)lua_touserdata(L, 1);
+    lua_callk(L, 1, 1, ctx, read_answer);
+    return read_answer(L, LUA_OK, ctx);
+}
+
+static int function_of(const struct source_spec *source, enum phase_id phase)
+{
+    return phase == PHASE_CHALLENGE ? source->challenge_function
+           : phase == PHASE_VERIFY  ? source->verify_function
+                                    : source->respond_function;
+}
+
+/* Leaves the request (which holds the view), and what to call with it, on the job's coroutine. */
+static int l_prepare(lua_State *L)
+{
+    struct job *job = lua_touserdata(L, 1);
+    struct admitting *it = job->ctx;
+    l_strand_prepare(L, &job->base);
+    struct request_view *view = request_push(L, &it->request);
+    lua_pushvalue(L, -1);
+    lua_xmove(L, job->base.L, 1);
+    job->request = view;
+    if (it->phase != PHASE_VERIFY) {
+        lua_pushcfunction(L, l_ask_answer);
+        lua_pushlightuserdata(L, it);
+    }
+    script_push_ref(L, job->script, REF_FUNCTIONS);
+    lua_rawgeti(L, -1, function_of(it->request.source, it->phase));
+    lua_remove(L, -2);
+    lua_pushvalue(L, 2); /* the request */
+    lua_xmove(L, job->base.L, it->phase != PHASE_VERIFY ? 4 : 2);
+    return 0;
+}
+
+/* verify returned true | false, reason. Only true is true: an object that was returned by mistake
+ * opens no door. */
+static bool judge(const struct job *job, int result_count, char *reason, size_t size)
+{
+    lua_State *L = job->base.L;
+    const int first = lua_gettop(L) - result_count + 1;
+    (void)snprintf(reason, size, "verify returned false");
+    if (result_count > 1 && lua_type(L, first + 1) == LUA_TSTRING)
+        (void)snprintf(reason, size, "%s", lua_tostring(L, first + 1));
+    return result_count > 0 && lua_type(L, first) == LUA_TBOOLEAN && lua_toboolean(L, first);
+}
+
+static void go_on(struct admitting *it, bool is_genuine, const char *reason)
+{
+    if (it->phase == PHASE_CHALLENGE)
+        after_challenge(it);
+    else if (it->phase == PHASE_RESPOND)
+        after_respond(it);
+    else if (is_genuine)
+        after_verify(it);
+    else
+        refuse(it, ADMIT_UNVERIFIED, reason);
+}
+
+static void release(struct job *job)
+{
+    job_close_views(job);
+    if (job->base.L)
+        lua_settop(job->base.L, 0);
+    job_release(job);
+}
+
+static void fail(struct job *job, enum admit_outcome outcome)
+{
+    struct admitting *it = job->ctx;
+    char text[SCRIPT_TEXT_BYTES];
+    const struct buf *from = &job->script->text;
+    (void)snprintf(text, sizeof text, "%.*s", (int)from->len, from->len ? from->data : "");
+    release(job);
+    refuse(it, outcome, text);
+}
+
+static void on_end(struct job *job, enum job_end end, int result_count)
+{
+    struct admitting *it = job->ctx;
+    char reason[256] = "";
+    if (end == JOB_END_OK) {
+        const bool is_good =
+            it->phase != PHASE_VERIFY || judge(job, result_count, reason, sizeof reason);
+        release(job);
+        go_on(it, is_good, reason);
+    } else if (end == JOB_END_CANCEL) {
+        release(job);
+        refuse(it, ADMIT_ERROR, "cancelled");
+    } else {
+        const bool is_malformed = job->context.is_malformed && job->context.kill == KILL_NONE;
+        fail(job, is_malformed ? ADMIT_MALFORMED : ADMIT_ERROR);
+    }
+}
+
+/* The wall limit is what the hooks before left of it. */
+static void start_stage(struct admitting *it, enum phase_id phase)
+{
+    const int64_t left_ms = phases[phase].wall_ms - (clock_mono_ms() - it->started_ms);
+    struct job *job = left_ms > 0 ? job_take(it->script, phase, left_ms) : NULL;
+    it->phase = phase;
+    if (!job) {
+        refuse(it, ADMIT_ERROR, left_ms > 0 ? "out of memory" : "the hooks took too long");
+        return;
+    }
+    job->ctx = it;
+    job->context.subject = subject_of_source(it->request.source);
+    struct context context;
+    context_init(&context, phase, left_ms);
+    context.subject = job->context.subject;
+    if (script_call(it->script, &context, l_prepare, job, 0) != OK)
+        fail(job, ADMIT_ERROR);
+    else
+        job_start(job, phase == PHASE_VERIFY ? 1 : 3, on_end);
+}
+
+/* ---- The beginning ---- */
+
+static bool has_jobs(const struct source_spec *source)
+{
+    return source->challenge_function != 0 || source->verify_function != 0 ||
+           source->respond_function != 0;
+}
+
 void script_admit(struct script *script, const struct admit_request *request, admit_cb on_admitted,
                   void *ctx)
 {
-    if (request->source->verify_function != 0) {
-        verify(script, request, on_admitted, ctx);
+    struct err err;
+    if (!request->is_method_listed && request->source->challenge_function == 0) {
+        on_admitted(&(struct admission){.outcome = ADMIT_METHOD, .reason = ""}, ctx);
         return;
     }
-    struct err err;
-    if (is_genuine(request, &err))
-        classify_and_admit(script, request, on_admitted, ctx);
+    if (!has_jobs(request->source)) {
+        if (is_genuine(request, &err))
+            request_classify(script, request, NULL, on_admitted, ctx);
+        else
+            on_admitted(&(struct admission){.outcome = ADMIT_UNVERIFIED, .reason = err.text}, ctx);
+        return;
+    }
+    struct admitting *it = calloc(1, sizeof *it);
+    if (!it) {
+        on_admitted(&(struct admission){.outcome = ADMIT_ERROR, .reason = "out of memory"}, ctx);
+        return;
+    }
+    *it = (struct admitting){.script = script,
+                             .request = *request,
+                             .on_admitted = on_admitted,
+                             .ctx = ctx,
+                             .started_ms = clock_mono_ms()};
+    if (request->source->challenge_function != 0)
+        start_stage(it, PHASE_CHALLENGE);
     else
-        admit(&(struct admission){.outcome = ADMIT_UNVERIFIED, .reason = err.text}, on_admitted,
-              ctx);
+        check_genuine(it);
 }

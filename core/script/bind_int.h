@@ -226,6 +226,11 @@ struct pending_read *pending_check(lua_State *L, int index);
 /* Frees the answer before the collector does. */
 void pending_close(lua_State *L, int index);
 
+/* ---- The answer to a sender (answer.c) ---- */
+
+/* Reads the table at index, which PHASE_CHALLENGE or PHASE_RESPOND returned. */
+void answer_check(lua_State *L, int index, enum phase_id phase, struct admit_answer *answer);
+
 /* ---- Messages (message.c) ---- */
 
 /* What is to be sent, before it becomes content. Slices are of Lua strings on the stack or of the

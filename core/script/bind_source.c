@@ -2,22 +2,23 @@
 /* anzol.source(name, options): where events come in. */
 #include "script/bind_int.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 
 #define DAY_MS INT64_C(86400000)
 #define PATH_BYTES_MAX 256
 #define METHODS_MAX 8
 #define HIDDEN_MAX 32
+#define ALLOWED_MAX 256
 #define EXPECT_VERIFY                                                                              \
     "a verifier (anzol.verify.github { … } and the like) or function(req) -> true | false, reason"
 
 static const char *const option_names[] = {
-    "hide_headers", "idempotency_key", "idempotency_window", "max_body", "methods", "path",
-    "provider",     "public_url",      "retention",          "status",   "type",    "verify",
-    NULL,
-};
-static const char *const later_names[] = {
-    "allow_from", "challenge", "rate_limit", "respond", NULL,
+    "allow_from", "challenge", "hide_headers", "idempotency_key", "idempotency_window",
+    "max_body",   "methods",   "path",         "provider",        "public_url",
+    "rate_limit", "respond",   "retention",    "status",          "type",
+    "verify",     NULL,
 };
 static const char *const provider_names[] = {
     "challenge", "hide_headers", "idempotency_key", "name", "respond",
@@ -87,6 +88,47 @@ static void read_key(lua_State *L, const struct options *options, int provider,
         (void)option_error(L, options, "idempotency_key", "a function(req) -> string | nil");
     else
         lua_pop(L, 1);
+}
+
+/* challenge and respond: 0 if there is none. */
+static int read_hook(lua_State *L, const struct options *options, int provider, const char *name)
+{
+    const int type = push_option(L, options, provider, name);
+    if (type == LUA_TFUNCTION)
+        return function_keep(L);
+    if (type != LUA_TNIL)
+        (void)option_error(L, options, name,
+                           "a function(req) -> nil | { status, headers, json | body }");
+    lua_pop(L, 1);
+    return 0;
+}
+
+static void read_allowed(lua_State *L, const struct options *options, struct source_spec *source)
+{
+    const int type = lua_getfield(L, options->index, "allow_from");
+    const size_t count = type == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
+    if ((type != LUA_TNIL && count == 0) || count > ALLOWED_MAX)
+        (void)option_error(L, options, "allow_from", "a list of 1 to 256 addresses and blocks");
+    if (count > 0 && !(source->allowed = calloc(count, sizeof *source->allowed)))
+        (void)luaL_error(L, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        struct slice text = slice_str("");
+        if (lua_rawgeti(L, -1, (lua_Integer)i + 1) == LUA_TSTRING)
+            text.data = lua_tolstring(L, -1, &text.len);
+        if (!cidr_parse(text, &source->allowed[i]))
+            (void)luaL_error(L, "option 'allow_from' of %s holds '%s', which is not " CIDR_FORMS,
+                             options->what, luaL_tolstring(L, -1, NULL));
+        source->allowed_count = i + 1;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void read_rate(lua_State *L, const struct options *options, struct source_spec *source)
+{
+    const char *text = option_check_text(L, options, "rate_limit", NULL);
+    if (text && !text_parse_rate(slice_str(text), &source->rate_per_s))
+        (void)option_error(L, options, "rate_limit", TEXT_RATE_FORMS);
 }
 
 static void read_path(lua_State *L, const struct options *options, struct source_spec *source)
@@ -237,7 +279,7 @@ static int l_source(lua_State *L)
     lua_settop(L, 2);
     const struct options options = {.index = 2,
                                     .what = lua_pushfstring(L, "anzol.source '%s'", name)};
-    options_check_names(L, &options, option_names, later_names);
+    options_check_names(L, &options, option_names, NULL);
     check_unique(L, draft->registry, name, NULL);
     struct source_spec *source = draft_add_source(draft);
     if (!source)
@@ -249,7 +291,11 @@ static int l_source(lua_State *L)
     check_unique(L, draft->registry, NULL, source->path);
     read_public_url(L, &options, source);
     read_methods(L, &options, source);
+    source->challenge_function = read_hook(L, &options, provider, "challenge");
     read_verify(L, &options, provider, source);
+    source->respond_function = read_hook(L, &options, provider, "respond");
+    read_allowed(L, &options, source);
+    read_rate(L, &options, source);
     read_type(L, &options, provider, source);
     read_key(L, &options, provider, source);
     read_hidden(L, &options, provider, source);

@@ -160,7 +160,10 @@ static void mix_source(uint64_t *digest, const struct source_spec *source)
     mix_text(digest, source->public_url);
     mix_text(digest, source->type);
     mix_text(digest, source->script);
+    mix_number(digest, source->challenge_function);
     mix_number(digest, source->verify_function);
+    mix_number(digest, source->respond_function);
+    mix_number(digest, (int64_t)source->allowed_count);
     mix_number(digest, source->type_function);
     mix_number(digest, source->key_function);
     mix_number(digest, source->key_window_ms);

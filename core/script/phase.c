@@ -14,7 +14,9 @@
 const struct phase phases[PHASE_COUNT] = {
     [PHASE_LOAD] = {"load", 1000 * SLOW, 1000 * SLOW, STATE_BYTES, false},
     [PHASE_SETTINGS] = {"settings", 1000 * SLOW, 1000 * SLOW, JOB_BYTES, false},
+    [PHASE_CHALLENGE] = {"challenge", 50 * SLOW, 2500 * SLOW, JOB_BYTES, true},
     [PHASE_VERIFY] = {"verify", 10 * SLOW, 2500 * SLOW, JOB_BYTES, true},
+    [PHASE_RESPOND] = {"respond", 50 * SLOW, 2500 * SLOW, JOB_BYTES, true},
     [PHASE_TYPE] = {"type", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_KEY] = {"idempotency_key", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_FILTER] = {"filter", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},

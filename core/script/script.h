@@ -126,27 +126,40 @@ void script_destroy(struct script *script);
 
 /* ---- Hooks ---- */
 
-/* verify, type and idempotency_key of one request, in that order. */
+/* challenge, verify, respond, type and idempotency_key of one request, in that order. */
 enum admit_outcome {
     ADMIT_OK,
     ADMIT_UNVERIFIED, /* 401 */
     ADMIT_MALFORMED,  /* req.json met malformed JSON: 400 */
     ADMIT_ERROR,      /* verify raised or went over a limit: 500 */
-    ADMIT_UNTYPED     /* type or key raised: stored as anzol.untyped with a dead run */
+    ADMIT_UNTYPED,    /* type or key raised: stored as anzol.untyped with a dead run */
+    ADMIT_ANSWERED,   /* challenge or respond gave an answer; nothing is stored */
+    ADMIT_METHOD      /* challenge gave none, and the method is not of the source's: 405 */
 };
+/* What challenge or respond decided to tell the sender. */
+struct admit_answer {
+    int status;
+    struct buf head; /* packed */
+    struct buf body;
+    bool is_stored; /* the event is stored first */
+};
+/* NULL is fine. */
+void admit_answer_free(struct admit_answer *answer);
 struct admission {
     enum admit_outcome outcome;
-    struct slice type;  /* valid during the callback */
-    struct slice key;   /* empty: none */
-    const char *reason; /* for people; never a secret; valid during the callback */
+    struct slice type;           /* valid during the callback */
+    struct slice key;            /* empty: none */
+    const char *reason;          /* for people; never a secret; valid during the callback */
+    struct admit_answer *answer; /* the callee's from now on; NULL: the default */
 };
 struct admit_request {
     const struct source_spec *source;
     struct slice head; /* packed, all headers; borrowed until the callback */
     struct slice body;
     int64_t received_ms;
+    bool is_method_listed; /* among the source's methods; else only challenge may answer */
 };
-/* Called exactly once, often before script_admit returns; later if verify waits or was pre-empted
+/* Called exactly once, often before script_admit returns; later if a hook waits or was pre-empted
  * (within 2.5 s). */
 typedef void (*admit_cb)(const struct admission *admission, void *ctx);
 void script_admit(struct script *script, const struct admit_request *request, admit_cb on_admitted,

@@ -31,7 +31,9 @@ struct snapshot;
 enum phase_id {
     PHASE_LOAD,
     PHASE_SETTINGS,
+    PHASE_CHALLENGE,
     PHASE_VERIFY,
+    PHASE_RESPOND,
     PHASE_TYPE,
     PHASE_KEY,
     PHASE_FILTER,
@@ -175,6 +177,12 @@ void script_count_error(const struct script *script, enum phase_id phase);
 /* The same without Lua. A kill that is up replaces text. */
 void script_keep_error(struct script *script, const struct context *context, const char *text);
 
+/* classify.c: type and key, then on_admitted. Takes the answer (may be NULL). */
+void request_classify(struct script *script, const struct admit_request *request,
+                      struct admit_answer *answer, admit_cb on_admitted, void *ctx);
+struct subject subject_of_source(const struct source_spec *source);
+/* NULL: no memory. */
+struct admit_answer *admit_answer_create(void);
 /* The URL of a request as its sender knows it: public_url and the query; nothing if the source says
  * none. */
 MUST_USE enum status request_add_url(const struct source_spec *source, struct slice head,
@@ -297,11 +305,7 @@ struct job {
     struct outbox *outbox;       /* owned */
     struct keyed_message *keyed; /* messages with an idempotency key; owned */
     size_t keyed_count;
-    struct admit_request admit;
-    union {
-        job_cb on_done;
-        admit_cb on_admitted;
-    };
+    job_cb on_done;
     void *ctx;
 };
 

@@ -201,7 +201,15 @@ struct waiting_admission {
 
 static void on_admitted(const struct admission *admission, void *ctx)
 {
-    static const char *const names[] = {"ok", "unverified", "malformed", "error", "untyped"};
+    static const char *const names[] = {
+        [ADMIT_OK] = "ok",
+        [ADMIT_UNVERIFIED] = "unverified",
+        [ADMIT_MALFORMED] = "malformed",
+        [ADMIT_ERROR] = "error",
+        [ADMIT_UNTYPED] = "untyped",
+        [ADMIT_ANSWERED] = "answered",
+        [ADMIT_METHOD] = "method",
+    };
     struct waiting_admission *waiting = ctx;
     lua_State *L = waiting->L;
     lua_newtable(L);
@@ -209,6 +217,16 @@ static void on_admitted(const struct admission *admission, void *ctx)
     set_slice(L, "type", admission->type);
     set_slice(L, "key", admission->key);
     set_text(L, "reason", admission->reason);
+    if (admission->answer) {
+        lua_newtable(L);
+        set_integer(L, "status", admission->answer->status);
+        set_bool(L, "is_stored", admission->answer->is_stored);
+        set_slice(L, "body", buf_slice(&admission->answer->body));
+        push_head(L, buf_slice(&admission->answer->head));
+        lua_setfield(L, -2, "head");
+        lua_setfield(L, -2, "answer");
+        admit_answer_free(admission->answer);
+    }
     waiting->project->open_count--;
 }
 
@@ -227,6 +245,7 @@ int l_project_admit(lua_State *L)
         .head = buf_slice(&head),
         .body = field_slice(L, 3, "body", ""),
         .received_ms = field_integer(L, 3, "received_ms", 1767225600000),
+        .is_method_listed = field_integer(L, 3, "unlisted", 0) == 0,
     };
     luaL_argcheck(L, request.source, 2, "no such source");
     struct waiting_admission waiting = {L, project};

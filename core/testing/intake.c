@@ -37,12 +37,28 @@ static struct event *make_event(struct intake *intake, const struct admission *a
 
 static void on_admitted(const struct admission *admission, void *ctx)
 {
-    static const char *const names[] = {"ok", "unverified", "malformed", "error", "untyped"};
+    static const char *const names[] = {
+        [ADMIT_OK] = "ok",
+        [ADMIT_UNVERIFIED] = "unverified",
+        [ADMIT_MALFORMED] = "malformed",
+        [ADMIT_ERROR] = "error",
+        [ADMIT_UNTYPED] = "untyped",
+        [ADMIT_ANSWERED] = "answered",
+        [ADMIT_METHOD] = "method",
+    };
     struct intake *intake = ctx;
     lua_State *L = intake->project->L;
     project_push_result(L, intake->project, intake->result);
     set_text(L, "outcome", names[admission->outcome]);
     set_text(L, "reason", admission->reason);
+    if (admission->answer) {
+        lua_newtable(L);
+        set_integer(L, "status", admission->answer->status);
+        set_slice(L, "body", buf_slice(&admission->answer->body));
+        set_head(L, "headers", buf_slice(&admission->answer->head));
+        lua_setfield(L, -2, "answer");
+        admit_answer_free(admission->answer);
+    }
     if (admission->outcome == ADMIT_OK || admission->outcome == ADMIT_UNTYPED) {
         event_handle_push(L, make_event(intake, admission));
         lua_setfield(L, -2, "event");
@@ -84,8 +100,18 @@ static struct content *read_content(lua_State *L)
     return content;
 }
 
-/* receive(source, { method, path, query, remote_ip, headers, body }, result): result gets outcome
- * "ok" "unverified" "malformed" "error" "untyped", reason?, event? */
+/* The method is one of the source's. */
+static bool is_listed(lua_State *L)
+{
+    lua_getfield(L, 3, "is_listed");
+    const bool is_listed = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return is_listed;
+}
+
+/* receive(source, { method, is_listed, path, query, remote_ip, headers, body }, result): result
+ * gets outcome "ok" "unverified" "malformed" "error" "untyped" "answered" "method", reason?,
+ * event?, answer? { status, headers, body } */
 int l_project_receive(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -107,7 +133,8 @@ int l_project_receive(lua_State *L)
                  &(struct admit_request){.source = source,
                                          .head = content_head(content),
                                          .body = content_body(content),
-                                         .received_ms = project->now_ms},
+                                         .received_ms = project->now_ms,
+                                         .is_method_listed = is_listed(L)},
                  on_admitted, intake);
     return 0;
 }

@@ -30,9 +30,24 @@ local anzol = {}
 ---@field idempotency_key? fun(req: anzol.Request): string? A request with the key of an earlier one is answered, but makes no event.
 ---@field idempotency_window? anzol.Duration How long keys are kept. Default: `"24h"`.
 ---@field max_body? anzol.Size Default: `"1MiB"`.
+---@field allow_from? string[] Addresses and blocks that may send, as `{ "192.0.2.0/24", "2001:db8::7" }`; others get 403. Behind a proxy: see the setting `trusted_proxies`.
+---@field rate_limit? string Requests of all senders together, as `"100/s"`; more get 429 with `Retry-After`.
+---@field challenge? fun(req: anzol.Request): anzol.ChallengeAnswer? Answers handshakes that come unsigned, whatever their method. Before `verify`; may wait. Nothing is stored.
+---@field respond? fun(req: anzol.Request): anzol.RespondAnswer? What the sender gets, once the event is durable; nil: the default. Behind `verify`; may wait.
 ---@field hide_headers? string[] Headers that are kept but never shown. Default: `{ "authorization", "cookie" }`.
 ---@field retention? anzol.Duration How long events are kept after they were handled. Default: the server's setting.
 ---@field status? integer What the sender gets once the event is durable: 200 to 299, default 200.
+
+---What `challenge` tells the sender.
+---@class anzol.ChallengeAnswer
+---@field status? integer 200 to 599, default 200.
+---@field headers? table<string, string> More headers.
+---@field json? any The body, as JSON.
+---@field body? string The body, as it is: `text/plain` unless `headers` say otherwise. At most 64 KiB.
+
+---What `respond` tells the sender.
+---@class anzol.RespondAnswer: anzol.ChallengeAnswer
+---@field store? boolean `false`: nothing is stored and no type is asked for. Default: true.
 
 ---Registers where events come in. Load phase only.
 ---

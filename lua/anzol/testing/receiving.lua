@@ -124,10 +124,17 @@ local function make_answer(world, status, value, event)
   }, answer_meta)
 end
 
+-- What challenge or respond decided.
+local function answer_as_asked(world, asked, event)
+  return setmetatable({ status = asked.status, headers = headers.table(asked.headers),
+    body = asked.body, event = event, world = world }, answer_meta)
+end
+
 local refusals = {
   unverified = { 401, "unverified", "the signature is missing or wrong" },
   malformed = { 400, "malformed_json", "the body is not the JSON that this source expects" },
-  error = { 500, "script_error", "the verification of this source failed" },
+  error = { 500, "script_error", "a hook of this source failed" },
+  method = { 405, "method_not_allowed", "this source does not take this method" },
 }
 
 local function refuse(world, status, code, detail)
@@ -148,8 +155,10 @@ local function conclude(world, source, result)
     answer.reason = result.reason
     return answer
   end
+  if result.outcome == "answered" then return answer_as_asked(world, result.answer) end
   local event, is_duplicate = world.handling:add(result.event, source.key_window_ms,
     result.reason)
+  if result.answer then return answer_as_asked(world, result.answer, event) end
   return make_answer(world, source.status,
     { id = event.id, duplicate = is_duplicate or nil }, event)
 end
@@ -164,9 +173,7 @@ function M.receive(world, name, options)
       failure.known(world.source_names))
   end
   local request = make_request(world, source, options)
-  if not has(source.methods, request.method) then
-    return refuse(world, 405, "method_not_allowed", "this source does not take this method")
-  end
+  request.is_listed = has(source.methods, request.method)
   if #request.body > source.body_bytes_max then
     return refuse(world, 413, "too_large", "the body is larger than this source takes")
   end

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of receive/. One thread: the worker's. */
+#ifndef RECEIVE_RECEIVE_INT_H
+#define RECEIVE_RECEIVE_INT_H
+
+#include "receive/receive.h"
+
+/* client.c: who sends. on_head only. */
+
+/* Behind a trusted proxy the client is the last address of X-Forwarded-For that is none of ours:
+ * from now on the request's remote address. */
+void client_find(struct http_request *request, const struct cidr *proxies, size_t proxy_count);
+/* False: refused and answered: 403 (not of allow_from), 429 (over the source's rate). */
+bool client_admit(struct http_request *request, const struct source_spec *source,
+                  struct shared *shared);
+
+#endif
