@@ -47,12 +47,12 @@ static const char *const *read_globs(lua_State *L, int index, const char *globs[
 
 static void attach(struct console *console)
 {
-    const struct script_hooks hooks = console_hooks(console);
     check(uv_loop_init(&console->loop) == 0);
     timers_open(&console->timers, &console->loop);
     console->exchanges = exchanges_create(&console->loop, USER_AGENT);
     id_source_init(&console->ids, 0);
     console->shared = shared_create(LIMIT_SHARED_BYTES);
+    const struct script_hooks hooks = console_hooks(console);
     console->script = generation_attach(console->generation, 0, &console->loop, &hooks);
 }
 
@@ -84,6 +84,7 @@ static int l_close(lua_State *L)
     if (console->script) {
         script_cancel_all(console->script);
         script_destroy(console->script);
+        console_answer_reads(console);
         timers_close(&console->timers, NULL);
         exchanges_destroy(console->exchanges);
         while (uv_loop_alive(&console->loop)) /* the last run's stop may still hold */
@@ -93,6 +94,8 @@ static int l_close(lua_State *L)
     console->script = NULL;
     shared_destroy(console->shared);
     console->shared = NULL;
+    values_finish(&console->values);
+    console->values = (struct values){0};
     generation_unref(console->generation);
     console->generation = NULL;
     return 0;
@@ -102,7 +105,7 @@ static int l_close(lua_State *L)
 
 struct run {
     lua_State *L;
-    uv_loop_t *loop;
+    struct console *console;
     bool is_over;
     struct buf output;
 };
@@ -114,15 +117,17 @@ static void on_end(const struct job_result *result, void *ctx)
     struct run *run = ctx;
     lua_State *L = run->L;
     run->is_over = true;
-    uv_stop(run->loop); /* nothing else may be there to wake it */
+    uv_stop(&run->console->loop); /* nothing else may be there to wake it */
     if (result->outcome != JOB_HANDLED) {
         lua_pushstring(L, result->text);
         lua_setfield(L, -2, "error");
     }
     effects_push(L, result->outbox);
     lua_setfield(L, -2, "effects");
-    if (result->outbox)
+    if (result->outbox) {
+        values_apply(&run->console->values, result->outbox);
         outbox_finish(result->outbox);
+    }
     free(result->outbox);
 }
 
@@ -145,7 +150,7 @@ static int l_run(lua_State *L)
     if (!options.event)
         return luaL_error(L, "out of memory");
     options.event->id = id_next_event(&console->ids, 0);
-    struct run run = {.L = L, .loop = &console->loop};
+    struct run run = {.L = L, .console = console};
     buf_init(&run.output, LIMIT_MESSAGE_BODY_BYTES);
     options.out = &run.output;
     lua_newtable(L);

@@ -11,7 +11,9 @@ struct lua_State;
  *     Loads the project; missing secrets are no error.
  * console:run { text =, name =, form = "text" | "quoted" | "json", event = { type, source, body,
  *     headers = { { name, value }, … }, query? } } -> { output =, error = text | nil, effects = {
- *     { kind = "send", endpoint, type, body, delay_ms } | { kind = "emit", type, body }, … } }
+ *     { kind = "send", endpoint, type, body, delay_ms } | { kind = "emit", type, body } |
+ *     { kind = "kv", ns, key, body | delta | neither: deleted }, … } }. What kv holds stays until
+ *     the console is closed.
  * console:close() */
 int l_console(struct lua_State *L);
 

@@ -8,8 +8,21 @@
 #include "script/script.h"
 #include "send/send.h"
 #include "shared/shared.h"
+#include "store/store.h"
 
 #include <lauxlib.h>
+
+/* What anzol.kv holds, in the order of namespaces and keys. Zeroed: nothing. */
+struct value {
+    char *ns, *key, *text; /* owned; text is JSON */
+    uint64_t version;
+    int64_t expires_ms; /* 0: never */
+};
+struct values {
+    struct value *rows;
+    size_t count;
+    uint64_t version; /* of the last change */
+};
 
 struct console {
     struct generation *generation;
@@ -19,10 +32,22 @@ struct console {
     struct exchanges *exchanges;
     struct id_source ids;
     struct shared *shared;
+    struct values values;
+    struct letter *reads; /* asked for, answered when reads_due is */
+    struct timer reads_due;
 };
 
 /* What a script asks of its worker, here of the command's loop. */
 struct script_hooks console_hooks(struct console *console);
+
+/* Those that are asked for. */
+void console_answer_reads(struct console *console);
+
+/* What a run committed. */
+void values_apply(struct values *values, const struct outbox *outbox);
+/* Answers a read of the store; its on_done is the caller's to call. */
+void values_read(const struct values *values, struct store_read *read);
+void values_finish(struct values *values);
 
 /* The event of the table at index: { type, source, body, headers, query }. Raises for what is
  * wrong. NULL: no memory. */

@@ -82,6 +82,20 @@ static void open_effect(lua_State *L, const char *kind, struct slice type,
     set_slice(L, "body", content_body(content));
 }
 
+static void push_write(lua_State *L, const struct kv_write *write)
+{
+    lua_createtable(L, 0, 5);
+    set_slice(L, "kind", slice_str("kv"));
+    set_slice(L, "ns", slice_str(write->ns));
+    set_slice(L, "key", slice_str(write->key));
+    if (write->is_delta) {
+        lua_pushinteger(L, write->delta);
+        lua_setfield(L, -2, "delta");
+    } else if (write->value) {
+        set_slice(L, "body", slice_str(write->value));
+    }
+}
+
 void effects_push(lua_State *L, const struct outbox *outbox)
 {
     lua_newtable(L);
@@ -97,6 +111,10 @@ void effects_push(lua_State *L, const struct outbox *outbox)
     }
     for (size_t i = 0; outbox && i < outbox->emit_count; i++) {
         open_effect(L, "emit", outbox->emits[i]->type, outbox->emits[i]->content);
+        lua_rawseti(L, -2, ++count);
+    }
+    for (size_t i = 0; outbox && i < outbox->kv_write_count; i++) {
+        push_write(L, &outbox->kv_writes[i]);
         lua_rawseti(L, -2, ++count);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs may ask for: ids, timers, exchanges with others. */
+/* What runs may ask for: ids, timers, exchanges with others, reads of kv. */
 #include "console/console_int.h"
 
 static uint64_t next_event_id(void *ctx)
@@ -31,6 +31,35 @@ static void cancel_exchange(void *ctx, struct exchange *exchange)
     exchanges_cancel(((struct console *)ctx)->exchanges, exchange);
 }
 
+void console_answer_reads(struct console *console)
+{
+    timers_stop(&console->timers, &console->reads_due);
+    struct letter *letter = console->reads;
+    console->reads = NULL;
+    while (letter) {
+        struct store_read *read = container_of(letter, struct store_read, letter);
+        letter = letter->next;
+        values_read(&console->values, read);
+        read->on_done(read);
+    }
+}
+
+static void on_reads_due(struct timer *timer)
+{
+    console_answer_reads(container_of(timer, struct console, reads_due));
+}
+
+static enum status start_read(void *ctx, struct store_read *read)
+{
+    struct console *console = ctx;
+    read->letter.next = console->reads;
+    console->reads = &read->letter;
+    console->reads_due.on_time = on_reads_due;
+    timers_stop(&console->timers, &console->reads_due);
+    timers_start(&console->timers, &console->reads_due, 0);
+    return OK;
+}
+
 struct script_hooks console_hooks(struct console *console)
 {
     return (struct script_hooks){
@@ -39,6 +68,7 @@ struct script_hooks console_hooks(struct console *console)
         .stop_timer = stop_timer,
         .start_exchange = start_exchange,
         .cancel_exchange = cancel_exchange,
+        .read = start_read,
         .shared = console->shared,
         .ctx = console,
     };

@@ -78,6 +78,14 @@ describe("anzol eval", function()
     assert.equal('would send to crm in 5 s: {"x":1}\nwould emit a.b: {"n":1}\n', result.errors)
   end)
 
+  it("reads the kv that it writes, and keeps nothing", function()
+    local result = eval "local kv = anzol.kv 'n' kv:set('a', 1) kv:incr('a', 2) kv:delete 'b' return kv:get 'a'"
+    assert.equal("3\n", result.output, result.errors)
+    assert.matches("would set a of kv 'n' to ", result.errors, 1, true)
+    assert.matches("would delete b of kv 'n'", result.errors, 1, true)
+    assert.equal("nil\n", eval("anzol.kv('n'):get 'a'").output)
+  end)
+
   it("has the sandbox of scripts, with the hints", function()
     local result = eval "evnt.data"
     assert.equal(1, result.code)
@@ -131,6 +139,14 @@ describe("anzol repl", function()
   it("goes on with a line that is not finished", function()
     local result = repl { "for i = 1, 2 do", "  print(i)", "end", "{", "1 }", "[[a", "b]]" }
     assert.equal('1\n2\n{ 1 }\n"a\\nb"\n', result.output)
+  end)
+
+  it("keeps what lines set in kv and cache until it ends", function()
+    local result = repl { "kv = anzol.kv 'n'", "kv:set('a', { 1 }) kv:set('ab', 2) kv:set('b', 3)",
+      "kv:get 'a'", "#kv:list 'a'", "kv:incr('ab', 5)", "kv:get 'ab'", "kv:delete 'a'", "kv:get 'a'",
+      "anzol.cache('x'):set('k', 'v')", "anzol.cache('x'):get 'k'", "kv:set('t', 1, { ttl = '1ms' })",
+      "anzol.sleep '5ms'", "kv:get 't'" }
+    assert.equal('{ 1 }\n2\n7\nnil\n"v"\nnil\n', result.output, result.errors)
   end)
 
   it("goes on after an error, and ends with 1 for a pipe", function()

@@ -81,14 +81,29 @@ function M.open(options, console)
     console = console }, Session)
 end
 
-local function show_effect(console, effect)
-  local text = effect.body
-  if #text > BODY_SHOWN_MAX then text = text:sub(1, BODY_SHOWN_MAX) .. "…" end
-  if effect.kind == "send" then
-    console:say("would send to %s%s: %s", effect.endpoint,
-      effect.delay_ms > 0 and (" in %g s"):format(effect.delay_ms / 1000) or "", text)
+local function cut(text)
+  return #text > BODY_SHOWN_MAX and text:sub(1, BODY_SHOWN_MAX) .. "…" or text
+end
+
+local show = {}
+
+function show.send(console, effect)
+  local delay = effect.delay_ms > 0 and (" in %g s"):format(effect.delay_ms / 1000) or ""
+  console:say("would send to %s%s: %s", effect.endpoint, delay, cut(effect.body))
+end
+
+function show.emit(console, effect)
+  console:say("would emit %s: %s", effect.type, cut(effect.body))
+end
+
+function show.kv(console, effect)
+  local place = ("%s of kv '%s'"):format(effect.key, effect.ns)
+  if effect.body then
+    console:say("would set %s to %s", place, cut(effect.body))
+  elseif effect.delta then
+    console:say("would add %d to %s", effect.delta, place)
   else
-    console:say("would emit %s: %s", effect.type, text)
+    console:say("would delete %s", place)
   end
 end
 
@@ -103,7 +118,7 @@ function Session:run(text, name, form)
     self.console:talk(self.console.is_verbose and result.error or first)
     return false, first
   end
-  for _, effect in ipairs(result.effects) do show_effect(self.console, effect) end
+  for _, effect in ipairs(result.effects) do show[effect.kind](self.console, effect) end
   return true
 end
 
