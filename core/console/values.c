@@ -113,9 +113,9 @@ static void list(const struct values *values, struct store_list_kv *list_kv)
         struct kv_row *rows = realloc(list_kv->rows, (list_kv->row_count + 1) * sizeof *rows);
         check(rows != NULL);
         list_kv->rows = rows;
-        rows[list_kv->row_count++] = (struct kv_row){
-            .key = must_copy(value->key, strlen(value->key)),
-            .value = must_copy(value->text, strlen(value->text))};
+        rows[list_kv->row_count++] =
+            (struct kv_row){.key = must_copy(value->key, strlen(value->key)),
+                            .value = must_copy(value->text, strlen(value->text))};
     }
 }
 

@@ -83,11 +83,24 @@ local function add_class(out, class)
   add_fields(out, class)
 end
 
+-- The class of the page's own module; nil: it goes on with another's, or is of none.
+local function module_of(page)
+  local class = page.classes[1]
+  return class and not class.name:find "%u" and class or nil
+end
+
+local function title_of(page)
+  local class = module_of(page)
+  return class and class.name or "anzol: " .. page.name:gsub("_", " ")
+end
+
 local function page_text(page)
   local lines = { "<!-- Made from " .. page.path .. " by `./dev docs`. -->" }
   local function out(...)
     for _, line in ipairs { ... } do lines[#lines + 1] = line end
   end
+  if not module_of(page) then out("# " .. title_of(page), "") end
+  if #page.doc > 0 then out(prose(page.doc), "") end
   for _, item in ipairs(page.items) do
     if item.owner then add_function(out, item) else add_class(out, item) end
   end
@@ -98,17 +111,19 @@ local function page_text(page)
   return table.concat(lines, "\n") .. "\n"
 end
 
+-- The first sentence about a page.
+local function words_of(page)
+  local class = module_of(page)
+  local doc = class and class.doc or #page.doc > 0 and page.doc or page.items[1].doc
+  local words = table.concat(doc, " "):match "^(.-)[.:;]%f[%s%z]"
+  return words and ": " .. words or ""
+end
+
 local function index_text()
   local lines = { "<!-- Made from lua/meta by `./dev docs`. -->", "# Reference", "",
     'Everything that `require "anzol"` gives, one page a module.', "" }
   for _, page in ipairs(pages) do
-    local class = page.classes[1]
-    -- A page may be of no module's own, or go on with another's: shared, verify_provider.
-    local is_module = class and not class.name:find "%u"
-    local title = is_module and class.name or "anzol: " .. page.name:gsub("_", " ")
-    if not is_module then class = nil end
-    local words = class and table.concat(class.doc, " "):match "^(.-)[.:;]%f[%s%z]"
-    lines[#lines + 1] = ("- [%s](%s.md)%s"):format(title, page.name, words and ": " .. words or "")
+    lines[#lines + 1] = ("- [%s](%s.md)%s"):format(title_of(page), page.name, words_of(page))
   end
   return table.concat(lines, "\n") .. "\n"
 end

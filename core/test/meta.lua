@@ -119,12 +119,15 @@ local function finish_block(page, block, known)
 end
 
 local function read_page(path, names, known)
-  local page = { path = path, name = path:match "([^/]+)%.lua$", classes = {}, aliases = {},
-    items = {} }
+  local page = { path = path, name = path:match "([^/]+)%.lua$", doc = {}, classes = {},
+    aliases = {}, items = {} }
   local block
   local number = 0
   for line in io.lines(path) do
     number = number + 1
+    -- What stands in an ordinary comment at the top is about the page.
+    local words = #page.items == 0 and not block and line:match "^%-%- (.*)$"
+    if words then page.doc[#page.doc + 1] = words end
     local text = line:match "^%-%-%-(.*)$"
     if text then
       block = block or new_block(number)

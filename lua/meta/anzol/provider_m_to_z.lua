@@ -1,6 +1,8 @@
 ---@meta _
 local anzol = require "anzol"
 
+-- Providers from m to z, as of `anzol.provider`.
+
 ---Mailgun: the signature lies in the body, hex HMAC-SHA256 by the webhook signing key over its
 ---timestamp and token; the rest of the body is not signed. A token that comes again is the same
 ---event. From Mailgun's documents.

@@ -1,6 +1,8 @@
 ---@meta _
 local anzol = require "anzol"
 
+-- Verifiers of known senders, as of `anzol.verify`.
+
 ---The verifier of `anzol.provider.adyen` alone.
 ---
 ---```lua
