@@ -85,10 +85,19 @@ local function check_testing(block)
   assert.truthy(chunk, ("%s: %s"):format(block.place, err))
 end
 
-local function check_fragment(block)
+local function script_of(block)
   local text = text_of(block)
-  assert.equal("", errors_of { ["scripts/main.lua"] = text:find "require \"anzol\"" and text
-    or as_script(text) }, block.place)
+  return text:find "require \"anzol\"" and text or as_script(text)
+end
+
+-- All at once; where they get into each other's way, one by one.
+local function check_fragments(blocks)
+  local contents = {}
+  for i, block in ipairs(blocks) do contents[("scripts/f%d.lua"):format(i)] = script_of(block) end
+  if #blocks == 0 or errors_of(contents) == "" then return end
+  for _, block in ipairs(blocks) do
+    assert.equal("", errors_of { ["scripts/main.lua"] = script_of(block) }, block.place)
+  end
 end
 
 -- The named files of a page make one project.
@@ -108,15 +117,17 @@ end
 
 local function check_page(page)
   local contents
+  local fragments = {}
   for _, block in ipairs(blocks_of(page)) do
     local path = block.kind == "lua" and block[1] and block[1]:match "^%-%- (%a+/[%w_]+%.lua)$"
     if path then
       contents = contents or {}
       contents[path] = text_of(block)
     elseif block.kind == "lua" then
-      if page:find "testing" then check_testing(block) else check_fragment(block) end
+      if page:find "testing" then check_testing(block) else fragments[#fragments + 1] = block end
     end
   end
+  check_fragments(fragments)
   if contents then check_project(contents, page) end
 end
 
