@@ -52,11 +52,32 @@ local function show_table(value, depth, seen)
   return "{\n" .. indent .. table.concat(list, ",\n" .. indent) .. "\n" .. ("  "):rep(depth) .. "}"
 end
 
+-- What is worth seeing of objects.
+local fields = {
+  event = { "id", "type", "source", "received_at_ms", "run_number", "data" },
+  response = { "status", "headers", "body", "duration_ms" },
+}
+
+local function show_object(value, text, depth, seen)
+  local kind, copy = text:match "^(%a+): 0x%x+$", {}
+  for _, name in ipairs(fields[kind] or {}) do
+    local is_there, field = pcall(function() return value[name] end)
+    copy[name] = is_there and field or nil
+  end
+  if kind == "headers" then
+    for name, field in pairs(value) do copy[name] = field end
+  elseif not fields[kind] then
+    return text
+  end
+  return kind .. " " .. show_table(copy, depth or 0, seen)
+end
+
 -- As Lua would write it; what it cannot write, as tostring does.
 show = function(value, depth, seen)
   if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
-  if type(value) ~= "table" then return tostring(value) end
   local text = tostring(value)
+  if type(value) == "userdata" then return show_object(value, text, depth, seen) end
+  if type(value) ~= "table" then return text end
   if not text:find "^[%w ]+: 0x%x+$" then return text end -- an Error, and the like
   return show_table(value, depth or 0, seen)
 end

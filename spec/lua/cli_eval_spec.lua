@@ -35,6 +35,9 @@ describe("anzol eval", function()
       ["{ [true] = 1, ['a b'] = {}, ['end'] = 2, c = print }"] = '{ [true] = 1, ["a b"] = {}, c = function',
       ["local x = 5; print(x, 'y'); return x"] = "5\ty\n5\n",
       ["anzol.secret"] = "function",
+      ["event"] = 'event {\n  data = {},\n  id = "evt_',
+      ["event.headers"] = 'headers { ["content-type"] = "application/json" }\n',
+      ["anzol.json.null, anzol.skip()"] = "null\nverdict: 0x",
       [""] = "",
     } do
       local result = eval(text)
@@ -68,6 +71,8 @@ describe("anzol eval", function()
     local result = eval(("anzol.http.get('%s', { allow_private = true }):json().country")
       :format(receiver.it:url "/geo"))
     assert.equal("PT\n", result.output, result.errors)
+    result = eval(("anzol.http.get('%s', { allow_private = true })"):format(receiver.it:url "/geo"))
+    assert.matches('^response {.* body = "{\\"country\\":\\"PT\\"}",.* status = 200\n}\n$', result.output)
     assert.matches("blocked_address", eval(("select(2, anzol.http.get '%s')"):format(receiver.it:url "/geo")).output)
   end)
 
