@@ -20,7 +20,7 @@
 #define RECHECK_NS INT64_C(500000) /* when the slice is over but nobody may be let in */
 #define NS_PER_MS INT64_C(1000000)
 #define UNREAD_NS INT64_C(1000000) /* the most that an entry is charged without a CPU reading */
-#define WORK_FREE 65536            /* C work below is not looked at */
+#define WORK_FREE 65536            /* C work that may come together before the clocks are read */
 
 /* Not clock_mono_ns: a limit is real time also while a spec's clock stands still. */
 static int64_t now_ns(void)
@@ -193,8 +193,12 @@ static void hook(lua_State *L, lua_Debug *debug)
 void budget_check_work(lua_State *L, size_t amount)
 {
     struct context *context = script_of(L)->context;
-    if (amount < WORK_FREE || !context)
+    if (!context)
         return;
+    context->work += amount;
+    if (context->work < WORK_FREE)
+        return;
+    context->work = 0;
     const int64_t now = now_ns();
     read_base(context, now);
     decide(L, context, now);

@@ -232,4 +232,5 @@ void l_open_guards(lua_State *L)
         lua_pop(L, 1);
     }
     l_open_coroutines(L);
+    l_open_patterns(L);
 }

@@ -79,6 +79,7 @@ struct context {
     int64_t cpu_base_ns;  /* the thread's CPU clock near the entry; 0: not read yet */
     int64_t check_ns;     /* the hook does nothing before */
     int64_t slice_end_ns; /* then others get their turn */
+    size_t work;          /* of C functions since the clocks were read for it */
     int64_t bytes_charged;
     size_t bytes_refused; /* the last growth that the allocator refused, 0: none */
     unsigned log_lines;
@@ -461,6 +462,8 @@ void l_open_sandbox(lua_State *L, bool with_anzol);
 bool sandbox_is_removed(lua_State *L, int index);
 /* Puts coroutine.* in place through which waits get to the host (bind_coroutine.c). */
 void l_open_coroutines(lua_State *L);
+/* Puts string.find, match, gmatch and gsub in place (bind_pattern.c). */
+void l_open_patterns(lua_State *L);
 /* Puts the guarded versions of stock functions in place. */
 void l_open_guards(lua_State *L);
 /* package.searchers: preload, embedded, the snapshot. */

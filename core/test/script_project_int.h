@@ -41,6 +41,8 @@ int l_project_retry(lua_State *L);
 int l_project_bench(lua_State *L);
 int l_project_bytes(lua_State *L);
 int l_project_objects(lua_State *L);
+int l_patterns(lua_State *L);
+int l_pattern_time(lua_State *L);
 /* { type, source, body, headers, … } at index as an event; the caller's. */
 struct event *read_event(lua_State *L, int index);
 
