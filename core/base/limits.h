@@ -66,7 +66,8 @@
 #define LIMIT_SHARED_BYTES (64u * 1024 * 1024) /* cache, limiters, breakers of the process */
 #define LIMIT_CACHE_VALUE_BYTES (256 * 1024)   /* of one value, as JSON if it is a table */
 #define LIMIT_COROUTINES_PER_JOB 1000
-#define LIMIT_CHILDREN_PER_JOB 100 /* functions of anzol.all, requests of http.all, at once */
+#define LIMIT_CHILDREN_PER_JOB 100     /* functions of anzol.all, requests of http.all, at once */
+#define LIMIT_LOAD_BYTES (1024 * 1024) /* of text that a script compiles */
 #define LIMIT_SCRIPT_BYTES (4 * 1024 * 1024)
 #define LIMIT_SCRIPTS 1000
 #define LIMIT_LIBRARY_DEPTH 16 /* folders below lua/ */

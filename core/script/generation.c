@@ -33,7 +33,8 @@ static bool load_file(struct script *script, const char *path, struct findings *
 
 static int l_close(lua_State *L)
 {
-    l_close_globals(L);
+    if (!script_of(L)->generation->is_trusted)
+        l_close_globals(L);
     return 0;
 }
 
@@ -95,7 +96,8 @@ static enum status load_states(struct generation *generation, struct findings *f
                                struct err *err)
 {
     for (unsigned i = 0; i < generation->worker_count; i++) {
-        struct script *script = script_create(generation, i, STATE_SCRIPTS);
+        struct script *script =
+            script_create(generation, i, generation->is_trusted ? STATE_TRUSTED : STATE_SCRIPTS);
         generation->scripts[i] = script;
         struct registry *registry =
             script ? load_state(generation, script, findings, i == 0) : NULL;
@@ -166,6 +168,8 @@ static struct generation *load_once(const struct generation_options *options,
         atomic_init(&it->references, 1);
         it->number = options->number;
         it->allow_missing_secrets = options->allow_missing_secrets;
+        it->is_trusted = options->is_trusted;
+        it->c_modules = options->c_modules;
         it->environment = options->environment;
         it->worker_count = options->worker_count;
         it->scripts = calloc(options->worker_count, sizeof(struct script *));

@@ -5,7 +5,10 @@
 
 #include "script/bind_int.h"
 
-#define COUNT_MAX (1 << 22) /* elements that one C call may walk without a hook */
+#define COUNT_MAX (1 << 20)   /* elements that one C call may walk without a hook */
+#define SORT_PLAIN 10000      /* elements that are sorted without a look at the clocks */
+#define COMPARE_WORK 64       /* a comparison in a longer sort, as bytes */
+#define ARGUMENTS_CHARGED 250 /* as many as a Lua call can spell out */
 
 /* The stock function that a guard was put in front of. */
 static int l_stock(lua_State *L)
@@ -31,6 +34,18 @@ static lua_Integer span(lua_Integer first, lua_Integer last)
 }
 
 /* ---- string ---- */
+
+/* Work along all its texts. */
+static int l_charged(lua_State *L)
+{
+    size_t work = 0;
+    const int count = lua_gettop(L) < ARGUMENTS_CHARGED ? lua_gettop(L) : ARGUMENTS_CHARGED;
+    for (int i = 1; i <= count; i++)
+        if (lua_type(L, i) == LUA_TSTRING)
+            work += lua_rawlen(L, i);
+    budget_check_work(L, work);
+    return l_stock(L);
+}
 
 static int l_rep(lua_State *L)
 {
@@ -87,9 +102,31 @@ static int l_concat(lua_State *L)
     return l_stock(L);
 }
 
+/* Upvalue: the comparator, nil for <. Counted, for one that is C meets no hook. */
+static int l_compare(lua_State *L)
+{
+    budget_check_work(L, COMPARE_WORK);
+    lua_settop(L, 2);
+    if (lua_isnil(L, lua_upvalueindex(1))) {
+        lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+        return 1;
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
 static int l_sort(lua_State *L)
 {
-    check_count(L, check_length(L, 1, "table.sort"), "table.sort");
+    const lua_Integer count = check_length(L, 1, "table.sort");
+    check_count(L, count, "table.sort");
+    if (!lua_isnoneornil(L, 2))
+        luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    if (count > SORT_PLAIN) {
+        lua_pushcclosure(L, l_compare, 1);
+    }
     return l_stock(L);
 }
 
@@ -122,6 +159,21 @@ static int l_collectgarbage(lua_State *L)
     return 1;
 }
 
+/* Upvalues: the reader, the bytes that may still come. Lua's parser meets no hook. */
+static int l_read(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_call(L, 0, 1);
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return 1;
+    const lua_Integer left = lua_tointeger(L, lua_upvalueindex(2)) - (lua_Integer)lua_rawlen(L, -1);
+    if (left < 0)
+        return luaL_error(L, "load of more than %d bytes", LIMIT_LOAD_BYTES);
+    lua_pushinteger(L, left);
+    lua_replace(L, lua_upvalueindex(2));
+    return 1;
+}
+
 /* Text only: bytecode can crash Lua. */
 static int l_load(lua_State *L)
 {
@@ -133,8 +185,22 @@ static int l_load(lua_State *L)
         lua_settop(L, 3);
     lua_pushliteral(L, "t");
     lua_replace(L, 3);
-    if (lua_type(L, 1) == LUA_TSTRING)
+    /* What is loaded is no file of the system. */
+    if (lua_type(L, 2) == LUA_TSTRING && lua_tostring(L, 2)[0] == '@') {
+        lua_pushfstring(L, "=%s", lua_tostring(L, 2) + 1);
+        lua_replace(L, 2);
+    }
+    if (lua_type(L, 1) == LUA_TSTRING) {
+        if (lua_rawlen(L, 1) > LIMIT_LOAD_BYTES)
+            return luaL_error(L, "load of more than %d bytes", LIMIT_LOAD_BYTES);
         budget_check_work(L, lua_rawlen(L, 1));
+    } else {
+        luaL_checktype(L, 1, LUA_TFUNCTION);
+        lua_pushvalue(L, 1);
+        lua_pushinteger(L, LIMIT_LOAD_BYTES);
+        lua_pushcclosure(L, l_read, 2);
+        lua_replace(L, 1);
+    }
     return l_stock(L);
 }
 
@@ -211,15 +277,25 @@ static const struct guard guards[] = {
     {"_G", "collectgarbage", l_collectgarbage},
     {"_G", "load", l_load},
     {"_G", "setmetatable", l_setmetatable},
+    {"_G", "tonumber", l_charged},
     {"_G", "xpcall", l_xpcall},
     {"debug", "getinfo", l_getinfo},
+    {"string", "format", l_charged},
+    {"string", "lower", l_charged},
+    {"string", "pack", l_charged},
     {"string", "rep", l_rep},
+    {"string", "reverse", l_charged},
+    {"string", "unpack", l_charged},
+    {"string", "upper", l_charged},
     {"table", "concat", l_concat},
     {"table", "insert", l_insert},
     {"table", "move", l_move},
     {"table", "remove", l_remove},
     {"table", "sort", l_sort},
     {"table", "unpack", l_unpack},
+    {"utf8", "codepoint", l_charged},
+    {"utf8", "len", l_charged},
+    {"utf8", "offset", l_charged},
 };
 
 void l_open_guards(lua_State *L)
@@ -233,4 +309,5 @@ void l_open_guards(lua_State *L)
     }
     l_open_coroutines(L);
     l_open_patterns(L);
+    l_open_os(L);
 }

@@ -59,8 +59,8 @@ static void set_fill(uint64_t set[4], const char *at, const char *end)
 {
     for (; at < end; at++) {
         const unsigned char byte = (unsigned char)*at;
-        if (byte == ESCAPE && at + 1 < end) {
-            at++;
+        if (byte == ESCAPE) {
+            at++; /* behind a range the last one may escape the bracket that ends the set */
             if (!set_add_class(set, *at))
                 set_add(set, (unsigned char)*at);
         } else if (end - at > 2 && at[1] == '-') {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* require: the embedded library first, then the project's lua/ and scripts/ out of the snapshot,
- * then the pure Lua modules of the system. No C modules. */
+ * then the pure Lua modules of the system. C modules only where anzol.lua names them, or trusts. */
 #include "script/script_int.h"
 
 #include "script/bind_int.h"
@@ -148,20 +148,68 @@ static int l_search_embedded(lua_State *L)
     return 2;
 }
 
-void l_open_require(lua_State *L)
+/* ---- C modules ---- */
+
+/* Upvalues: the stock searcher, its path, { [name] = true }. What a script makes of package.cpath
+ * has no say. */
+static int l_search_c(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    (void)lua_pushlstring(L, name, strcspn(name, "."));
+    if (lua_rawget(L, lua_upvalueindex(3)) == LUA_TNIL) {
+        lua_pushliteral(L, "no C module: c_modules in anzol.lua names those that may be loaded");
+        return 1;
+    }
+    lua_settop(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "package");
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setfield(L, -2, "cpath");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 2);
+    return 2;
+}
+
+/* The stock searcher of C modules is on top: it is replaced by ours. */
+static void wrap_c_searcher(lua_State *L)
+{
+    const struct generation *generation = script_of(L)->generation;
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "cpath");
+    lua_remove(L, -2);
+    lua_newtable(L);
+    for (const char *const *it = generation ? generation->c_modules : NULL; it && *it; it++) {
+        lua_pushboolean(L, true);
+        lua_setfield(L, -2, *it);
+    }
+    lua_pushcclosure(L, l_search_c, 3);
+}
+
+void l_open_require(lua_State *L, enum state_kind kind)
 {
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "searchers");
+    if (kind == STATE_TRUSTED) { /* ours after preload, then all the stock ones */
+        for (lua_Integer i = 4; i >= 2; i--) {
+            lua_geti(L, -1, i);
+            lua_seti(L, -2, i + 2);
+        }
+    } else {
+        lua_geti(L, -1, 3);
+        wrap_c_searcher(L);
+        lua_seti(L, -2, 4);
+    }
     lua_pushcfunction(L, l_search_embedded);
     lua_seti(L, -2, 2);
     lua_pushcfunction(L, l_search_project);
     lua_seti(L, -2, 3);
-    lua_pushnil(L);
-    lua_seti(L, -2, 4);
     lua_pop(L, 1);
-    lua_pushliteral(L, "lua/?.lua;lua/?/init.lua;scripts/?.lua");
-    lua_setfield(L, -2, "path");
-    lua_pushliteral(L, "");
-    lua_setfield(L, -2, "cpath");
+    if (kind != STATE_TRUSTED) {
+        lua_pushliteral(L, "lua/?.lua;lua/?/init.lua;scripts/?.lua");
+        lua_setfield(L, -2, "path");
+        lua_pushliteral(L, "");
+        lua_setfield(L, -2, "cpath");
+    }
     lua_pop(L, 1);
 }

@@ -64,8 +64,12 @@ static int l_removed(lua_State *L)
 {
     const char *name = lua_tostring(L, lua_upvalueindex(1));
     const char *mend = lua_tostring(L, lua_upvalueindex(2));
-    return luaL_error(L, "%s is not available in scripts%s%s", name, mend ? ": " : "",
-                      mend ? mend : "");
+    if (!script_of(L)->generation)
+        return luaL_error(L, "%s is not available in anzol.lua", name);
+    return luaL_error(L,
+                      "%s is not available in scripts: %s%strust = \"full\" in anzol.lua gives it "
+                      "back",
+                      name, mend ? mend : "", mend ? "; or " : "");
 }
 
 bool sandbox_is_removed(lua_State *L, int index)
@@ -137,6 +141,12 @@ static int l_file_nothing(lua_State *L)
     return 1;
 }
 
+static void redirect_print(lua_State *L)
+{
+    lua_pushcfunction(L, l_print);
+    lua_setglobal(L, "print");
+}
+
 static void redirect_output(lua_State *L)
 {
     static const luaL_Reg methods[] = {
@@ -145,8 +155,6 @@ static void redirect_output(lua_State *L)
         {"write", l_file_write},
         {NULL, NULL},
     };
-    lua_pushcfunction(L, l_print);
-    lua_setglobal(L, "print");
     lua_getglobal(L, "io");
     lua_pushcfunction(L, l_io_write);
     lua_setfield(L, -2, "write");
@@ -170,8 +178,7 @@ static bool is_looked_for(const char *name)
     return false;
 }
 
-/* A module of the system asks for what it likes. */
-static bool is_system_code(lua_State *L)
+bool is_system_code(lua_State *L)
 {
     lua_Debug debug = {0};
     if (!lua_getstack(L, 1, &debug))
@@ -182,12 +189,13 @@ static bool is_system_code(lua_State *L)
 
 #define GLOBALS_COMPARED_MAX 128
 
-/* Pushes the name of the global that was probably meant; NULL if none is near. */
+/* Pushes the name of the global that was probably meant; NULL if none is near. The globals are in
+ * the table at index 1, from the time they are closed on not _G. */
 static const char *push_nearest_global(lua_State *L, const char *name)
 {
     const char *names[GLOBALS_COMPARED_MAX];
     size_t count = 0;
-    lua_pushglobaltable(L);
+    lua_pushvalue(L, 1);
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         lua_pop(L, 1);
@@ -215,43 +223,41 @@ static int l_global_index(lua_State *L)
     return luaL_error(L, "undefined global '%s'", name);
 }
 
-static int l_global_newindex(lua_State *L)
-{
-    if (lua_toboolean(L, lua_upvalueindex(1)) && !is_system_code(L))
-        return luaL_error(L, "assignment to undeclared global '%s'; did you forget 'local'?",
-                          luaL_tolstring(L, 2, NULL));
-    lua_rawset(L, 1);
-    return 0;
-}
-
-static void guard_globals(lua_State *L, bool is_closed)
+static void guard_globals(lua_State *L)
 {
     lua_pushglobaltable(L);
     lua_newtable(L);
     lua_pushcfunction(L, l_global_index);
     lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, is_closed);
-    lua_pushcclosure(L, l_global_newindex, 1);
-    lua_setfield(L, -2, "__newindex");
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
 }
 
-void l_close_globals(lua_State *L)
+/* With everything of Lua: only what would go past the host stays guarded. */
+static void open_trusted(lua_State *L)
 {
-    guard_globals(L, true);
+    redirect_print(L);
+    l_open_coroutines(L);
+    l_open_patterns(L);
+    l_open_closed(L);
 }
 
-void l_open_sandbox(lua_State *L, bool with_anzol)
+void l_open_sandbox(lua_State *L, enum state_kind kind)
 {
-    remove_names(L);
-    redirect_output(L);
-    l_open_guards(L);
-    l_open_require(L);
-    if (with_anzol)
+    if (kind == STATE_TRUSTED) {
+        open_trusted(L);
+    } else {
+        remove_names(L);
+        redirect_print(L);
+        redirect_output(L);
+        l_open_guards(L);
+        l_open_closed(L);
+    }
+    l_open_require(L, kind);
+    if (kind != STATE_SETTINGS)
         luaL_requiref(L, "anzol.core", l_open_anzol, 0);
-    guard_globals(L, false);
+    guard_globals(L);
     lua_settop(L, 0);
 }

@@ -73,6 +73,8 @@ struct generation_options {
     unsigned worker_count;
     uint64_t number;                /* 1, 2, … */
     bool allow_missing_secrets;     /* check: a missing secret is a finding, not an error */
+    bool is_trusted;                /* trust = "full": everything of Lua */
+    const char *const *c_modules;   /* names that may be C modules, ended by NULL; NULL: none */
     struct environment environment; /* outlives the generation */
 };
 

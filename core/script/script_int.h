@@ -116,6 +116,8 @@ enum script_ref {
     REF_SIGNS,     /* name of a source -> its provider's sign */
     REF_FILES,     /* path of a script that ran -> its result */
     REF_THREADS,   /* coroutine -> true */
+    REF_CLOSED,    /* table that is read-only -> the table of its fields */
+    REF_BUILTINS,  /* global name that is no script's -> true */
     REF_NULL,      /* JSON null */
     REF_ARRAY,     /* metatable of arrays */
     REF_OBJECT,    /* metatable of what is an object even when empty */
@@ -150,9 +152,9 @@ struct script {
 };
 
 struct script *script_of(lua_State *L);
-/* Scripts: sandboxed, with the API. Settings: sandboxed, plain Lua. CLI: everything of Lua, no
- * limits. NULL: no memory. */
-enum state_kind { STATE_SCRIPTS, STATE_SETTINGS, STATE_CLI };
+/* Scripts: sandboxed, with the API. Trusted: everything of Lua, with the API. Settings: sandboxed,
+ * plain Lua. CLI: everything of Lua, no limits. NULL: no memory. */
+enum state_kind { STATE_SCRIPTS, STATE_TRUSTED, STATE_SETTINGS, STATE_CLI };
 struct script *script_create(struct generation *generation, unsigned index, enum state_kind kind);
 /* Closes the state at once; the memory goes when the loop closed its handles. No job may be left.
  */
@@ -436,6 +438,8 @@ struct generation {
     atomic_uint references;
     uint64_t number;
     bool allow_missing_secrets;
+    bool is_trusted;
+    const char *const *c_modules; /* NULL: none; borrowed while it loads */
     struct environment environment;
     struct snapshot snapshot;
     const char **files;
@@ -457,7 +461,9 @@ void generation_cross_check(struct generation *generation, const struct draft *d
 
 /* ---- Sandbox (sandbox.c, guard.c, require.c) ---- */
 
-void l_open_sandbox(lua_State *L, bool with_anzol);
+void l_open_sandbox(lua_State *L, enum state_kind kind);
+/* The caller is a module of the system, which asks for what it likes. */
+bool is_system_code(lua_State *L);
 /* What stands in for a function that was taken out: it says so when it is called. */
 bool sandbox_is_removed(lua_State *L, int index);
 /* Puts coroutine.* in place through which waits get to the host (bind_coroutine.c). */
@@ -467,8 +473,12 @@ void l_open_patterns(lua_State *L);
 /* Puts the guarded versions of stock functions in place. */
 void l_open_guards(lua_State *L);
 /* package.searchers: preload, embedded, the snapshot. */
-void l_open_require(lua_State *L);
-/* From now on globals are closed. */
+void l_open_require(lua_State *L, enum state_kind kind);
+/* os.date and os.time in UTC (guard_os.c). */
+void l_open_os(lua_State *L);
+/* Puts rawget, rawset and next in place, which know closed tables (closed.c). */
+void l_open_closed(lua_State *L);
+/* From now on the libraries and the global names are closed. */
 void l_close_globals(lua_State *L);
 /* Runs a script file of the snapshot once. */
 void l_run_file(lua_State *L, const char *path);

@@ -118,7 +118,7 @@ static int l_open(lua_State *L)
     luaL_openlibs(L);
     object_open(L, &error_kind);
     if (kind != STATE_CLI)
-        l_open_sandbox(L, kind == STATE_SCRIPTS);
+        l_open_sandbox(L, kind);
     return 0;
 }
 

@@ -40,9 +40,9 @@ describe("patterns", function()
       [[local s = ("ab"):rep(1 << 18) while true do s:find(s:sub(1, -2) .. "c", 1, true) end]],
     } do
       local project = rig.handler(attack)
-      local before = script.now_ns()
+      local before = script.cpu_ns()
       local result = project:run("main", {})
-      local ms = (script.now_ns() - before) / 1e6
+      local ms = (script.cpu_ns() - before) / 1e6
       assert.matches("^scripts/main%.lua:3: 'handler' went over its CPU limit", result.text, attack)
       assert.is_true(ms < (500 + 100) * rig.patience, attack .. ": " .. ms .. " ms")
     end
