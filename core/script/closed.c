@@ -196,6 +196,9 @@ static void close_libraries(lua_State *L)
 
 static void close_modules(lua_State *L)
 {
+    lua_getglobal(L, "require"); /* whole before it is closed, whoever asks for it first */
+    lua_pushliteral(L, "anzol");
+    lua_call(L, 1, 0);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     const int loaded = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, loaded); lua_settop(L, loaded + 1)) {
