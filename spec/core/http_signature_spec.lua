@@ -218,6 +218,35 @@ describe("an HTTP message signature", function()
       signature = headers.Signature }))
   end)
 
+  it("may cover one member of a dictionary", function()
+    local key = "a secret that is long enough"
+    script.setenv("ANZOL_SECRET_K", key)
+    local project = rig.project [[
+      local secret = anzol.secret "K"
+      local components = { 'x-dict;key="b"', 'x-dict;key="c"', "@authority" }
+      anzol.source("in", { public_url = "https://example.com/foo", verify =
+        anzol.verify.http_signature { secret = secret, components = components } })
+      local sign = anzol.sign.http_signature { secret = secret, components = components }
+      anzol.on("**", { name = "sign" }, function()
+        error(anzol.json.encode(sign { url = "https://example.com/foo", timestamp = 1618884473,
+          headers = { ["X-Dict"] = 'a=1, b=("x" y);q=2, c' } }), 0)
+      end)
+    ]]
+    local made = json.decode(project:run("sign", {}).text:match "^[^\n]*")
+    local function admit(value)
+      local result = project:admit("in", { body = "", headers = { { "X-Dict", value },
+        { "Signature-Input", made["Signature-Input"] }, { "Signature", made.Signature } } })
+      return result.reason ~= "" and result.reason or result.outcome
+    end
+    assert.matches('^sig1=%("x%-dict";key="b" "x%-dict";key="c" "@authority"%);',
+      made["Signature-Input"])
+    assert.equal("ok", admit 'a=1, b=("x" y);q=2, c')
+    assert.equal("ok", admit 'c, b=("x" y);q=2, a=7', "the others may change")
+    assert.equal("no signature in Signature matches", admit 'a=1, b=("x" z);q=2, c')
+    assert.matches('x%-dict";key="b" is not in the request', admit "a=1, c")
+    assert.matches('x%-dict";key="b" is not in the request', admit 'b=1, b=("x" y);q=2, c')
+  end)
+
   it("of ours covers the body by a digest that it makes, and what else it is told to", function()
     local key = "a secret that is long enough"
     local headers = sign([[components = { "@method", "@target-uri", "@scheme", "@request-target",
