@@ -53,7 +53,8 @@ static struct admit_request read_request(lua_State *L, int index, struct buf *he
     pack(L, index, head);
     return (struct admit_request){.head = buf_slice(head),
                                   .body = field_bytes(L, index, "body"),
-                                  .received_ms = clock_now_ms()};
+                                  .received_ms = clock_now_ms(),
+                                  .is_method_listed = true};
 }
 
 /* request { method, path, query, url, headers, body } -> what a verifier looks at */
@@ -92,6 +93,7 @@ static void on_admitted(const struct admission *admission, void *ctx)
     verdict->outcome = admission->outcome;
     (void)snprintf(verdict->reason, sizeof verdict->reason, "%s",
                    admission->reason ? admission->reason : "");
+    admit_answer_free(admission->answer);
 }
 
 static void start_timer(void *ctx, struct timer *timer, int64_t delay_ms)
