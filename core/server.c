@@ -30,20 +30,20 @@
 #define PATIENCE 1
 #endif
 
-enum letter_kind { LETTER_ADOPTED, LETTER_QUIET, LETTER_FATAL };
+enum letter_kind { LETTER_PREPARED, LETTER_ADOPTED, LETTER_QUIET, LETTER_FATAL };
 
 struct server_letter {
     struct letter letter;
     enum letter_kind kind;
     uint64_t number;
+    char *problem; /* PREPARED: owned, NULL: none */
 };
 
 /* Any thread. */
 static void post(struct server *server, enum letter_kind kind, uint64_t number)
 {
     struct server_letter *letter = must_alloc(sizeof *letter);
-    letter->kind = kind;
-    letter->number = number;
+    *letter = (struct server_letter){.kind = kind, .number = number};
     inbox_post(&server->inbox, &letter->letter);
 }
 
@@ -124,6 +124,17 @@ static void on_quiet(struct worker *worker, void *ctx)
     post(ctx, LETTER_QUIET, 0);
 }
 
+static void on_prepared(struct worker *worker, uint64_t number, const char *problem, void *ctx)
+{
+    struct server *server = ctx;
+    struct server_letter *letter = must_alloc(sizeof *letter);
+    (void)worker;
+    *letter = (struct server_letter){.kind = LETTER_PREPARED, .number = number};
+    if (problem)
+        letter->problem = must_copy(problem, strlen(problem));
+    inbox_post(&server->inbox, &letter->letter);
+}
+
 static void on_adopted(struct worker *worker, uint64_t number, void *ctx)
 {
     (void)worker;
@@ -136,6 +147,7 @@ static const struct worker_hooks worker_hooks = {
     .is_quiet = is_quiet,
     .on_end = on_end,
     .on_quiet = on_quiet,
+    .on_prepared = on_prepared,
     .on_adopted = on_adopted,
 };
 
@@ -233,7 +245,7 @@ static void on_upkeep(uv_timer_t *timer)
     memory_reserve();
     memory_trim();
     server_watch_turn(server);
-    if (++server->upkeep_turn % RETENTION_TURNS == 0)
+    if (++server->upkeep_turn % RETENTION_TURNS == 0 && server->generation)
         retain(server);
 }
 
@@ -319,6 +331,10 @@ static void on_letter(struct letter *base, void *ctx)
     struct server *server = ctx;
     struct server_letter *letter = container_of(base, struct server_letter, letter);
     switch (letter->kind) {
+    case LETTER_PREPARED:
+        server_reload_prepared(server, letter->number, letter->problem);
+        free(letter->problem);
+        break;
     case LETTER_ADOPTED:
         server_reload_adopted(server, letter->number);
         break;
@@ -385,7 +401,10 @@ static enum status make_workers(struct server *server, struct err *err)
         if (status != OK)
             return status;
     }
-    return OK;
+    enum status status = OK;
+    for (unsigned i = 0; i < server->worker_count && status == OK; i++)
+        status = worker_start(server->workers[i], err);
+    return status;
 }
 
 static enum status open_api(struct server *server, struct err *err)

@@ -33,7 +33,8 @@ struct reload {
     enum status status;
     enum endpoint_state *states;
     struct store_endpoint *operations;
-    size_t pending; /* endpoints still at the store, then workers still on the old generation */
+    size_t pending; /* workers that prepare, then endpoints at the store, then workers that swap */
+    bool is_prepared;                      /* the workers have its states */
     struct store_list_endpoints endpoints; /* what is still to be sent, to name removed ones */
     bool is_listing;
     bool is_over;                /* but for the list */
@@ -89,6 +90,8 @@ void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx
 void server_end_if_quiet(struct server *server);
 /* Appends what /metrics says. */
 MUST_USE enum status server_write_metrics(struct server *server, struct buf *out);
+/* A worker is ready to serve this generation (problem NULL), or its anzol.init failed. */
+void server_reload_prepared(struct server *server, uint64_t number, const char *problem);
 /* A worker serves this generation. */
 void server_reload_adopted(struct server *server, uint64_t number);
 

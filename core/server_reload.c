@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A reload: the loader thread builds a state per worker from one snapshot of the files; the store
- * gives every endpoint its number and state; then all workers swap. What fails on the way leaves
- * everything as it was. */
+/* A reload: the loader thread builds a state per worker from one snapshot of the files; each worker
+ * takes its state and runs what it does first (anzol.init); the store gives every endpoint its
+ * number and state; then all workers swap. What fails on the way leaves everything as it was. */
 #include "server_int.h"
 
 #include "base/clock.h"
@@ -133,6 +133,8 @@ static void refuse(struct reload *reload)
 {
     log_error("reload refused", "reason=\"%s\" generation stays", reload->err.text);
     server_watch_update(reload->server);
+    for (unsigned i = 0; reload->is_prepared && i < reload->server->worker_count; i++)
+        worker_abandon(reload->server->workers[i]);
     if (reload->generation)
         generation_unref(reload->generation);
     finish(reload);
@@ -151,14 +153,6 @@ static void swap(struct reload *reload)
         generation_unref(server->generation);
     server->generation = reload->generation;
     server_watch_update(server);
-    if (server->state == SERVER_STARTING) {
-        for (unsigned i = 0; i < server->worker_count && reload->status == OK; i++)
-            reload->status =
-                worker_start(server->workers[i], server->generation, reload->states, &reload->err);
-        if (reload->status != OK)
-            finish(reload);
-        return;
-    }
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_adopt(server->workers[i], server->generation, reload->states);
 }
@@ -225,6 +219,38 @@ static void register_endpoints(struct reload *reload)
     }
 }
 
+/* Each worker's own: all have to be ready before one of them serves. */
+static void prepare(struct reload *reload)
+{
+    struct server *server = reload->server;
+    reload->pending = server->worker_count;
+    reload->is_prepared = true;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_prepare(server->workers[i], reload->generation);
+}
+
+static void fail_init(struct reload *reload, const char *problem)
+{
+    const size_t from = reload->findings.count;
+    reload->status = err_set(&reload->err, E_INVALID, "%.*s", (int)strcspn(problem, "\n"), problem);
+    findings_fail(&reload->findings, "init", problem);
+    log_findings(&reload->findings, from);
+}
+
+void server_reload_prepared(struct server *server, uint64_t number, const char *problem)
+{
+    struct reload *reload = server->reload;
+    check(reload && generation_registry(reload->generation)->generation == number);
+    if (problem && reload->status == OK)
+        fail_init(reload, problem);
+    if (--reload->pending > 0)
+        return;
+    if (reload->status == OK)
+        register_endpoints(reload);
+    else
+        refuse(reload);
+}
+
 static void on_loaded(uv_work_t *work, int status)
 {
     struct reload *reload = container_of(work, struct reload, work);
@@ -233,7 +259,7 @@ static void on_loaded(uv_work_t *work, int status)
     if (status != 0 && reload->status == OK)
         reload->status = err_set(&reload->err, E_CANCELLED, "the reload was cancelled");
     if (reload->status == OK)
-        register_endpoints(reload);
+        prepare(reload);
     else
         refuse(reload);
 }
@@ -276,5 +302,7 @@ void server_reload_adopted(struct server *server, uint64_t number)
     log_info("scripts loaded", "generation=%llu sources=%zu endpoints=%zu subscriptions=%zu",
              (unsigned long long)number, registry->source_count, registry->endpoint_count,
              registry->subscription_count);
+    for (unsigned i = 0; server->state == SERVER_STARTING && i < server->worker_count; i++)
+        worker_open(server->workers[i]);
     finish(reload);
 }

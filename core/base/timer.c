@@ -96,28 +96,42 @@ void timer_heap_run(struct timer_heap *heap, int64_t now_ms)
 
 static void arm(struct timers *timers);
 
-static void on_time(uv_timer_t *handle)
+static void run(struct timers *timers)
 {
-    struct timers *timers = container_of(handle, struct timers, handle);
-    timer_heap_run(&timers->heap, (int64_t)uv_now(handle->loop));
+    timer_heap_run(&timers->heap, (int64_t)uv_now(timers->handle.loop));
     arm(timers);
 }
 
+static void on_time(uv_timer_t *handle)
+{
+    run(container_of(handle, struct timers, handle));
+}
+
+static void on_next(uv_idle_t *handle)
+{
+    run(container_of(handle, struct timers, next));
+}
+
+/* What is due at once waits for the loop's next turn: libuv would run a timer that its own callback
+ * starts for now again and again, and nothing else. */
 static void arm(struct timers *timers)
 {
     const struct timer *first = timers->heap.first;
-    if (!first) {
-        (void)uv_timer_stop(&timers->handle);
-        return;
-    }
-    const int64_t delay_ms = first->due_ms - (int64_t)uv_now(timers->handle.loop);
-    check(uv_timer_start(&timers->handle, on_time, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0) == 0);
+    const int64_t delay_ms = first ? first->due_ms - (int64_t)uv_now(timers->handle.loop) : 0;
+    (void)uv_timer_stop(&timers->handle);
+    if (!first || delay_ms > 0)
+        (void)uv_idle_stop(&timers->next);
+    if (first && delay_ms > 0)
+        check(uv_timer_start(&timers->handle, on_time, (uint64_t)delay_ms, 0) == 0);
+    else if (first)
+        check(uv_idle_start(&timers->next, on_next) == 0);
 }
 
 void timers_open(struct timers *timers, uv_loop_t *loop)
 {
     *timers = (struct timers){0};
     check(uv_timer_init(loop, &timers->handle) == 0);
+    check(uv_idle_init(loop, &timers->next) == 0);
 }
 
 void timers_start(struct timers *timers, struct timer *timer, int64_t delay_ms)
@@ -136,8 +150,16 @@ void timers_stop(struct timers *timers, struct timer *timer)
         arm(timers);
 }
 
+/* One after the other: on_closed may free both. */
+static void on_next_closed(uv_handle_t *handle)
+{
+    struct timers *timers = container_of((uv_idle_t *)(void *)handle, struct timers, next);
+    uv_close((uv_handle_t *)&timers->handle, timers->on_closed);
+}
+
 void timers_close(struct timers *timers, uv_close_cb on_closed)
 {
     check(!timers->heap.first);
-    uv_close((uv_handle_t *)&timers->handle, on_closed);
+    timers->on_closed = on_closed;
+    uv_close((uv_handle_t *)&timers->next, on_next_closed);
 }

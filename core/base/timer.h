@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Many timers in one heap, in memory of their users: nothing is allocated. `timers` puts a heap on
- * a loop with one handle for all; whoever has a clock of his own runs the heap by himself. One
+ * a loop; whoever has a clock of his own runs the heap by himself. One
  * thread at a time: the loop's. */
 #ifndef BASE_TIMER_H
 #define BASE_TIMER_H
@@ -39,12 +39,14 @@ void timer_heap_run(struct timer_heap *heap, int64_t now_ms);
 struct timers {
     struct timer_heap heap;
     uv_timer_t handle;
+    uv_idle_t next; /* those that are due: others get their turn in between */
+    uv_close_cb on_closed;
 };
 
 void timers_open(struct timers *timers, uv_loop_t *loop);
 void timers_start(struct timers *timers, struct timer *timer, int64_t delay_ms);
 void timers_stop(struct timers *timers, struct timer *timer);
-/* None may be started. The loop must run once more; on_closed may be NULL. */
+/* None may be started. The loop must run once more; on_closed (of handle) may be NULL. */
 void timers_close(struct timers *timers, uv_close_cb on_closed);
 
 #endif

@@ -71,6 +71,9 @@ void registry_unref(struct registry *registry)
         finish_endpoint(registry, &registry->endpoints[i]);
     for (size_t i = 0; i < registry->subscription_count; i++)
         finish_subscription(&registry->subscriptions[i]);
+    for (size_t i = 0; i < registry->init_count; i++)
+        free(registry->inits[i].script);
+    free(registry->inits);
     free(registry->sources);
     free(registry->endpoints);
     free(registry->subscriptions);

@@ -104,6 +104,12 @@ struct subscription_spec {
     char *script;
 };
 
+/* anzol.init: once in each state, before the generation serves. */
+struct init_spec {
+    int function;
+    char *script; /* file:line */
+};
+
 struct registry {
     atomic_uint references;
     uint64_t generation; /* 1, 2, … */
@@ -114,6 +120,8 @@ struct registry {
     size_t endpoint_count;
     struct subscription_spec *subscriptions;
     size_t subscription_count;
+    struct init_spec *inits; /* in the order they run */
+    size_t init_count;
     /* How verifiers and signers go: set by whoever makes them, so that this floor need not know. */
     void (*verifier_destroy)(struct verifier *verifier);
     void (*signer_destroy)(struct signer *signer);

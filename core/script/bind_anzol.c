@@ -15,6 +15,7 @@ int l_open_anzol(lua_State *L)
     open_event(L);
     open_http(L);
     open_all(L);
+    open_init(L);
     open_json(L);
     open_kv(L);
     open_limiter(L);

@@ -287,6 +287,7 @@ void open_encoding(lua_State *L);
 void open_endpoint(lua_State *L);
 void open_event(lua_State *L);
 void open_http(lua_State *L);
+void open_init(lua_State *L);
 void open_json(lua_State *L);
 void open_kv(lua_State *L);
 void open_limiter(lua_State *L);

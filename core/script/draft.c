@@ -26,6 +26,16 @@ struct source_spec *draft_add_source(struct draft *draft)
     return &sources[registry->source_count++];
 }
 
+struct init_spec *draft_add_init(struct draft *draft)
+{
+    struct registry *registry = draft->registry;
+    struct init_spec *inits = grow(registry->inits, registry->init_count, sizeof *registry->inits);
+    if (!inits)
+        return NULL;
+    registry->inits = inits;
+    return &inits[registry->init_count++];
+}
+
 struct endpoint_spec *draft_add_endpoint(struct draft *draft)
 {
     struct registry *registry = draft->registry;
@@ -239,5 +249,9 @@ uint64_t registry_digest(const struct registry *registry)
         mix_endpoint(&digest, &registry->endpoints[i]);
     for (size_t i = 0; i < registry->subscription_count; i++)
         mix_subscription(&digest, &registry->subscriptions[i]);
+    for (size_t i = 0; i < registry->init_count; i++) {
+        mix_text(&digest, registry->inits[i].script);
+        mix_number(&digest, registry->inits[i].function);
+    }
     return digest;
 }

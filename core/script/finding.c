@@ -64,6 +64,19 @@ void findings_add(struct findings *findings, const struct finding_options *optio
     };
 }
 
+bool finding_has_place(const char *message)
+{
+    char file[FILE_BYTES_MAX];
+    int line;
+    return cut_place(message, file, &line) != message;
+}
+
+void findings_fail(struct findings *findings, const char *phase, const char *message)
+{
+    findings_add(findings, &(struct finding_options){
+                               .level = FINDING_ERROR, .phase = phase, .message = message});
+}
+
 void findings_warn(struct findings *findings, const char *message, const char *hint)
 {
     findings_add(findings,

@@ -201,8 +201,10 @@ static void free_all(struct script *script)
         next = queue_next(&script->idle, node);
         free(container_of(node, struct job, node));
     }
-    while ((next = queue_pop(&script->strands)))
-        free(container_of(next, struct strand, ready));
+    for (struct node *node = queue_first(&script->strands); node; node = next) {
+        next = queue_next(&script->strands, node);
+        free(container_of(node, struct strand, ready));
+    }
     free(script);
 }
 

@@ -14,8 +14,8 @@
 const struct phase phases[PHASE_COUNT] = {
     [PHASE_LOAD] = {"load", 1000 * SLOW, 1000 * SLOW, STATE_BYTES, false},
     [PHASE_SETTINGS] = {"settings", 1000 * SLOW, 1000 * SLOW, JOB_BYTES, false},
-    [PHASE_CHALLENGE] = {"challenge", 50 * SLOW, 2500 * SLOW, JOB_BYTES, true},
     [PHASE_VERIFY] = {"verify", 10 * SLOW, 2500 * SLOW, JOB_BYTES, true},
+    [PHASE_CHALLENGE] = {"challenge", 50 * SLOW, 2500 * SLOW, JOB_BYTES, true},
     [PHASE_RESPOND] = {"respond", 50 * SLOW, 2500 * SLOW, JOB_BYTES, true},
     [PHASE_TYPE] = {"type", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_KEY] = {"idempotency_key", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
@@ -24,5 +24,6 @@ const struct phase phases[PHASE_COUNT] = {
     [PHASE_ORDER] = {"order_by", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_TRANSFORM] = {"transform", 50 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_RETRY] = {"retry", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
+    [PHASE_INIT] = {"init", 1000 * SLOW, 10000 * SLOW, STATE_BYTES, true},
     [PHASE_SIGN] = {"sign", 50 * SLOW, 2500 * SLOW, JOB_BYTES, false},
 };

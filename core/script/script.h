@@ -58,6 +58,8 @@ struct findings {
 };
 /* Adds a warning that is about no file. hint may be NULL. Nothing happens without memory. */
 void findings_warn(struct findings *findings, const char *message, const char *hint);
+/* Adds an error; message may begin with "file:line: ". */
+void findings_fail(struct findings *findings, const char *phase, const char *message);
 void findings_finish(struct findings *findings);
 
 /* Where secrets (ANZOL_SECRET_NAME) and anzol.env come from. NULL: not set. The text is read at
@@ -119,6 +121,11 @@ struct registry *script_registry(const struct script *script);     /* borrows */
 struct generation *script_generation(const struct script *script); /* borrows */
 /* What its state holds. */
 size_t script_bytes(const struct script *script);
+/* Runs the functions of anzol.init in order, each with the limits of its phase, until one fails.
+ * problem: "file:line: what failed" and a traceback, valid during the callback; NULL: all went
+ * well. Exactly once, perhaps before script_init returns. */
+typedef void (*init_cb)(const char *problem, void *ctx);
+void script_init(struct script *script, init_cb on_done, void *ctx);
 /* Jobs that run or wait. */
 size_t script_job_count(const struct script *script);
 /* Cancels all jobs: each one's callback comes with JOB_CANCELLED before this returns. */

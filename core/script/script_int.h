@@ -31,8 +31,8 @@ struct snapshot;
 enum phase_id {
     PHASE_LOAD,
     PHASE_SETTINGS,
-    PHASE_CHALLENGE,
     PHASE_VERIFY,
+    PHASE_CHALLENGE,
     PHASE_RESPOND,
     PHASE_TYPE,
     PHASE_KEY,
@@ -41,6 +41,7 @@ enum phase_id {
     PHASE_ORDER,
     PHASE_TRANSFORM,
     PHASE_RETRY,
+    PHASE_INIT,
     PHASE_SIGN, /* of a provider, for the command line */
     PHASE_COUNT
 };
@@ -308,7 +309,11 @@ struct job {
     struct outbox *outbox;       /* owned */
     struct keyed_message *keyed; /* messages with an idempotency key; owned */
     size_t keyed_count;
-    job_cb on_done;
+    size_t init_index; /* of registry->inits */
+    union {
+        job_cb on_done;
+        init_cb on_init;
+    };
     void *ctx;
 };
 
@@ -399,6 +404,8 @@ struct finding_options {
 /* Copies. Silently nothing without memory. A hint may also stand behind "; " + HINT_MARK in the
  * message. */
 void findings_add(struct findings *findings, const struct finding_options *options);
+/* The message begins with "file:line: ". */
+bool finding_has_place(const char *message);
 bool findings_have_error(const struct findings *findings);
 
 /* ---- Registrations under way (draft.c) ---- */
@@ -421,6 +428,7 @@ struct draft {
 /* Zeroed room for one more; NULL: no memory. */
 struct source_spec *draft_add_source(struct draft *draft);
 struct endpoint_spec *draft_add_endpoint(struct draft *draft);
+struct init_spec *draft_add_init(struct draft *draft);
 struct subscription_spec *draft_add_subscription(struct draft *draft);
 struct handler_name *draft_add_handler(struct draft *draft);
 void draft_finish(struct draft *draft);

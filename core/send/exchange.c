@@ -203,11 +203,12 @@ static void pump(struct exchanges *exchanges)
         struct exchange *exchange = container_of(queue_pop(&share->waiting), struct exchange, node);
         struct err err = {0};
         timers_stop(&exchanges->timers, &exchange->turn);
-        if (begin(exchange, &err) != OK) {
+        const enum status status = begin(exchange, &err);
+        offer(exchanges, share);
+        if (status != OK) {
             fail(exchange, "protocol", err.text);
             free_exchange(exchange);
         }
-        offer(exchanges, share);
     }
 }
 

@@ -257,6 +257,41 @@ int l_project_admit(lua_State *L)
     return 1;
 }
 
+/* ---- anzol.init ---- */
+
+struct waiting_init {
+    lua_State *L;
+    struct project *project;
+    int result;
+};
+
+static void on_init(const char *problem, void *ctx)
+{
+    struct waiting_init *waiting = ctx;
+    lua_State *L = waiting->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, waiting->result);
+    set_bool(L, "is_done", true);
+    set_text(L, "problem", problem);
+    lua_pop(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, waiting->result);
+    waiting->project->open_count--;
+    free(waiting);
+}
+
+/* init() -> result, filled when all of anzol.init ran: is_done, problem (nil: none) */
+int l_project_init(lua_State *L)
+{
+    struct project *project = project_check(L);
+    struct waiting_init *waiting = calloc(1, sizeof *waiting);
+    check(waiting != NULL);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    *waiting = (struct waiting_init){L, project, luaL_ref(L, LUA_REGISTRYINDEX)};
+    project->open_count++;
+    script_init(project->script, on_init, waiting);
+    return 1;
+}
+
 /* ---- Endpoints ---- */
 
 static const struct endpoint_spec *check_endpoint(lua_State *L, struct project *project)

@@ -362,6 +362,7 @@ static const luaL_Reg methods[] = {
     {"cancel_all", l_cancel_all},
     {"close", l_close},
     {"exchanges", l_project_exchanges},
+    {"init", l_project_init},
     {"files", l_files},
     {"job_count", l_job_count},
     {"memory", l_memory},

@@ -30,6 +30,8 @@ void project_open(lua_State *L);
 void exchange_add_hooks(struct script_hooks *hooks);
 int l_project_exchanges(lua_State *L);
 int l_project_answer(lua_State *L);
+/* script_hooks.c */
+int l_project_init(lua_State *L);
 /* load { dir, workers?, allow_missing_secrets?, scripts? } -> project | nil, findings, text */
 int l_project_load(lua_State *L);
 struct project *project_check(lua_State *L);

@@ -495,6 +495,7 @@ static const luaL_Reg methods[] = {
     {"receive", l_project_receive},
     {"rerun_delay", l_project_rerun_delay},
     {"run", l_project_run},
+    {"init", l_project_init},
     {"run_timers", l_run_timers},
     {"set_time", l_set_time},
     {"sign", l_project_sign},

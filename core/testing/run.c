@@ -87,6 +87,38 @@ int l_project_run(lua_State *L)
     return 0;
 }
 
+/* ---- What a state does first ---- */
+
+struct waiting_init {
+    struct project *project;
+    int result;
+};
+
+static void on_init(const char *problem, void *ctx)
+{
+    struct waiting_init *waiting = ctx;
+    struct project *project = waiting->project;
+    project_push_result(project->L, project, waiting->result);
+    set_text(project->L, "problem", problem);
+    lua_pop(project->L, 1);
+    free(waiting);
+}
+
+/* init(result): runs anzol.init; result gets problem, nil: it went well */
+int l_project_init(lua_State *L)
+{
+    struct project *project = project_check(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    struct waiting_init *waiting = calloc(1, sizeof *waiting);
+    if (!waiting)
+        return luaL_error(L, "out of memory");
+    *waiting =
+        (struct waiting_init){.project = project, .result = project_expect_result(L, project)};
+    script_init(project->script, on_init, waiting);
+    return 0;
+}
+
 /* rerun_delay(number) -> ms until a failed run's next, nil: it was the last */
 int l_project_rerun_delay(lua_State *L)
 {

@@ -73,6 +73,7 @@ int l_project_match(lua_State *L);
 
 /* run.c */
 int l_project_run(lua_State *L);
+int l_project_init(lua_State *L);
 int l_project_rerun_delay(lua_State *L);
 
 /* delivery.c */

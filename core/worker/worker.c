@@ -114,16 +114,43 @@ static void sweep_draining(struct worker *worker)
     }
 }
 
-/* Takes both over. */
-static void adopt(struct worker *worker, struct generation *generation, enum endpoint_state *states)
+static void on_init(const char *problem, void *ctx)
+{
+    struct worker *worker = ctx;
+    const struct registry *registry = script_registry(worker->prepared);
+    worker->options.hooks->on_prepared(worker, registry->generation, problem, worker->options.ctx);
+}
+
+/* Takes the reference over: the state keeps one of its own. */
+static void prepare(struct worker *worker, struct generation *generation)
 {
     const struct script_hooks hooks = host_hooks(worker);
+    check(!worker->prepared);
+    worker->prepared = generation_attach(generation, worker->options.index, &worker->loop, &hooks);
+    generation_unref(generation);
+    if (worker->state == WORKER_RUNNING)
+        script_init(worker->prepared, on_init, worker);
+    else
+        on_init("the server is stopping", worker);
+}
+
+static void abandon(struct worker *worker)
+{
+    script_cancel_all(worker->prepared);
+    script_destroy(worker->prepared);
+    worker->prepared = NULL;
+}
+
+/* Takes the states over. */
+static void adopt(struct worker *worker, enum endpoint_state *states)
+{
     struct script *old = worker->script;
     struct generation *old_generation = worker->generation;
     crash_point("reload_adopt");
-    worker->script = generation_attach(generation, worker->options.index, &worker->loop, &hooks);
-    worker->generation = generation;
-    worker->registry = generation_registry(generation);
+    worker->script = worker->prepared;
+    worker->prepared = NULL;
+    worker->generation = generation_ref(script_generation(worker->script));
+    worker->registry = generation_registry(worker->generation);
     sender_set_registry(worker->sender, worker->registry, states);
     free(states);
     work_adopt(worker);
@@ -132,6 +159,13 @@ static void adopt(struct worker *worker, struct generation *generation, enum end
     if (old_generation)
         generation_unref(old_generation);
     worker->options.hooks->on_adopted(worker, worker->registry->generation, worker->options.ctx);
+}
+
+static void start_work(struct worker *worker)
+{
+    worker->options.hooks->on_start(worker, worker->options.ctx);
+    sender_start(worker->sender);
+    backlog_hint(worker);
 }
 
 static enum endpoint_state *copy_states(struct generation *generation,
@@ -160,6 +194,8 @@ static void stop(struct worker *worker, int64_t deadline_ms)
     worker->state = WORKER_STOPPING;
     worker->stop_deadline_ms = clock_mono_ms() + deadline_ms;
     worker->options.hooks->on_quiesce(worker, worker->options.ctx);
+    if (worker->prepared)
+        script_cancel_all(worker->prepared);
     work_forget_idle(worker);
     sender_stop(worker->sender, deadline_ms, on_sender_idle, worker);
     worker_tick(worker);
@@ -243,12 +279,22 @@ static void on_letter(struct letter *base, void *ctx)
     case LETTER_TURN:
         work_take_turn(worker, letter->of.turn.event, letter->of.turn.index);
         break;
-    case LETTER_GENERATION:
-        adopt(worker, letter->of.adopt.generation, letter->of.adopt.states);
+    case LETTER_PREPARE:
+        prepare(worker, letter->of.generation);
+        break;
+    case LETTER_ADOPT:
+        adopt(worker, letter->of.states);
+        break;
+    case LETTER_ABANDON:
+        abandon(worker);
+        break;
+    case LETTER_OPEN:
+        start_work(worker);
         break;
     case LETTER_PING:
         atomic_store(&worker->alive_ms, clock_mono_ms());
-        atomic_store(&worker->lua_bytes, script_bytes(worker->script));
+        if (worker->script)
+            atomic_store(&worker->lua_bytes, script_bytes(worker->script));
         atomic_store(&worker->is_pinged, false);
         break;
     case LETTER_STOP:
@@ -263,12 +309,27 @@ static void on_letter(struct letter *base, void *ctx)
     free(letter);
 }
 
+void worker_prepare(struct worker *worker, struct generation *generation)
+{
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_PREPARE,
+                                                .of.generation = generation_ref(generation)});
+}
+
 void worker_adopt(struct worker *worker, struct generation *generation,
                   const enum endpoint_state *states)
 {
-    worker_post(worker, &(struct worker_letter){.kind = LETTER_GENERATION,
-                                                .of.adopt = {generation_ref(generation),
-                                                             copy_states(generation, states)}});
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_ADOPT,
+                                                .of.states = copy_states(generation, states)});
+}
+
+void worker_abandon(struct worker *worker)
+{
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_ABANDON});
+}
+
+void worker_open(struct worker *worker)
+{
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_OPEN});
 }
 
 void worker_stop(struct worker *worker, int64_t deadline_ms)
@@ -400,17 +461,12 @@ enum status worker_create(const struct worker_options *options, struct worker **
 static void *run_thread(void *ctx)
 {
     struct worker *worker = ctx;
-    worker->options.hooks->on_start(worker, worker->options.ctx);
-    sender_start(worker->sender);
-    backlog_hint(worker);
     check(uv_run(&worker->loop, UV_RUN_DEFAULT) == 0);
     return NULL;
 }
 
-enum status worker_start(struct worker *worker, struct generation *generation,
-                         const enum endpoint_state *states, struct err *err)
+enum status worker_start(struct worker *worker, struct err *err)
 {
-    adopt(worker, generation_ref(generation), copy_states(generation, states));
     pthread_attr_t attributes;
     check(pthread_attr_init(&attributes) == 0);
     check(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);

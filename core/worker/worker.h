@@ -19,7 +19,7 @@ struct worker;
 
 /* Given by server.c; all run on the worker's thread. */
 struct worker_hooks {
-    /* The loop is about to run: the listener can be opened on it. */
+    /* A first generation serves: the listener can be opened on the loop. */
     void (*on_start)(struct worker *worker, void *ctx);
     /* Stop taking requests in; those that are open go on. */
     void (*on_quiesce)(struct worker *worker, void *ctx);
@@ -29,6 +29,8 @@ struct worker_hooks {
     void (*on_end)(struct worker *worker, void *ctx);
     /* Nothing runs here any more (once after worker_stop); worker_finish may come. */
     void (*on_quiet)(struct worker *worker, void *ctx);
+    /* Generation `number` is ready to serve here, or why not (NULL: it is), as script_init says. */
+    void (*on_prepared)(struct worker *worker, uint64_t number, const char *problem, void *ctx);
     /* Generation `number` serves on this worker. */
     void (*on_adopted)(struct worker *worker, uint64_t number, void *ctx);
     /* Every settled attempt; may be NULL. */
@@ -57,13 +59,19 @@ struct worker_options {
 
 MUST_USE enum status worker_create(const struct worker_options *options, struct worker **worker,
                                    struct err *err);
-/* Starts the thread with its first generation (a reference is taken; states: stored endpoint
- * states, one per registry->endpoints, copied). */
-MUST_USE enum status worker_start(struct worker *worker, struct generation *generation,
-                                  const enum endpoint_state *states, struct err *err);
-/* Any thread: swaps to this generation (a reference is taken, states copied), then on_adopted. */
+/* Starts the thread, without a generation. */
+MUST_USE enum status worker_start(struct worker *worker, struct err *err);
+/* Any thread: attaches this generation's state (a reference is taken) and runs its anzol.init, then
+ * on_prepared. What serves goes on. One at a time: worker_adopt or worker_abandon follows. */
+void worker_prepare(struct worker *worker, struct generation *generation);
+/* Any thread: swaps to the generation that was prepared, then on_adopted. states: stored endpoint
+ * states, one per registry->endpoints, copied. */
 void worker_adopt(struct worker *worker, struct generation *generation,
                   const enum endpoint_state *states);
+/* Any thread: the generation that was prepared is to go. */
+void worker_abandon(struct worker *worker);
+/* Any thread, once all workers adopted their first generation: the work begins. */
+void worker_open(struct worker *worker);
 /* Any thread: no new work; running jobs and attempts may end until deadline_ms from now. */
 void worker_stop(struct worker *worker, int64_t deadline_ms);
 /* Any thread, after every worker said on_quiet: ends the thread. */

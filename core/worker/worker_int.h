@@ -102,7 +102,8 @@ struct worker {
     struct inbox inbox;
     struct store_client *client;
     struct sender *sender;
-    struct script *script;         /* current */
+    struct script *script;         /* current; NULL before the first */
+    struct script *prepared;       /* of the next generation; NULL: none */
     struct generation *generation; /* current, owned reference */
     struct registry *registry;     /* its registry, borrowed */
     struct queue draining;
@@ -141,7 +142,10 @@ enum letter_kind {
     LETTER_DELIVERY,
     LETTER_DELIVERY_HINT,
     LETTER_TURN,
-    LETTER_GENERATION,
+    LETTER_PREPARE,
+    LETTER_ADOPT,
+    LETTER_ABANDON,
+    LETTER_OPEN,
     LETTER_PING,
     LETTER_STOP,
     LETTER_FINISH,
@@ -160,10 +164,8 @@ struct worker_letter {
             uint64_t event;
             size_t index;
         } turn;
-        struct {
-            struct generation *generation;
-            enum endpoint_state *states;
-        } adopt;
+        struct generation *generation;
+        enum endpoint_state *states;
     } of;
 };
 

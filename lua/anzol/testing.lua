@@ -234,10 +234,22 @@ local function world_of(test)
   return world
 end
 
+-- The same before anything happens: anzol.init comes first, once; what it calls is canned by then.
+local function ready_world_of(test)
+  local world = world_of(test)
+  if world.is_ready then return world end
+  world.is_ready = true
+  local problem
+  world.project:init { on_finished = function(result) problem = result.problem end }
+  world:settle()
+  if problem then failure.raise("anzol.init failed: %s", problem) end
+  return world
+end
+
 -- Sends a request to a source as its sender would; all that follows from it now is done when it
 -- returns { status, headers, body, json, event }.
 function Test:receive(source, options)
-  return receiving.receive(world_of(self), source, options)
+  return receiving.receive(ready_world_of(self), source, options)
 end
 
 -- The next attempts at an endpoint get these answers, in turn.
@@ -259,7 +271,7 @@ end
 
 -- Moves the clock: all that falls due is done, each thing at its own time.
 function Test:advance(time)
-  local world = world_of(self)
+  local world = ready_world_of(self)
   world:run_until(world.timeline.now_ms + duration(time, "t:advance"))
 end
 

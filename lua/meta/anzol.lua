@@ -111,6 +111,23 @@ function anzol.endpoint(name, options) end
 ---@overload fun(pattern: string|string[], handler: fun(event: anzol.Event): anzol.Verdict?)
 function anzol.on(pattern, options, handler) end
 
+---Registers what a state does once, before its generation serves: each worker's state by itself. It
+---may wait, 10 s at most (and use 1 s of the processor); several run in order. If one raises, returns
+---`nil` and an Error, or goes over a limit, the generation is refused: the old one stays, `anzol
+---reload` exits 78 with what failed. `anzol check` does not run it; a test does, before the first
+---`t:receive` or `t:advance`. Load phase only.
+---
+---```lua
+---local keys
+---anzol.init(function()
+---  local res, err = anzol.http.get "https://login.example/keys"
+---  if not res then return nil, err end
+---  keys = assert(res:json())
+---end)
+---```
+---@param fn fun(): any, anzol.Error?
+function anzol.init(fn) end
+
 ---A verdict of a handler, returned: the event is done, nothing is sent.
 ---
 ---```lua
