@@ -21,6 +21,22 @@ describe("the limits of scripts", function()
         while true do pcall(co) end
       end
       f(20)]],
+    ["a coroutine in a loop of pcall and resume"] = [[
+      while true do pcall(coroutine.resume, coroutine.create(function() while true do end end)) end]],
+    ["coroutine.close"] = [[
+      while true do
+        local co = coroutine.create(function()
+          local x <close> = setmetatable({}, { __close = function() while true do end end })
+          coroutine.yield()
+        end)
+        coroutine.resume(co)
+        pcall(coroutine.close, co)
+      end]],
+    ["a wrapped coroutine that closes when it fails"] = [[
+      while true do pcall(coroutine.wrap(function()
+        local x <close> = setmetatable({}, { __close = function() while true do end end })
+        error "x"
+      end)) end]],
     ["a __close handler"] = [[
       local x <close> = setmetatable({}, { __close = function() while true do end end })]],
     ["a __close handler in a loop of pcall"] = [[

@@ -277,6 +277,72 @@ describe("a coroutine that waits", function()
   end)
 end)
 
+describe("coroutines outside of jobs", function()
+  setup(function() script.quiet(true) end)
+  after_each(rig.finish)
+
+  it("are as ever: while files load, in filters, in what does not wait", function()
+    local project = rig.project [[
+      local function sum()
+        local s = 0
+        for v in coroutine.wrap(function() for i = 1, 4 do coroutine.yield(i) end end) do s = s + v end
+        return s
+      end
+      assert(sum() == 10 and not coroutine.isyieldable() and select(2, coroutine.running()))
+      anzol.endpoint("crm", { url = "https://crm.example/", sign = false,
+        transform = function() assert(sum() == 10) return anzol.skip "fine" end })
+      anzol.on("**", { name = "main", filter = function() return sum() == 10 end }, function()
+        assert(coroutine.isyieldable() and not select(2, coroutine.running()))
+        assert(sum() == 10)
+      end)
+    ]]
+    assert.equal("handled", project:run("main", {}).outcome)
+    assert.is_true(project:transform("crm", {}).is_skipped)
+  end)
+
+  it("give back errors, values and states as stock Lua does", function()
+    local body = [[
+      local function check(...) return select("#", ...), ... end
+      local co = coroutine.create(function(...)
+        assert(select("#", ...) == 3)
+        local n, a = check(coroutine.yield(nil, 2, nil))
+        assert(n == 2 and a == "x")
+        return nil, nil
+      end)
+      assert(coroutine.status(co) == "suspended")
+      local n, ok, a, b, c = check(coroutine.resume(co, nil, nil, nil))
+      assert(n == 4 and ok and a == nil and b == 2 and c == nil)
+      n, ok = check(coroutine.resume(co, "x", nil))
+      assert(n == 3 and ok and coroutine.status(co) == "dead")
+      assert(select(2, coroutine.resume(co)) == "cannot resume dead coroutine")
+      local self
+      self = coroutine.wrap(function()
+        local me = coroutine.running()
+        assert(coroutine.status(me) == "running")
+        assert(select(2, coroutine.resume(me)) == "cannot resume non-suspended coroutine")
+        return pcall(self)
+      end)
+      local fine, why = self()
+      assert(not fine and why:match "cannot resume non%-suspended coroutine$", why)
+      local closing = coroutine.create(function() local x <close> = setmetatable({}, { __close = function(_, e)
+        assert(e == nil) error("from close", 0) end }) coroutine.yield() end)
+      coroutine.resume(closing)
+      fine, why = coroutine.close(closing)
+      assert(not fine and why == "from close" and coroutine.status(closing) == "dead")
+      assert(coroutine.close(coroutine.create(print)))
+      fine, why = pcall(coroutine.resume, 5)
+      assert(not fine and why:match "bad argument #1 to .*%(coroutine expected", why)
+      fine, why = pcall(coroutine.create, 5)
+      assert(not fine and why:match "function expected, got number", why)
+      fine, why = pcall(function() coroutine.wrap(function() error { 7 } end)() end)
+      assert(not fine and why[1] == 7)
+      local many = coroutine.wrap(function(...) return ... end)
+      assert(select("#", many(table.unpack({}, 1, 5000))) == 5000)]]
+    assert.equal("", rig.run(body).text)
+    assert.is_truthy(rig.project(body))
+  end)
+end)
+
 describe("a coroutine that computes", function()
   setup(function() script.quiet(true) end)
   after_each(rig.finish)

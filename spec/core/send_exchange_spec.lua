@@ -248,6 +248,25 @@ describe("exchanges", function()
     for i = 2, RUNNING_MAX_OF_HOST do results[i].cancel() end
   end))
 
+  it("run so many on a worker, whatever their hosts", function()
+    with(function(rig)
+      local names, results, open = {}, {}, 0
+      local hung = rig:server(function() open = open + 1 end)
+      for i = 1, 6 do names["w" .. i .. ".example"] = { "127.0.0.1" } end
+      send.names(names)
+      for i = 1, RUNNING_MAX + 1 do
+        local host = ("w%d.example"):format(i % 6 + 1)
+        results[i] = assert(rig.rig:exchange { url = hung.url:gsub("127.0.0.1", host) })
+      end
+      assert(rig:wait(function() return open == RUNNING_MAX end))
+      rig:wait(function() return open > RUNNING_MAX end, 50)
+      assert.equal(RUNNING_MAX, open)
+      results[1].cancel()
+      assert(rig:wait(function() return open == RUNNING_MAX + 1 end))
+      for i = 2, RUNNING_MAX + 1 do results[i].cancel() end
+    end)()
+  end)
+
   it("of a host that hangs leave room for those of others", with(function(rig)
     local names, results = {}, {}
     local hung = rig:server(function() end)
