@@ -25,9 +25,12 @@
 #define LIMIT_BODY_GRACE_MS 5000
 #define LIMIT_BODY_BYTES_PER_S 1024
 #define LIMIT_IDLE_MS 15000
-#define LIMIT_CONNECTIONS 10000              /* per process */
-#define LIMIT_CONNECTIONS_PER_ADDRESS 2048   /* per worker */
-#define LIMIT_RETRY_AFTER_S 5                /* what a 503 says */
+#define LIMIT_CONNECTIONS 10000            /* per process */
+#define LIMIT_CONNECTIONS_PER_ADDRESS 2048 /* per worker */
+#define LIMIT_RETRY_AFTER_S 5              /* what a 503 says */
+#define LIMIT_INFLATE_RATIO 100            /* a compressed body comes to so much more */
+#define LIMIT_FORM_FIELDS 1000
+#define LIMIT_FORM_NAME_BYTES 8192
 #define LIMIT_RESPOND_BODY_BYTES (64 * 1024) /* of an answer that challenge or respond gives */
 
 /* Store. */

@@ -223,6 +223,9 @@ static void on_admitted(const struct admission *admission, void *ctx)
     case ADMIT_MALFORMED:
         refuse(intake, 400, "malformed_json", "the body is not the JSON that this source expects");
         break;
+    case ADMIT_TOO_LARGE:
+        refuse(intake, 413, "too_large", "the body says more than this source takes");
+        break;
     case ADMIT_ERROR:
         log_error("hook of a source failed", "source=%s error=\"%.400s\"", intake->source->name,
                   reason);

@@ -227,8 +227,7 @@ static void on_end(struct job *job, enum job_end end, int result_count)
         release(job);
         refuse(it, ADMIT_ERROR, "cancelled");
     } else {
-        const bool is_malformed = job->context.is_malformed && job->context.kill == KILL_NONE;
-        fail(job, is_malformed ? ADMIT_MALFORMED : ADMIT_ERROR);
+        fail(job, request_outcome(&job->context, ADMIT_ERROR));
     }
 }
 

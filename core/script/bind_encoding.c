@@ -156,7 +156,7 @@ static int l_url_encode_query(lua_State *L)
 static int l_url_decode_query(lua_State *L)
 {
     const struct slice text = check_bytes(L);
-    form_push(L, text);
+    form_check_push(L, text);
     return 1;
 }
 

@@ -53,12 +53,13 @@ static struct event_view *view_check(lua_State *L)
 
 /* ---- Fields ---- */
 
-static bool is_form(struct slice head)
+/* What came in to a source was held to its max_body, and so is what it inflates to. */
+static struct coded_body body_of(lua_State *L, const struct event_view *view)
 {
-    static const char form[] = "application/x-www-form-urlencoded";
-    struct slice type;
-    return head_find(head, "content-type", &type) && type.len >= sizeof form - 1 &&
-           slice_equal_nocase(slice_of(type.data, sizeof form - 1), slice_str(form));
+    const struct source_spec *source =
+        registry_source(script_registry(script_of(L)), view->event->source);
+    return (struct coded_body){view->head, content_body(view->event->content),
+                               source ? source->body_bytes_max : LIMIT_BODY_BYTES};
 }
 
 static int push_data(lua_State *L, struct event_view *view)
@@ -66,14 +67,13 @@ static int push_data(lua_State *L, struct event_view *view)
     if (lua_getiuservalue(L, 1, VALUE_DATA) != LUA_TNIL)
         return 1;
     lua_pop(L, 1);
-    const struct slice body = content_body(view->event->content);
-    if (body.len == 0)
+    const struct coded_body body = body_of(L, view);
+    if (body.bytes.len == 0)
         return 0;
-    if (is_form(view->head))
-        form_push(L, body);
-    else if (!json_push(L, body, &view->is_lossy))
-        return luaL_error(L, "event.data: the body is not JSON: %s (event.body has the bytes)",
-                          lua_tostring(L, -1));
+    const bool is_form = body_is_form(view->head);
+    if (is_form ? !body_push_form(L, &body) : !body_push_json(L, &body, &view->is_lossy))
+        return luaL_error(L, "event.data: the body is not %s: %s (event.body has the bytes)",
+                          is_form ? "a form that is taken" : "JSON", lua_tostring(L, -1));
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, VALUE_DATA);
     return 1;
@@ -94,7 +94,7 @@ static int push_query(lua_State *L, const struct event_view *view)
     struct slice query;
     if (lua_getiuservalue(L, 1, VALUE_QUERY) != LUA_TNIL)
         return 1;
-    form_push(L, head_find(view->head, ":query", &query) ? query : slice_str(""));
+    form_check_push(L, head_find(view->head, ":query", &query) ? query : slice_str(""));
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, VALUE_QUERY);
     return 1;

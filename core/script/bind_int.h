@@ -117,6 +117,21 @@ struct json_style {
  * the path. */
 void json_check_encode(lua_State *L, int index, const struct json_style *style);
 
+/* ---- Bodies (body.c, inflate.c): as they came, perhaps compressed ---- */
+
+struct coded_body {
+    struct slice head; /* says how it is coded, and of what type it is */
+    struct slice bytes;
+    size_t bytes_max; /* of what it may inflate to */
+};
+/* Each pushes the value; false: what is pushed is why. *is_lossy as of json_push. */
+bool body_push_json(lua_State *L, const struct coded_body *body, bool *is_lossy);
+bool body_push_form(lua_State *L, const struct coded_body *body);
+/* Pushes what holds the plain bytes; false: why. */
+bool body_push_plain(lua_State *L, const struct coded_body *body, struct slice *plain);
+/* The content type is one of forms. */
+bool body_is_form(struct slice head);
+
 /* ---- Objects' own calls ---- */
 
 /* Pushes nil and an Error, whose further fields its maker sets. */
@@ -156,8 +171,12 @@ struct verdict {
 /* Pushes the Headers of a head. The object at owner keeps the head alive; head goes stale when
  * *is_open falls. */
 void headers_push(lua_State *L, int owner, const struct slice *head);
-/* Pushes a table of a query or form. */
-void form_push(lua_State *L, struct slice text);
+/* Pushes a table of a query or form; false: over the limits, and what is pushed is why. */
+bool form_push(lua_State *L, struct slice text);
+/* Pushes why. */
+void form_push_limits(lua_State *L);
+/* form_push that raises. */
+void form_check_push(lua_State *L, struct slice text);
 /* Appends the table at index as a form; sorted. */
 void form_check_encode(lua_State *L, int index, struct buf *out);
 /* Appends text as it stands in a form or URL. */

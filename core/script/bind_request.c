@@ -38,15 +38,24 @@ static void push_pseudo(lua_State *L, const struct request_view *view, const cha
         lua_pushnil(L);
 }
 
+static struct coded_body body_of(const struct request_view *view)
+{
+    return (struct coded_body){view->head, view->body, view->source->body_bytes_max};
+}
+
 /* Kept with the object: decoded once. */
 static void push_json(lua_State *L, const struct request_view *view)
 {
-    if (json_push(L, view->body, NULL))
-        return;
-    struct context *context = script_of(L)->context;
-    if (context)
-        context->is_malformed = true;
-    (void)luaL_error(L, "the body is not JSON: %s", lua_tostring(L, -1));
+    const struct coded_body body = body_of(view);
+    if (!body_push_json(L, &body, NULL))
+        (void)luaL_error(L, "the body is not JSON: %s", lua_tostring(L, -1));
+}
+
+static void push_form(lua_State *L, const struct request_view *view)
+{
+    const struct coded_body body = body_of(view);
+    if (!body_push_form(L, &body))
+        (void)luaL_error(L, "the body is not a form that is taken: %s", lua_tostring(L, -1));
 }
 
 static int push_kept(lua_State *L, const struct request_view *view, enum field_id id)
@@ -65,9 +74,9 @@ static int push_kept(lua_State *L, const struct request_view *view, enum field_i
     else if (id == FIELD_JSON)
         push_json(L, view);
     else if (id == FIELD_FORM)
-        form_push(L, view->body);
+        push_form(L, view);
     else
-        form_push(L, head_find(view->head, ":query", &query) ? query : slice_str(""));
+        form_check_push(L, head_find(view->head, ":query", &query) ? query : slice_str(""));
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, place);
     return 1;

@@ -16,6 +16,13 @@ struct subject subject_of_source(const struct source_spec *source)
     return (struct subject){.kind = "source", .name = source->name, .place = source->script};
 }
 
+enum admit_outcome request_outcome(const struct context *context, enum admit_outcome otherwise)
+{
+    if (context->kill != KILL_NONE || context->fault == BODY_GOOD)
+        return otherwise;
+    return context->fault == BODY_MALFORMED ? ADMIT_MALFORMED : ADMIT_TOO_LARGE;
+}
+
 static void call_number(lua_State *L, int number, int view)
 {
     script_push_ref(L, script_of(L), REF_FUNCTIONS);
@@ -117,13 +124,10 @@ void request_classify(struct script *script, const struct admit_request *request
     char text[SCRIPT_TEXT_BYTES];
     (void)snprintf(text, sizeof text, "%.*s", (int)script->text.len,
                    script->text.len ? script->text.data : "");
-    if (context.is_malformed) {
+    const enum admit_outcome outcome = request_outcome(&context, ADMIT_UNTYPED);
+    if (outcome != ADMIT_UNTYPED) {
         admit_answer_free(answer);
         answer = NULL;
     }
-    on_admitted(
-        &(struct admission){.outcome = context.is_malformed ? ADMIT_MALFORMED : ADMIT_UNTYPED,
-                            .reason = text,
-                            .answer = answer},
-        ctx);
+    on_admitted(&(struct admission){.outcome = outcome, .reason = text, .answer = answer}, ctx);
 }

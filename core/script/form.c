@@ -4,9 +4,6 @@
 
 #include <stdlib.h>
 
-#define FIELDS_MAX 1000
-#define NAME_BYTES_MAX 8192
-
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -36,8 +33,14 @@ static void push_decoded(lua_State *L, struct slice text)
     luaL_pushresultsize(&buffer, len);
 }
 
+void form_push_limits(lua_State *L)
+{
+    lua_pushfstring(L, "a form of more than %d fields, or with a name of more than %d bytes",
+                    LIMIT_FORM_FIELDS, LIMIT_FORM_NAME_BYTES);
+}
+
 /* A name that comes again: the last one wins. */
-void form_push(lua_State *L, struct slice text)
+bool form_push(lua_State *L, struct slice text)
 {
     budget_check_work(L, text.len);
     lua_newtable(L);
@@ -48,11 +51,11 @@ void form_push(lua_State *L, struct slice text)
         const char *equals = memchr(text.data, '=', len);
         const size_t name_len = equals ? (size_t)(equals - text.data) : len;
         if (len > 0) {
-            if (++count > FIELDS_MAX || name_len > NAME_BYTES_MAX)
-                (void)luaL_error(L,
-                                 "a form of more than %d fields, or with a name of more than %d "
-                                 "bytes",
-                                 FIELDS_MAX, NAME_BYTES_MAX);
+            if (++count > LIMIT_FORM_FIELDS || name_len > LIMIT_FORM_NAME_BYTES) {
+                lua_pop(L, 1);
+                form_push_limits(L);
+                return false;
+            }
             push_decoded(L, slice_of(text.data, name_len));
             push_decoded(L, equals ? slice_of(equals + 1, len - name_len - 1) : slice_str(""));
             lua_rawset(L, -3);
@@ -60,6 +63,13 @@ void form_push(lua_State *L, struct slice text)
         const size_t used = ampersand ? len + 1 : len;
         text = slice_of(text.data + used, text.len - used);
     }
+    return true;
+}
+
+void form_check_push(lua_State *L, struct slice text)
+{
+    if (!form_push(L, text))
+        (void)luaL_error(L, "%s", lua_tostring(L, -1));
 }
 
 void form_check_escape(lua_State *L, struct slice text, struct buf *out)
@@ -85,11 +95,12 @@ static int compare_names(const void *a, const void *b)
 void form_check_encode(lua_State *L, int index, struct buf *out)
 {
     index = lua_absindex(L, index);
-    const char *names[FIELDS_MAX];
+    const char *names[LIMIT_FORM_FIELDS];
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-        if (lua_type(L, -2) != LUA_TSTRING || count >= FIELDS_MAX)
-            (void)luaL_error(L, "a form is a table of at most %d names and values", FIELDS_MAX);
+        if (lua_type(L, -2) != LUA_TSTRING || count >= LIMIT_FORM_FIELDS)
+            (void)luaL_error(L, "a form is a table of at most %d names and values",
+                             LIMIT_FORM_FIELDS);
         names[count++] = lua_tostring(L, -2);
     }
     qsort(names, count, sizeof names[0], compare_names);

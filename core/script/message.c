@@ -201,16 +201,28 @@ struct content *message_content(const struct message_text *text)
 /* Where the text of message.json as it was decoded is kept, to see whether it was changed. */
 static const char decoded_key;
 
+/* Of the body as it is at the moment, with the encoding that the headers say. */
+static bool push_json(lua_State *L)
+{
+    struct buf *head = &script_of(L)->head;
+    struct coded_body body = {.bytes_max = LIMIT_MESSAGE_BODY_BYTES};
+    buf_clear(head);
+    lua_pushliteral(L, "headers");
+    if (lua_rawget(L, 1) == LUA_TTABLE)
+        headers_check_add(L, -1, WHAT, head);
+    body.head = buf_slice(head);
+    lua_pushliteral(L, "body");
+    lua_rawget(L, 1);
+    body.bytes.data = luaL_checklstring(L, -1, &body.bytes.len);
+    return body_push_json(L, &body, NULL);
+}
+
 /* message.json: decoded when it is first read. */
 static int l_message_index(lua_State *L)
 {
     if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "json") != 0)
         return 0;
-    struct slice body;
-    lua_pushliteral(L, "body");
-    lua_rawget(L, 1);
-    body.data = luaL_checklstring(L, -1, &body.len);
-    if (!json_push(L, body, NULL))
+    if (!push_json(L))
         return luaL_error(L, "message.json: the body is not JSON: %s", lua_tostring(L, -1));
     struct buf *encoded = &script_of(L)->body;
     buf_clear(encoded);
@@ -273,6 +285,20 @@ void message_push(lua_State *L, const struct message *message)
     lua_setmetatable(L, -2);
 }
 
+/* What is written anew is not compressed. */
+static void drop_encoding(lua_State *L, int index)
+{
+    if (lua_getfield(L, index, "headers") == LUA_TTABLE)
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+            if (lua_type(L, -2) == LUA_TSTRING &&
+                slice_equal_nocase(slice_str(lua_tostring(L, -2)), slice_str("content-encoding"))) {
+                lua_pushvalue(L, -2);
+                lua_pushnil(L);
+                lua_rawset(L, -5);
+            }
+    lua_pop(L, 1);
+}
+
 /* Pushes what came of message.json: nil if it was not touched. */
 static void push_changed_json(lua_State *L, int index)
 {
@@ -314,8 +340,10 @@ void message_check_changes(lua_State *L, int index, int pristine, struct message
         (void)luaL_error(L, "transform changed both message.json and message.body: set one");
     text->type = slice_str("");
     text->body.data = lua_tolstring(L, has_body ? -2 : -1, &text->body.len);
-    if (has_json)
+    if (has_json) {
+        drop_encoding(L, index);
         text->body = buf_slice(&script_of(L)->body);
+    }
     build_head(L, index, has_json ? TYPE_JSON : has_body ? TYPE_BYTES : NULL, slice_str(""));
     text->head = buf_slice(&script_of(L)->head);
     struct slice before;

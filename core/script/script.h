@@ -139,7 +139,8 @@ void script_destroy(struct script *script);
 enum admit_outcome {
     ADMIT_OK,
     ADMIT_UNVERIFIED, /* 401 */
-    ADMIT_MALFORMED,  /* req.json met malformed JSON: 400 */
+    ADMIT_MALFORMED,  /* req.json or req.form met what is none: 400 */
+    ADMIT_TOO_LARGE,  /* the body inflates to more than is taken, or is a form of too much: 413 */
     ADMIT_ERROR,      /* verify raised or went over a limit: 500 */
     ADMIT_UNTYPED,    /* type or key raised: stored as anzol.untyped with a dead run */
     ADMIT_ANSWERED,   /* challenge or respond gave an answer; nothing is stored */

@@ -65,6 +65,9 @@ struct subject {
 
 /* ---- One entry into Lua and its limits (budget.c) ---- */
 
+/* What is wrong with a body that a script asked for. */
+enum body_fault { BODY_GOOD, BODY_MALFORMED, BODY_TOO_LARGE };
+
 enum kill { KILL_NONE, KILL_CPU, KILL_WALL, KILL_MEMORY };
 
 /* Lives as long as what it limits: a synchronous call on C's stack, a job in the job. */
@@ -88,7 +91,7 @@ struct context {
     enum kill kill; /* up until the base: nothing that a script does takes it down */
     char killed_at[PLACE_BYTES];
     bool is_preempted;
-    bool is_malformed; /* req.json met malformed JSON */
+    enum body_fault fault; /* met by req.json or req.form */
 };
 
 /* cpu and wall of the phase; wall_ms > 0 replaces the phase's. */
@@ -184,6 +187,8 @@ void script_keep_error(struct script *script, const struct context *context, con
 /* classify.c: type and key, then on_admitted. Takes the answer (may be NULL). */
 void request_classify(struct script *script, const struct admit_request *request,
                       struct admit_answer *answer, admit_cb on_admitted, void *ctx);
+/* What a hook that raised comes to: the sender's fault, or otherwise. */
+enum admit_outcome request_outcome(const struct context *context, enum admit_outcome otherwise);
 struct subject subject_of_source(const struct source_spec *source);
 /* NULL: no memory. */
 struct admit_answer *admit_answer_create(void);

@@ -2,9 +2,9 @@
 /* The fields of a form as Twilio signs them: sorted by name, then value; the same field once. */
 #include "signature/content_int.h"
 
-#include <stdlib.h>
+#include "base/limits.h"
 
-#define FIELDS_MAX 1000
+#include <stdlib.h>
 
 struct form_field {
     struct slice name;
@@ -62,7 +62,7 @@ static enum status read(struct slice text, char *place, struct form_field *field
         const char *equals = pair.len > 0 ? memchr(pair.data, '=', pair.len) : NULL;
         const size_t name_len = equals ? (size_t)(equals - pair.data) : pair.len;
         if (pair.len > 0) {
-            if (*count == FIELDS_MAX)
+            if (*count == LIMIT_FORM_FIELDS)
                 return E_LIMIT;
             struct form_field *field = &fields[(*count)++];
             field->name = decode(slice_of(pair.data, name_len), &place);
@@ -77,7 +77,7 @@ static enum status read(struct slice text, char *place, struct form_field *field
 
 enum status form_add_sorted(struct slice body, struct buf *out)
 {
-    struct form_field *fields = malloc(FIELDS_MAX * sizeof *fields);
+    struct form_field *fields = malloc(LIMIT_FORM_FIELDS * sizeof *fields);
     char *decoded = malloc(body.len + 1);
     size_t count = 0;
     enum status status = fields && decoded ? read(body, decoded, fields, &count) : E_NOMEM;

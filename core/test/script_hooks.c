@@ -205,6 +205,7 @@ static void on_admitted(const struct admission *admission, void *ctx)
         [ADMIT_OK] = "ok",
         [ADMIT_UNVERIFIED] = "unverified",
         [ADMIT_MALFORMED] = "malformed",
+        [ADMIT_TOO_LARGE] = "too_large",
         [ADMIT_ERROR] = "error",
         [ADMIT_UNTYPED] = "untyped",
         [ADMIT_ANSWERED] = "answered",

@@ -41,6 +41,7 @@ static void on_admitted(const struct admission *admission, void *ctx)
         [ADMIT_OK] = "ok",
         [ADMIT_UNVERIFIED] = "unverified",
         [ADMIT_MALFORMED] = "malformed",
+        [ADMIT_TOO_LARGE] = "too_large",
         [ADMIT_ERROR] = "error",
         [ADMIT_UNTYPED] = "untyped",
         [ADMIT_ANSWERED] = "answered",
@@ -110,8 +111,8 @@ static bool is_listed(lua_State *L)
 }
 
 /* receive(source, { method, is_listed, path, query, remote_ip, headers, body }, result): result
- * gets outcome "ok" "unverified" "malformed" "error" "untyped" "answered" "method", reason?,
- * event?, answer? { status, headers, body } */
+ * gets outcome "ok" "unverified" "malformed" "too_large" "error" "untyped" "answered" "method",
+ * reason?, event?, answer? { status, headers, body } */
 int l_project_receive(lua_State *L)
 {
     struct project *project = project_check(L);

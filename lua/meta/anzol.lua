@@ -242,8 +242,8 @@ function anzol.sorted_pairs(t) end
 ---@field query table<string, string|string[]> The decoded query.
 ---@field headers anzol.Headers
 ---@field body string The bytes as received.
----@field json any The body, decoded when first read. Malformed: 400, nothing is stored.
----@field form table<string, string|string[]> The body as a form, decoded when first read.
+---@field json any The body, decoded when first read; inflated (one layer of gzip or deflate) if it is compressed. Malformed: 400; inflates to more than `max_body`, or to a hundred times its size: 413. Nothing is stored then.
+---@field form table<string, string> The body as a form (urlencoded or multipart; a file is its bytes), decoded when first read; the last of a name counts. None: 400. Over 1,000 fields or names over 8 KiB: 413.
 ---@field remote_ip string
 ---@field source string Name of the source.
 ---@field received_at_ms integer Unix milliseconds.
@@ -270,7 +270,7 @@ function Headers:all(name) end
 ---@field source string Name of the source that received it, or the event that it came from.
 ---@field body string The bytes as received.
 ---@field content_type string?
----@field data any The body, decoded from JSON (or a form) when first read. Not JSON: raises.
+---@field data any The body, decoded from JSON (or a form, urlencoded or multipart) when first read; inflated if it is compressed. Not JSON: raises.
 ---@field lossy boolean A number in `data` was too big for Lua and stands there as a string.
 ---@field headers anzol.Headers
 ---@field query table<string, string|string[]>

@@ -218,6 +218,16 @@ describe("transform", function()
     assert.equal("x", result.body)
   end)
 
+  it("reads a compressed message, and what it writes anew is not compressed", function()
+    -- One stored block of deflate.
+    local coded = { body = '\1\7\0\xf8\xff{"n":1}', headers = { { "Content-Type", "application/json" },
+      { "Content-Encoding", "deflate" } } }
+    assert.is_false(transform("assert(message.json.n == 1)", coded).is_new)
+    local result = transform("message.json.n = 2", coded)
+    assert.equal('{"n":2}', result.body)
+    assert.same({ { "Content-Type", "application/json" } }, result.head)
+  end)
+
   it("skips with a reason", function()
     local result = transform("return anzol.skip 'not now'", {})
     assert.is_true(result.is_skipped)

@@ -132,6 +132,7 @@ end
 
 local refusals = {
   unverified = { 401, "unverified", "the signature is missing or wrong" },
+  too_large = { 413, "too_large", "the body says more than this source takes" },
   malformed = { 400, "malformed_json", "the body is not the JSON that this source expects" },
   error = { 500, "script_error", "a hook of this source failed" },
   method = { 405, "method_not_allowed", "this source does not take this method" },
