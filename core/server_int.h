@@ -36,6 +36,7 @@ struct reload {
     size_t pending; /* workers that prepare, then endpoints at the store, then workers that swap */
     bool is_prepared;                      /* the workers have its states */
     struct store_list_endpoints endpoints; /* what is still to be sent, to name removed ones */
+    struct store_ingest told;              /* that it was refused */
     bool is_listing;
     bool is_over;                /* but for the list */
     api_reloaded_cb on_reloaded; /* NULL: nobody waits */
@@ -88,6 +89,9 @@ MUST_USE enum status server_read_config(struct config *config, int argc, char **
 void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx);
 /* Ends the process's threads once all workers are quiet and no reload is under way. */
 void server_end_if_quiet(struct server *server);
+/* server_news.c: an event that the reload was refused; NULL: no subscription of the generation that
+ * serves asks. */
+struct event *server_refusal_event(struct server *server, const struct reload *reload);
 /* Appends what /metrics says. */
 MUST_USE enum status server_write_metrics(struct server *server, struct buf *out);
 /* A worker is ready to serve this generation (problem NULL), or its anzol.init failed. */

@@ -129,6 +129,36 @@ static void list_endpoints(struct reload *reload)
         log_warn("pending deliveries not counted", "error=\"%s\"", "too many reads are under way");
 }
 
+static void on_told(struct store_op *op)
+{
+    struct reload *reload = op->ctx;
+    struct server *server = reload->server;
+    struct event *event = reload->told.event;
+    if (op->status == OK)
+        worker_hint(server->workers[id_shard(event->id) % server->worker_count]);
+    else
+        log_warn("refusal not told", "status=%s", status_name(op->status));
+    event_unref(event);
+    finish(reload);
+}
+
+/* True: the reload ends when its event is stored. */
+static bool tell_refusal(struct reload *reload)
+{
+    struct server *server = reload->server;
+    struct event *event =
+        server->state == SERVER_SERVING ? server_refusal_event(server, reload) : NULL;
+    if (!event)
+        return false;
+    event->id = store_next_event_id(server->store, (uint8_t)reload->options.number);
+    reload->told = (struct store_ingest){
+        .op = {.kind = STORE_INGEST, .on_done = on_told, .ctx = reload}, .event = event};
+    if (store_submit(server->store, server->client, &reload->told.op) == OK)
+        return true;
+    event_unref(event);
+    return false;
+}
+
 static void refuse(struct reload *reload)
 {
     log_error("reload refused", "reason=\"%s\" generation stays", reload->err.text);
@@ -137,7 +167,8 @@ static void refuse(struct reload *reload)
         worker_abandon(reload->server->workers[i]);
     if (reload->generation)
         generation_unref(reload->generation);
-    finish(reload);
+    if (!tell_refusal(reload))
+        finish(reload);
 }
 
 static void swap(struct reload *reload)

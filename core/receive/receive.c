@@ -15,14 +15,6 @@
 #define NO_MEMORY "out of memory for now; send it again"
 #define HOPS_HEADER "anzol-hops"
 
-struct receiver {
-    struct receive_options options;
-    struct http_listener *listener;
-    size_t intake_count; /* requests between on_head and their end, commits included */
-    int64_t warned_ms;   /* monotonic: when an unverified request was last logged */
-    uint64_t unverified; /* since then */
-};
-
 /* One request on its way in. Lives until both the exchange is over and the commit is back. */
 struct intake {
     struct receiver *receiver;
@@ -32,6 +24,7 @@ struct intake {
     struct content *content; /* owned until the event has it */
     int64_t received_ms;
     struct admit_answer *answer; /* owned; NULL: the default */
+    char *untyped_reason;        /* owned; NULL: it has a type */
     struct event *event;
     struct receive_placement placement;
     bool is_busy; /* verification or the commit is under way: it borrows content, event */
@@ -96,6 +89,7 @@ static void free_if_over(struct intake *intake)
         return;
     content_unref(intake->content);
     admit_answer_free(intake->answer);
+    free(intake->untyped_reason);
     generation_unref(intake->generation);
     intake->receiver->intake_count--;
     free(intake);
@@ -139,7 +133,7 @@ static void submit(struct intake *intake)
     const struct receive_options *options = &intake->receiver->options;
     const struct event *event = intake->event;
     const struct registry *registry = generation_registry(intake->generation);
-    const bool is_finished = !slice_is(event->type, UNTYPED) &&
+    const bool is_finished = intake->untyped_reason ||
                              registry_match(registry, event->source, event->type, NULL, 0) == 0;
     intake->placement = is_finished
                             ? (struct receive_placement){.shard = (uint8_t)event->received_ms}
@@ -150,6 +144,7 @@ static void submit(struct intake *intake)
         .event = intake->event,
         .key_window_ms = intake->source->key_window_ms,
         .is_finished = is_finished,
+        .dead_reason = intake->untyped_reason,
     };
     crash_point("verified");
     if (store_submit(options->store, options->client, &intake->ingest.op) == OK)
@@ -165,19 +160,6 @@ static void submit(struct intake *intake)
 
 /* ---- Verification
  * --------------------------------------------------------------------------------- */
-
-static void count_unverified(struct intake *intake, const char *reason)
-{
-    struct receiver *receiver = intake->receiver;
-    const int64_t now_ms = clock_mono_ms();
-    receiver->unverified++;
-    if (receiver->warned_ms != 0 && now_ms - receiver->warned_ms < 60000)
-        return;
-    log_warn("request not verified", "source=%s reason=\"%s\" count=%llu", intake->source->name,
-             reason, (unsigned long long)receiver->unverified);
-    receiver->warned_ms = now_ms;
-    receiver->unverified = 0;
-}
 
 static bool make_event(struct intake *intake, const struct admission *admission)
 {
@@ -215,9 +197,11 @@ static void on_admitted(const struct admission *admission, void *ctx)
     case ADMIT_UNTYPED:
         log_error("type of an event unknown", "source=%s error=\"%.400s\"", intake->source->name,
                   reason);
+        intake->untyped_reason = must_copy(reason, strnlen(reason, LIMIT_TRACEBACK_BYTES));
         break;
     case ADMIT_UNVERIFIED:
-        count_unverified(intake, reason);
+        if (intake->request)
+            news_unverified(intake->receiver, intake->source, reason, http_remote(intake->request));
         refuse(intake, 401, "unverified", "the signature is missing or wrong");
         break;
     case ADMIT_MALFORMED:
@@ -404,7 +388,8 @@ void receiver_quiesce(struct receiver *receiver)
 
 bool receiver_is_quiet(const struct receiver *receiver)
 {
-    return receiver->intake_count == 0 && http_listener_open_count(receiver->listener) == 0;
+    return receiver->intake_count == 0 && receiver->news_count == 0 &&
+           http_listener_open_count(receiver->listener) == 0;
 }
 
 static void on_closed(void *ctx)

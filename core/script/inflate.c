@@ -21,8 +21,8 @@ struct inflater {
 static void *take(void *opaque, unsigned count, unsigned size)
 {
     struct inflater *it = opaque;
-    const size_t bytes = ((size_t)count * size + alignof(max_align_t) - 1) &
-                         ~(alignof(max_align_t) - 1);
+    const size_t bytes =
+        ((size_t)count * size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     if (bytes > sizeof it->memory - it->used)
         return NULL;
     void *memory = it->memory + it->used;

@@ -14,6 +14,7 @@
 
 #define HEAD_BYTES_MAX (128u * 1024)
 #define UNSETTLED_DELAY_MS 1000
+#define GONE_REASON "the receiver answered 410 Gone"
 
 /* Lives from the start of an attempt to its settlement. */
 struct running {
@@ -61,6 +62,33 @@ static void leave(struct running *running, int64_t due_ms)
     sender_check_idle(sender);
 }
 
+/* ---- News: events of what scripts may want to know
+ * ------------------------------------------------------------ */
+
+static struct event *tell(const struct running *running, enum sender_news_kind kind,
+                          const struct attempt *attempt, const char *reason)
+{
+    const struct sender_options *options = &running->outlet->sender->options;
+    if (!options->hooks->tell)
+        return NULL;
+    return options->hooks->tell(options->ctx, &(struct sender_news){.kind = kind,
+                                                                    .endpoint = running->spec,
+                                                                    .delivery = running->delivery,
+                                                                    .attempt = attempt,
+                                                                    .reason = reason});
+}
+
+static void end_news(const struct sender *sender, const struct store_op *op,
+                     const struct store_news *news)
+{
+    if (news->event)
+        sender->options.hooks->told(sender->options.ctx, news->event,
+                                    op->status == OK && news->is_made);
+}
+
+/* ---- Settlement, committed
+ * --------------------------------------------------------------------------------------- */
+
 static void on_spilled(struct store_op *op)
 {
     struct running *running = op->ctx;
@@ -91,6 +119,7 @@ static void on_settled(struct store_op *op)
     struct sender *sender = running->outlet->sender;
     const struct sender_hooks *hooks = sender->options.hooks;
     crash_point("outcome_written");
+    end_news(sender, op, &running->settle.news);
     if (op->status != OK) {
         log_error("outcome of an attempt not stored", "delivery=%llu status=%s",
                   (unsigned long long)running->delivery->id, status_name(op->status));
@@ -114,6 +143,9 @@ static void settle(struct running *running, enum delivery_state state, int64_t d
     running->settle.state = state;
     running->settle.due_ms = due_ms;
     running->settle.reason = running->reason[0] ? running->reason : NULL;
+    if (state == DELIVERY_DEAD)
+        running->settle.news.event =
+            tell(running, SENDER_DELIVERY_DEAD, running->settle.attempt, running->reason);
     sender->settling++;
     /* Holds a credit: always taken. */
     check(store_submit(sender->options.store, sender->options.client, &running->settle.op) == OK);
@@ -136,6 +168,7 @@ static void on_disabled(struct store_op *op)
         log_error("endpoint not disabled", "endpoint=%s status=%s", disable->name,
                   status_name(op->status));
     struct outlet *outlet = op->ctx;
+    end_news(outlet->sender, op, &disable->news);
     outlet->sender->settling--;
     sender_check_idle(outlet->sender);
     free((char *)(uintptr_t)disable->name);
@@ -143,8 +176,10 @@ static void on_disabled(struct store_op *op)
 }
 
 /* 410: the receiver wants no more. Its other deliveries are held as if paused. */
-static void disable(struct outlet *outlet, const char *name)
+static void disable(const struct running *running, const struct attempt *attempt)
 {
+    struct outlet *outlet = running->outlet;
+    const char *name = running->spec->name;
     struct sender *sender = outlet->sender;
     if (outlet->state != ENDPOINT_ENABLED)
         return;
@@ -155,7 +190,8 @@ static void disable(struct outlet *outlet, const char *name)
         .op = {.kind = STORE_ENDPOINT, .on_done = on_disabled, .ctx = outlet},
         .name = must_copy(name, strlen(name)),
         .state = ENDPOINT_DISABLED,
-        .reason = "the receiver answered 410 Gone",
+        .reason = GONE_REASON,
+        .news = {.event = tell(running, SENDER_ENDPOINT_DISABLED, attempt, GONE_REASON)},
     };
     log_warn("endpoint disabled", "endpoint=%s reason=\"410 Gone\" mend=\"change its url\"",
              it->name);
@@ -205,7 +241,7 @@ static void conclude(struct running *running, struct attempt *attempt)
     else
         sender->failed_count++;
     if (decision.is_disabling) {
-        disable(running->outlet, running->spec->name);
+        disable(running, attempt);
     } else if (decision.state == DELIVERY_DEAD) {
         char id[ID_TEXT_BYTES];
         id_format(ID_DELIVERY, delivery->id, id);

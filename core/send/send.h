@@ -40,6 +40,18 @@ struct outgoing {
     char reason[256];
 };
 
+/* What scripts may want to know as an event of its own. */
+enum sender_news_kind { SENDER_DELIVERY_DEAD, SENDER_ENDPOINT_DISABLED };
+struct sender_news {
+    enum sender_news_kind kind;
+    const struct endpoint_spec *endpoint;
+    const struct delivery *delivery; /* that died, or that disabled its endpoint */
+    const struct attempt *attempt;   /* the last; NULL: it died without one */
+    const char *reason;
+};
+/* Its meta event, id 0; NULL: no subscription asks, or no memory. Any thread. */
+struct event *sender_news_event(const struct registry *registry, const struct sender_news *news);
+
 /* Into Lua, synchronously, on this thread (worker/ gives them). */
 struct sender_hooks {
     /* The endpoint's transform. Not OK: a failed attempt with error "script", detail from err. */
@@ -49,6 +61,11 @@ struct sender_hooks {
     /* The endpoint's retry function; a failing one gives RETRY_DEFAULT. */
     void (*retry)(void *ctx, const struct endpoint_spec *endpoint, const struct attempt *attempt,
                   const struct delivery *delivery, struct retry_decision *decision);
+    /* An event with its id, which commits with the outcome; NULL: nobody wants to know. Both may be
+     * NULL. */
+    struct event *(*tell)(void *ctx, const struct sender_news *news);
+    /* Takes the reference over. */
+    void (*told)(void *ctx, struct event *event, bool is_made);
     /* Every settled attempt, for metrics and the demonstration; may be NULL. */
     void (*on_settled)(void *ctx, const struct endpoint_spec *endpoint,
                        const struct delivery *delivery, const struct attempt *attempt);

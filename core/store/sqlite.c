@@ -39,6 +39,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_DEDUPE_LOG_INSERT] = "INSERT INTO dedupe_log(data) VALUES (?)",
     [SQL_DEDUPE_LOG_DELETE] = "DELETE FROM dedupe_log WHERE seq <= ?",
     [SQL_KEY_WINDOW_PUT] = "REPLACE INTO meta(key, value) VALUES ('key_window_ms', ?)",
+    [SQL_EVENT_DEPTH] = "SELECT depth FROM event WHERE id = ?",
     [SQL_EVENT_INSERT] = "INSERT INTO event(id, source, type, key, parent, depth, trace, bytes,"
                          " received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_CONTENT_INSERT] = "INSERT INTO content(id, head, body) VALUES (?, ?, ?)",

@@ -93,6 +93,34 @@ int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bo
     return rc;
 }
 
+/* ---- News ------------------------------------------------------------------------------------ */
+
+/* 0 for an event that is gone. */
+static int find_depth(struct sqlite_engine *it, uint64_t event, uint32_t *depth)
+{
+    sqlite3_stmt *statement = it->statements[SQL_EVENT_DEPTH];
+    bind_id(statement, 1, event);
+    const int rc = sqlite3_step(statement);
+    *depth = rc == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news)
+{
+    struct event *event = news->event;
+    uint32_t depth = 0;
+    if (!event)
+        return SQLITE_OK;
+    int rc = find_depth(engine, event->parent, &depth);
+    if (rc != SQLITE_OK || depth >= LIMIT_CHAIN_DEPTH)
+        return rc;
+    event->depth = depth + 1; /* nobody else reads it before the submitter is told */
+    rc = sqlite_put_event(engine, event, true);
+    news->is_made = rc == SQLITE_OK;
+    return rc;
+}
+
 /* ---- Ingest ---------------------------------------------------------------------------------- */
 
 static int find_duplicate(struct sqlite_engine *it, struct store_ingest *ingest)
@@ -119,6 +147,8 @@ int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest)
     if (rc != SQLITE_OK || ingest->is_duplicate)
         return rc;
     rc = sqlite_put_event(engine, event, !ingest->is_finished);
+    if (rc == SQLITE_OK && ingest->dead_reason)
+        rc = sqlite_put_dead_run(engine, event->id, "type", ingest->dead_reason);
     return rc == SQLITE_OK && has_key ? sqlite_dedupe_add(engine, event, ingest->key_window_ms)
                                       : rc;
 }

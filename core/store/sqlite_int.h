@@ -30,6 +30,7 @@ enum write_sql {
     SQL_DEDUPE_LOG_INSERT,
     SQL_DEDUPE_LOG_DELETE,
     SQL_KEY_WINDOW_PUT,
+    SQL_EVENT_DEPTH,
     SQL_EVENT_INSERT,
     SQL_CONTENT_INSERT,
     SQL_EVENT_DUE_INSERT,
@@ -151,6 +152,12 @@ int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 /* sqlite_event.c: the rows of an event; is_due: with its row in event_due. */
 int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bool is_due);
 int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content);
+/* What is told of an outcome that was written. */
+int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news);
+
+/* sqlite_run.c: a dead run of an event that is finished. */
+int sqlite_put_dead_run(struct sqlite_engine *engine, uint64_t event, const char *name,
+                        const char *error);
 
 /* sqlite_kv.c. Both set op->status when the outbox cannot be applied. */
 int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled);

@@ -55,6 +55,15 @@ static int put_run(struct sqlite_engine *it, const struct store_run_ref *run,
     return sqlite_run(it, which);
 }
 
+int sqlite_put_dead_run(struct sqlite_engine *engine, uint64_t event, const char *name,
+                        const char *error)
+{
+    const struct store_run_ref run = {
+        .event = event, .subscriptions = &name, .subscription_count = 1};
+    const struct run_end end = {.state = RUN_DEAD, .number = 1, .error = error};
+    return put_run(engine, &run, &end, SQL_RUN_UPSERT);
+}
+
 static int delete_due(struct sqlite_engine *it, uint64_t event, bool *is_deleted)
 {
     bind_id(it->statements[SQL_EVENT_DUE_DELETE], 1, event);

@@ -86,6 +86,7 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
     struct attempt *attempt = settle->attempt;
     check(settle->state != DELIVERY_IN_FLIGHT && settle->state < DELIVERY_STATE_COUNT);
     uint64_t previous = 0;
+    settle->news.is_made = false;
     if (attempt) {
         /* The first attempt has none before it: the update below says whether it is open. */
         bool is_open = true;
@@ -96,10 +97,12 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
             return rc;
         attempt->id = id_next_row(&engine->last_row);
     }
-    const int rc = move_delivery(engine, settle);
-    if (rc != SQLITE_OK || !attempt || sqlite3_changes(engine->db) == 0)
+    int rc = move_delivery(engine, settle);
+    if (rc != SQLITE_OK || sqlite3_changes(engine->db) == 0)
         return rc;
-    return put_attempt(engine, settle, previous);
+    if (attempt)
+        rc = put_attempt(engine, settle, previous);
+    return rc == SQLITE_OK ? sqlite_put_news(engine, &settle->news) : rc;
 }
 
 /* ---- Spill ----------------------------------------------------------------------------------- */
@@ -147,6 +150,7 @@ static int update_endpoint(struct sqlite_engine *it, const struct store_endpoint
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
 {
     sqlite3_stmt *statement = engine->statements[SQL_ENDPOINT_FIND];
+    endpoint->news.is_made = false;
     bind_text(statement, 1, slice_str(endpoint->name));
     const int rc = sqlite3_step(statement);
     bool is_same_url = false;
@@ -168,5 +172,6 @@ int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoin
         if (is_same_url)
             return SQLITE_OK;
     }
-    return update_endpoint(engine, endpoint);
+    const int written = update_endpoint(engine, endpoint);
+    return written == SQLITE_OK ? sqlite_put_news(engine, &endpoint->news) : written;
 }

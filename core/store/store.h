@@ -103,7 +103,8 @@ struct store_ingest {
     struct store_op op;
     struct event *event; /* reference held by the submitter; id set */
     int64_t key_window_ms;
-    bool is_finished; /* no subscription matches: no event_due row is written */
+    bool is_finished;        /* no subscription matches: no event_due row is written */
+    const char *dead_reason; /* of a finished event: it gets a dead run, "type"; NULL: none */
     bool is_duplicate;
     uint64_t duplicate_of;
 };
@@ -152,6 +153,13 @@ struct store_run {
     const char *error; /* traceback, <= LIMIT_TRACEBACK_BYTES */
 };
 
+/* An event that the server makes of an outcome: it commits with it. It gets its parent's depth and
+ * one more; none is made if that is over LIMIT_CHAIN_DEPTH, or if the outcome changed nothing. */
+struct store_news {
+    struct event *event; /* reference held by the submitter; id set. NULL: none */
+    bool is_made;        /* out */
+};
+
 /* An attempt ended (or, attempt NULL, the delivery without one: state DEAD or CANCELLED).
  * The delivery's row changes only while it is open: otherwise nothing is written and the status is
  * still OK (settled or cancelled before: harmless). state RETRYING needs due_ms. The attempt gets
@@ -163,6 +171,7 @@ struct store_settle {
     int64_t due_ms;            /* RETRYING and PENDING: Unix ms */
     const char *reason;        /* why it died, or NULL */
     struct attempt *attempt;   /* borrowed */
+    struct store_news news;
 };
 
 /* Deliveries that their owner no longer holds: due at due_ms each. */
@@ -190,6 +199,7 @@ struct store_endpoint {
     enum endpoint_state state;
     const char *reason; /* why disabled; NULL */
     uint64_t id;        /* out */
+    struct store_news news;
 };
 
 /* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:

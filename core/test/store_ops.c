@@ -53,10 +53,12 @@ static void set_results(lua_State *L, const struct lua_op *it)
         break;
     case STORE_SETTLE:
         set_integer(L, "attempt", (lua_Integer)it->attempt.id);
+        set_boolean(L, "is_made", it->u.settle.news.is_made);
         break;
     case STORE_ENDPOINT:
         set_integer(L, "id", (lua_Integer)it->u.endpoint.id);
         set_text(L, "state", endpoint_state_names[it->u.endpoint.state]);
+        set_boolean(L, "is_made", it->u.endpoint.news.is_made);
         break;
     case STORE_RUN:
     case STORE_SPILL:
@@ -151,7 +153,7 @@ static struct event *field_event(lua_State *L, struct lua_store *store, int inde
     return event;
 }
 
-/* ingest{ id, source, type, key, window_ms, body, head, is_finished } */
+/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason } */
 static int l_ingest(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_INGEST);
@@ -159,6 +161,7 @@ static int l_ingest(lua_State *L)
     it->u.ingest.event = it->event;
     it->u.ingest.key_window_ms = field_integer(L, 2, "window_ms", 86400000);
     it->u.ingest.is_finished = field_boolean(L, 2, "is_finished");
+    it->u.ingest.dead_reason = arena_field(L, &it->arena, 2, "dead_reason");
     const lua_Integer id = (lua_Integer)it->event->id;
     const int count = submit(L, it);
     if (count == 1)
@@ -351,7 +354,17 @@ static void field_attempt(lua_State *L, struct lua_op *it)
     it->u.settle.attempt = &it->attempt;
 }
 
-/* settle{ delivery, state, due_ms, reason, attempt = { … } } */
+/* news = { source, type, parent, … }: an event that commits along */
+static struct event *field_news(lua_State *L, struct lua_op *it)
+{
+    lua_getfield(L, 2, "news");
+    if (lua_istable(L, -1))
+        it->event = field_event(L, it->store, lua_gettop(L));
+    lua_pop(L, 1);
+    return it->event;
+}
+
+/* settle{ delivery, state, due_ms, reason, attempt = { … }, news } */
 static int l_settle(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_SETTLE);
@@ -359,6 +372,7 @@ static int l_settle(lua_State *L)
     it->u.settle.state = (enum delivery_state)field_option(L, 2, "state", delivery_state_names);
     it->u.settle.due_ms = field_integer(L, 2, "due_ms", 0);
     it->u.settle.reason = arena_field(L, &it->arena, 2, "reason");
+    it->u.settle.news.event = field_news(L, it);
     lua_getfield(L, 2, "attempt");
     if (lua_istable(L, -1))
         field_attempt(L, it);
@@ -385,7 +399,7 @@ static int l_spill(lua_State *L)
     return submit(L, it);
 }
 
-/* endpoint{ name, url, keep_state, state, reason } */
+/* endpoint{ name, url, keep_state, state, reason, news } */
 static int l_endpoint(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_ENDPOINT);
@@ -393,6 +407,7 @@ static int l_endpoint(lua_State *L)
     it->u.endpoint.url = arena_field(L, &it->arena, 2, "url");
     it->u.endpoint.keep_state = field_boolean(L, 2, "keep_state");
     it->u.endpoint.reason = arena_field(L, &it->arena, 2, "reason");
+    it->u.endpoint.news.event = field_news(L, it);
     if (!it->u.endpoint.keep_state)
         it->u.endpoint.state =
             (enum endpoint_state)field_option(L, 2, "state", endpoint_state_names);

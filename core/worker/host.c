@@ -2,13 +2,17 @@
 /* The host of this worker's scripts: what their jobs wait for, on its loop. */
 #include "worker/worker_int.h"
 
-static uint64_t next_event_id(void *ctx)
+uint64_t worker_next_event_id(struct worker *worker)
 {
-    struct worker *worker = ctx;
     const unsigned turns = ID_SHARD_COUNT / worker->options.count;
     const unsigned shard =
         worker->options.index + worker->options.count * (worker->shard_turn++ % turns);
     return store_next_event_id(worker->options.store, (uint8_t)shard);
+}
+
+static uint64_t next_event_id(void *ctx)
+{
+    return worker_next_event_id(ctx);
 }
 
 static void start_timer(void *ctx, struct timer *timer, int64_t delay_ms)

@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define UNTYPED "anzol.untyped"
-
 static const struct machine_state phases[RUN_PHASE_COUNT] = {
     [RUN_QUEUED] = {"queued", MACHINE_BIT(RUN_RUNNING) | MACHINE_BIT(RUN_COMMITTING)},
     [RUN_RUNNING] = {"running", MACHINE_BIT(RUN_COMMITTING) | MACHINE_BIT(RUN_QUEUED) |
@@ -213,18 +211,13 @@ static void start_fresh(struct worker *worker, struct event *event)
                   count, LIMIT_SUBSCRIPTIONS_PER_EVENT);
         count = LIMIT_SUBSCRIPTIONS_PER_EVENT;
     }
-    const bool is_untyped = slice_is(event->type, UNTYPED);
-    struct work *work = create(worker, event, count == 0 || is_untyped ? 1 : count);
+    struct work *work = create(worker, event, count == 0 ? 1 : count);
     if (!work) {
         give_up(worker, event);
         return;
     }
-    if (is_untyped || count == 0) {
-        work->list[0] = "type";
-        if (is_untyped)
-            commit_dead(&work->runs[0], "the source's type or idempotency_key function failed");
-        else
-            commit_unmatched(&work->runs[0]);
+    if (count == 0) {
+        commit_unmatched(&work->runs[0]);
         return;
     }
     for (size_t i = 0; i < count; i++)

@@ -62,6 +62,26 @@ static void on_retry(void *ctx, const struct endpoint_spec *endpoint, const stru
     (void)snprintf(decision->reason, sizeof decision->reason, "%s", answer.reason);
 }
 
+static struct event *on_tell(void *ctx, const struct sender_news *news)
+{
+    struct worker *worker = ctx;
+    struct event *event = sender_news_event(worker->registry, news);
+    if (event)
+        event->id = worker_next_event_id(worker);
+    return event;
+}
+
+static void on_told(void *ctx, struct event *event, bool is_made)
+{
+    struct worker *worker = ctx;
+    if (!is_made) {
+        event_unref(event);
+        return;
+    }
+    const bool has_room = gate_take(&worker->gate);
+    worker_placed(worker, (struct placement){id_shard(event->id), has_room}, event, true);
+}
+
 static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
                        const struct delivery *delivery, const struct attempt *attempt)
 {
@@ -78,6 +98,8 @@ static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
 static const struct sender_hooks sender_hooks = {
     .transform = on_transform,
     .retry = on_retry,
+    .tell = on_tell,
+    .told = on_told,
     .on_settled = on_settled,
 };
 
@@ -341,6 +363,11 @@ void worker_stop(struct worker *worker, int64_t deadline_ms)
 void worker_finish(struct worker *worker)
 {
     worker_post(worker, &(struct worker_letter){.kind = LETTER_FINISH});
+}
+
+void worker_hint(struct worker *worker)
+{
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_EVENTS_HINT});
 }
 
 bool worker_is_alive(struct worker *worker, int64_t within_ms)

@@ -79,6 +79,9 @@ void worker_finish(struct worker *worker);
 /* From the thread that created it: waits for the thread, frees. */
 void worker_destroy(struct worker *worker);
 
+/* Any thread: the store has an event of this worker's shards that it was not given. */
+void worker_hint(struct worker *worker);
+
 /* Any thread. True if the loop answered a ping within the last within_ms. */
 bool worker_is_alive(struct worker *worker, int64_t within_ms);
 

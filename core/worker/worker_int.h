@@ -176,6 +176,8 @@ unsigned worker_of_shard(const struct worker *worker, uint8_t shard);
 void worker_tick(struct worker *worker);
 
 /* host.c */
+/* A fresh id on a shard of this worker. */
+uint64_t worker_next_event_id(struct worker *worker);
 /* What the scripts of this worker ask of it. */
 struct script_hooks host_hooks(struct worker *worker);
 
@@ -213,7 +215,7 @@ bool turn_after_conflict(struct run *run, const struct kv_read *lost);
 
 /* commit.c */
 void commit_result(struct run *run, const struct job_result *result);
-/* A queued run dies without a job: its subscription vanished, or the event has no type. */
+/* A queued run dies without a job: its subscription vanished. */
 void commit_dead(struct run *run, const char *why);
 /* The one stand-in run of an event that no subscription matches. */
 void commit_unmatched(struct run *run);

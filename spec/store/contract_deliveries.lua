@@ -105,6 +105,27 @@ return function(t)
       assert.same({ two, one }, ids(run("claim_deliveries", { endpoint = 3 }).rows))
     end)
 
+    it("makes what is told of it in the same commit, one deeper than its parent", function()
+      local id, parent = delivery { event = { depth = 4 } }
+      local op = settle(id, "dead", { reason = "enough", attempt = { number = 1, status = 500 },
+        news = { source = "anzol", type = "anzol.delivery.dead", parent = parent, body = "{}" } })
+      assert.is_true(op.is_made)
+      local rows = run("claim_events", {}).rows
+      assert.equal(1, #rows)
+      assert.same({ "anzol.delivery.dead", parent, 5 }, { rows[1].type, rows[1].parent, rows[1].depth })
+    end)
+
+    it("tells nothing when it changes nothing, or when the chain is too deep", function()
+      local news = { source = "anzol", type = "anzol.delivery.dead", body = "{}" }
+      local id, parent = delivery { event = { depth = 16 } }
+      news.parent = parent
+      assert.is_false(settle(id, "dead", { news = news }).is_made)
+      id, news.parent = delivery { event = { depth = 15 } }
+      assert.is_true(settle(id, "dead", { news = news }).is_made)
+      assert.is_false(settle(id, "dead", { news = news }).is_made)
+      assert.equal(1, #run("claim_events", {}).rows)
+    end)
+
     it("leaves a settled delivery alone", function()
       local id = delivery { endpoint = 3 }
       settle(id, "succeeded", { attempt = { number = 1, status = 200 } })
@@ -136,6 +157,15 @@ return function(t)
       assert.equal("enabled", state "http://two/")
       assert.is_nil(t.sql("SELECT reason FROM endpoint")[1][1])
       assert.equal("enabled", state())
+    end)
+
+    it("are told of in the commit that disables them", function()
+      run("endpoint", { name = "crm", url = "http://one/", keep_state = true })
+      local parent = t.event { is_finished = true }
+      local op = run("endpoint", { name = "crm", state = "disabled", reason = "410",
+        news = { source = "anzol", type = "anzol.endpoint.disabled", parent = parent, body = "{}" } })
+      assert.is_true(op.is_made)
+      assert.equal(1, run("claim_events", {}).rows[1].depth)
     end)
 
     it("take the state that is set", function()

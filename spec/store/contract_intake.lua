@@ -41,6 +41,14 @@ return function(t)
       assert.same({ id }, due_events())
     end)
 
+    it("has a dead run from the start when it is told why", function()
+      local id = event { is_finished = true, dead_reason = "type failed" }
+      local row = run("get_event", id).row
+      assert.same({ "dead", "type", "dead" }, { row.state, row.runs[1].subscription, row.runs[1].state })
+      assert.equal("type failed", row.runs[1].error)
+      assert.same({}, t.due_events())
+    end)
+
     it("makes an event that nobody subscribed to finished at once", function()
       local id = event { is_finished = true }
       assert.same({}, due_events())

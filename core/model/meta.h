@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Meta events: what the server tells scripts about itself, as events of the source "anzol" with a
+ * JSON object as data. Each is made only if a subscription asks for its type. Pure, any thread. */
+#ifndef MODEL_META_H
+#define MODEL_META_H
+
+#include "model/event.h"
+#include "model/registry.h"
+
+#define META_SOURCE "anzol"
+
+#define META_DELIVERY_DEAD "anzol.delivery.dead"
+#define META_ENDPOINT_DISABLED "anzol.endpoint.disabled"
+#define META_RELOAD_REFUSED "anzol.reload.refused"
+#define META_SOURCE_UNVERIFIED "anzol.source.unverified"
+
+/* One of text, json and number. */
+struct meta_field {
+    const char *name;
+    const char *text; /* NULL: json or number */
+    struct slice json;
+    int64_t number;
+};
+
+struct meta_options {
+    const char *type;
+    uint64_t parent; /* the event that led to it; 0: none */
+    const struct meta_field *fields;
+    size_t field_count;
+};
+
+/* One reference, id 0. NULL: no subscription matches, or no memory. */
+struct event *meta_create(const struct registry *registry, const struct meta_options *options);
+
+#endif
