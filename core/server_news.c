@@ -56,10 +56,10 @@ struct event *server_refusal_event(struct server *server, const struct reload *r
         {.name = "generation", .number = (int64_t)registry->generation},
         {.name = "findings", .json = findings.len > 0 ? buf_slice(&findings) : slice_str("[]")},
     };
-    struct event *event = meta_create(
-        registry, &(struct meta_options){.type = META_RELOAD_REFUSED,
-                                         .fields = fields,
-                                         .field_count = array_count(fields)});
+    struct event *event =
+        meta_create(registry, &(struct meta_options){.type = META_RELOAD_REFUSED,
+                                                     .fields = fields,
+                                                     .field_count = array_count(fields)});
     buf_finish(&findings);
     return event;
 }

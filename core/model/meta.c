@@ -66,3 +66,17 @@ struct event *meta_create(const struct registry *registry, const struct meta_opt
         content_unref(content);
     return event;
 }
+
+struct event *meta_create_unverified(const struct registry *registry,
+                                     const struct meta_unverified *unverified)
+{
+    const struct meta_field fields[] = {
+        {.name = "source", .text = unverified->source},
+        {.name = "reason", .text = unverified->reason},
+        {.name = "remote_ip", .text = unverified->remote_ip},
+        {.name = "count", .number = unverified->count},
+    };
+    return meta_create(registry, &(struct meta_options){.type = META_SOURCE_UNVERIFIED,
+                                                        .fields = fields,
+                                                        .field_count = array_count(fields)});
+}

@@ -32,4 +32,15 @@ struct meta_options {
 /* One reference, id 0. NULL: no subscription matches, or no memory. */
 struct event *meta_create(const struct registry *registry, const struct meta_options *options);
 
+/* Requests of a source that were not genuine; told at most once in META_UNVERIFIED_MS. */
+#define META_UNVERIFIED_MS 60000
+struct meta_unverified {
+    const char *source;
+    const char *reason; /* never a secret */
+    const char *remote_ip;
+    int64_t count; /* since it was told last */
+};
+struct event *meta_create_unverified(const struct registry *registry,
+                                     const struct meta_unverified *unverified);
+
 #endif

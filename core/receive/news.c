@@ -13,7 +13,7 @@
 
 /* No script's cache or limiter has such a name. */
 #define NAMESPACE "requests unverified"
-#define PER_S (1.0 / 60)
+#define PER_S (1000.0 / META_UNVERIFIED_MS)
 
 /* On its way into the store. */
 struct telling {
@@ -55,21 +55,11 @@ static void submit(struct receiver *receiver, struct event *event)
     free(telling);
 }
 
-static void tell(struct receiver *receiver, const struct source_spec *source, const char *reason,
-                 const char *remote, int64_t count)
+static void tell(struct receiver *receiver, const struct meta_unverified *unverified)
 {
     const struct receive_options *options = &receiver->options;
-    const struct registry *registry = script_registry(options->hooks->script(options->ctx));
-    const struct meta_field fields[] = {
-        {.name = "source", .text = source->name},
-        {.name = "reason", .text = reason},
-        {.name = "remote_ip", .text = remote},
-        {.name = "count", .number = count},
-    };
-    struct event *event = meta_create(
-        registry, &(struct meta_options){.type = META_SOURCE_UNVERIFIED,
-                                         .fields = fields,
-                                         .field_count = array_count(fields)});
+    struct event *event =
+        meta_create_unverified(script_registry(options->hooks->script(options->ctx)), unverified);
     if (event)
         submit(receiver, event);
 }
@@ -88,9 +78,8 @@ static bool is_time(struct shared *shared, struct slice source, int64_t *count)
         return false;
     *count = sum.whole;
     /* Not set to 0: another worker may have counted meanwhile. */
-    return !is_counted ||
-           cache_incr(shared, slice_str(NAMESPACE), source,
-                      &(struct cache_number){.whole = -sum.whole}, 0, &sum) == OK;
+    return !is_counted || cache_incr(shared, slice_str(NAMESPACE), source,
+                                     &(struct cache_number){.whole = -sum.whole}, 0, &sum) == OK;
 }
 
 void news_unverified(struct receiver *receiver, const struct source_spec *source,
@@ -103,5 +92,7 @@ void news_unverified(struct receiver *receiver, const struct source_spec *source
     (void)snprintf(address, sizeof address, "%.*s", (int)remote.len, remote.data);
     log_warn("request not verified", "source=%s reason=\"%s\" remote=%s count=%" PRId64,
              source->name, reason, address, count);
-    tell(receiver, source, reason, address, count);
+    tell(receiver,
+         &(struct meta_unverified){
+             .source = source->name, .reason = reason, .remote_ip = address, .count = count});
 }

@@ -229,6 +229,35 @@ static int l_conclude(lua_State *L)
     return 1;
 }
 
+/* news(kind "dead" | "disabled", depth of its event, reason, { status?, error? } | nil: there was
+ * no attempt) -> the event that scripts are told with | nil: none asks, or the chain is too deep */
+static int l_news(lua_State *L)
+{
+    static const char *const kinds[] = {
+        [SENDER_DELIVERY_DEAD] = "dead", [SENDER_ENDPOINT_DISABLED] = "disabled", NULL};
+    const struct held_delivery *held = check_held(L);
+    const lua_Integer depth = luaL_checkinteger(L, 3);
+    struct attempt attempt = {0};
+    const bool has_attempt = lua_istable(L, 5);
+    if (has_attempt) {
+        const struct slice error = field_text(L, 5, "error");
+        attempt.status = (int)field_integer(L, 5, "status", 0);
+        attempt.error = error.len > 0 ? check_error(L, error) : ATTEMPT_OK;
+    }
+    const struct sender_news news = {
+        .kind = (enum sender_news_kind)luaL_checkoption(L, 2, NULL, kinds),
+        .endpoint = held->endpoint,
+        .delivery = held->delivery,
+        .attempt = has_attempt ? &attempt : NULL,
+        .reason = luaL_checkstring(L, 4),
+    };
+    if (depth >= LIMIT_CHAIN_DEPTH)
+        return 0;
+    return project_push_meta(L, held->project,
+                             sender_news_event(script_registry(held->project->script), &news),
+                             (uint32_t)depth + 1);
+}
+
 static int l_gc(lua_State *L)
 {
     struct held_delivery *held = luaL_checkudata(L, 1, DELIVERY);
@@ -237,11 +266,9 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg methods[] = {{"conclude", l_conclude},
-                                   {"fields", l_fields},
-                                   {"order_key", l_order_key},
-                                   {"prepare", l_prepare},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"conclude", l_conclude}, {"fields", l_fields},
+                                   {"news", l_news},         {"order_key", l_order_key},
+                                   {"prepare", l_prepare},   {NULL, NULL}};
 
 void delivery_handle_open(lua_State *L)
 {

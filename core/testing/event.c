@@ -3,6 +3,7 @@
 #include "testing/testing_int.h"
 
 #include "base/limits.h"
+#include "model/meta.h"
 
 #define EVENT "anzol.testing.event"
 
@@ -58,6 +59,29 @@ void event_handle_open(lua_State *L)
     lua_pushcfunction(L, l_gc);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
+}
+
+int project_push_meta(lua_State *L, struct project *project, struct event *event, uint32_t depth)
+{
+    if (!event)
+        return 0;
+    event->id = id_next_event(&project->ids, 0);
+    event->depth = depth;
+    event_handle_push(L, event);
+    return 1;
+}
+
+/* unverified(source, reason, remote_ip, count) -> the event that scripts are told with | nil */
+int l_project_unverified(lua_State *L)
+{
+    struct project *project = project_check(L);
+    struct event *event =
+        meta_create_unverified(script_registry(project->script),
+                               &(struct meta_unverified){.source = luaL_checkstring(L, 2),
+                                                         .reason = luaL_checkstring(L, 3),
+                                                         .remote_ip = luaL_checkstring(L, 4),
+                                                         .count = luaL_checkinteger(L, 5)});
+    return project_push_meta(L, project, event, 0);
 }
 
 /* match(event) -> { number of subscription, … } in order of registration */

@@ -503,6 +503,7 @@ static const luaL_Reg methods[] = {
     {"subscriptions", l_subscriptions},
     {"turn", l_turn},
     {"unfinished", l_unfinished},
+    {"unverified", l_project_unverified},
     {NULL, NULL},
 };
 

@@ -202,6 +202,65 @@ describe("anzol.testing", function()
     end)
   end)
 
+  describe("what goes wrong outside of handlers", function()
+    local pager = [[
+      anzol.source("closed", { verify = function() return false, "no key fits" end, type = "x" })
+      anzol.source("to", { verify = anzol.verify.none(), type = function(req) return "to." .. req.body end })
+      for _, name in ipairs { "crm", "loop" } do
+        anzol.endpoint(name, { url = "https://out.example/in", sign = false,
+          retry = anzol.backoff.constant { base = "1s", attempts = 2, jitter = "none" } })
+        anzol.on("to." .. name, function(event) event:send(name) end)
+      end
+      anzol.endpoint("pager", { url = "https://pager.example/in", sign = false })
+      anzol.on("anzol.**", function(event)
+        event:send("pager", { json = event.data })
+        if event.data.endpoint == "loop" then event:send "loop" end
+      end)
+    ]]
+
+    it("is told to scripts that ask: a delivery that died", function()
+      local t = test(pager)
+      t:answer("crm", 500, 502)
+      t:receive("to", { body = "crm" })
+      t:advance "1s"
+      local dead = t.events[2]
+      assert.same({ "anzol.delivery.dead", "anzol", t.events[1].id, 1 },
+        { dead.type, dead.source, dead.parent_id, dead.depth })
+      assert.same({ "crm", 502, 2, "no attempts left after 2" },
+        { dead.json.endpoint, dead.json.status, dead.json.attempts, dead.json.reason })
+      assert.matches('"status":502', t:delivery("pager").request.body, 1, true)
+      assert.equal(1, #t.dead_letters)
+    end)
+
+    it("is told to scripts that ask: an endpoint that wants no more", function()
+      local t = test(pager)
+      t:answer("crm", 410)
+      t:receive("to", { body = "crm" })
+      assert.same({ "anzol.endpoint.disabled", "anzol.delivery.dead" },
+        { t.events[2].type, t.events[3].type })
+    end)
+
+    it("is told to scripts that ask: requests that are not genuine, once a minute", function()
+      local t = test(pager)
+      for _ = 1, 3 do assert.equal(401, t:receive("closed", { body = "secret" }).status) end
+      assert.equal(1, #t.events)
+      assert.same({ source = "closed", reason = "no key fits", remote_ip = "192.0.2.1", count = 1 },
+        t.events[1].json)
+      t:advance "1m"
+      t:receive "closed"
+      assert.equal(3, t.events[2].json.count)
+    end)
+
+    it("ends at a depth of 16", function()
+      local t = test(pager)
+      t:answer_always("loop", 500)
+      t:receive("to", { body = "loop" })
+      t:advance "1h"
+      assert.equal(17, #t.events)
+      assert.equal(16, t.events[17].depth)
+    end)
+  end)
+
   describe("a test fails", function()
     it("for an attempt past the canned answers, and prints the request", function()
       local t = test(forward)

@@ -182,6 +182,19 @@ function Handling:add(handle, window_ms, reason)
   return event, false
 end
 
+-- How deep the chain is that an event belongs to.
+function Handling:depth_of(id)
+  for i = #self.events, 1, -1 do
+    if self.events[i].id == id then return self.events[i].depth end
+  end
+  return 0
+end
+
+-- An event that the server makes of what happened; nil: no script asks.
+function Handling:tell(handle)
+  if handle then self:add(handle, 0) end
+end
+
 -- Appends the failures that the spec did not look at.
 function Handling:add_unseen_failures(lines)
   for _, event in ipairs(self.events) do

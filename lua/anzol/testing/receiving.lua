@@ -10,6 +10,7 @@ local option_names = {
   "json", "body", "form", "fixture", "type", "headers", "method", "query", "remote_ip", "sign",
 }
 local body_names = { "json", "body", "form", "fixture" }
+local UNVERIFIED_MS = 60000 -- as META_UNVERIFIED_MS of the core
 local REMOTE_IP = "192.0.2.1"
 
 local function escape(text)
@@ -149,7 +150,20 @@ local function has(list, item)
   return false
 end
 
-local function conclude(world, source, result)
+-- Scripts hear of it at most once a minute for each source, with the number.
+local function tell_unverified(world, source, reason, remote_ip)
+  source.unverified = (source.unverified or 0) + 1
+  local now_ms = world.timeline.now_ms
+  if source.told_ms and now_ms - source.told_ms < UNVERIFIED_MS then return end
+  world.handling:tell(world.project:unverified(source.name, reason, remote_ip,
+    source.unverified))
+  source.told_ms, source.unverified = now_ms, 0
+end
+
+local function conclude(world, source, result, request)
+  if result.outcome == "unverified" then
+    tell_unverified(world, source, result.reason, request.remote_ip)
+  end
   local refusal = refusals[result.outcome]
   if refusal then
     local answer = refuse(world, table.unpack(refusal))
@@ -180,7 +194,7 @@ function M.receive(world, name, options)
   end
   local answer
   world.project:receive(name, request, { on_finished = function(result)
-    answer = conclude(world, source, result)
+    answer = conclude(world, source, result, request)
   end })
   world:settle()
   if not answer then

@@ -79,9 +79,19 @@ local function leave_chain(self, outlet, delivery)
   end
 end
 
+-- Scripts that ask for it hear what happened.
+local function tell(self, delivery, kind, reason, attempt)
+  local depth = self.world.handling:depth_of(delivery.event_id)
+  self.world.handling:tell(delivery.handle:news(kind, depth, reason, attempt))
+end
+
 local function settle(self, delivery, decision)
   delivery.state, delivery.reason = decision.state, decision.reason
-  if decision.is_disabling then self.outlets[delivery.endpoint].is_disabled = true end
+  local attempt = decision.number and delivery.attempts[decision.number]
+  if decision.is_disabling and not self.outlets[delivery.endpoint].is_disabled then
+    self.outlets[delivery.endpoint].is_disabled = true
+    tell(self, delivery, "disabled", "the receiver answered 410 Gone", attempt)
+  end
   if decision.state == "retrying" then
     delivery.due_ms = self.world.timeline.now_ms + decision.delay_ms
     self.world.timeline:at(delivery.due_ms, function() self:queue(delivery) end)
@@ -92,6 +102,7 @@ local function settle(self, delivery, decision)
   if decision.state == "dead" then
     self.world:add_dead_letter({ kind = "delivery", endpoint = delivery.endpoint,
       reason = delivery.reason, delivery = delivery, event_id = delivery.event_id })
+    tell(self, delivery, "dead", delivery.reason, attempt)
   end
 end
 
