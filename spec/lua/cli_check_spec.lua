@@ -75,7 +75,8 @@ describe("anzol check", function()
         ::done::
         local _ENV = { own = 1 }
         return own, function() return own end
-      end)]], ["lua/own.lua"] = "return function(...) return shared, ... end" }
+      end)]], ["lua/own.lua"] = "return function(...) return shared, ... end",
+      ["lua/odd.lua"] = "('x'):rep(2)", ["lua/empty.lua"] = "", ["lua/shell.lua"] = "#!/bin/sh\nreturn 1" }
     assert.equal("", result.output)
     assert.equal(0, result.code)
   end)
@@ -204,5 +205,26 @@ describe("anzol check", function()
     local contents = { ["scripts/a.lua"] = handler "evnt()" }
     assert.is_nil(check(contents).output:find "\27")
     assert.matches("\27[31merror\27[0m", check(contents, "--color", "always").output, 1, true)
+  end)
+end)
+
+describe("the check of patterns", function()
+  it("passes nothing that Lua refuses", function()
+    local pattern = require "anzol.cli.pattern"
+    local atoms = { "a", "%", "[", "]", "^", "(", ")", "-", "*", "%d", "%b", "%f", "x", "%1", "%2", "." }
+    local texts = { "", "a", "ab", "xax", "((a))", "a[b]1" }
+    local random = 1
+    for _ = 1, 20000 do
+      local parts = {}
+      for i = 1, 7 do
+        random = (random * 1103515245 + 12345) & 0x7fffffff
+        parts[i] = atoms[(random >> 16) % #atoms + 1]
+      end
+      local text = table.concat(parts)
+      for _, subject in ipairs(texts) do
+        local ok, err = pcall(string.find, subject, text)
+        assert.truthy(ok or pattern.problem(text), ("%s: %s"):format(text, err))
+      end
+    end
   end)
 end)

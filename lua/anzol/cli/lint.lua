@@ -110,19 +110,20 @@ end
 
 -- ---- Endpoints ----
 
+local function text_at(tokens, at) return tokens[at] and tokens[at].text end
+
+-- endpoint "crm" | endpoint("crm": the name is given, not used.
+local function is_registration(tokens, at)
+  if text_at(tokens, at - 1) == "(" then at = at - 1 end
+  return text_at(tokens, at - 1) == "endpoint"
+end
+
 -- Literals by which something is named: whole ones, and beginnings that `..` goes on.
 local function note_literals(tokens, named)
   for at, token in ipairs(tokens) do
-    if token.kind == "string" then
-      local before = tokens[at - 1] and tokens[at - 1].text == "("
-        and tokens[at - 2].text or tokens[at - 1] and tokens[at - 1].text
-      if before ~= "endpoint" then
-        if tokens[at + 1] and tokens[at + 1].text == ".." then
-          named.beginnings[token.value] = true
-        else
-          named.whole[token.value] = true
-        end
-      end
+    if token.kind == "string" and not is_registration(tokens, at) then
+      local kind = text_at(tokens, at + 1) == ".." and "beginnings" or "whole"
+      named[kind][token.value] = true
     end
   end
 end
