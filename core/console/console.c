@@ -56,6 +56,34 @@ static void attach(struct console *console)
     console->script = generation_attach(console->generation, 0, &console->loop, &hooks);
 }
 
+struct start {
+    uv_loop_t *loop;
+    bool is_over;
+    bool is_failed;
+    struct err err;
+};
+
+static void on_init(const char *problem, void *ctx)
+{
+    struct start *start = ctx;
+    start->is_over = true;
+    start->is_failed = problem != NULL;
+    if (problem)
+        (void)err_set(&start->err, E_INVALID, "%s", problem);
+    uv_stop(start->loop);
+}
+
+/* The scripts' anzol.init functions, which may wait. */
+static bool run_init(struct console *console, struct err *err)
+{
+    struct start start = {.loop = &console->loop};
+    script_init(console->script, on_init, &start);
+    while (!start.is_over)
+        (void)uv_run(&console->loop, UV_RUN_DEFAULT);
+    *err = start.err;
+    return !start.is_failed;
+}
+
 static int l_open(lua_State *L)
 {
     const char *globs[GLOBS_MAX + 1];
@@ -75,7 +103,7 @@ static int l_open(lua_State *L)
     if (generation_load(&options, &console->generation, NULL, &err) != OK)
         return fail(L, err.text);
     attach(console);
-    return 1;
+    return run_init(console, &err) ? 1 : fail(L, err.text);
 }
 
 static int l_close(lua_State *L)

@@ -126,6 +126,17 @@ describe("anzol eval", function()
     assert.equal(1, eval("print", "-o", "json").code)
   end)
 
+  it("runs what the scripts do before they serve, and goes on without them if that fails", function()
+    local script = 'local anzol = require "anzol"\nready = 0\n'
+      .. "anzol.init(function() anzol.sleep '5ms' ready = ready + 1 %s end)"
+    files.write(dir .. "/scripts/a.lua", script:format "")
+    assert.equal("1\n", eval("ready").output)
+    files.write(dir .. "/scripts/a.lua", script:format "error 'no rates'")
+    local result = eval "1"
+    assert.equal("1\n", result.output)
+    assert.matches("going on without them: scripts/a.lua:3: no rates", result.errors, 1, true)
+  end)
+
   it("goes on without scripts that do not load", function()
     files.write(dir .. "/scripts/a.lua", "oops(")
     local result = eval "1"

@@ -67,7 +67,7 @@ local function load_project(options, console)
   local native = require "anzol.native"
   local project, err = native.console(options.project, { scripts = globs(options.project) })
   if project then return project end
-  console:talk("the scripts do not load, going on without them: " .. err)
+  console:talk("the scripts do not start, going on without them: " .. err:match "^[^\n]*")
   project, err = native.console(options.project, { scripts = {} })
   if not project then failure.raise(failure.CONFIG, "%s", err) end
   return project
