@@ -332,6 +332,22 @@ describe("the provider", function()
         judge(t, (made.sns1:gsub('"SignatureVersion":"1"', '"SignatureVersion":"2"'))))
     end)
 
+    it("confirms a subscription to its topic by fetching what Amazon says", function()
+      local t = load()
+      local confirmed = 0
+      t:http("https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-*",
+        { status = 200, body = made.cert })
+      t:http("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription*", function()
+        confirmed = confirmed + 1
+        return { status = confirmed == 1 and 200 or 500 }
+      end)
+      assert.equal(200, t:receive("it", { body = made.sns_confirm }).status)
+      assert.equal(502, t:receive("it", { body = made.sns_confirm }).status)
+      assert.equal(0, #t.events)
+      assert.matches("does not match", judge(t, (made.sns_confirm:gsub('"Token":"t"', '"Token":"u"'))))
+      assert.equal(2, confirmed)
+    end)
+
     it("asks nobody but Amazon, and takes no topic but its own", function()
       local t = load()
       for _, url in ipairs { "http://sns.eu-west-1.amazonaws.com/SimpleNotificationService-a.pem",

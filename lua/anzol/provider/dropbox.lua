@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Dropbox: hex HMAC-SHA256 over the body by the app secret in X-Dropbox-Signature. The handshake
--- is a GET whose challenge is echoed: give the source methods = { "GET", "POST" }. From memory.
+-- is a GET whose challenge is echoed. From other receivers' code.
 -- https://www.dropbox.com/developers/reference/webhooks
 local declare = require "anzol.declare"
 

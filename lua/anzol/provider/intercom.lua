@@ -8,4 +8,9 @@ return declare {
   recipe = { header = "X-Hub-Signature", prefix = "sha1=", algorithm = "sha1" },
   type = declare.type_of_json("intercom", "topic"),
   idempotency_key = declare.key_of_json "id",
+  challenge = function()
+    return function(req)
+      if req.method == "HEAD" then return { status = 200, body = "" } end
+    end
+  end,
 }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Mandrill: base64 HMAC-SHA1 over the URL and the form's fields, sorted. The source needs its
--- public_url. From memory.
+-- public_url. From other receivers' code.
 -- https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/
 local declare = require "anzol.declare"
 
@@ -11,5 +11,10 @@ return declare {
     content = { "url", "form" },
   },
   type = function() return "mandrill.events" end,
+  challenge = function()
+    return function(req)
+      if req.method == "HEAD" then return { status = 200, body = "" } end
+    end
+  end,
   headers = function() return { ["Content-Type"] = "application/x-www-form-urlencoded" } end,
 }

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Meta (Facebook, WhatsApp, Instagram): HMAC-SHA256 over the body by the app secret in
--- X-Hub-Signature-256. The handshake is an unsigned GET with your verify_token: give the source
--- methods = { "GET", "POST" }. From Meta's documents.
--- https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+-- X-Hub-Signature-256. The handshake is an unsigned GET with your verify_token. From Meta's
+-- documents. https://developers.facebook.com/docs/graph-api/webhooks/getting-started
 local declare = require "anzol.declare"
 
 local crypto = require "anzol.core".crypto

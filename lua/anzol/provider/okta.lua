@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Okta event hooks: the Authorization header holds the secret. The handshake is a GET whose header
--- is echoed: give the source methods = { "GET", "POST" }. From memory.
--- https://developer.okta.com/docs/concepts/event-hooks/
+-- is echoed. From other receivers' code. https://developer.okta.com/docs/concepts/event-hooks/
 local declare = require "anzol.declare"
 
 return declare {

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Onfleet: hex HMAC-SHA512 over the body in X-Onfleet-Signature; the key is hex. The handshake is
--- a GET whose check is echoed: give the source methods = { "GET", "POST" }. From other receivers'
--- code.
+-- a GET whose check is echoed. From other receivers' code.
 local declare = require "anzol.declare"
 
 return declare {

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Razorpay: hex HMAC-SHA256 over the body in X-Razorpay-Signature. From memory.
+-- Razorpay: hex HMAC-SHA256 over the body in X-Razorpay-Signature. From other receivers' code.
 -- https://razorpay.com/docs/webhooks/validate-test/
 local declare = require "anzol.declare"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Twitter/X account activity: base64 HMAC-SHA256 over the body by the consumer secret. The
--- handshake is a GET whose crc_token is signed: give the source methods = { "GET", "POST" }. From
--- X's documents. https://docs.x.com/x-api/webhooks/quickstart
+-- handshake is a GET whose crc_token is signed. From X's documents.
+-- https://docs.x.com/x-api/webhooks/quickstart
 local declare = require "anzol.declare"
 
 local crypto = require "anzol.core".crypto

@@ -34,9 +34,9 @@ anzol.provider = {}
 ---@return anzol.Provider
 function anzol.provider.adyen(options) end
 
----Asana: hex HMAC-SHA256 over the body in X-Hook-Signature. The handshake is an unsigned request with
----X-Hook-Secret, which must be echoed and is the secret from then on: read it from the log once and
----set it. From other receivers' code, not from Asana's documents.
+---Asana: hex HMAC-SHA256 over the body in X-Hook-Signature. The handshake is an unsigned request
+---with X-Hook-Secret, which must be echoed and is the secret from then on: read it from the log
+---once and set it. From other receivers' code, not from Asana's documents.
 ---
 ---```lua
 ---anzol.source("asana", {
@@ -62,8 +62,8 @@ function anzol.provider.asana(options) end
 ---@return anzol.Provider
 function anzol.provider.aws_sns(options) end
 
----Bitbucket Cloud and Data Center: HMAC-SHA256 over the body in X-Hub-Signature, the name that others
----use for SHA-1. From Atlassian's documents.
+---Bitbucket Cloud and Data Center: HMAC-SHA256 over the body in X-Hub-Signature, the name that
+---others use for SHA-1. From Atlassian's documents.
 ---https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/
 ---
 ---```lua
@@ -75,8 +75,8 @@ function anzol.provider.aws_sns(options) end
 ---@return anzol.Provider
 function anzol.provider.bitbucket(options) end
 
----Calendly: hex HMAC-SHA256 over "time.body" in Calendly-Webhook-Signature: t=…,v1=…; three minutes.
----From Calendly's documents.
+---Calendly: hex HMAC-SHA256 over "time.body" in Calendly-Webhook-Signature: t=…,v1=…; three
+---minutes. From Calendly's documents.
 ---https://developer.calendly.com/api-docs/4c305798a61d3-webhook-signatures
 ---
 ---```lua
@@ -88,8 +88,8 @@ function anzol.provider.bitbucket(options) end
 ---@return anzol.Provider
 function anzol.provider.calendly(options) end
 
----Clerk (by Svix): as Standard Webhooks say, under the headers webhook-* or svix-*. From its documents.
----https://clerk.com/docs/webhooks/sync-data
+---Clerk (by Svix): as Standard Webhooks say, under the headers webhook-* or svix-*. From its
+---documents. https://clerk.com/docs/webhooks/sync-data
 ---
 ---```lua
 ---anzol.source("clerk", {
@@ -112,8 +112,8 @@ function anzol.provider.clerk(options) end
 ---@return anzol.Provider
 function anzol.provider.cursor(options) end
 
----Customer.io: hex HMAC-SHA256 over "v0:time:body" in X-CIO-Signature. From other receivers' code, not
----from Customer.io's documents.
+---Customer.io: hex HMAC-SHA256 over "v0:time:body" in X-CIO-Signature. From other receivers' code,
+---not from Customer.io's documents.
 ---
 ---```lua
 ---anzol.source("customerio", {
@@ -149,8 +149,8 @@ function anzol.provider.deepgram(options) end
 ---@return anzol.Provider
 function anzol.provider.discord(options) end
 
----DocuSign Connect: base64 HMAC-SHA256 over the body in X-DocuSign-Signature-1, -2, …: one header for
----each active key, any of which may be yours. From DocuSign's documents.
+---DocuSign Connect: base64 HMAC-SHA256 over the body in X-DocuSign-Signature-1, -2, …: one header
+---for each active key, any of which may be yours. From DocuSign's documents.
 ---https://developers.docusign.com/platform/webhooks/connect/hmac/
 ---
 ---```lua
@@ -162,8 +162,8 @@ function anzol.provider.discord(options) end
 ---@return anzol.Provider
 function anzol.provider.docusign(options) end
 
----Dropbox: hex HMAC-SHA256 over the body by the app secret in X-Dropbox-Signature. The handshake is a
----GET whose challenge is echoed: give the source methods = { "GET", "POST" }. From memory.
+---Dropbox: hex HMAC-SHA256 over the body by the app secret in X-Dropbox-Signature. The handshake
+---is a GET whose challenge is echoed. From other receivers' code.
 ---https://www.dropbox.com/developers/reference/webhooks
 ---
 ---```lua
@@ -213,8 +213,8 @@ function anzol.provider.formstack(options) end
 ---@return anzol.Provider
 function anzol.provider.fusionauth(options) end
 
----Gitea and Forgejo: hex HMAC-SHA256 over the body in X-Gitea-Signature or X-Forgejo-Signature. From
----other receivers' code, not from Gitea's documents.
+---Gitea and Forgejo: hex HMAC-SHA256 over the body in X-Gitea-Signature or X-Forgejo-Signature.
+---From other receivers' code, not from Gitea's documents.
 ---
 ---```lua
 ---anzol.source("gitea", {
@@ -265,8 +265,9 @@ function anzol.provider.gitlab(options) end
 ---@return anzol.Provider
 function anzol.provider.google_pubsub(options) end
 
----HubSpot (signature v3): base64 HMAC-SHA256 over method, URL, body and time (ms). Some escapes of the
----URL are decoded before it is signed. The source needs its public_url. From HubSpot's documents.
+---HubSpot (signature v3): base64 HMAC-SHA256 over method, URL, body and time (ms). Some escapes of
+---the URL are decoded before it is signed. The source needs its public_url. From HubSpot's
+---documents.
 ---https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-requests
 ---
 ---```lua

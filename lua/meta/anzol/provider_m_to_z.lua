@@ -18,7 +18,8 @@ local anzol = require "anzol"
 function anzol.provider.mailgun(options) end
 
 ---Mandrill: base64 HMAC-SHA1 over the URL and the form's fields, sorted. The source needs its
----public_url. From memory. https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/
+---public_url. From other receivers' code.
+---https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/
 ---
 ---```lua
 ---anzol.source("mandrill", {
@@ -30,9 +31,8 @@ function anzol.provider.mailgun(options) end
 function anzol.provider.mandrill(options) end
 
 ---Meta (Facebook, WhatsApp, Instagram): HMAC-SHA256 over the body by the app secret in
----X-Hub-Signature-256. The handshake is an unsigned GET with your verify_token: give the source
----methods = { "GET", "POST" }. From Meta's documents.
----https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+---X-Hub-Signature-256. The handshake is an unsigned GET with your verify_token. From Meta's
+---documents. https://developers.facebook.com/docs/graph-api/webhooks/getting-started
 ---
 ---```lua
 ---anzol.source("meta", {
@@ -56,9 +56,8 @@ function anzol.provider.meta(options) end
 ---@return anzol.Provider
 function anzol.provider.microsoft_graph(options) end
 
----Okta event hooks: the Authorization header holds the secret. The handshake is a GET whose header is
----echoed: give the source methods = { "GET", "POST" }. From memory.
----https://developer.okta.com/docs/concepts/event-hooks/
+---Okta event hooks: the Authorization header holds the secret. The handshake is a GET whose header
+---is echoed. From other receivers' code. https://developer.okta.com/docs/concepts/event-hooks/
 ---
 ---```lua
 ---anzol.source("okta", {
@@ -69,8 +68,8 @@ function anzol.provider.microsoft_graph(options) end
 ---@return anzol.Provider
 function anzol.provider.okta(options) end
 
----Onfleet: hex HMAC-SHA512 over the body in X-Onfleet-Signature; the key is hex. The handshake is a GET
----whose check is echoed: give the source methods = { "GET", "POST" }. From other receivers' code.
+---Onfleet: hex HMAC-SHA512 over the body in X-Onfleet-Signature; the key is hex. The handshake is
+---a GET whose check is echoed. From other receivers' code.
 ---
 ---```lua
 ---anzol.source("onfleet", {
@@ -144,7 +143,7 @@ function anzol.provider.paypal(options) end
 ---@return anzol.Provider
 function anzol.provider.postmark(options) end
 
----Razorpay: hex HMAC-SHA256 over the body in X-Razorpay-Signature. From memory.
+---Razorpay: hex HMAC-SHA256 over the body in X-Razorpay-Signature. From other receivers' code.
 ---https://razorpay.com/docs/webhooks/validate-test/
 ---
 ---```lua
@@ -156,8 +155,8 @@ function anzol.provider.postmark(options) end
 ---@return anzol.Provider
 function anzol.provider.razorpay(options) end
 
----Resend (by Svix): as Standard Webhooks say, under the headers webhook-* or svix-*. From its documents.
----https://resend.com/docs/dashboard/webhooks/verify-webhooks-requests
+---Resend (by Svix): as Standard Webhooks say, under the headers webhook-* or svix-*. From its
+---documents. https://resend.com/docs/dashboard/webhooks/verify-webhooks-requests
 ---
 ---```lua
 ---anzol.source("resend", {
@@ -168,8 +167,8 @@ function anzol.provider.razorpay(options) end
 ---@return anzol.Provider
 function anzol.provider.resend(options) end
 
----SendGrid event webhook: ECDSA P-256 with SHA-256 over time and body, public key as SendGrid shows it
----(base64). The body is a list of events. From SendGrid's documents and library.
+---SendGrid event webhook: ECDSA P-256 with SHA-256 over time and body, public key as SendGrid
+---shows it (base64). The body is a list of events. From SendGrid's documents and library.
 ---https://www.twilio.com/docs/sendgrid/for-developers/tracking-events
 ---
 ---```lua
@@ -181,8 +180,9 @@ function anzol.provider.resend(options) end
 ---@return anzol.Provider
 function anzol.provider.sendgrid(options) end
 
----Sentry: hex HMAC-SHA256 over the body by the integration's client secret in Sentry-Hook-Signature.
----From other receivers' code. https://docs.sentry.io/organization/integrations/integration-platform/webhooks/
+---Sentry: hex HMAC-SHA256 over the body by the integration's client secret in
+---Sentry-Hook-Signature. From other receivers' code.
+---https://docs.sentry.io/organization/integrations/integration-platform/webhooks/
 ---
 ---```lua
 ---anzol.source("sentry", {
@@ -206,8 +206,8 @@ function anzol.provider.sentry(options) end
 ---@return anzol.Provider
 function anzol.provider.shopify(options) end
 
----Slack: hex HMAC-SHA256 over "v0:time:body" in X-Slack-Signature: v0=…. The request url_verification
----is answered with its challenge. From Slack's documents.
+---Slack: hex HMAC-SHA256 over "v0:time:body" in X-Slack-Signature: v0=…. The request
+---url_verification is answered with its challenge. From Slack's documents.
 ---https://docs.slack.dev/authentication/verifying-requests-from-slack
 ---
 ---```lua
@@ -232,8 +232,8 @@ function anzol.provider.slack(options) end
 ---@return anzol.Provider
 function anzol.provider.square(options) end
 
----Standard Webhooks: id, timestamp and body signed (webhook-id, webhook-timestamp, webhook-signature);
----the type stands in the body.
+---Standard Webhooks: id, timestamp and body signed (webhook-id, webhook-timestamp,
+---webhook-signature); the type stands in the body.
 ---https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 ---
 ---```lua
@@ -282,9 +282,8 @@ function anzol.provider.svix(options) end
 ---@return anzol.Provider
 function anzol.provider.telegram(options) end
 
----Trello: base64 HMAC-SHA1 over body and callback URL in X-Trello-Webhook, by the app's secret. The
----source needs its public_url, and methods = { "GET", "POST" } for Trello's probe. From other
----receivers' code and Atlassian's guide.
+---Trello: base64 HMAC-SHA1 over body and callback URL in X-Trello-Webhook, by the app's secret.
+---The source needs its public_url. From other receivers' code and Atlassian's guide.
 ---https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/#webhook-signatures
 ---
 ---```lua
@@ -296,9 +295,9 @@ function anzol.provider.telegram(options) end
 ---@return anzol.Provider
 function anzol.provider.trello(options) end
 
----Twilio: base64 HMAC-SHA1 by the auth token over the URL and, of a form, each field sorted by name;
----of other bodies the URL holds bodySHA256. The source needs its public_url. From Twilio's documents
----and helper library. https://www.twilio.com/docs/usage/security#validating-requests
+---Twilio: base64 HMAC-SHA1 by the auth token over the URL and, of a form, each field sorted by
+---name; of other bodies the URL holds bodySHA256. The source needs its public_url. From Twilio's
+---documents and helper library. https://www.twilio.com/docs/usage/security#validating-requests
 ---
 ---```lua
 ---anzol.source("twilio", {
@@ -309,8 +308,8 @@ function anzol.provider.trello(options) end
 ---@return anzol.Provider
 function anzol.provider.twilio(options) end
 
----Twitch EventSub: hex HMAC-SHA256 over message id, time and body. Verification is answered with the
----challenge as text. From Twitch's documents; the ten minutes of tolerance are from memory.
+---Twitch EventSub: hex HMAC-SHA256 over message id, time and body. Verification is answered with
+---the challenge as text. From Twitch's documents; the ten minutes of tolerance are from memory.
 ---https://dev.twitch.tv/docs/eventsub/handling-webhook-events/
 ---
 ---```lua
@@ -322,8 +321,8 @@ function anzol.provider.twilio(options) end
 ---@return anzol.Provider
 function anzol.provider.twitch(options) end
 
----Twitter/X account activity: base64 HMAC-SHA256 over the body by the consumer secret. The handshake is
----a GET whose crc_token is signed: give the source methods = { "GET", "POST" }. From X's documents.
+---Twitter/X account activity: base64 HMAC-SHA256 over the body by the consumer secret. The
+---handshake is a GET whose crc_token is signed. From X's documents.
 ---https://docs.x.com/x-api/webhooks/quickstart
 ---
 ---```lua
@@ -384,8 +383,8 @@ function anzol.provider.webflow(options) end
 ---@return anzol.Provider
 function anzol.provider.woocommerce(options) end
 
----Xero: base64 HMAC-SHA256 over the body by the webhook key in x-xero-signature. A bad signature must
----get 401: Xero tries it out ("intent to receive"). From Xero's documents.
+---Xero: base64 HMAC-SHA256 over the body by the webhook key in x-xero-signature. A bad signature
+---must get 401: Xero tries it out ("intent to receive"). From Xero's documents.
 ---https://developer.xero.com/documentation/webhooks/configuring-your-server
 ---
 ---```lua
