@@ -72,6 +72,19 @@ describe("anzol.testing: http", function()
     assert.equal(start_ms + 7000, t.now_ms)
   end)
 
+  it("lets two calls at a time take the longer time", function()
+    local t = test [[
+      anzol.on("a", function(event)
+        local results = anzol.http.all { { url = "https://a.example/" }, { url = "https://b.example/" } }
+        event:send("out", { json = { results[1][1].status, results[2][1].status } })
+      end)]]
+    t:http("https://a.example/", { status = 201, after = "3s" })
+    t:http("https://b.example/", { status = 202, after = "1s" })
+    local start_ms = t.now_ms
+    assert.same({ 201, 202 }, result(t))
+    assert.equal(start_ms + 3000, t.now_ms)
+  end)
+
   it("gives Retry-After, and what is too large", function()
     local t = test(fetch 'anzol.http.get("https://api.example/", { max_body = 4 })')
     t:http("https://api.example/", { status = 503, headers = { ["Retry-After"] = "7" } })
