@@ -56,6 +56,8 @@ struct context *context_enter(struct script *script, struct context *context)
     context->slice_end_ns = now + SLICE_NS;
     context->check_ns = least(now + context->cpu_max_ns - context->cpu_used_ns,
                               least(context->wall_end_ns, context->slice_end_ns));
+    if (!previous)
+        script->outer = watchdog_enter(script, now);
     return previous;
 }
 
@@ -69,6 +71,8 @@ void context_leave(struct script *script, struct context *previous)
 {
     struct context *context = script->context;
     context->cpu_used_ns += used_now(context, now_ns());
+    if (!previous)
+        watchdog_leave(script, script->outer);
     script->context = previous;
 }
 
@@ -87,18 +91,25 @@ static void read_base(struct context *context, int64_t now)
     context->cpu_base_ns = clock_thread_cpu_ns();
 }
 
+static void hook(lua_State *L, lua_Debug *debug);
+
 /* Where a file's code stands; code that the script made itself has no place in a file. */
-static void note_place(lua_State *L, struct context *context)
+void budget_place(lua_State *L, char *place, size_t size)
 {
     lua_Debug debug = {0};
+    place[0] = '\0';
     for (int level = 0; lua_getstack(L, level, &debug); level++) {
         lua_getinfo(L, "Sl", &debug);
         if (debug.currentline <= 0 || debug.source[0] != '@')
             continue;
-        (void)snprintf(context->killed_at, sizeof context->killed_at, "%s:%d", debug.short_src,
-                       debug.currentline);
+        (void)snprintf(place, size, "%s:%d", debug.short_src, debug.currentline);
         return;
     }
+}
+
+static void note_place(lua_State *L, struct context *context)
+{
+    budget_place(L, context->killed_at, sizeof context->killed_at);
 }
 
 void budget_describe(const struct context *context, char *text, size_t size)
@@ -115,11 +126,22 @@ void budget_describe(const struct context *context, char *text, size_t size)
                        (long long)(context->cpu_max_ns / NS_PER_MS));
 }
 
-static void hook(lua_State *L, lua_Debug *debug);
-
 void budget_watch(lua_State *L)
 {
     lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+}
+
+lua_State *script_running(const struct script *script)
+{
+    if (script->resumption)
+        return script->resumption->co;
+    const struct job *job = script->context ? script->context->job : NULL;
+    return job && job->running ? job->running->L : script->L;
+}
+
+void budget_hasten(const struct script *script)
+{
+    lua_sethook(script_running(script), hook, LUA_MASKCOUNT, 1);
 }
 
 static int l_kill(lua_State *L, struct context *context)
@@ -173,6 +195,8 @@ static void hook(lua_State *L, lua_Debug *debug)
         return;
     if (context->kill == KILL_NONE) {
         const int64_t now = now_ns();
+        if (lua_gethookcount(L) != HOOK_INSTRUCTIONS)
+            budget_watch(L); /* the watchdog had it come early */
         read_base(context, now);
         if (now < context->check_ns)
             return;

@@ -15,6 +15,7 @@
 #include "base/queue.h"
 #include "base/timer.h"
 #include "script/script.h"
+#include "script/watchdog_int.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -106,6 +107,12 @@ void budget_check_work(lua_State *L, size_t amount);
 /* A limit was passed: out of here, to whoever resumed L, or by an error where nothing can yield.
  * Returns only in a hook. */
 int budget_leave(lua_State *L);
+/* The thread of the state that is in Lua now. */
+lua_State *script_running(const struct script *script);
+/* The hook comes at the next instruction. In a signal handler of the thread that is inside. */
+void budget_hasten(const struct script *script);
+/* "scripts/crm.lua:31" of what runs in L; empty: no file's code does. */
+void budget_place(lua_State *L, char *place, size_t size);
 /* "over the CPU limit of 500 ms of 'handler'". */
 void budget_describe(const struct context *context, char *text, size_t size);
 /* CPU since the first entry. */
@@ -135,6 +142,8 @@ struct script {
     unsigned index;
     lua_State *L;
     struct context *context; /* what is in Lua now; NULL: nothing */
+    struct watched watched;
+    struct script *outer; /* what the thread was in when this state was entered */
     size_t bytes;
     size_t bytes_max;
     bool is_full; /* over bytes_max: the waiting job that holds most is to go */

@@ -153,8 +153,10 @@ struct script *script_create(struct generation *generation, unsigned index, enum
         script_free(script);
         return NULL;
     }
-    if (kind != STATE_CLI)
+    if (kind != STATE_CLI) {
         budget_watch(script->L);
+        watchdog_add(script);
+    }
     return script;
 }
 
@@ -162,6 +164,7 @@ void script_free(struct script *script)
 {
     if (!script)
         return;
+    watchdog_remove(script);
     if (script->L) {
         lua_sethook(script->L, NULL, 0, 0);
         lua_close(script->L);
