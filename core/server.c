@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server_int.h"
+#include "supervise.h"
+#include "worker/black_box.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -268,6 +270,7 @@ static void end(struct server *server)
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_destroy(server->workers[i]);
     turns_destroy(server->turns);
+    black_box_close(server->box);
     server_watch_close(server);
     uv_close((uv_handle_t *)&server->on_hup, NULL);
     uv_close((uv_handle_t *)&server->on_term, NULL);
@@ -382,6 +385,13 @@ static enum status open_sockets(struct server *server, struct err *err)
     return OK;
 }
 
+static enum status open_black_box(struct server *server, struct err *err)
+{
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/anzol.blackbox", server->config.state_dir);
+    return black_box_open(path, server->worker_count, &server->box, err);
+}
+
 static enum status make_workers(struct server *server, struct err *err)
 {
     server->turns = turns_create();
@@ -393,6 +403,7 @@ static enum status make_workers(struct server *server, struct err *err)
                                                    .store = server->store,
                                                    .shared = server->shared,
                                                    .turns = server->turns,
+                                                   .box = server->box,
                                                    .hooks = &worker_hooks,
                                                    .ctx = server,
                                                    .drain_ms = server->config.drain_ms,
@@ -490,7 +501,7 @@ static int serve(struct server *server)
     server->shared = shared_create(LIMIT_SHARED_BYTES);
     if (open_sockets(server, &err) != OK || open_api(server, &err) != OK)
         return fail("cannot listen", &err, EXIT_BAD_CONFIG);
-    if (make_workers(server, &err) != OK)
+    if (open_black_box(server, &err) != OK || make_workers(server, &err) != OK)
         return fail("cannot start", &err, EXIT_FAILURE);
     if (server->config.watch)
         server_watch_open(server);
@@ -551,6 +562,11 @@ int server_main(int argc, char **argv)
         return print_help();
     }
     log_setup(server->config.log_level, server->config.log_format);
+    const int ended = server->config.supervise ? supervise() : SUPERVISE_CHILD;
+    if (ended != SUPERVISE_CHILD) {
+        finish(server);
+        return ended;
+    }
     server->started_ms = clock_now_ms();
     server->worker_count =
         server->config.workers > 0 ? server->config.workers : uv_available_parallelism();

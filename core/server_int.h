@@ -55,6 +55,7 @@ struct server {
     struct shared *shared; /* what the scripts of all workers share */
     struct worker **workers;
     struct turns *turns;         /* of the workers */
+    struct black_box *box;       /* of the workers */
     struct receiver **receivers; /* by worker, each on its worker's thread */
     int *fds;                    /* listening sockets until a receiver takes them */
     unsigned worker_count;

@@ -226,6 +226,9 @@ void config_finish(struct config *config)
         return;
     for (size_t i = 0; i < config->admin_host_count; i++)
         free(config->admin_hosts[i]);
+    for (size_t i = 0; i < config->c_module_count; i++)
+        free(config->c_modules[i]);
+    free(config->c_modules);
     for (size_t i = 0; i < config->script_count; i++)
         free(config->scripts[i]);
     for (size_t i = 0; i < config->trusted_proxy_count; i++)

@@ -17,6 +17,8 @@ struct config {
     char *admin_token;  /* NULL: none */
     char **admin_hosts; /* more names that Host may have, without port */
     size_t admin_host_count;
+    char **c_modules; /* that scripts may require; NULL behind the last */
+    size_t c_module_count;
     bool dev;
     int64_t drain_ms;
     size_t intake_bytes;
@@ -29,6 +31,8 @@ struct config {
     char *store_path;       /* the file of "sqlite:FILE" */
     char **trusted_proxies; /* addresses and blocks whose X-Forwarded-For counts */
     size_t trusted_proxy_count;
+    bool supervise;
+    bool is_trusted; /* trust = "full" */
     bool watch;
     unsigned workers; /* 0: one per core */
     bool is_help;     /* --help: config_help, nothing else is meant */

@@ -215,6 +215,15 @@ static enum status set_log_level(const struct assignment *assignment)
                : refuse(assignment, "error, warn, info or debug");
 }
 
+static enum status set_trust(const struct assignment *assignment)
+{
+    const bool is_full = strcmp(assignment->text, "full") == 0;
+    if (!is_full && strcmp(assignment->text, "sandbox") != 0)
+        return refuse(assignment, "sandbox or full");
+    *(bool *)place_of(assignment) = is_full;
+    return OK;
+}
+
 char *value_join_path(const char *dir, const char *path)
 {
     if (!dir || path[0] == '/')
@@ -265,6 +274,7 @@ static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *
     [OPTION_SECRET] = set_secret,
     [OPTION_SIZE] = set_size,
     [OPTION_STORE] = set_store,
+    [OPTION_TRUST] = set_trust,
 };
 
 enum status value_set(struct config *config, const struct option *option, const char *text,

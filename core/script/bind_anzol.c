@@ -13,6 +13,7 @@ int l_open_anzol(lua_State *L)
     open_encoding(L);
     open_endpoint(L);
     open_event(L);
+    open_fault(L);
     open_http(L);
     open_all(L);
     open_init(L);

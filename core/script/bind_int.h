@@ -305,6 +305,7 @@ void open_crypto(lua_State *L);
 void open_encoding(lua_State *L);
 void open_endpoint(lua_State *L);
 void open_event(lua_State *L);
+void open_fault(lua_State *L);
 void open_http(lua_State *L);
 void open_init(lua_State *L);
 void open_json(lua_State *L);

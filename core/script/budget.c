@@ -52,12 +52,15 @@ struct context *context_enter(struct script *script, struct context *context)
     if (context->wall_end_ns == 0)
         context->wall_end_ns = now + context->wall_max_ms * NS_PER_MS;
     context->entry_ns = now;
-    context->cpu_base_ns = 0;
+    /* Who used some is measured from now on: each of many slices may be one long instruction. */
+    context->cpu_base_ns = context->cpu_used_ns >= UNREAD_NS ? clock_thread_cpu_ns() : 0;
     context->slice_end_ns = now + SLICE_NS;
     context->check_ns = least(now + context->cpu_max_ns - context->cpu_used_ns,
                               least(context->wall_end_ns, context->slice_end_ns));
     if (!previous)
         script->outer = watchdog_enter(script, now);
+    if (script->hooks.running_event && context->event != 0)
+        atomic_store_explicit(script->hooks.running_event, context->event, memory_order_relaxed);
     return previous;
 }
 
@@ -71,6 +74,8 @@ void context_leave(struct script *script, struct context *previous)
 {
     struct context *context = script->context;
     context->cpu_used_ns += used_now(context, now_ns());
+    if (script->hooks.running_event && context->event != 0)
+        atomic_store_explicit(script->hooks.running_event, 0, memory_order_relaxed);
     if (!previous)
         watchdog_leave(script, script->outer);
     script->context = previous;

@@ -158,6 +158,37 @@ static enum status list_files(struct generation *generation, struct err *err)
     return OK;
 }
 
+static enum status read_trust(struct generation *generation, const char *dir, struct err *err)
+{
+    struct settings settings;
+    const enum status status = settings_load(dir, &settings, err);
+    if (status != OK)
+        return status;
+    for (size_t i = 0; i < settings.count; i++) {
+        const struct setting *row = &settings.rows[i];
+        if (strcmp(row->name, "trust") == 0)
+            generation->is_trusted = strcmp(row->value, "full") == 0;
+        if (strcmp(row->name, "c_modules") == 0 && !generation->c_modules)
+            generation->c_modules = must_copy(row->value, strlen(row->value));
+    }
+    settings_finish(&settings);
+    return OK;
+}
+
+static enum status list_c_modules(struct generation *generation, const char *const *names,
+                                  struct err *err)
+{
+    struct buf list;
+    enum status status = OK;
+    buf_init(&list, LIMIT_REQUEST_LINE_BYTES);
+    for (const char *const *it = names; it && *it && status == OK; it++)
+        status = buf_printf(&list, "%s\n", *it);
+    if (status == OK && list.len > 0)
+        generation->c_modules = must_copy(list.data, list.len);
+    buf_finish(&list);
+    return status == OK ? OK : err_set(err, status, "c_modules: too many names");
+}
+
 /* NULL with an error: no memory. Else what was loaded, whole or not as status says. */
 static struct generation *load_once(const struct generation_options *options,
                                     struct findings *findings, enum status *status, struct err *err)
@@ -168,8 +199,7 @@ static struct generation *load_once(const struct generation_options *options,
         atomic_init(&it->references, 1);
         it->number = options->number;
         it->allow_missing_secrets = options->allow_missing_secrets;
-        it->is_trusted = options->is_trusted;
-        it->c_modules = options->c_modules;
+        it->is_trusted = options->trust == TRUST_FULL;
         it->environment = options->environment;
         it->worker_count = options->worker_count;
         it->scripts = calloc(options->worker_count, sizeof(struct script *));
@@ -179,7 +209,10 @@ static struct generation *load_once(const struct generation_options *options,
         *status = err_set(err, E_NOMEM, "out of memory");
         return NULL;
     }
-    *status = snapshot_read(&it->snapshot, options->dir, options->scripts, err);
+    *status = options->trust == TRUST_SETTINGS ? read_trust(it, options->dir, err)
+                                               : list_c_modules(it, options->c_modules, err);
+    if (*status == OK)
+        *status = snapshot_read(&it->snapshot, options->dir, options->scripts, err);
     if (*status != OK && err)
         findings_add(findings, &(struct finding_options){
                                    .level = FINDING_ERROR, .file = "", .message = err->text});
@@ -255,6 +288,7 @@ void generation_unref(struct generation *generation)
     }
     free(generation->secrets);
     registry_unref(generation->registry);
+    free(generation->c_modules);
     free(generation->files);
     snapshot_finish(&generation->snapshot);
     free(generation);

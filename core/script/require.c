@@ -179,9 +179,12 @@ static void wrap_c_searcher(lua_State *L)
     lua_getfield(L, -1, "cpath");
     lua_remove(L, -2);
     lua_newtable(L);
-    for (const char *const *it = generation ? generation->c_modules : NULL; it && *it; it++) {
+    for (const char *at = generation ? generation->c_modules : NULL; at && *at;) {
+        const size_t len = strcspn(at, "\n");
+        (void)lua_pushlstring(L, at, len);
         lua_pushboolean(L, true);
-        lua_setfield(L, -2, *it);
+        lua_rawset(L, -3);
+        at += len + (at[len] == '\n' ? 1 : 0);
     }
     lua_pushcclosure(L, l_search_c, 3);
 }

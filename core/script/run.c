@@ -128,9 +128,11 @@ void script_run(struct script *script, const struct run_options *options, job_cb
     job->is_filtered_out = false;
     job->is_hopeless = false;
     job->context.subject = subject_of(options->subscription);
+    job->context.event = options->event->id;
     struct context filter;
     context_init(&filter, PHASE_FILTER, 0);
     filter.subject = job->context.subject;
+    filter.event = options->event->id;
     if (script_call(script, &filter, l_prepare, job, 0) != OK) {
         fail(job);
     } else if (job->is_filtered_out) {

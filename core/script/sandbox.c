@@ -127,6 +127,20 @@ static int l_print(lua_State *L)
     return 0;
 }
 
+/* Lua's own warn would be a log without limits. */
+static int l_warn(lua_State *L)
+{
+    (void)luaL_checkstring(L, 1);
+    for (int i = 2; i <= lua_gettop(L); i++)
+        (void)luaL_checkstring(L, i);
+    lua_concat(L, lua_gettop(L));
+    size_t len;
+    const char *text = lua_tolstring(L, 1, &len);
+    if (text[0] != '@') /* a control message */
+        script_log(L, LOG_WARN, slice_of(text, len), 0);
+    return 0;
+}
+
 static int l_io_write(lua_State *L)
 {
     log_arguments(L, 1, "");
@@ -152,6 +166,8 @@ static void redirect_print(lua_State *L)
 {
     lua_pushcfunction(L, l_print);
     lua_setglobal(L, "print");
+    lua_pushcfunction(L, l_warn);
+    lua_setglobal(L, "warn");
 }
 
 static void redirect_output(lua_State *L)
@@ -165,6 +181,8 @@ static void redirect_output(lua_State *L)
     lua_getglobal(L, "io");
     lua_pushcfunction(L, l_io_write);
     lua_setfield(L, -2, "write");
+    lua_pushcfunction(L, l_file_nothing);
+    lua_setfield(L, -2, "flush");
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
     lua_pushvalue(L, -1);
@@ -191,7 +209,8 @@ bool is_system_code(lua_State *L)
     if (!lua_getstack(L, 1, &debug))
         return false;
     lua_getinfo(L, "S", &debug);
-    return strncmp(debug.source, "@/", 2) == 0;
+    /* A C module names itself by a global. */
+    return strncmp(debug.source, "@/", 2) == 0 || debug.what[0] == 'C';
 }
 
 #define GLOBALS_COMPARED_MAX 128

@@ -16,6 +16,7 @@
 #include "model/registry.h"
 #include "signature/signature.h"
 
+#include <stdatomic.h>
 #include <uv.h>
 
 /* One load of all the scripts: a registry and a state per worker. Counted references: each script
@@ -69,14 +70,20 @@ struct environment {
     void *ctx;
 };
 
+enum trust {
+    TRUST_SETTINGS, /* as the project's anzol.lua says: `trust` and `c_modules` */
+    TRUST_SANDBOX,
+    TRUST_FULL /* everything of Lua */
+};
+
 struct generation_options {
     const char *dir;            /* the project's folder */
     const char *const *scripts; /* globs below dir; NULL: scripts/ *.lua */
     unsigned worker_count;
-    uint64_t number;                /* 1, 2, … */
-    bool allow_missing_secrets;     /* check: a missing secret is a finding, not an error */
-    bool is_trusted;                /* trust = "full": everything of Lua */
-    const char *const *c_modules;   /* names that may be C modules, ended by NULL; NULL: none */
+    uint64_t number;            /* 1, 2, … */
+    bool allow_missing_secrets; /* check: a missing secret is a finding, not an error */
+    enum trust trust;
+    const char *const *c_modules;   /* with TRUST_SANDBOX, names that may be C; NULL: none */
     struct environment environment; /* outlives the generation */
 };
 
@@ -109,6 +116,9 @@ struct script_hooks {
     void (*cancel_exchange)(void *ctx, struct exchange *exchange);
     /* A read of the store; its on_done comes on the loop. E_BUSY: too many for now. */
     enum status (*read)(void *ctx, struct store_read *read);
+    /* Gets the id of the event whose filter or handler is in Lua, 0 when it left; NULL: nobody
+     * wants it. */
+    _Atomic uint64_t *running_event;
     struct shared *shared; /* of the process: cache, limiters, breakers, metrics; borrowed */
     void *ctx;
 };

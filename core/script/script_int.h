@@ -76,6 +76,7 @@ struct context {
     enum phase_id phase;
     struct subject subject;
     struct job *job; /* NULL: a synchronous call */
+    uint64_t event;  /* of the run; 0: none */
     int64_t cpu_max_ns;
     int64_t cpu_used_ns; /* before this entry */
     int64_t wall_max_ms;
@@ -461,7 +462,7 @@ struct generation {
     uint64_t number;
     bool allow_missing_secrets;
     bool is_trusted;
-    const char *const *c_modules; /* NULL: none; borrowed while it loads */
+    char *c_modules; /* names, a line each; NULL: none */
     struct environment environment;
     struct snapshot snapshot;
     const char **files;

@@ -39,8 +39,10 @@ static bool refuse_again(struct script *script, struct context *context, bool is
         script->is_full = true;
         return false;
     }
-    if (context->kill == KILL_NONE)
+    if (context->kill == KILL_NONE) {
         context->kill = KILL_MEMORY;
+        budget_place(script_running(script), context->killed_at, sizeof context->killed_at);
+    }
     return true;
 }
 

@@ -24,8 +24,8 @@
 
 #define SIGNAL SIGURG /* ignored where nobody asks for it */
 #define LOOK_MS 20
-#define LONG_NS INT64_C(10000000) /* the least limit of a phase */
-#define STUCK_NS (INT64_C(1000000000) * PATIENCE)
+#define LONG_NS INT64_C(10000000)                 /* the least limit of a phase */
+#define STUCK_NS (INT64_C(1500000000) * PATIENCE) /* more than any limit, which is 1 s */
 #define NS_PER_MS INT64_C(1000000)
 
 static struct {

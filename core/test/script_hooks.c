@@ -303,7 +303,7 @@ static const struct endpoint_spec *check_endpoint(lua_State *L, struct project *
     return endpoint;
 }
 
-static struct message *read_message(lua_State *L, int index)
+struct message *read_message(lua_State *L, int index)
 {
     struct event *event = read_event(L, index);
     struct message *message =

@@ -43,10 +43,15 @@ int l_project_retry(lua_State *L);
 int l_project_bench(lua_State *L);
 int l_project_bytes(lua_State *L);
 int l_project_objects(lua_State *L);
+int l_project_order(lua_State *L);
+int l_project_sign(lua_State *L);
+int l_phases(lua_State *L);
 int l_patterns(lua_State *L);
 int l_pattern_time(lua_State *L);
 /* { type, source, body, headers, … } at index as an event; the caller's. */
 struct event *read_event(lua_State *L, int index);
+/* { type, body, headers, … } at index as a message; the caller's reference. */
+struct message *read_message(lua_State *L, int index);
 
 void set_text(lua_State *L, const char *name, const char *value);
 void set_slice(lua_State *L, const char *name, struct slice value);

@@ -91,12 +91,19 @@ static int l_is_slow(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"advance", l_advance},   {"clock", l_clock},
-    {"cpu_ns", l_cpu_ns},     {"is_slow", l_is_slow},
-    {"load", l_project_load}, {"now_ns", l_now_ns},
-    {"quiet", l_quiet},       {"pattern_time", l_pattern_time},
-    {"patterns", l_patterns}, {"setenv", l_setenv},
-    {"settings", l_settings}, {NULL, NULL},
+    {"advance", l_advance},
+    {"clock", l_clock},
+    {"cpu_ns", l_cpu_ns},
+    {"is_slow", l_is_slow},
+    {"load", l_project_load},
+    {"now_ns", l_now_ns},
+    {"quiet", l_quiet},
+    {"pattern_time", l_pattern_time},
+    {"patterns", l_patterns},
+    {"phases", l_phases},
+    {"setenv", l_setenv},
+    {"settings", l_settings},
+    {NULL, NULL},
 };
 
 int luaopen_anzol_test_script(lua_State *L)

@@ -2,6 +2,8 @@
 /* The host of this worker's scripts: what their jobs wait for, on its loop. */
 #include "worker/worker_int.h"
 
+#include "worker/black_box.h"
+
 uint64_t worker_next_event_id(struct worker *worker)
 {
     const unsigned turns = ID_SHARD_COUNT / worker->options.count;
@@ -57,6 +59,9 @@ struct script_hooks host_hooks(struct worker *worker)
         .cancel_exchange = cancel_exchange,
         .read = start_read,
         .shared = worker->options.shared,
+        .running_event = worker->options.box
+                             ? black_box_running(worker->options.box, worker->options.index)
+                             : NULL,
         .ctx = worker,
     };
 }

@@ -2,6 +2,8 @@
 /* Events in memory and their runs: which subscriptions, in which lane, when to start. */
 #include "worker/worker_int.h"
 
+#include "worker/black_box.h"
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -9,6 +11,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#define POISON "crash: the process ended three times in a script that this event was given to"
 
 static const struct machine_state phases[RUN_PHASE_COUNT] = {
     [RUN_QUEUED] = {"queued", MACHINE_BIT(RUN_RUNNING) | MACHINE_BIT(RUN_COMMITTING)},
@@ -43,6 +47,7 @@ static struct work *create(struct worker *worker, struct event *event, size_t ru
     work->event = event;
     work->list = list;
     work->run_count = run_count;
+    work->is_poison = black_box_take_poison(worker->options.box, event->id);
     for (size_t i = 0; i < run_count; i++) {
         const size_t share = LIMIT_MESSAGES_PER_EVENT / run_count;
         work->runs[i].work = work;
@@ -58,6 +63,7 @@ static void destroy(struct work *work)
 {
     struct worker *worker = work->worker;
     (void)map_remove(&worker->works, work->event->id);
+    black_box_clear(worker->options.box, work->event->id);
     for (size_t i = 0; i < work->run_count; i++) {
         turn_put(&work->runs[i]);
         if (work->runs[i].generation)
@@ -163,6 +169,10 @@ static void enqueue(struct run *run)
         (void)snprintf(why, sizeof why, "subscription \"%s\" is no longer in the scripts",
                        run->work->list[run - run->work->runs]);
         commit_dead(run, why);
+        return;
+    }
+    if (run->work->is_poison) {
+        commit_dead(run, POISON);
         return;
     }
     struct lane *lane = lane_of(run);

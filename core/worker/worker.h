@@ -15,6 +15,7 @@
 
 #include <uv.h>
 
+struct black_box;
 struct worker;
 
 /* Given by server.c; all run on the worker's thread. */
@@ -51,6 +52,7 @@ struct worker_options {
     struct store *store;
     struct shared *shared; /* of the process */
     struct turns *turns;   /* outlives the workers */
+    struct black_box *box; /* outlives the workers; NULL: none */
     const struct worker_hooks *hooks;
     void *ctx;
     int64_t drain_ms; /* how long the jobs of an old generation may go on */

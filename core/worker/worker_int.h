@@ -61,6 +61,7 @@ struct run {
 struct work {
     struct worker *worker;
     struct event *event; /* owned reference */
+    bool is_poison;      /* the process ended in it too often: not run any more */
     bool is_fixed;       /* its list of subscriptions is in the store */
     char **names;        /* owned copies when fixed by the store; else NULL */
     const char **list;   /* run_count names, for the store */

@@ -31,6 +31,7 @@ local function load_provider(name)
 end
 
 M.provider = setmetatable({}, {
+  __metatable = false,
   __index = function(providers, name)
     local provider = load_provider(name)
     if not provider then
@@ -44,6 +45,7 @@ M.provider = setmetatable({}, {
 
 -- anzol.verify.NAME of a provider is its bare verifier.
 setmetatable(M.verify, {
+  __metatable = false,
   __index = function(verifiers, name)
     local provider = load_provider(name)
     if not provider then
@@ -59,6 +61,7 @@ setmetatable(M.verify, {
 
 -- anzol.sign.NAME of a provider whose scheme is a recipe: signs as that sender does.
 setmetatable(M.sign, {
+  __metatable = false,
   __index = function(signers, name)
     local provider = load_provider(name)
     local recipe = provider and require "anzol.declare".recipe_of(provider)

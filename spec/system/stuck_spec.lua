@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+-- A worker that is stuck, an event that ends the process, a parent that starts it again (F05). The
+-- scripts do what none can by anzol.fault, which only builds for specs have.
+local Server = require "support.server"
+local json = require "dkjson"
+local wait = require "support.wait"
+
+local SCRIPT = [[
+  local anzol = require "anzol"
+  anzol.source("open", { verify = anzol.verify.none(), type = function(req) return req.json.type end })
+  anzol.on("fine", { name = "fine" }, function() end)
+  anzol.on("poison", { name = "poison" }, function() anzol.fault.crash() end)
+  anzol.on("stick", { name = "stick" }, function(event) anzol.fault.stick(event.data.ms) end)
+]]
+
+local function start(options)
+  options = options or {}
+  options.scripts = { ["main.lua"] = SCRIPT }
+  options.env = { ANZOL_FAULTS = "1" }
+  return Server.start(options)
+end
+
+local function send(server, body)
+  local answer = server:post("/in/open", json.encode(body))
+  return answer and answer.status == 200 and json.decode(answer.body).id
+end
+
+describe("a stuck worker", function()
+  local server
+  after_each(function() server:close() end)
+
+  it("is told with its place, and makes the server unhealthy until it moves", function()
+    server = start { workers = 1 }
+    pcall(send, server, { type = "stick", ms = 8000 })
+    wait.until_true("the log tells", 10000, function()
+      return server:log():match "script stuck  at=scripts/main%.lua:5 for=%d+ms"
+    end)
+    wait.until_true("it is not healthy", 10000, function() return not server:is_healthy() end)
+    wait.until_true("it is healthy again", 20000, function() return server:is_healthy() end)
+  end)
+
+  it("ends the process with 70", function()
+    server = start { workers = 1 }
+    pcall(send, server, { type = "stick", ms = 3600000 }) -- it may stick before it answers
+    local kind, code = server:ended(150000)
+    assert.same({ "exit", 70 }, { kind, code })
+    assert.matches("worker stuck", server:log())
+  end)
+end)
+
+describe("an event that ends the process", function()
+  local server
+  after_each(function() server:close() end)
+
+  it("is parked after three times; others flow", function()
+    server = start { workers = 2 }
+    pcall(send, server, { type = "poison" })
+    for _ = 1, 2 do
+      assert.same({ "signal", 9 }, { server:ended(10000) })
+      server:launch()
+    end
+    assert.same({ "signal", 9 }, { server:ended(10000) })
+    server:restart()
+    local dead = wait.until_true("it is dead", 10000, function()
+      return server:get("/api/v1/event?state=dead").data[1]
+    end)
+    assert.matches("^crash: the process ended three times",
+      server:get("/api/v1/event/" .. dead.id).runs[1].error)
+    local id = send(server, { type = "fine" })
+    wait.until_true("another is handled", 10000, function()
+      return server:get("/api/v1/event/" .. id).state == "handled"
+    end)
+  end)
+end)
+
+describe("serve --supervise", function()
+  local server
+  after_each(function() server:close() end)
+
+  it("starts the server again, and ends with it", function()
+    server = start { workers = 1 }
+    assert.same({ "exit", 0 }, { server:stop() }) -- its ports are known now
+    server.options.args = { "--supervise" }
+    server:restart()
+    local first = server:log():match "serving .-pid=(%d+)"
+    pcall(send, server, { type = "poison" })
+    wait.until_true("the event is dead", 20000, function()
+      local ok, list = pcall(server.get, server, "/api/v1/event?state=dead")
+      return ok and list and list.data and list.data[1]
+    end)
+    assert.matches("server ended, starting it again  exit=137", server:log())
+    local last
+    for pid in server:log():gmatch "serving .-pid=(%d+)" do last = pid end
+    assert.not_equal(first, last)
+    assert.same({ "exit", 0 }, { server:stop() })
+  end)
+
+  it("does not start again what would end the same way", function()
+    server = Server.new { scripts = { ["main.lua"] = "oops(" }, args = { "--supervise" } }
+    server:launch()
+    assert.same({ "exit", 78 }, { server:ended(10000) })
+  end)
+end)
