@@ -209,8 +209,9 @@ bool is_system_code(lua_State *L)
     if (!lua_getstack(L, 1, &debug))
         return false;
     lua_getinfo(L, "S", &debug);
-    /* A C module names itself by a global. */
-    return strncmp(debug.source, "@/", 2) == 0 || debug.what[0] == 'C';
+    const struct generation *generation = script_of(L)->generation;
+    const bool may_be_c_module = generation && generation->c_modules && debug.what[0] == 'C';
+    return may_be_c_module || strncmp(debug.source, "@/", 2) == 0;
 }
 
 #define GLOBALS_COMPARED_MAX 128

@@ -2,6 +2,7 @@
 -- Scripts that hold on to the processor, to memory or to what is not theirs: { name, code, told },
 -- the code on one line, the body of a function. told: a pattern of what is said in the end; absent:
 -- the limit that it meets, of CPU or memory. ends = true: it comes to its end within the limits.
+-- luacheck: no max line length
 local LIMIT = "went over its "
 
 local function over(list)
@@ -116,7 +117,7 @@ return over {
   { name = "recursion without a stack", code = "local function f() return f() end f()" },
   { name = "recursion through pcall", code = "local function f() return pcall(f) end f()", told = "." , ends = true },
   { name = "recursion through tostring", code = "local t t = setmetatable({}, { __tostring = function() return tostring(t) end }) return tostring(t)", told = "overflow" },
-  { name = "recursion through coroutines", code = "local function f() return coroutine.wrap(f)() end f()", told = "overflow" },
+  { name = "recursion through coroutines", code = "local function f() return coroutine.wrap(f)() end f()", told = "." },
   { name = "recursion through load", code = "local function f() return load(f) end f()", ends = true },
   { name = "recursion through sort", code = "local function f() table.sort({ 1, 2 }, f) end f()", told = "." },
   -- What is not theirs.

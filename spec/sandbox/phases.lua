@@ -61,6 +61,11 @@ return {
   type = phase({ source = 'type = function() attack() return "t" end' }, admitted),
   idempotency_key = phase({ source = CALL:format "idempotency_key" }, admitted),
   filter = phase({ on = CALL:format "filter" }, ran),
+  init = phase({ body = "anzol.init(attack)" }, function(it)
+    local result = it:init()
+    while not result.is_done do it:turn() end
+    return result.problem
+  end),
   handler = phase({ handler = "attack()" }, ran),
   order_by = phase({ endpoint = CALL:format "order_by" }, function(it) return it:order("e") end),
   transform = phase({ endpoint = CALL:format "transform" }, function(it)

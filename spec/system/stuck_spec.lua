@@ -10,7 +10,10 @@ local SCRIPT = [[
   anzol.source("open", { verify = anzol.verify.none(), type = function(req) return req.json.type end })
   anzol.on("fine", { name = "fine" }, function() end)
   anzol.on("poison", { name = "poison" }, function() anzol.fault.crash() end)
-  anzol.on("stick", { name = "stick" }, function(event) anzol.fault.stick(event.data.ms) end)
+  anzol.on("stick", { name = "stick" }, function(event)
+    anzol.sleep(0.2) -- the sender has its answer by then
+    anzol.fault.stick(event.data.ms)
+  end)
 ]]
 
 local function start(options)
@@ -31,9 +34,9 @@ describe("a stuck worker", function()
 
   it("is told with its place, and makes the server unhealthy until it moves", function()
     server = start { workers = 1 }
-    pcall(send, server, { type = "stick", ms = 8000 })
+    assert.is_truthy(send(server, { type = "stick", ms = 8000 }))
     wait.until_true("the log tells", 10000, function()
-      return server:log():match "script stuck  at=scripts/main%.lua:5 for=%d+ms"
+      return server:log():match "script stuck  at=scripts/main%.lua:7 for=%d+ms"
     end)
     wait.until_true("it is not healthy", 10000, function() return not server:is_healthy() end)
     wait.until_true("it is healthy again", 20000, function() return server:is_healthy() end)
@@ -41,7 +44,7 @@ describe("a stuck worker", function()
 
   it("ends the process with 70", function()
     server = start { workers = 1 }
-    pcall(send, server, { type = "stick", ms = 3600000 }) -- it may stick before it answers
+    assert.is_truthy(send(server, { type = "stick", ms = 3600000 }))
     local kind, code = server:ended(150000)
     assert.same({ "exit", 70 }, { kind, code })
     assert.matches("worker stuck", server:log())
