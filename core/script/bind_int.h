@@ -288,6 +288,11 @@ void response_push(lua_State *L, const struct exchange_answer *answer);
 extern const luaL_Reg script_cli_natives[];
 extern const luaL_Reg script_signature_natives[]; /* native_signature.c */
 
+/* The field scripts of the table at index as a list that ends with NULL; the strings live in the
+ * table. NULL: there is none. */
+#define GLOBS_MAX 64
+const char *const *globs_check_read(lua_State *L, int index, const char *globs[GLOBS_MAX + 1]);
+
 /* native.files and native.unknown (inspect.c). Each pushes its results. */
 int inspect_push_files(lua_State *L, const char *dir, const char *const *globs);
 int inspect_push_unknown(lua_State *L, const char *dir, int index);

@@ -8,38 +8,60 @@
  * require "anzol.native" gives one table of C functions: those below (script_cli_natives) and those
  * that main.c adds. The rule is the API's: the world fails -> nil, text; misuse raises.
  *
- *   native.check(dir, opts)   -> findings, err
- *       Loads the project as serve would, without network. opts.allow_missing_secrets (boolean),
- *       opts.scripts (array of globs). findings: array of { level = "error" | "warning", file, line
- *       (0: none), phase, message, hint? }. err: nil if the generation would be accepted, else the
- *       first error as one line. If it would: findings.sources, .subscriptions: how many,
- *       .endpoints: array of { name, file, line }.
- *   native.files(dir, opts)   -> array of { path, text } | nil, err
- *       The scripts (opts.scripts as above) and everything below lua/.
+ * Those that load a project take opts.scripts, an array of globs: the project's own.
+ *
+ *   native.check(dir, opts) -> findings, err
+ *
+ * Loads the project as serve would, without network. opts.allow_missing_secrets: boolean. findings:
+ * array of { level = "error" | "warning", file, line (0: none), phase, message, hint? }. err: nil
+ * if the generation would be accepted, else the first error as one line. If it would:
+ * findings.sources, .subscriptions: how many, .endpoints: array of { name, file, line }.
+ *
+ *   native.files(dir, opts) -> array of { path, text } | nil, err
+ *
+ * The scripts and everything below lua/.
+ *
  *   native.unknown(dir, names) -> { [name] = text }, { [name] = text }
- *       Of these names ("print", "string.format", "anzol.http.get"), those that a script of the
- *       project does not find, and those that the sandbox took out, each with what it would be
- * told. native.sign(dir, source, type, body)  -> { headers = { {name, value}, … }, path = "/in/…",
+ *
+ * Of these names ("print", "string.format", "anzol.http.get"), those that a script of the project
+ * does not find, and those that the sandbox took out, each with what it would be told.
+ *
+ *   native.sign(dir, source, type, body, opts) -> { headers = { {name, value}, … }, path = "/in/…",
  *       method = "POST", body = "…" } | nil, err
- *       Loads the project and asks the source's provider (or its declarative verifier) to sign body
- *       as the real sender would. err says so if the source has neither.
- *   native.request { method, path, query, url, headers = { {name, value}, … }, body } -> Request,
- * as a verifier takes it. url: what the sender signed, without the query. native.verify(dir,
- * source, request) -> true | false, reason | nil, err Loads the project and lets the source judge
- * the request (a table as above). native.settings(dir)      -> { ["listen"] = "…",
- * ["limits.intake_bytes"] = "…" } | nil, err anzol.lua flattened, all values as text, lists joined
- * by "\n". native.json.encode(value, opts?) -> text (raises for what JSON can't hold); opts.indent:
- * spaces a level, opts.sort: keys in order. native.json.decode(text) -> value | nil, err.
- *       native.json.null, native.json.array(t): see anzol.json.
+ *
+ * Loads the project and asks the source's provider (or its declarative verifier) to sign body as
+ * the real sender would. err says so if the source has neither.
+ *
+ *   native.request { method, path, query, url, headers = { {name, value}, … }, body } -> Request
+ *
+ * As a verifier takes it. url: what the sender signed, without the query.
+ *
+ *   native.verify(dir, source, request, opts) -> true | false, reason | nil, err
+ *
+ * Loads the project and lets the source judge the request (a table as above).
+ *
+ *   native.settings(dir) -> { ["listen"] = "…", ["limits.intake_bytes"] = "…" } | nil, err
+ *
+ * anzol.lua flattened, all values as text, lists joined by "\n".
+ *
+ *   native.json.encode(value, opts?) -> text; native.json.decode(text) -> value | nil, err
+ *
+ * encode raises for what JSON can't hold; opts.indent: spaces a level, opts.sort: keys in order.
+ * native.json.null, native.json.array(t): see anzol.json.
+ *
  *   native.fetch { unix = path?, url =, method = "GET"?, headers = { name = value }?, body = ?,
  *       timeout_ms = 10000? } -> { status =, headers = { [lower-case name] = value }, body = } |
  *       nil, err, kind: "busy" (no answer in time), "notfound" (nobody there), "remote", …
- *   native.isatty(fd)         -> boolean
- *   native.now_ms()           -> Unix milliseconds
- *   native.mono_ms()          -> monotonic milliseconds
- *   native.program()          -> path of the running program | nil, err
+ *
+ *   native.isatty(fd) -> boolean
+ *
+ *   native.now_ms(), native.mono_ms() -> Unix milliseconds, monotonic milliseconds
+ *
+ *   native.program() -> path of the running program | nil, err
+ *
  *   native.sleep_ms(n)
- *   native.version            -> "0.1.0"
+ *
+ *   native.version -> "0.1.0"
  *
  * Of main.c: native.check_settings (server.h), native.console (console/console.h). */
 #include "script/bind_int.h"

@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GLOBS_MAX 64
 #define HEADERS_MAX 128
 #define TIMEOUT_MS 10000
 
@@ -54,13 +53,12 @@ static void push_findings(lua_State *L, const struct findings *findings)
     }
 }
 
-/* opts.scripts as a list that ends with NULL; the strings live in the table. */
-static const char *const *read_globs(lua_State *L, const char *globs[GLOBS_MAX + 1])
+const char *const *globs_check_read(lua_State *L, int index, const char *globs[GLOBS_MAX + 1])
 {
-    if (lua_isnoneornil(L, 2) || lua_getfield(L, 2, "scripts") != LUA_TTABLE)
+    if (lua_isnoneornil(L, index) || lua_getfield(L, index, "scripts") != LUA_TTABLE)
         return NULL;
     const size_t count = lua_rawlen(L, -1);
-    luaL_argcheck(L, count <= GLOBS_MAX, 2, "too many scripts patterns");
+    luaL_argcheck(L, count <= GLOBS_MAX, index, "too many scripts patterns");
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (lua_Integer)i + 1);
         globs[i] = luaL_checkstring(L, -1);
@@ -101,7 +99,7 @@ static int l_check(lua_State *L)
         lua_getfield(L, 2, "allow_missing_secrets");
         options.allow_missing_secrets = lua_toboolean(L, -1);
     }
-    options.scripts = read_globs(L, globs);
+    options.scripts = globs_check_read(L, 2, globs);
     struct generation *generation = NULL;
     struct findings findings = {0};
     struct err err;
@@ -127,7 +125,7 @@ static int l_files(lua_State *L)
     const char *globs[GLOBS_MAX + 1];
     const char *dir = luaL_checkstring(L, 1);
     lua_settop(L, 2);
-    return inspect_push_files(L, dir, read_globs(L, globs));
+    return inspect_push_files(L, dir, globs_check_read(L, 2, globs));
 }
 
 static int l_unknown(lua_State *L)
@@ -175,8 +173,11 @@ static void push_signed(lua_State *L, const struct sign_request *request, struct
 
 static int l_sign(lua_State *L)
 {
-    const struct generation_options options = {
-        .dir = luaL_checkstring(L, 1), .worker_count = 1, .number = 1};
+    const char *globs[GLOBS_MAX + 1];
+    const struct generation_options options = {.dir = luaL_checkstring(L, 1),
+                                               .scripts = globs_check_read(L, 5, globs),
+                                               .worker_count = 1,
+                                               .number = 1};
     const char *name = luaL_checkstring(L, 2);
     struct sign_request request = {.type = luaL_optstring(L, 3, NULL),
                                    .id = (uint64_t)(clock_now_ms() - ID_EPOCH_MS) << 22};

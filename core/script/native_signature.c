@@ -146,8 +146,11 @@ static struct source_spec without_others(const struct source_spec *source)
 /* verify(dir, source, request) -> true | false, reason | nil, err */
 static int l_verify(lua_State *L)
 {
-    const struct generation_options options = {
-        .dir = luaL_checkstring(L, 1), .worker_count = 1, .number = 1};
+    const char *globs[GLOBS_MAX + 1];
+    const struct generation_options options = {.dir = luaL_checkstring(L, 1),
+                                               .scripts = globs_check_read(L, 4, globs),
+                                               .worker_count = 1,
+                                               .number = 1};
     const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TTABLE);
     struct admit_request request = read_request(L, 3, &script_of(L)->body);

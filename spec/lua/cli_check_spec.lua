@@ -192,6 +192,20 @@ describe("anzol check", function()
     } }, dkjson.decode(result.output))
   end)
 
+  it("looks where anzol.lua says that the scripts are", function()
+    local dir = project { ["anzol.lua"] = 'return { scripts = { "hooks/*.lua" } }',
+      ["scripts/other.lua"] = "oops(", ["hooks/a.lua"] = HEAD .. [[
+      anzol.source("a", { provider = anzol.provider.github { secret = anzol.secret "A_SECRET" } })]] }
+    local env = { ANZOL_SECRET_A_SECRET = "0123456789abcdef" }
+    assert.equal("", cli.run({ "check" }, { cwd = dir, env = env }).output)
+    assert.equal("1\n", cli.run({ "eval", "-e", "1" }, { cwd = dir, env = env }).output)
+    files.write(dir .. "/body", "{}")
+    local signed = cli.run({ "sign", "--source", "a", "--type", "push" }, { cwd = dir, env = env,
+      input = dir .. "/body" })
+    assert.equal(0, signed.code, signed.errors)
+    assert.matches("X-Hub-Signature-256: sha256=", signed.output, 1, true)
+  end)
+
   it("ends with 78 for a broken anzol.lua", function()
     local result = check { ["anzol.lua"] = "return {", ["scripts/a.lua"] = HEAD }
     assert.equal(78, result.code)

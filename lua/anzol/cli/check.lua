@@ -6,6 +6,7 @@ local failure = require "anzol.cli.failure"
 local findings = require "anzol.cli.findings"
 local lint = require "anzol.cli.lint"
 local luacheck = require "anzol.cli.luacheck"
+local settings = require "anzol.cli.settings"
 
 local M = {
   name = "check",
@@ -44,14 +45,6 @@ end
 local function count(n, noun)
   n = n or 0
   return ("%d %s%s"):format(n, noun, n == 1 and "" or "s")
-end
-
--- The globs of anzol.lua; nil: the default.
-local function globs(settings)
-  if not settings.scripts then return nil end
-  local list = {}
-  for glob in settings.scripts:gmatch "[^\n]+" do list[#list + 1] = glob end
-  return list
 end
 
 local function exists(path)
@@ -109,16 +102,16 @@ end
 
 local function check_project(dir, options, console)
   local native = require "anzol.native"
-  local settings, settings_err = native.settings(dir)
-  settings_err = settings_err or native.check_settings(dir)
-  if settings_err then failure.raise(failure.CONFIG, "%s", settings_err) end
-  local found = native.check(dir, {
-    allow_missing_secrets = options.allow_missing_secrets, scripts = globs(settings),
-  })
-  local files = native.files(dir, { scripts = globs(settings) })
+  local values, why = native.settings(dir)
+  why = why or native.check_settings(dir)
+  if why then failure.raise(failure.CONFIG, "%s", why) end
+  local loading = settings.loading(dir)
+  loading.allow_missing_secrets = options.allow_missing_secrets
+  local found = native.check(dir, loading)
+  local files = native.files(dir, loading)
   if files then
     append(found, without_known(found, lint.findings(files, {
-      endpoints = found.endpoints or {}, is_full = settings.trust == "full",
+      endpoints = found.endpoints or {}, is_full = values.trust == "full",
       resolve = function(names) return native.unknown(dir, names) end,
     })))
     append(found, without_known(found, luacheck.findings(dir, files)))

@@ -4,6 +4,7 @@
 local body = require "anzol.cli.body"
 local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
+local settings = require "anzol.cli.settings"
 
 local Session = {}
 Session.__index = Session
@@ -53,19 +54,9 @@ end
 
 -- ---- The session ----
 
--- The globs of anzol.lua; nil: the default.
-local function globs(dir)
-  local settings, err = require "anzol.native".settings(dir)
-  if not settings then failure.raise(failure.CONFIG, "%s", err) end
-  if not settings.scripts then return nil end
-  local list = {}
-  for glob in settings.scripts:gmatch "[^\n]+" do list[#list + 1] = glob end
-  return list
-end
-
 local function load_project(options, console)
   local native = require "anzol.native"
-  local project, err = native.console(options.project, { scripts = globs(options.project) })
+  local project, err = native.console(options.project, settings.loading(options.project))
   if project then return project end
   console:talk("the scripts do not start, going on without them: " .. err:match "^[^\n]*")
   project, err = native.console(options.project, { scripts = {} })

@@ -21,6 +21,15 @@ local function load(dir)
   return settings
 end
 
+-- How a project wants its scripts to be loaded, for the natives that do it: { scripts = globs }.
+function M.loading(dir)
+  local scripts = load(dir).scripts
+  if not scripts then return {} end
+  local list = {}
+  for glob in scripts:gmatch "[^\n]+" do list[#list + 1] = glob end
+  return { scripts = list }
+end
+
 local function below(dir, path)
   if path:sub(1, 1) == "/" then return path end
   return dir .. "/" .. path

@@ -2,6 +2,7 @@
 -- anzol sign: the headers that a sender would put beside a body.
 local body = require "anzol.cli.body"
 local failure = require "anzol.cli.failure"
+local settings = require "anzol.cli.settings"
 local genuine = require "anzol.cli.genuine"
 
 local M = {
@@ -42,7 +43,7 @@ end
 
 local function by_source(options, bytes)
   local request, err = require "anzol.native".sign(options.project, options.source, options.type,
-    bytes)
+    bytes, settings.loading(options.project))
   if not request then failure.raise(failure.CONFIG, "%s", err) end
   return request.headers, request.body ~= bytes and request.body or nil
 end

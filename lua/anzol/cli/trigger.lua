@@ -61,7 +61,8 @@ end
 
 local function sign(options, bytes)
   local native = require "anzol.native"
-  local request, err = native.sign(options.project, options.source, options.type, bytes)
+  local request, err = native.sign(options.project, options.source, options.type, bytes,
+    settings.loading(options.project))
   if not request then failure.raise(failure.CONFIG, "%s", err) end
   request.headers = merge({ { "Content-Type", "application/json" } }, request.headers,
     read_headers(options))

@@ -2,6 +2,7 @@
 -- anzol verify: whether a request is genuine, and which step says that it is not.
 local body = require "anzol.cli.body"
 local failure = require "anzol.cli.failure"
+local settings = require "anzol.cli.settings"
 local genuine = require "anzol.cli.genuine"
 
 local M = {
@@ -59,7 +60,8 @@ local function by_provider(options, request)
 end
 
 local function by_source(options, request)
-  local is_genuine, reason = require "anzol.native".verify(options.project, options.source, request)
+  local is_genuine, reason = require "anzol.native".verify(options.project, options.source, request,
+    settings.loading(options.project))
   if is_genuine == nil then failure.raise(failure.CONFIG, "%s", reason) end
   return is_genuine, reason
 end
