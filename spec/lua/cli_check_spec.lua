@@ -57,6 +57,12 @@ describe("anzol check", function()
       .. "scripts/a.lua:4: warning: io.open" .. why, output)
   end)
 
+  it("leaves out that warning where the scripts are trusted", function()
+    local result = check { ["anzol.lua"] = 'return { trust = "full" }',
+      ["scripts/a.lua"] = handler "os.execute('true')" }
+    assert.equal("", result.output)
+  end)
+
   it("finds an assignment that forgot its local", function()
     local output = found_in "count = 1"
     assert.equal("scripts/a.lua:3: error: assignment to undeclared global 'count' "
