@@ -130,6 +130,7 @@ enum script_ref {
     REF_THREADS,   /* coroutine -> true */
     REF_CLOSED,    /* table that is read-only -> the table of its fields */
     REF_BUILTINS,  /* global name that is no script's -> true */
+    REF_PATTERNS,  /* text of a regular expression -> Re */
     REF_NULL,      /* JSON null */
     REF_ARRAY,     /* metatable of arrays */
     REF_OBJECT,    /* metatable of what is an object even when empty */
@@ -150,8 +151,10 @@ struct script {
     bool is_full; /* over bytes_max: the waiting job that holds most is to go */
     int refs[REF_COUNT];
     int function_count;
-    struct draft *draft; /* while it loads */
-    struct buf body;     /* what is being encoded; kept so that a raise frees nothing */
+    unsigned pattern_count; /* in REF_PATTERNS */
+    void *workspace;        /* of regular expressions (bind_re.c); NULL: none yet */
+    struct draft *draft;    /* while it loads */
+    struct buf body;        /* what is being encoded; kept so that a raise frees nothing */
     struct buf head;
     struct buf text; /* of the last error */
 
@@ -166,6 +169,8 @@ struct script {
 };
 
 struct script *script_of(lua_State *L);
+/* Frees the workspace of regular expressions (bind_re.c). */
+void re_close(struct script *script);
 /* Scripts: sandboxed, with the API. Trusted: everything of Lua, with the API. Settings: sandboxed,
  * plain Lua. CLI: everything of Lua, no limits. NULL: no memory. */
 enum state_kind { STATE_SCRIPTS, STATE_TRUSTED, STATE_SETTINGS, STATE_CLI };

@@ -167,6 +167,7 @@ void script_free(struct script *script)
     if (!script)
         return;
     watchdog_remove(script);
+    re_close(script);
     if (script->L) {
         lua_sethook(script->L, NULL, 0, 0);
         lua_close(script->L);

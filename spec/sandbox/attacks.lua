@@ -108,7 +108,7 @@ return over {
   { name = "a growing table in pcall", code = "local t = {} while true do pcall(function() while true do t[#t + 1] = {} end end) end" },
   { name = "closures", code = "local t = {} while true do t[#t + 1] = function() return t end end" },
   { name = "coroutines", code = "local t = {} while true do t[#t + 1] = coroutine.create(print) end", told = "coroutines" },
-  { name = "a buffer", code = "local t = {} for i = 1, 1 << 18 do t[i] = ('x'):rep(64) end return table.concat(t)", told = "." },
+  { name = "a buffer", code = "local t = {} for i = 1, 1 << 18 do t[i] = ('x'):rep(64) end return table.concat(t)", ends = true },
   { name = "a rep to the limit", code = "return ('x'):rep(60 << 20), ('y'):rep(60 << 20)" },
   { name = "a gsub that grows", code = "local s = ('x'):rep(1 << 12) while true do s = s:gsub('x', '%0%0') end" },
   { name = "a log without end", code = "while true do anzol.log.debug('x') end" },
