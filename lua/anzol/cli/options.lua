@@ -23,7 +23,6 @@ return {
   ["anzol.metric.counter"] = { makes = "Metric" },
   ["anzol.metric.gauge"] = { makes = "Metric" },
   ["anzol.metric.histogram"] = { [3] = "buckets", makes = "Metric" },
-  ["anzol.re.compile"] = { makes = "Re" },
   ["anzol.secret"] = { makes = "Secret" },
   ["event:emit"] = { [3] = "idempotency_key" },
   ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key" },

@@ -8,9 +8,14 @@ local anzol = require "anzol"
 ---@class anzol.re
 anzol.re = {}
 
----A compiled regular expression.
+---A compiled regular expression. Its methods are the functions of `anzol.re`, without the pattern.
 ---@class anzol.Re
-local Re = {}
+---@field find fun(self: anzol.Re, text: string, init?: integer): integer?, integer|anzol.Error|nil, string? As `anzol.re.find`.
+---@field match fun(self: anzol.Re, text: string, init?: integer): string?, string|anzol.Error|nil As `anzol.re.match`.
+---@field groups fun(self: anzol.Re, text: string, init?: integer): table<integer|string, string>?, anzol.Error? As `anzol.re.groups`.
+---@field gmatch fun(self: anzol.Re, text: string): fun(): string? As `anzol.re.gmatch`.
+---@field gsub fun(self: anzol.Re, text: string, replacement: string|table|function, most?: integer): string?, integer|anzol.Error As `anzol.re.gsub`.
+---@field split fun(self: anzol.Re, text: string): string[]?, anzol.Error? As `anzol.re.split`.
 
 ---Compiles a pattern of at most 64 KiB and 99 groups. Flags: `i` ignores case, `m` has `^` and `$`
 ---match at lines, `s` lets the dot take newlines, `x` allows spaces and comments, `u` takes text as
@@ -96,39 +101,3 @@ function anzol.re.gsub(text, pattern, replacement, most) end
 ---@return string[]?
 ---@return anzol.Error?
 function anzol.re.split(text, pattern) end
-
----@param text string
----@param init? integer
----@return integer? from
----@return integer|anzol.Error|nil to
----@return string? ...
-function Re:find(text, init) end
-
----@param text string
----@param init? integer
----@return string?
----@return string|anzol.Error|nil
----@return string? ...
-function Re:match(text, init) end
-
----@param text string
----@param init? integer
----@return table<integer|string, string>?
----@return anzol.Error?
-function Re:groups(text, init) end
-
----@param text string
----@return fun(): string?, string? ...
-function Re:gmatch(text) end
-
----@param text string
----@param replacement string|table<string, string>|fun(...: string?): string?
----@param most? integer
----@return string?
----@return integer|anzol.Error
-function Re:gsub(text, replacement, most) end
-
----@param text string
----@return string[]?
----@return anzol.Error?
-function Re:split(text) end
