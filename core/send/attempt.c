@@ -207,12 +207,14 @@ static void decide(struct running *running, const struct attempt *attempt,
     struct retry_decision retry = {.verdict = RETRY_DEFAULT};
     if (decision_asks_policy(attempt) && running->spec->retry_function)
         sender->options.hooks->retry(sender->options.ctx, running->spec, attempt, delivery, &retry);
-    decision_make(&(struct decision_input){.endpoint = running->spec,
-                                           .attempt = attempt,
-                                           .retry = &retry,
-                                           .age_ms = clock_now_ms() - delivery->created_ms,
-                                           .random = random_unit()},
-                  decision);
+    decision_make(
+        &(struct decision_input){.endpoint = running->spec,
+                                 .attempt = attempt,
+                                 .retry = &retry,
+                                 .age_ms = clock_now_ms() - delivery->created_ms,
+                                 /* Chance costs: only where it is asked for. */
+                                 .random = decision_asks_policy(attempt) ? random_unit() : 0},
+        decision);
     (void)snprintf(running->reason, sizeof running->reason, "%s", decision->reason);
 }
 
