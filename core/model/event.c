@@ -15,6 +15,27 @@ static struct slice put_text(char **place, struct slice text)
     return copy;
 }
 
+struct run_plan *run_plan_create(const struct planned_run *runs, size_t count)
+{
+    size_t bytes = sizeof(struct run_plan) + count * sizeof *runs;
+    for (size_t i = 0; i < count; i++)
+        bytes += strlen(runs[i].subscription) + runs[i].order_key.len + 2;
+    struct run_plan *plan = malloc(bytes);
+    if (!plan)
+        return NULL;
+    plan->count = count;
+    char *place = (char *)&plan->runs[count];
+    for (size_t i = 0; i < count; i++) {
+        struct planned_run *run = &plan->runs[i];
+        run->subscription = place;
+        (void)put_text(&place, slice_str(runs[i].subscription));
+        run->order_key = runs[i].order_key;
+        if (run->order_key.data)
+            run->order_key = put_text(&place, run->order_key);
+    }
+    return plan;
+}
+
 struct event *event_create(const struct event_options *options)
 {
     struct event *event =
@@ -26,6 +47,7 @@ struct event *event_create(const struct event_options *options)
         .received_ms = options->received_ms,
         .depth = options->depth,
         .trace = options->trace,
+        .due_ms = options->due_ms,
         .content = options->content,
     };
     atomic_init(&event->references, 1);
@@ -47,6 +69,7 @@ void event_unref(struct event *event)
     if (!event || atomic_fetch_sub_explicit(&event->references, 1, memory_order_acq_rel) != 1)
         return;
     content_unref(event->content);
+    free(event->plan);
     free(event);
 }
 

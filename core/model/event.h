@@ -9,6 +9,18 @@
 #define TRACE_ID_BYTES 16
 #define SPAN_ID_BYTES 8
 
+/* The runs of a new event of which some go in order: decided before it is stored. One block. */
+struct planned_run {
+    char *subscription;
+    struct slice order_key; /* data NULL: in no order */
+};
+struct run_plan {
+    size_t count;
+    struct planned_run runs[];
+};
+/* Copies. NULL: no memory. */
+struct run_plan *run_plan_create(const struct planned_run *runs, size_t count);
+
 struct trace {
     uint8_t id[TRACE_ID_BYTES]; /* all zero: none */
     uint8_t span[SPAN_ID_BYTES];
@@ -21,6 +33,8 @@ struct event {
     int64_t received_ms;
     uint32_t depth; /* of the chain: 0 for what came in from outside */
     struct trace trace;
+    int64_t due_ms;        /* not handled before; 0: at once */
+    struct run_plan *plan; /* owned; NULL: none of its runs has an order. Only until it is stored */
     struct content *content; /* owned reference */
     struct slice source;     /* name; these three lie behind the struct, each terminated */
     struct slice type;
@@ -37,6 +51,7 @@ struct event_options {
     uint32_t depth;
     struct trace trace;
     int64_t received_ms;
+    int64_t due_ms;
 };
 
 /* One reference, id 0. On NULL (no memory) the content stays the caller's. */

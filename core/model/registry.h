@@ -98,6 +98,7 @@ struct subscription_spec {
     size_t pattern_count;
     char *source; /* only of this source; NULL: any */
     int filter_function;
+    int order_function; /* the key of an event; 0: no order */
     int handler_function;
     int64_t deadline_ms;
     uint32_t concurrency; /* per worker share of opts.concurrency, at least 1 */
@@ -122,6 +123,7 @@ struct registry {
     size_t subscription_count;
     struct init_spec *inits; /* in the order they run */
     size_t init_count;
+    bool has_order; /* some subscription has an order_function */
     /* How verifiers and signers go: set by whoever makes them, so that this floor need not know. */
     void (*verifier_destroy)(struct verifier *verifier);
     void (*signer_destroy)(struct signer *signer);

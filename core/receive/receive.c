@@ -146,6 +146,8 @@ static void submit(struct intake *intake)
         .is_finished = is_finished,
         .dead_reason = intake->untyped_reason,
     };
+    if (!is_finished)
+        script_plan(options->hooks->script(options->ctx), intake->event);
     crash_point("verified");
     if (store_submit(options->store, options->client, &intake->ingest.op) == OK)
         return;

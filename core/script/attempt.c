@@ -75,7 +75,7 @@ enum status script_transform(struct script *script, const struct endpoint_spec *
                    script->text.len ? script->text.data : "");
 }
 
-/* ---- order_by ---- */
+/* ---- order_by of an endpoint ---- */
 
 struct order {
     const struct endpoint_spec *endpoint;
@@ -89,17 +89,7 @@ static int l_order(lua_State *L)
     push_function(L, order->endpoint->order_function);
     message_push(L, order->message);
     lua_call(L, 1, 1);
-    if (lua_isnil(L, -1))
-        return 0;
-    if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
-        return luaL_error(L, "order_by must return a string or nil, got %s", luaL_typename(L, -1));
-    size_t len;
-    const char *text = lua_tolstring(L, -1, &len);
-    if (len > sizeof order->key->data)
-        return luaL_error(L, "order_by returned %d bytes, at most %d are taken", (int)len,
-                          LIMIT_KEY_BYTES);
-    memcpy(order->key->data, text, len);
-    order->key->len = len;
+    order_key_check(L, order->key);
     return 0;
 }
 

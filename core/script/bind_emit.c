@@ -4,8 +4,9 @@
 
 #include "base/clock.h"
 
-static const char *const option_names[] = {"idempotency_key", NULL};
-static const char *const later_names[] = {"delay", NULL};
+#define DELAY_MS_MAX (INT64_C(366) * 86400000)
+
+static const char *const option_names[] = {"delay", "idempotency_key", NULL};
 
 static struct slice check_type(lua_State *L)
 {
@@ -62,10 +63,14 @@ int l_event_emit(lua_State *L)
     lua_settop(L, 4);
     const struct slice type = check_type(L);
     struct slice key = slice_str("");
+    int64_t delay_ms = 0;
     if (!lua_isnil(L, 4)) {
         const struct options options = {.index = 4, .what = "event:emit"};
-        options_check_names(L, &options, option_names, later_names);
+        options_check_names(L, &options, option_names, NULL);
         key = option_check_key(L, &options);
+        delay_ms = option_check_duration(L, &options, "delay", 0);
+        if (delay_ms > DELAY_MS_MAX)
+            return luaL_error(L, "option 'delay' of event:emit is at most 366d");
     }
     if (job->run.event->depth + 1 > LIMIT_CHAIN_DEPTH) {
         job->is_hopeless = true;
@@ -87,6 +92,8 @@ int l_event_emit(lua_State *L)
         return luaL_error(L, "out of memory");
     }
     event->id = script->hooks.next_event_id(script->hooks.ctx);
+    if (delay_ms > 0)
+        event->due_ms = event->received_ms + delay_ms;
     char id[ID_TEXT_BYTES];
     id_format(ID_EVENT, event->id, id);
     lua_pushstring(L, id);

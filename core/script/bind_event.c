@@ -267,6 +267,15 @@ struct event_view *event_push(lua_State *L, struct job *job)
     return view;
 }
 
+struct event_view *event_push_alone(lua_State *L, struct event *event)
+{
+    struct event_view *view = object_push(L, &event_kind, sizeof *view, VALUE_COUNT);
+    view->event = event;
+    view->run_number = 1;
+    view->head = content_head(event->content);
+    return view;
+}
+
 static const luaL_Reg meta[] = {{"__newindex", l_newindex}, {NULL, NULL}};
 
 const struct object_kind event_kind = {"event", meta, NULL};

@@ -205,6 +205,11 @@ struct request_view {
 };
 struct request_view *request_push(lua_State *L, const struct admit_request *request);
 
+/* The event for a synchronous call; it raises once the caller cut it off (event NULL). */
+struct event_view *event_push_alone(lua_State *L, struct event *event);
+/* What order_by returned, on top of the stack: a string, or nil (no key). */
+void order_key_check(lua_State *L, struct order_key *key);
+
 /* The job of the event at index 1, checked to be in its handler; raises otherwise. */
 struct job *event_check_handler(lua_State *L, const char *function);
 /* Made at the first effect. */

@@ -10,9 +10,8 @@
 #define PATTERNS_MAX 64
 
 static const char *const option_names[] = {
-    "concurrency", "deadline", "filter", "name", "source", NULL,
+    "concurrency", "deadline", "filter", "name", "order_by", "source", NULL,
 };
-static const char *const later_names[] = {"order_by", NULL};
 
 static void add_pattern(lua_State *L, int index, struct subscription_spec *subscription)
 {
@@ -101,11 +100,12 @@ static void check_unique(lua_State *L, const struct registry *registry,
 static void read_options(lua_State *L, const struct options *options, unsigned worker_count,
                          struct subscription_spec *subscription)
 {
-    options_check_names(L, options, option_names, later_names);
+    options_check_names(L, options, option_names, NULL);
     const char *source = option_check_text(L, options, "source", NULL);
     if (source)
         subscription->source = text_copy(L, source);
     subscription->filter_function = option_check_function(L, options, "filter");
+    subscription->order_function = option_check_function(L, options, "order_by");
     subscription->deadline_ms =
         option_check_duration(L, options, "deadline", subscription->deadline_ms);
     if (subscription->deadline_ms < 1 || subscription->deadline_ms > DEADLINE_MS_MAX)
@@ -160,6 +160,8 @@ static int l_on(lua_State *L)
     lua_pushvalue(L, function);
     note_parameter(L, draft);
     subscription->handler_function = function_keep(L);
+    if (subscription->order_function != 0)
+        draft->registry->has_order = true;
     draft->ended++;
     return 0;
 }

@@ -130,10 +130,14 @@ void script_run(struct script *script, const struct run_options *options, job_cb
     job->context.subject = subject_of(options->subscription);
     job->context.event = options->event->id;
     struct context filter;
+    struct order_key key;
     context_init(&filter, PHASE_FILTER, 0);
     filter.subject = job->context.subject;
     filter.event = options->event->id;
-    if (script_call(script, &filter, l_prepare, job, 0) != OK) {
+    if (options->subscription->order_function != 0 && !options->is_ordered &&
+        script_order_event(script, options->subscription, options->event, &key) != OK) {
+        fail(job);
+    } else if (script_call(script, &filter, l_prepare, job, 0) != OK) {
         fail(job);
     } else if (job->is_filtered_out) {
         finish(job, &(struct job_result){.outcome = JOB_SKIPPED, .text = "filter"});

@@ -208,6 +208,7 @@ struct run_options {
     uint32_t run_number;   /* 1, 2, … */
     uint8_t first_ordinal; /* messages get event->id | first_ordinal + i */
     uint8_t ordinal_count; /* that many at most */
+    bool is_ordered;       /* its order key was stored with the event */
 };
 /* filter, then the handler, as a coroutine with the limits of its phases. The callback comes
  * exactly once, perhaps before this returns. */
@@ -232,6 +233,13 @@ struct order_key {
 MUST_USE enum status script_order(struct script *script, const struct endpoint_spec *endpoint,
                                   const struct message *message, struct order_key *key,
                                   struct err *err);
+
+/* anzol.on{ order_by }(event), of one subscription. Not OK: script->text. */
+MUST_USE enum status script_order_event(struct script *script,
+                                        const struct subscription_spec *subscription,
+                                        struct event *event, struct order_key *key);
+/* Before an event is stored: sets its plan if a subscription that matches wants it in order. */
+void script_plan(struct script *script, struct event *event);
 
 struct retry_answer {
     bool is_default; /* nil, error or limit */

@@ -43,7 +43,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_EVENT_INSERT] = "INSERT INTO event(id, source, type, key, parent, depth, trace, bytes,"
                          " received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_CONTENT_INSERT] = "INSERT INTO content(id, head, body) VALUES (?, ?, ?)",
-    [SQL_EVENT_DUE_INSERT] = "INSERT INTO event_due(id, due_ms) VALUES (?, 0)",
+    [SQL_EVENT_DUE_INSERT] = "INSERT INTO event_due(id, due_ms) VALUES (?, ?)",
     [SQL_EVENT_DUE_FIND] = "SELECT 1 FROM event_due WHERE id = ?",
     [SQL_EVENT_DUE_UPDATE] = "UPDATE event_due SET due_ms = ?2 WHERE id = ?1",
     [SQL_EVENT_DUE_DELETE] = "DELETE FROM event_due WHERE id = ?",
@@ -56,6 +56,14 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                        " error = ?6",
     [SQL_RUN_UPDATE] = "UPDATE run SET state = ?3, number = ?4, due_ms = ?5, error = ?6"
                        " WHERE event = ?1 AND subscription = ?2 AND state < 2",
+    [SQL_RUN_NEXT] = "SELECT event, due_ms FROM run INDEXED BY run_order WHERE subscription = ?1"
+                     " AND order_key = (SELECT order_key FROM run WHERE event = ?2"
+                     " AND subscription = ?1) AND state < 2 ORDER BY event LIMIT 1",
+    [SQL_RUN_ORDER_FIND] = "SELECT 1 FROM run INDEXED BY run_order WHERE subscription = ?"
+                           " AND order_key = ? AND state < 2 LIMIT 1",
+    [SQL_RUN_PLAN] = "INSERT INTO run(event, subscription, state, number, due_ms, first_ordinal,"
+                     " order_key) VALUES (?, ?, 0, 0, ?, ?, ?)",
+    [SQL_RUN_RELEASE] = "UPDATE run SET due_ms = ?3 WHERE event = ?1 AND subscription = ?2",
     [SQL_RUN_LEAST_DUE] = "SELECT min(due_ms) FROM run WHERE event = ? AND state < 2",
     [SQL_MESSAGE_INSERT] =
         "INSERT INTO message(id, type, content, delivery, deliveries) VALUES (?, ?, ?, ?, ?)",

@@ -78,6 +78,7 @@ static bool read_run(sqlite3_stmt *statement, struct claimed_run *run)
         .number = (uint32_t)sqlite3_column_int64(statement, 2),
         .due_ms = sqlite3_column_int64(statement, 3),
         .first_ordinal = (uint8_t)sqlite3_column_int(statement, 4),
+        .is_ordered = sqlite3_column_int(statement, 6) != 0,
     };
     return run->subscription != NULL;
 }
@@ -151,13 +152,29 @@ static int look_at_event(struct sqlite_reader *reader, struct store_claim_events
         return SQLITE_OK;
     if (due_ms <= claim->now_ms)
         return add_event(reader, claim, id, due_ms);
-    if (claim->next_due_ms == 0 || due_ms < claim->next_due_ms)
+    if (due_ms < STORE_HELD_MS && (claim->next_due_ms == 0 || due_ms < claim->next_due_ms))
         claim->next_due_ms = due_ms;
     return SQLITE_OK;
 }
 
+static int claim_one(struct sqlite_reader *reader, struct store_claim_events *claim)
+{
+    sqlite3_stmt *find = reader->statements[READ_DUE_EVENT];
+    bind_id(find, 1, claim->only);
+    int rc = sqlite3_step(find);
+    const int64_t due_ms = rc == SQLITE_ROW ? sqlite3_column_int64(find, 0) : 0;
+    const bool is_due = rc == SQLITE_ROW && due_ms <= claim->now_ms;
+    (void)sqlite3_reset(find);
+    claim->next_due_ms = rc == SQLITE_ROW && !is_due && due_ms < STORE_HELD_MS ? due_ms : 0;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return rc;
+    return is_due ? add_event(reader, claim, claim->only, due_ms) : SQLITE_OK;
+}
+
 int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events *claim)
 {
+    if (claim->only != 0)
+        return claim_one(reader, claim);
     sqlite3_stmt *walk = reader->statements[READ_DUE_EVENTS];
     const int64_t start_ns = (int64_t)uv_hrtime();
     size_t bytes = 0;

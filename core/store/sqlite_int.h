@@ -41,6 +41,10 @@ enum write_sql {
     SQL_RUN_INSERT,
     SQL_RUN_UPSERT,
     SQL_RUN_UPDATE,
+    SQL_RUN_NEXT,
+    SQL_RUN_ORDER_FIND,
+    SQL_RUN_PLAN,
+    SQL_RUN_RELEASE,
     SQL_RUN_LEAST_DUE,
     SQL_MESSAGE_INSERT,
     SQL_DELIVERY_INSERT,
@@ -149,8 +153,11 @@ int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
 int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 
-/* sqlite_event.c: the rows of an event; is_due: with its row in event_due. */
+/* sqlite_event.c: the rows of an event; is_due: with its row in event_due, and its runs if they are
+ * planned. */
 int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bool is_due);
+/* sqlite_run.c: writes the planned runs. *due_ms: the least of theirs. */
+int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int64_t *due_ms);
 int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content);
 /* What is told of an outcome that was written. */
 int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news);
@@ -209,6 +216,7 @@ extern const sqlite3_mem_methods sqlite_memory;
 
 enum read_sql {
     READ_DUE_EVENTS,
+    READ_DUE_EVENT,
     READ_EVENT,
     READ_RUNS,
     READ_DUE_DELIVERIES,

@@ -23,10 +23,12 @@
 
 static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_DUE_EVENTS] = "SELECT id, due_ms FROM event_due WHERE id > ? ORDER BY id",
+    [READ_DUE_EVENT] = "SELECT due_ms FROM event_due WHERE id = ?",
     [READ_EVENT] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
                    " c.head, c.body FROM event e JOIN source s ON s.id = e.source"
                    " JOIN content c ON c.id = e.id WHERE e.id = ?",
-    [READ_RUNS] = "SELECT subscription, state, number, due_ms, first_ordinal, error FROM run"
+    [READ_RUNS] = "SELECT subscription, state, number, due_ms, first_ordinal, error,"
+                  " order_key IS NOT NULL FROM run"
                   " WHERE event = ? ORDER BY first_ordinal, subscription",
     [READ_DUE_DELIVERIES] =
         DELIVERY_COLUMNS " INDEXED BY delivery_due" DELIVERY_JOINS

@@ -35,6 +35,47 @@ static int fix_list(struct sqlite_engine *it, const struct store_run_ref *run)
     return rc;
 }
 
+static int is_order_taken(struct sqlite_engine *it, const struct planned_run *run, bool *is_taken)
+{
+    sqlite3_stmt *statement = it->statements[SQL_RUN_ORDER_FIND];
+    bind_text(statement, 1, slice_str(run->subscription));
+    bind_blob(statement, 2, run->order_key);
+    const int rc = sqlite3_step(statement);
+    (void)sqlite3_reset(statement);
+    *is_taken = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int64_t *due_ms)
+{
+    const struct run_plan *plan = event->plan;
+    *due_ms = INT64_MAX;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct planned_run *run = &plan->runs[i];
+        bool is_held = false;
+        int rc = run->order_key.data ? is_order_taken(engine, run, &is_held) : SQLITE_OK;
+        if (rc != SQLITE_OK)
+            return rc;
+        const int64_t run_due_ms = is_held ? event->due_ms + STORE_HELD_MS : event->due_ms;
+        sqlite3_stmt *statement = engine->statements[SQL_RUN_PLAN];
+        bind_id(statement, 1, event->id);
+        bind_text(statement, 2, slice_str(run->subscription));
+        (void)sqlite3_bind_int64(statement, 3, run_due_ms);
+        (void)sqlite3_bind_int64(statement, 4,
+                                 (int64_t)(1 + i * (ORDINALS_FOR_RUNS / plan->count)));
+        if (run->order_key.data)
+            bind_blob(statement, 5, run->order_key);
+        else
+            (void)sqlite3_bind_null(statement, 5);
+        rc = sqlite_run(engine, SQL_RUN_PLAN);
+        if (rc != SQLITE_OK)
+            return rc;
+        if (run_due_ms < *due_ms)
+            *due_ms = run_due_ms;
+    }
+    return SQLITE_OK;
+}
+
 struct run_end {
     enum run_state state;
     uint32_t number;
@@ -92,8 +133,9 @@ static int end_only_run(struct sqlite_engine *it, const struct store_run_ref *ru
     if (rc != SQLITE_OK || !is_open || run->subscription_count == 0)
         return rc;
     if (end->state == RUN_HANDLED) {
-        /* A row is there only after a failure. */
-        return end->number > 1 ? put_run(it, run, end, SQL_RUN_UPDATE) : SQLITE_OK;
+        /* A row is there only after a failure, or if it was planned. */
+        return end->number > 1 || run->is_ordered ? put_run(it, run, end, SQL_RUN_UPDATE)
+                                                  : SQLITE_OK;
     }
     rc = put_run(it, run, end, SQL_RUN_UPSERT);
     return rc == SQLITE_OK && end->state == RUN_RETRYING ? move_due(it, run->event, end->due_ms)
@@ -132,12 +174,38 @@ static int end_one_run(struct sqlite_engine *it, const struct store_run_ref *run
     return rc == SQLITE_OK && is_open ? follow_runs(it, run->event) : rc;
 }
 
-static int end_run(struct sqlite_engine *it, const struct store_run_ref *run,
-                   const struct run_end *end, enum status *status)
+/* The run that waited behind this one is due. */
+static int release_next(struct sqlite_engine *it, struct store_run_ref *run)
+{
+    const char *subscription = run->subscriptions[run->index];
+    sqlite3_stmt *statement = it->statements[SQL_RUN_NEXT];
+    bind_text(statement, 1, slice_str(subscription));
+    bind_id(statement, 2, run->event);
+    int rc = sqlite3_step(statement);
+    const uint64_t event = rc == SQLITE_ROW ? column_id(statement, 0) : 0;
+    const int64_t due_ms = rc == SQLITE_ROW ? sqlite3_column_int64(statement, 1) : 0;
+    (void)sqlite3_reset(statement);
+    if (due_ms < STORE_HELD_MS)
+        return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+    statement = it->statements[SQL_RUN_RELEASE];
+    bind_id(statement, 1, event);
+    bind_text(statement, 2, slice_str(subscription));
+    (void)sqlite3_bind_int64(statement, 3, due_ms - STORE_HELD_MS);
+    rc = sqlite_run(it, SQL_RUN_RELEASE);
+    run->released = event;
+    return rc == SQLITE_OK ? follow_runs(it, event) : rc;
+}
+
+static int end_run(struct sqlite_engine *it, struct store_run_ref *run, const struct run_end *end,
+                   enum status *status)
 {
     check(run->subscription_count == 0 || run->index < run->subscription_count);
-    return run->subscription_count > 1 ? end_one_run(it, run, end, status)
-                                       : end_only_run(it, run, end, status);
+    run->released = 0;
+    const int rc = run->subscription_count > 1 ? end_one_run(it, run, end, status)
+                                               : end_only_run(it, run, end, status);
+    if (rc != SQLITE_OK || *status != OK || !run->is_ordered || end->state == RUN_RETRYING)
+        return rc;
+    return release_next(it, run);
 }
 
 /* ---- Outbox ---------------------------------------------------------------------------------- */

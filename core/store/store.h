@@ -96,7 +96,9 @@ struct store_op {
     int64_t queued_ns;           /* set by store_submit */
 };
 
-/* Checks the key, then INSERT event, content, event_due. is_duplicate: an event of the same source
+/* Checks the key, then INSERT event, content, event_due (due at event->due_ms). With event->plan
+ * its runs are written too; one whose key an earlier event has that is not done with is held.
+ * is_duplicate: an event of the same source
  * with the same key is younger than key_window_ms: nothing was written, duplicate_of is its id and
  * it is synced. E_IO: not stored. */
 struct store_ingest {
@@ -109,6 +111,9 @@ struct store_ingest {
     uint64_t duplicate_of;
 };
 
+/* A run that waits for those of its key before it has this much added to its due time. */
+#define STORE_HELD_MS (INT64_C(1) << 62)
+
 /* Which run of which event an outcome belongs to. n = subscription_count subscriptions match the
  * event. n <= 1: the guard is the event_due row; a run row is written only for a skip, a failure or
  * a death. n > 1: the first commit writes a run row for each name, with first_ordinal = 1 + i *
@@ -118,6 +123,8 @@ struct store_run_ref {
     const char *const *subscriptions; /* names of all matching, in order of registration */
     size_t subscription_count;        /* 0: no subscription, finished at once */
     size_t index;                     /* which of them this outcome is of */
+    bool is_ordered;   /* it has an order key: its end lets the next run of that key go */
+    uint64_t released; /* out: the event of that run; 0: none */
 };
 
 /* Run states as stored. Never renumber. */
@@ -250,6 +257,7 @@ struct claimed_run {
     uint32_t number; /* runs made so far */
     uint8_t first_ordinal;
     int64_t due_ms;
+    bool is_ordered; /* it has an order key */
 };
 
 /* An event that is not finished, with its run rows (none: nothing committed yet). */
@@ -265,6 +273,7 @@ struct claimed_event {
  * one. next_due_ms: the least due time in the store of those not yet due (0: none seen). */
 struct store_claim_events {
     struct store_read read;
+    uint64_t only; /* this event, if it is due, and no other; 0: all */
     uint64_t after;
     unsigned modulus, remainder;
     int64_t now_ms;

@@ -49,6 +49,7 @@ static void set_results(lua_State *L, const struct lua_op *it)
         break;
     case STORE_HANDLED:
         set_boolean(L, "is_kv_conflict", it->u.handled.is_kv_conflict);
+        set_integer(L, "released", (lua_Integer)it->u.handled.run.released);
         set_deliveries(L, &it->outbox);
         break;
     case STORE_SETTLE:
@@ -61,6 +62,8 @@ static void set_results(lua_State *L, const struct lua_op *it)
         set_boolean(L, "is_made", it->u.endpoint.news.is_made);
         break;
     case STORE_RUN:
+        set_integer(L, "released", (lua_Integer)it->u.run.run.released);
+        break;
     case STORE_SPILL:
     case STORE_OP_KIND_COUNT:
         break;
@@ -134,6 +137,25 @@ static struct content *field_content(lua_State *L, int index)
     return content;
 }
 
+/* plan = { { subscription, order_key? }, … } */
+static struct run_plan *field_plan(lua_State *L, int index)
+{
+    struct planned_run runs[LIMIT_SUBSCRIPTIONS_PER_EVENT] = {{0}};
+    lua_getfield(L, index, "plan");
+    const size_t count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
+    for (size_t i = 0; i < count; i++) {
+        lua_geti(L, -1, (lua_Integer)i + 1);
+        lua_geti(L, -1, 1);
+        lua_geti(L, -2, 2);
+        runs[i].subscription = (char *)(uintptr_t)luaL_checkstring(L, -2);
+        runs[i].order_key.data = lua_tolstring(L, -1, &runs[i].order_key.len);
+        lua_pop(L, 3);
+    }
+    struct run_plan *plan = count > 0 ? run_plan_create(runs, count) : NULL;
+    lua_pop(L, 1);
+    return plan;
+}
+
 static struct event *field_event(lua_State *L, struct lua_store *store, int index)
 {
     const lua_Integer id = field_integer(L, index, "id", 0);
@@ -146,14 +168,16 @@ static struct event *field_event(lua_State *L, struct lua_store *store, int inde
         .parent = (uint64_t)field_integer(L, index, "parent", 0),
         .depth = (uint32_t)field_integer(L, index, "depth", 0),
         .received_ms = field_integer(L, index, "received_ms", id_event_ms(fresh)),
+        .due_ms = field_integer(L, index, "due_ms", 0),
     };
     struct event *event = event_create(&options);
     check(event != NULL);
     event->id = fresh;
+    event->plan = field_plan(L, index);
     return event;
 }
 
-/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason } */
+/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason, plan, due_ms } */
 static int l_ingest(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_INGEST);
@@ -171,7 +195,7 @@ static int l_ingest(lua_State *L)
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-/* event, subscriptions = { names }, index (from 1) */
+/* event, subscriptions = { names }, index (from 1), is_ordered */
 static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run)
 {
     run->event = (uint64_t)field_integer(L, 2, "event", 0);
@@ -191,6 +215,7 @@ static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run
     run->subscriptions = names;
     run->subscription_count = count;
     run->index = (size_t)field_integer(L, 2, "index", 1) - 1;
+    run->is_ordered = field_boolean(L, 2, "is_ordered");
 }
 
 /* The deliveries of the message whose table is on top. */

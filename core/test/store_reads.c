@@ -53,6 +53,7 @@ static void set_runs(lua_State *L, const struct claimed_run *runs, char *const *
         set_integer(L, "number", runs[i].number);
         set_integer(L, "first_ordinal", runs[i].first_ordinal);
         set_integer(L, "due_ms", runs[i].due_ms);
+        set_boolean(L, "is_ordered", runs[i].is_ordered);
         set_text(L, "error", errors ? errors[i] : NULL);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
@@ -316,6 +317,7 @@ static int l_claim_events(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_CLAIM_EVENTS);
     struct store_claim_events *claim = &it->u.claim_events;
+    claim->only = (uint64_t)field_integer(L, 2, "only", 0);
     claim->after = (uint64_t)field_integer(L, 2, "after", 0);
     claim->modulus = (unsigned)field_integer(L, 2, "modulus", 1);
     claim->remainder = (unsigned)field_integer(L, 2, "remainder", 0);

@@ -23,11 +23,12 @@ struct event *event_handle_check(lua_State *L, int index)
     return ((struct held_event *)luaL_checkudata(L, index, EVENT))->event;
 }
 
-/* fields() -> { id, type, source, key, body, headers, received_at_ms, depth, parent_id? } */
+/* fields() -> { id, type, source, key, body, headers, received_at_ms, depth, due_ms,
+ * parent_id? } */
 static int l_fields(lua_State *L)
 {
     const struct event *event = event_handle_check(L, 1);
-    lua_createtable(L, 0, 10);
+    lua_createtable(L, 0, 11);
     set_id(L, "id", ID_EVENT, event->id);
     set_slice(L, "type", event->type);
     set_slice(L, "source", event->source);
@@ -36,6 +37,7 @@ static int l_fields(lua_State *L)
     set_head(L, "headers", content_head(event->content));
     set_integer(L, "received_at_ms", event->received_ms);
     set_integer(L, "depth", event->depth);
+    set_integer(L, "due_ms", event->due_ms);
     if (event->parent != 0)
         set_id(L, "parent_id", ID_EVENT, event->parent);
     return 1;
@@ -84,11 +86,14 @@ int l_project_unverified(lua_State *L)
     return project_push_meta(L, project, event, 0);
 }
 
-/* match(event) -> { number of subscription, … } in order of registration */
+/* match(event) -> { number of subscription, … } in order of registration, { [position] = order key
+ * }
+ */
 int l_project_match(lua_State *L)
 {
-    const struct registry *registry = script_registry(project_check(L)->script);
-    const struct event *event = event_handle_check(L, 2);
+    struct script *script = project_check(L)->script;
+    const struct registry *registry = script_registry(script);
+    struct event *event = event_handle_check(L, 2);
     const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT];
     size_t count = registry_match(registry, event->source, event->type, matches,
                                   LIMIT_SUBSCRIPTIONS_PER_EVENT);
@@ -99,5 +104,15 @@ int l_project_match(lua_State *L)
         lua_pushinteger(L, matches[i] - registry->subscriptions + 1);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    return 1;
+    script_plan(script, event);
+    lua_newtable(L);
+    for (size_t i = 0; event->plan && i < event->plan->count; i++) {
+        const struct slice key = event->plan->runs[i].order_key;
+        lua_pushlstring(L, key.data, key.len);
+        if (key.data)
+            lua_rawseti(L, -2, (lua_Integer)i + 1);
+        else
+            lua_pop(L, 1);
+    }
+    return 2;
 }

@@ -58,9 +58,9 @@ static void on_done(const struct job_result *result, void *ctx)
     free(waiting);
 }
 
-/* run(subscription, event, { number, first_ordinal, ordinal_count }, result): result gets outcome
- * "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms, is_hopeless, deliveries
- * { { delivery, delay_ms }, … }, emits { event, … } */
+/* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1? }, result):
+ * result gets outcome "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms,
+ * is_hopeless, deliveries { { delivery, delay_ms }, … }, emits { event, … } */
 int l_project_run(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -77,6 +77,7 @@ int l_project_run(lua_State *L)
         .run_number = (uint32_t)field_integer(L, 4, "number", 1),
         .first_ordinal = (uint8_t)field_integer(L, 4, "first_ordinal", 1),
         .ordinal_count = (uint8_t)field_integer(L, 4, "ordinal_count", ID_ORDINAL_MAX - 1),
+        .is_ordered = field_integer(L, 4, "is_ordered", 0) != 0,
     };
     struct waiting_run *waiting = calloc(1, sizeof *waiting);
     if (!waiting)

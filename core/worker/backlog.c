@@ -44,6 +44,62 @@ void backlog_due(struct worker *worker, int64_t due_ms)
     check(uv_timer_start(&backlog->timer, on_timer, (uint64_t)delay_ms, 0) == 0);
 }
 
+static void note_nothing_under_way(struct backlog *backlog)
+{
+    if (!backlog->is_underway && backlog->ones == 0)
+        map_clear(&backlog->finished_meanwhile);
+}
+
+static void on_one(struct store_read *read)
+{
+    struct worker *worker = read->ctx;
+    struct store_claim_events *one = container_of(read, struct store_claim_events, read);
+    worker->backlog.ones--;
+    if (read->status != OK) {
+        log_error("event not claimed", "status=%s error=\"%s\"", status_name(read->status),
+                  read->err.text);
+        backlog_due(worker, clock_now_ms() + 1000);
+    } else if (worker->state == WORKER_RUNNING) {
+        for (size_t i = 0; i < one->event_count; i++) {
+            work_refresh(worker, &one->events[i]);
+            work_take_claimed(worker, &one->events[i]);
+        }
+        if (one->next_due_ms > 0)
+            backlog_due(worker, one->next_due_ms);
+    }
+    store_read_finish(read);
+    free(one);
+    note_nothing_under_way(&worker->backlog);
+}
+
+static bool has_room(const struct worker *worker)
+{
+    return atomic_load(&worker->held_count) <= LIMIT_EVENTS_PER_WORKER / 2 &&
+           atomic_load(&worker->held_bytes) <= LIMIT_EVENT_BYTES_PER_WORKER / 2;
+}
+
+void backlog_claim_one(struct worker *worker, uint64_t event)
+{
+    struct store_claim_events *one = has_room(worker) ? calloc(1, sizeof *one) : NULL;
+    if (worker->state != WORKER_RUNNING) {
+        free(one);
+        return;
+    }
+    if (one) {
+        *one = (struct store_claim_events){
+            .read = {.kind = STORE_CLAIM_EVENTS, .on_done = on_one, .ctx = worker},
+            .only = event,
+            .now_ms = clock_now_ms(),
+        };
+        if (store_read(worker->options.store, worker->client, &one->read) == OK) {
+            worker->backlog.ones++;
+            return;
+        }
+        free(one);
+    }
+    backlog_hint(worker);
+}
+
 void backlog_hint(struct worker *worker)
 {
     struct backlog *backlog = &worker->backlog;
@@ -104,7 +160,7 @@ static void on_claimed(struct store_read *read)
             end_pass(worker);
     }
     store_read_finish(read);
-    map_clear(&backlog->finished_meanwhile);
+    note_nothing_under_way(backlog);
     if (read->status == OK && backlog->is_behind)
         claim(worker);
 }
@@ -112,10 +168,7 @@ static void on_claimed(struct store_read *read)
 static void claim(struct worker *worker)
 {
     struct backlog *backlog = &worker->backlog;
-    const size_t held = atomic_load(&worker->held_count);
-    const size_t bytes = atomic_load(&worker->held_bytes);
-    if (backlog->is_underway || worker->state != WORKER_RUNNING ||
-        held > LIMIT_EVENTS_PER_WORKER / 2 || bytes > LIMIT_EVENT_BYTES_PER_WORKER / 2)
+    if (backlog->is_underway || worker->state != WORKER_RUNNING || !has_room(worker))
         return;
     backlog->claim = (struct store_claim_events){
         .read = {.kind = STORE_CLAIM_EVENTS, .on_done = on_claimed, .ctx = worker},

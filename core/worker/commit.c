@@ -18,6 +18,7 @@ static struct store_run_ref ref_of(const struct run *run)
         .subscriptions = work->list,
         .subscription_count = work->run_count,
         .index = (size_t)(run - work->runs),
+        .is_ordered = run->is_ordered,
     };
 }
 
@@ -59,7 +60,7 @@ static void route_outbox(struct worker *worker, struct outbox *outbox)
         if (outbox->emit_is_duplicate[i])
             continue;
         outbox->emits[i] = NULL;
-        const bool has_room = gate_take(&worker->gate);
+        const bool has_room = !event->plan && event->due_ms == 0 && gate_take(&worker->gate);
         worker_placed(worker, (struct placement){id_shard(event->id), has_room}, event, true);
     }
 }
@@ -119,12 +120,21 @@ static void lose(struct run *run, const struct store_op *op)
     backlog_due(worker, run->due_ms);
 }
 
+/* The next one of the same order key may go. */
+static void release_next(struct worker *worker, const struct store_op *op,
+                         const struct store_run_ref *ref)
+{
+    if (op->status == OK && ref->released != 0)
+        worker_event_due(worker, ref->released, 0);
+}
+
 static void on_handled(struct store_op *op)
 {
     struct run *run = op->ctx;
     struct work *work = run->work;
     const struct store_handled *handled = container_of(op, struct store_handled, op);
     put_credit(run);
+    release_next(work->worker, op, &handled->run);
     if (run->outbox && op->status == OK)
         route_outbox(work->worker, run->outbox);
     else if (run->outbox)
@@ -161,6 +171,7 @@ static void on_failed(struct store_op *op)
     struct run *run = op->ctx;
     struct work *work = run->work;
     put_credit(run);
+    release_next(work->worker, op, &run->outcome.failed.run);
     turn_put(run);
     free(run->text);
     run->text = NULL;
@@ -199,8 +210,11 @@ static void commit_handled(struct run *run, const char *skip_reason)
         run_move(run, RUN_WAITING);
         return;
     }
-    if (run->outbox)
+    if (run->outbox) {
         take_gates(run->outbox);
+        for (size_t i = 0; i < run->outbox->emit_count; i++)
+            script_plan(run->work->worker->script, run->outbox->emits[i]);
+    }
     run->text = skip_reason ? copy_text(skip_reason) : NULL;
     run->outcome.handled = (struct store_handled){
         .op = {.kind = STORE_HANDLED, .on_done = on_handled, .ctx = run},

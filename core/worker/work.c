@@ -22,7 +22,7 @@ static const struct machine_state phases[RUN_PHASE_COUNT] = {
     [RUN_COMMITTING] = {"committing", MACHINE_BIT(RUN_ENDED) | MACHINE_BIT(RUN_LATER) |
                                           MACHINE_BIT(RUN_QUEUED) | MACHINE_BIT(RUN_WAITING)},
     [RUN_ENDED] = {"ended", 0},
-    [RUN_LATER] = {"later", 0},
+    [RUN_LATER] = {"later", MACHINE_BIT(RUN_QUEUED)},
 };
 
 void run_move(struct run *run, enum run_phase phase)
@@ -109,6 +109,7 @@ static void start(struct run *run)
         .run_number = run->number + 1,
         .first_ordinal = run->first_ordinal,
         .ordinal_count = run->ordinal_count,
+        .is_ordered = run->is_ordered,
     };
     script_run(work->worker->script, &options, on_job_done, run);
 }
@@ -276,6 +277,7 @@ static void start_stored(struct worker *worker, struct claimed_event *claimed)
         work->list[i] = names[i];
         run->number = stored->number;
         run->first_ordinal = stored->first_ordinal;
+        run->is_ordered = stored->is_ordered;
         run->due_ms = stored->due_ms;
         run->phase = is_over(stored->state)    ? RUN_ENDED
                      : stored->due_ms > now_ms ? RUN_LATER
@@ -303,6 +305,21 @@ void work_take_claimed(struct worker *worker, struct claimed_event *claimed)
     claimed->event = NULL;
 }
 
+void work_refresh(struct worker *worker, const struct claimed_event *claimed)
+{
+    struct work *work = map_get(&worker->works, claimed->event->id);
+    for (size_t i = 0; work && i < work->run_count && i < claimed->run_count; i++) {
+        struct run *run = &work->runs[i];
+        const struct claimed_run *stored = &claimed->runs[i];
+        if (run->phase != RUN_LATER || run->due_ms < STORE_HELD_MS ||
+            stored->due_ms >= STORE_HELD_MS || strcmp(stored->subscription, work->list[i]) != 0)
+            continue;
+        run->due_ms = stored->due_ms;
+        if (run->due_ms <= clock_now_ms())
+            work_requeue(run);
+    }
+}
+
 /* ---- Leaving
  * ---------------------------------------------------------------------------------------- */
 
@@ -317,11 +334,11 @@ void work_settle(struct work *work)
         if (run->phase == RUN_LATER && (due_ms == 0 || run->due_ms < due_ms))
             due_ms = run->due_ms;
     }
-    if (worker->backlog.is_underway && due_ms == 0)
+    if ((worker->backlog.is_underway || worker->backlog.ones > 0) && due_ms == 0)
         if (map_put(&worker->backlog.finished_meanwhile, work->event->id, worker) != OK)
             log_debug("finished event not noted", "reason=%s", "nomem");
     destroy(work);
-    if (due_ms > 0)
+    if (due_ms > 0 && due_ms < STORE_HELD_MS)
         backlog_due(worker, due_ms);
     backlog_go_on(worker);
 }

@@ -229,7 +229,8 @@ static void sweep_stopping(struct worker *worker)
         script_cancel_all(worker->script);
     work_forget_idle(worker);
     if (worker->active == 0 && worker->is_sender_idle && !worker->backlog.is_underway &&
-        script_job_count(worker->script) == 0 && queue_first(&worker->draining) == NULL &&
+        worker->backlog.ones == 0 && script_job_count(worker->script) == 0 &&
+        queue_first(&worker->draining) == NULL &&
         worker->options.hooks->is_quiet(worker, worker->options.ctx)) {
         worker->state = WORKER_QUIET;
         worker->options.hooks->on_quiet(worker, worker->options.ctx);
@@ -281,6 +282,24 @@ void worker_tick(struct worker *worker)
 /* ---- Letters
  * -------------------------------------------------------------------------------------- */
 
+static void take_due(struct worker *worker, uint64_t event, int64_t due_ms)
+{
+    if (due_ms > clock_now_ms())
+        backlog_due(worker, due_ms);
+    else
+        backlog_claim_one(worker, event);
+}
+
+void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms)
+{
+    struct worker *owner = worker->options.peers[worker_of_shard(worker, id_shard(event))];
+    if (owner == worker)
+        take_due(worker, event, due_ms);
+    else
+        worker_post(owner,
+                    &(struct worker_letter){.kind = LETTER_EVENT_DUE, .of.due = {event, due_ms}});
+}
+
 static void on_letter(struct letter *base, void *ctx)
 {
     struct worker *worker = ctx;
@@ -291,6 +310,9 @@ static void on_letter(struct letter *base, void *ctx)
         break;
     case LETTER_EVENTS_HINT:
         backlog_hint(worker);
+        break;
+    case LETTER_EVENT_DUE:
+        take_due(worker, letter->of.due.event, letter->of.due.due_ms);
         break;
     case LETTER_DELIVERY:
         sender_take(worker->sender, letter->of.delivery);
@@ -427,9 +449,12 @@ void worker_placed(struct worker *worker, struct placement placement, struct eve
                    bool is_committed)
 {
     struct worker *owner = worker->options.peers[worker_of_shard(worker, placement.shard)];
-    if (!is_committed) {
+    const bool is_for_store = event->plan || event->due_ms > 0;
+    if (!is_committed || is_for_store) {
         if (placement.has_room)
             gate_put(&owner->gate);
+        if (is_committed)
+            worker_event_due(worker, event->id, event->due_ms);
         event_unref(event);
         return;
     }

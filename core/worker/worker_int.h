@@ -43,7 +43,8 @@ struct run {
     uint32_t number;                      /* runs made before this one */
     uint8_t first_ordinal;
     uint8_t ordinal_count;
-    int64_t due_ms; /* LATER */
+    bool is_ordered; /* has an order key in the store */
+    int64_t due_ms;  /* LATER */
     bool has_credit;
     bool has_turn;      /* or waits for it */
     unsigned conflicts; /* so often others changed what it had read of kv */
@@ -92,6 +93,7 @@ struct backlog {
     int64_t next_due_ms; /* Unix ms, 0: none known */
     uv_timer_t timer;
     struct map finished_meanwhile; /* ended while a claim is under way: its rows may be stale */
+    size_t ones;                   /* claims of one event under way */
 };
 
 enum worker_state { WORKER_RUNNING, WORKER_STOPPING, WORKER_QUIET, WORKER_ENDED };
@@ -140,6 +142,7 @@ struct worker {
 enum letter_kind {
     LETTER_EVENT,
     LETTER_EVENTS_HINT,
+    LETTER_EVENT_DUE,
     LETTER_DELIVERY,
     LETTER_DELIVERY_HINT,
     LETTER_TURN,
@@ -161,6 +164,10 @@ struct worker_letter {
         struct delivery *delivery;
         uint64_t endpoint;
         int64_t deadline_ms;
+        struct {
+            uint64_t event;
+            int64_t due_ms;
+        } due;
         struct {
             uint64_t event;
             size_t index;
@@ -189,6 +196,10 @@ void work_take(struct worker *worker, struct event *event);
 void work_take_claimed(struct worker *worker, struct claimed_event *claimed);
 /* Starts what can start. */
 void work_pump(struct worker *worker);
+/* The rows of a held event, read anew: runs that were held for their order may go. */
+void work_refresh(struct worker *worker, const struct claimed_event *claimed);
+/* Any thread: the event is in the store only; its owner takes it up when it is due (0: now). */
+void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms);
 /* A run changed its phase: frees the work when nothing of it is left to do here. */
 void work_settle(struct work *work);
 void work_requeue(struct run *run);
@@ -225,6 +236,8 @@ void commit_unmatched(struct run *run);
 void backlog_init(struct worker *worker);
 /* The store has, or may have, events of ours that are not in memory. */
 void backlog_hint(struct worker *worker);
+/* This event of ours may be due in the store: takes it up if it is. */
+void backlog_claim_one(struct worker *worker, uint64_t event);
 /* A run is due again then. */
 void backlog_due(struct worker *worker, int64_t due_ms);
 /* Room came free. */

@@ -91,6 +91,7 @@ function anzol.endpoint(name, options) end
 ---@field filter? fun(event: anzol.Event): boolean `false`: the event is skipped. Cannot wait or send.
 ---@field deadline? anzol.Duration How long a run may take, waits included: 1 ms to 10 min, default `"30s"`.
 ---@field concurrency? integer Runs at a time: 1 to 10000, default 50.
+---@field order_by? fun(event: anzol.Event): string? A key of at most 512 bytes: the runs of events with the same one go one after another in stored order, re-runs included, whichever worker has them; `nil`: in no order. Asked once, when the event is stored. If it raises, the run fails. Cannot wait or send.
 ---@field name? string Names the subscription in logs and lists. Default: the file's base name, `:` and the patterns. The same twice is an error.
 
 ---Registers a handler for the events whose type matches. `*` is one segment, `**` one or more and
@@ -310,6 +311,7 @@ local Event = {}
 function Event:send(endpoint, message, options) end
 
 ---@class anzol.EmitOptions
+---@field delay? anzol.Duration The new event is handled after this time. At most `"366d"`. Default: at once.
 ---@field idempotency_key? string
 
 ---Makes a new event of this source when the run commits; handlers run on it as on any other. A

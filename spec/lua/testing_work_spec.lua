@@ -42,6 +42,34 @@ describe("anzol.testing", function()
       t:close()
     end)
 
+    it("runs one key's handlers one after another, as the server does", function()
+      local t = test [[
+        anzol.on("a", { order_by = function(event) return event.data.group end }, function(event)
+          if event.run_number == 1 and event.data.fails then error "not yet" end
+          event:send("out", { json = { number = event.data.number } })
+        end)]]
+      t:receive("in", { json = { type = "a", group = "k", number = 1, fails = true } })
+      t:receive("in", { json = { type = "a", group = "k", number = 2 } })
+      t:receive("in", { json = { type = "a", group = "l", number = 3 } })
+      assert.equal(1, #t.deliveries)
+      assert.equal(3, t.deliveries[1].request.json.number)
+      assert.truthy(t.events[1].error)
+      t:advance "1s"
+      assert.equal(1, t.deliveries[2].request.json.number)
+      assert.equal(2, t.deliveries[3].request.json.number)
+    end)
+
+    it("handles what was emitted with a delay when its time comes", function()
+      local t = test [[
+        anzol.on("a", function(event) event:emit("b", {}, { delay = "5m" }) end)
+        anzol.on("b", function(event) event:send("out", { json = {} }) end)]]
+      t:receive("in", { json = { type = "a" } })
+      t:advance "299s"
+      assert.equal(0, #t.deliveries)
+      t:advance "1s"
+      assert.equal(1, #t.deliveries)
+    end)
+
     it("loses a commit when asked to, and makes the same messages again", function()
       local t = test [[
         local runs = 0

@@ -212,7 +212,7 @@ return function(t)
       assert.equal(id, claimed.id)
       assert.equal(7000, claimed.due_ms)
       local expected = { subscription = "a", state = "retrying", number = 1, first_ordinal = 1,
-                         due_ms = 7000 }
+                         due_ms = 7000, is_ordered = false }
       assert.same({ expected }, claimed.runs)
       assert.equal("x:1: boom", run("get_event", id).row.runs[1].error)
     end)

@@ -17,7 +17,8 @@ function M.new(world)
   for _, lane in ipairs(lanes) do
     lane.running, lane.waiting, lane.first = 0, {}, 1
   end
-  return setmetatable({ world = world, lanes = lanes, events = {}, keys = {}, lost_commits = 0 },
+  return setmetatable({ world = world, lanes = lanes, events = {}, keys = {}, lines = {},
+    lost_commits = 0 },
     Handling)
 end
 
@@ -68,7 +69,7 @@ local function pump(self, lane)
     self.world:in_force()
     self.world.project:run(run.subscription_number, run.event.hidden.handle, {
       number = run.number + 1, first_ordinal = run.first_ordinal,
-      ordinal_count = run.ordinal_count,
+      ordinal_count = run.ordinal_count, is_ordered = run.line and 1,
     }, run.result)
   end
   if lane.first > #lane.waiting then lane.waiting, lane.first = {}, 1 end
@@ -91,8 +92,35 @@ local function later(self, run, delay_ms)
   end)
 end
 
+-- ---- Order ----
+
+local function start(self, run)
+  local due_ms = run.event.due_ms
+  if due_ms > self.world.timeline.now_ms then
+    self.world.timeline:at(due_ms, function() self:queue(run) end)
+  else
+    self:queue(run)
+  end
+end
+
+-- The runs of one key stand in a line: the first one goes.
+local function stand_in_line(self, run, key)
+  local name = run.subscription .. "\0" .. key
+  run.line = self.lines[name] or {}
+  self.lines[name] = run.line
+  table.insert(run.line, run)
+  return run.line[1] == run
+end
+
+local function leave_line(self, run)
+  if not run.line then return end
+  table.remove(run.line, 1)
+  if run.line[1] then start(self, run.line[1]) end
+end
+
 local function die(self, run)
   run.state = "dead"
+  leave_line(self, run)
   self.world:add_dead_letter({ kind = run.subscription == "type" and "type" or "handler",
     subscription = run.subscription, reason = run.error, event = run.event,
     event_id = run.event.id })
@@ -107,11 +135,13 @@ function outcomes.handled(self, run, result)
     self.world.sending:add(entry.delivery, entry.delay_ms)
   end
   for _, handle in ipairs(result.emits) do self:add(handle, EMIT_KEY_WINDOW_MS) end
+  leave_line(self, run)
 end
 
-function outcomes.skipped(_, run, result)
+function outcomes.skipped(self, run, result)
   run.state, run.skipped, run.error = "skipped", result.text, nil
   run.number = run.number + 1
+  leave_line(self, run)
 end
 
 function outcomes.retry_later(self, run, result)
@@ -146,7 +176,7 @@ local function add_runs(self, event)
     runs[1] = { subscription = "type", number = 1, event = event, error = event.hidden.reason }
     return die(self, runs[1])
   end
-  local numbers = self.world.project:match(event.hidden.handle)
+  local numbers, order_keys = self.world.project:match(event.hidden.handle)
   local share = #numbers > 0 and MESSAGES_PER_EVENT // #numbers
   for i, number in ipairs(numbers) do
     runs[i] = {
@@ -154,7 +184,9 @@ local function add_runs(self, event)
       state = "pending", event = event, first_ordinal = 1 + (i - 1) * share, ordinal_count = share,
     }
   end
-  for _, run in ipairs(runs) do self:queue(run) end
+  for i, run in ipairs(runs) do
+    if not order_keys[i] or stand_in_line(self, run, order_keys[i]) then start(self, run) end
+  end
 end
 
 -- ---- What comes in ----
