@@ -5,9 +5,7 @@
 #define MODEL_EVENT_H
 
 #include "model/content.h"
-
-#define TRACE_ID_BYTES 16
-#define SPAN_ID_BYTES 8
+#include "model/trace.h"
 
 /* The runs of a new event of which some go in order: decided before it is stored. One block. */
 struct planned_run {
@@ -20,11 +18,6 @@ struct run_plan {
 };
 /* Copies. NULL: no memory. */
 struct run_plan *run_plan_create(const struct planned_run *runs, size_t count);
-
-struct trace {
-    uint8_t id[TRACE_ID_BYTES]; /* all zero: none */
-    uint8_t span[SPAN_ID_BYTES];
-};
 
 struct event {
     atomic_uint references;

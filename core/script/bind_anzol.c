@@ -20,6 +20,7 @@ int l_open_anzol(lua_State *L)
     open_json(L);
     open_kv(L);
     open_limiter(L);
+    open_list(L);
     open_log(L);
     open_metric_module(L);
     open_read(L);

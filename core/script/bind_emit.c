@@ -44,6 +44,8 @@ static struct event *make_event(const struct job *job, struct slice type, struct
                                 struct content *content)
 {
     const struct event *parent = job->run.event;
+    struct trace trace = parent->trace;
+    trace_continue(&trace);
     const struct event_options options = {
         .source = parent->source,
         .type = type,
@@ -51,7 +53,7 @@ static struct event *make_event(const struct job *job, struct slice type, struct
         .content = content,
         .parent = parent->id,
         .depth = parent->depth + 1,
-        .trace = parent->trace,
+        .trace = trace,
         .received_ms = clock_now_ms(),
     };
     return event_create(&options);

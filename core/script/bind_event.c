@@ -120,8 +120,7 @@ static void push_hex(lua_State *L, const uint8_t *bytes, size_t len)
 
 static int push_trace(lua_State *L, const struct event *event)
 {
-    static const uint8_t none[TRACE_ID_BYTES];
-    if (memcmp(event->trace.id, none, sizeof none) == 0)
+    if (trace_is_none(&event->trace))
         return 0;
     lua_createtable(L, 0, 2);
     push_hex(L, event->trace.id, TRACE_ID_BYTES);

@@ -42,12 +42,6 @@ static int find_source(struct sqlite_engine *it, struct slice name, int64_t *id)
     return SQLITE_INTERNAL;
 }
 
-static bool has_trace(const struct trace *trace)
-{
-    static const uint8_t none[TRACE_ID_BYTES];
-    return memcmp(trace->id, none, sizeof none) != 0;
-}
-
 int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content)
 {
     sqlite3_stmt *statement = engine->statements[SQL_CONTENT_INSERT];
@@ -69,7 +63,7 @@ static int put_event_row(struct sqlite_engine *it, const struct event *event, in
         (void)sqlite3_bind_null(statement, 4);
     bind_id_or_null(statement, 5, event->parent);
     (void)sqlite3_bind_int64(statement, 6, event->depth);
-    if (has_trace(&event->trace))
+    if (!trace_is_none(&event->trace))
         bind_blob(statement, 7, slice_of((const char *)&event->trace, sizeof event->trace));
     else
         (void)sqlite3_bind_null(statement, 7);

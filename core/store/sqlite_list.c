@@ -178,6 +178,8 @@ static int look_at_delivery(sqlite3_stmt *statement, struct store_list_deliverie
         return SQLITE_OK;
     if (query->state >= 0 && sqlite3_column_int(statement, 5) != query->state)
         return SQLITE_OK;
+    if (query->type && !slice_is(column_text(statement, 4), query->type))
+        return SQLITE_OK;
     struct delivery_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
     if (!rows)
         return SQLITE_NOMEM;

@@ -363,7 +363,7 @@ struct store_list_query {
     uint64_t after;
     bool is_backward;   /* the `limit` rows nearest above `after`, oldest first: the page before */
     const char *source; /* events */
-    const char *type;   /* events: exact */
+    const char *type;   /* exact */
     const char *endpoint; /* deliveries: name */
     int state;            /* enum run_state or enum delivery_state; -1: any */
     uint64_t event;       /* deliveries of one event; 0: any */

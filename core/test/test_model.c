@@ -257,6 +257,34 @@ static int l_delivery_state(lua_State *L)
     return 1;
 }
 
+static void push_hex(lua_State *L, const uint8_t *bytes, size_t len)
+{
+    char text[2 * TRACE_ID_BYTES + 1];
+    for (size_t i = 0; i < len; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    lua_pushlstring(L, text, 2 * len);
+}
+
+/* trace(header?) -> trace id, span as parsed (nil: not valid), trace id and span of what goes on */
+static int l_trace(lua_State *L)
+{
+    struct trace trace = {0};
+    struct slice header;
+    header.data = luaL_optlstring(L, 1, "", &header.len);
+    const bool is_valid = trace_parse(header, &trace);
+    lua_settop(L, 0);
+    if (is_valid) {
+        push_hex(L, trace.id, sizeof trace.id);
+        push_hex(L, trace.span, sizeof trace.span);
+    } else {
+        lua_settop(L, 2);
+    }
+    trace_continue(&trace);
+    push_hex(L, trace.id, sizeof trace.id);
+    push_hex(L, trace.span, sizeof trace.span);
+    return 4;
+}
+
 static const luaL_Reg functions[] = {
     {"backoff", l_backoff},
     {"content_fill", l_content_fill},
@@ -267,6 +295,7 @@ static const luaL_Reg functions[] = {
     {"outbox", l_outbox},
     {"pattern_is_valid", l_pattern_is_valid},
     {"pattern_matches", l_pattern_matches},
+    {"trace", l_trace},
     {"type_is_valid", l_type_is_valid},
     {NULL, NULL},
 };

@@ -87,7 +87,7 @@ end
 local unlisted = { ["anzol.Headers"] = { "all" } }
 
 -- What no script gets to see.
-local inner = { ["anzol.read"] = true }
+local inner = { ["anzol.listing"] = true, ["anzol.read"] = true }
 
 local function class_of_kind(kind)
   local name = kind:gsub("^anzol%.", "")

@@ -10,6 +10,8 @@ return {
   ["Limiter:take"] = { [2] = "wait" },
   ["anzol.breaker"] = { [2] = "cooldown failures half_open window", makes = "Breaker" },
   ["anzol.cache"] = { makes = "Cache" },
+  ["anzol.deliveries"] = { [1] = "endpoint limit since_ms state type until_ms" },
+  ["anzol.events"] = { [1] = "limit since_ms source state type until_ms" },
   ["anzol.http.all"] = { [2] = "concurrency" },
   ["anzol.http.delete"] = { [2] = "allow_private auth body form headers json max_body query redirects timeout", makes = "Response" },
   ["anzol.http.get"] = { [2] = "allow_private auth body form headers json max_body query redirects timeout", makes = "Response" },

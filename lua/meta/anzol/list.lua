@@ -1,0 +1,65 @@
+---@meta _
+local anzol = require "anzol"
+
+---@class anzol.EventsOptions
+---@field source? string
+---@field type? string Exact.
+---@field state? "pending"|"retrying"|"handled"|"skipped"|"dead" The worst of its runs.
+---@field since_ms? integer Received then or later: Unix ms.
+---@field until_ms? integer Received before.
+---@field limit? integer At most so many. Default: all.
+
+---@class anzol.ListedEvent
+---@field id string
+---@field parent_id string? The event whose handler emitted this one.
+---@field source string
+---@field type string
+---@field state string
+---@field received_at_ms integer
+---@field body_bytes integer
+---@field idempotency_key string?
+
+---The events of the store, newest first, for a loop. Reads pages, and waits for them: works where
+---waiting works. What comes in meanwhile is not among them. A store that cannot be read raises.
+---
+---```lua
+---for row in anzol.events { state = "dead", since_ms = anzol.time.now() - 3600000 } do
+---  anzol.log.warn("dead", { id = row.id, type = row.type })
+---end
+---```
+---@param options? anzol.EventsOptions
+---@return fun(): anzol.ListedEvent?
+function anzol.events(options) end
+
+---@class anzol.DeliveriesOptions
+---@field endpoint? string
+---@field type? string Of the message, exact.
+---@field state? "pending"|"retrying"|"in_flight"|"succeeded"|"dead"|"cancelled"
+---@field since_ms? integer Made then or later: Unix ms.
+---@field until_ms? integer Made before.
+---@field limit? integer At most so many. Default: all.
+
+---@class anzol.ListedDelivery
+---@field id string
+---@field event_id string
+---@field message_id string
+---@field endpoint_id string
+---@field endpoint string
+---@field type string
+---@field state string
+---@field created_at_ms integer
+---@field attempt_count integer
+---@field last_status integer? Of the last attempt, if it got an answer.
+---@field last_error string?
+---@field next_attempt_at_ms integer?
+---@field reason string? Why it is dead.
+
+---The deliveries of the store, newest first, for a loop. As `anzol.events`.
+---
+---```lua
+---local failed = 0
+---for _ in anzol.deliveries { endpoint = "crm", state = "dead", limit = 100 } do failed = failed + 1 end
+---```
+---@param options? anzol.DeliveriesOptions
+---@return fun(): anzol.ListedDelivery?
+function anzol.deliveries(options) end
