@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/outbox.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Arrays grow by doubling: the count is a power of two exactly when the array is full. */
@@ -61,6 +63,40 @@ enum status outbox_add_kv_read(struct outbox *outbox, const struct kv_read *read
     outbox->kv_reads = reads;
     reads[outbox->kv_read_count++] = *read;
     return OK;
+}
+
+/* The shortest text that reads back the same, and reads as a real. */
+static char *real_text(double real)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, real);
+        const double back = strtod(text, NULL);
+        if (back >= real && back <= real)
+            break;
+    }
+    if (!strpbrk(text, ".e"))
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), ".0");
+    return strdup(text);
+}
+
+char *kv_add(const char *value, int64_t delta)
+{
+    char *rest = NULL;
+    char text[32];
+    errno = 0;
+    const int64_t whole = value ? strtoll(value, &rest, 10) : 0;
+    if (!value || (rest != value && *rest == '\0' && errno == 0)) {
+        int64_t sum;
+        if (__builtin_add_overflow(whole, delta, &sum))
+            return NULL;
+        (void)snprintf(text, sizeof text, "%lld", (long long)sum);
+        return strdup(text);
+    }
+    const double real = strtod(value, &rest);
+    if (rest == value || *rest != '\0' || errno != 0)
+        return NULL;
+    return real_text(real + (double)delta);
 }
 
 void outbox_finish(struct outbox *outbox)

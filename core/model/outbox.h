@@ -55,6 +55,9 @@ MUST_USE enum status outbox_add_delivery(struct outbox *outbox,
                                          const struct outbox_delivery *delivery);
 MUST_USE enum status outbox_add_emit(struct outbox *outbox, struct event *event);
 MUST_USE enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_write *write);
+/* A JSON number (NULL: 0) plus a whole one, owned. NULL: it is no number, the sum is out of range,
+ * or no memory. */
+char *kv_add(const char *value, int64_t delta);
 MUST_USE enum status outbox_add_kv_read(struct outbox *outbox, const struct kv_read *read);
 
 #endif

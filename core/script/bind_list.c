@@ -158,8 +158,7 @@ static int fetch(lua_State *L, struct listing *listing)
 static int go_on(lua_State *L)
 {
     struct listing *listing = lua_touserdata(L, lua_upvalueindex(1));
-    const bool has_page =
-        lua_getiuservalue(L, lua_upvalueindex(1), VALUE_PAGE) == LUA_TUSERDATA;
+    const bool has_page = lua_getiuservalue(L, lua_upvalueindex(1), VALUE_PAGE) == LUA_TUSERDATA;
     if (listing->left == 0)
         return 0;
     if (has_page && push_row(L, listing, *(struct pending_read **)lua_touserdata(L, -1)))
@@ -251,8 +250,7 @@ static int begin(lua_State *L, enum store_read_kind kind, const char *what)
     options_check_names(L, &options, is_events ? event_options : delivery_options, NULL);
     struct listing *listing = object_push(L, &listing_kind, sizeof *listing, VALUE_COUNT - 1);
     listing->kind = kind;
-    listing->left =
-        (size_t)option_check_integer(L, &options, "limit", limits, LUA_MAXINTEGER);
+    listing->left = (size_t)option_check_integer(L, &options, "limit", limits, LUA_MAXINTEGER);
     read_state(L, &options, listing);
     read_range(L, &options, listing);
     keep_text(L, &options, is_events ? "source" : "endpoint",

@@ -5,8 +5,6 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* The value as of now; an expired one is absent: version 0, *value NULL (owned). */
@@ -26,40 +24,6 @@ static int get(struct sqlite_engine *it, const char *ns, const char *key, uint64
     }
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-/* The shortest text that reads back the same, and reads as a real. */
-static char *real_text(double real)
-{
-    char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof text, "%.*g", digits, real);
-        if (memcmp(&real, &(double){strtod(text, NULL)}, sizeof real) == 0)
-            break;
-    }
-    if (!strpbrk(text, ".e"))
-        (void)snprintf(text + strlen(text), sizeof text - strlen(text), ".0");
-    return strdup(text);
-}
-
-/* A JSON number plus a whole one. NULL: it is no number, or the sum is out of range. */
-static char *add(const char *value, int64_t delta)
-{
-    char *rest = NULL;
-    char text[32];
-    errno = 0;
-    const int64_t whole = value ? strtoll(value, &rest, 10) : 0;
-    if (!value || (rest != value && *rest == '\0' && errno == 0)) {
-        int64_t sum;
-        if (__builtin_add_overflow(whole, delta, &sum))
-            return NULL;
-        (void)snprintf(text, sizeof text, "%lld", (long long)sum);
-        return strdup(text);
-    }
-    const double real = strtod(value, &rest);
-    if (rest == value || *rest != '\0' || errno != 0)
-        return NULL;
-    return real_text(real + (double)delta);
 }
 
 static bool is_same_key(const struct kv_write *a, const struct kv_write *b)
@@ -85,7 +49,7 @@ static int work_out(struct sqlite_engine *it, const struct outbox *outbox, size_
         if (version != 0 && !stored)
             return SQLITE_NOMEM;
     }
-    char *sum = add(earlier ? earlier->value : stored, write->delta);
+    char *sum = kv_add(earlier ? earlier->value : stored, write->delta);
     free(stored);
     free(write->value);
     write->value = sum;

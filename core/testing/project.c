@@ -218,6 +218,7 @@ static void attach(struct project *project)
         .stop_timer = stop_timer,
         .start_exchange = exchange_start,
         .cancel_exchange = exchange_cancel,
+        .read = kept_read,
         .shared = project->shared,
         .ctx = project,
     };
@@ -462,12 +463,14 @@ static int l_close(lua_State *L)
     if (project->script) {
         project_enter(L, project);
         script_cancel_all(project->script);
+        timer_heap_run(&project->timers, project->now_ms); /* reads under way */
         script_destroy(project->script);
         (void)uv_run(&project->loop, UV_RUN_DEFAULT);
         check(uv_loop_close(&project->loop) == 0);
     }
     shared_destroy(project->shared);
     generation_unref(project->generation);
+    kept_finish(project);
     free(project->rates);
     buf_finish(&project->variable);
     buf_finish(&project->text);

@@ -10,6 +10,7 @@ struct waiting_run {
     struct project *project;
     struct event *event; /* owned reference */
     int result;
+    bool is_lost; /* its commit fails */
 };
 
 /* What commits with the run, given away: emits, and deliveries as of now. */
@@ -44,12 +45,22 @@ static void on_done(const struct job_result *result, void *ctx)
     struct waiting_run *waiting = ctx;
     struct project *project = waiting->project;
     lua_State *L = project->L;
+    enum job_outcome outcome = result->outcome;
+    const char *text = result->text;
+    struct outbox *outbox = result->outbox ? result->outbox : &nothing;
+    const enum kept_outcome kept = waiting->is_lost ? KEPT_OK : kept_commit(project, outbox);
+    if (waiting->is_lost || kept == KEPT_CONFLICT) {
+        outcome = JOB_CANCELLED;
+    } else if (kept == KEPT_NO_NUMBER) {
+        outcome = JOB_FAILED;
+        text = "anzol.kv:incr: the value is no number, or the sum is out of range";
+    }
     project_push_result(L, project, waiting->result);
-    set_text(L, "outcome", names[result->outcome]);
-    set_text(L, "text", result->text);
+    set_text(L, "outcome", names[outcome]);
+    set_text(L, "text", text);
     set_integer(L, "delay_ms", result->delay_ms);
     set_bool(L, "is_hopeless", result->is_hopeless);
-    set_outbox(L, project, result->outbox ? result->outbox : &nothing);
+    set_outbox(L, project, outcome == JOB_HANDLED ? outbox : &nothing);
     lua_pop(L, 1);
     if (result->outbox)
         outbox_finish(result->outbox);
@@ -58,9 +69,9 @@ static void on_done(const struct job_result *result, void *ctx)
     free(waiting);
 }
 
-/* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1? }, result):
- * result gets outcome "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms,
- * is_hopeless, deliveries { { delivery, delay_ms }, … }, emits { event, … } */
+/* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1?, is_lost = 1? },
+ * result): result gets outcome "handled" "skipped" "retry_later" "failed" "cancelled", text,
+ * delay_ms, is_hopeless, deliveries { { delivery, delay_ms }, … }, emits { event, … } */
 int l_project_run(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -83,7 +94,11 @@ int l_project_run(lua_State *L)
     if (!waiting)
         return luaL_error(L, "out of memory");
     *waiting = (struct waiting_run){
-        .project = project, .event = event_ref(event), .result = project_expect_result(L, project)};
+        .project = project,
+        .event = event_ref(event),
+        .result = project_expect_result(L, project),
+        .is_lost = field_integer(L, 4, "is_lost", 0) != 0,
+    };
     script_run(project->script, &options, on_done, waiting);
     return 0;
 }

@@ -11,9 +11,17 @@
 #include "script/script.h"
 #include "send/send.h"
 #include "shared/shared.h"
+#include "store/store.h"
 
 #include <lauxlib.h>
 #include <lua.h>
+
+/* A value of anzol.kv; deleted ones stay, with value NULL. */
+struct kept_value {
+    char *ns, *key, *value; /* owned */
+    uint64_t version;
+    int64_t expires_ms; /* 0: never */
+};
 
 struct project {
     struct generation *generation;
@@ -24,14 +32,17 @@ struct project {
     struct queue exchanges;   /* that wait for their answer */
     lua_Integer last_exchange;
     struct id_source ids;
-    uint64_t last_row;   /* the last delivery's id */
-    uint64_t random;     /* the state of chance */
-    int64_t now_ms;      /* both clocks */
-    struct rate *rates;  /* of each endpoint; owned */
-    lua_State *L;        /* of the call under way */
-    struct buf variable; /* the one asked for last */
-    struct buf text;     /* scratch of one call */
-    size_t unfinished;   /* results to come */
+    uint64_t last_row;       /* the last delivery's id */
+    uint64_t random;         /* the state of chance */
+    int64_t now_ms;          /* both clocks */
+    struct rate *rates;      /* of each endpoint; owned */
+    lua_State *L;            /* of the call under way */
+    struct buf variable;     /* the one asked for last */
+    struct buf text;         /* scratch of one call */
+    size_t unfinished;       /* results to come */
+    struct kept_value *kept; /* owned */
+    size_t kept_count;
+    uint64_t kept_version; /* the last one given */
 };
 
 /* What a project keeps in the outer state, in its user value. */
@@ -59,6 +70,12 @@ enum status exchange_start(void *ctx, const struct exchange_request *request, ex
                            void *done_ctx, struct exchange **exchange, struct err *err);
 void exchange_cancel(void *ctx, struct exchange *exchange);
 int l_project_answer_exchange(lua_State *L);
+
+/* store.c: keys and values */
+enum status kept_read(void *ctx, struct store_read *read);
+enum kept_outcome { KEPT_OK, KEPT_CONFLICT, KEPT_NO_NUMBER };
+enum kept_outcome kept_commit(struct project *project, const struct outbox *outbox);
+void kept_finish(struct project *project);
 
 /* intake.c */
 int l_project_receive(lua_State *L);

@@ -139,13 +139,13 @@ static void on_handled(struct store_op *op)
         route_outbox(work->worker, run->outbox);
     else if (run->outbox)
         give_gates_back(run->outbox);
-    bool is_at_once = true;
-    if (op->status == E_CONFLICT && handled->is_kv_conflict)
-        is_at_once = turn_after_conflict(run, &run->outbox->kv_reads[handled->kv_conflict]);
+    const bool is_kv_conflict = run->outbox && op->status == E_CONFLICT && handled->is_kv_conflict;
+    const bool is_at_once =
+        is_kv_conflict && turn_after_conflict(run, &run->outbox->kv_reads[handled->kv_conflict]);
     free_outbox(run);
     free(run->text);
     run->text = NULL;
-    if (op->status == E_CONFLICT && handled->is_kv_conflict) {
+    if (is_kv_conflict) {
         if (is_at_once)
             work_requeue(run);
         else

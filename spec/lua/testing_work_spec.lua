@@ -59,6 +59,48 @@ describe("anzol.testing", function()
       assert.equal(2, t.deliveries[3].request.json.number)
     end)
 
+    it("keeps values by key: they commit with the run, and a conflict repeats it", function()
+      local t = test [[
+        local kv = anzol.kv "counts"
+        anzol.on("a", { concurrency = 10 }, function(event)
+          local n = kv:get "n" or 0
+          anzol.sleep "1s"
+          kv:set("n", n + 1)
+          kv:incr("sum", event.data.add)
+          kv:set("gone", 1, { ttl = "1m" })
+        end)
+        anzol.on("b", function(event)
+          local rows = kv:list()
+          event:send("out", { json = { n = kv:get "n", sum = kv:get "sum", rows = #rows } })
+        end)
+        anzol.on("c", function() kv:set("n", 0) error "no" end)
+        anzol.on("d", function() kv:set("text", "t") end)
+        anzol.on("e", function() kv:incr "text" end)]]
+      for i = 1, 4 do t:receive("in", { json = { type = "a", add = i } }) end
+      t:advance "10s"
+      t:receive("in", { json = { type = "c" } })
+      t:receive("in", { json = { type = "b" } })
+      assert.same({ n = 4, sum = 10, rows = 3 }, t.deliveries[1].request.json)
+      t:advance "1m"
+      t:receive("in", { json = { type = "b" } })
+      assert.same({ n = 4, sum = 10, rows = 2 }, t.deliveries[2].request.json)
+      t:receive("in", { json = { type = "d" } })
+      t:receive("in", { json = { type = "e" } })
+      assert.matches("the value is no number", t.events[#t.events].error)
+      assert.truthy(t.events[5].error)
+    end)
+
+    it("writes nothing of a commit that is lost", function()
+      local t = test [[
+        anzol.on("a", function(event)
+          anzol.kv("k"):incr "n"
+          event:send("out", { json = { n = anzol.kv("k"):get "n" } })
+        end)]]
+      t:crash_before_commit()
+      t:receive("in", { json = { type = "a" } })
+      assert.equal(1, t.deliveries[1].request.json.n)
+    end)
+
     it("handles what was emitted with a delay when its time comes", function()
       local t = test [[
         anzol.on("a", function(event) event:emit("b", {}, { delay = "5m" }) end)

@@ -59,6 +59,13 @@ end
 
 -- ---- Runs ----
 
+-- Whether the commit of the run that starts now is to be lost.
+local function is_lost(self)
+  if self.lost_commits == 0 then return nil end
+  self.lost_commits = self.lost_commits - 1
+  return 1
+end
+
 local function pump(self, lane)
   while lane.first <= #lane.waiting and lane.running < lane.concurrency do
     local run = lane.waiting[lane.first]
@@ -70,6 +77,7 @@ local function pump(self, lane)
     self.world.project:run(run.subscription_number, run.event.hidden.handle, {
       number = run.number + 1, first_ordinal = run.first_ordinal,
       ordinal_count = run.ordinal_count, is_ordered = run.line and 1,
+      is_lost = is_lost(self),
     }, run.result)
   end
   if lane.first > #lane.waiting then lane.waiting, lane.first = {}, 1 end
@@ -161,12 +169,7 @@ function outcomes.cancelled(self, run) self:queue(run) end
 function Handling:finish(run, result)
   local lane = self.lanes[run.subscription_number]
   lane.running = lane.running - 1
-  if self.lost_commits > 0 then
-    self.lost_commits = self.lost_commits - 1
-    self:queue(run)
-  else
-    outcomes[result.outcome](self, run, result)
-  end
+  outcomes[result.outcome](self, run, result)
   pump(self, lane)
 end
 

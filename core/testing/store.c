@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* The store of a test: keys and values in memory. Reads are answered at the same moment of the
+ * test's clock, writes commit with the run that made them. */
+#include "testing/testing_int.h"
+
+#include <stdlib.h>
+
+struct answer {
+    struct timer timer;
+    struct project *project;
+    struct store_read *read;
+};
+
+static bool is_alive(const struct project *project, const struct kept_value *kept)
+{
+    return kept->value && (kept->expires_ms == 0 || kept->expires_ms > project->now_ms);
+}
+
+static struct kept_value *find(const struct project *project, const char *ns, const char *key)
+{
+    for (size_t i = 0; i < project->kept_count; i++) {
+        struct kept_value *kept = &project->kept[i];
+        if (strcmp(kept->key, key) == 0 && strcmp(kept->ns, ns) == 0)
+            return kept;
+    }
+    return NULL;
+}
+
+static uint64_t version_of(const struct project *project, const struct kv_read *read)
+{
+    const struct kept_value *kept = find(project, read->ns, read->key);
+    return kept && is_alive(project, kept) ? kept->version : 0;
+}
+
+/* ---- Lists ---- */
+
+/* The least key of the list behind `after`. */
+static const struct kept_value *next_key(const struct project *project, const char *ns,
+                                         const char *prefix, const char *after)
+{
+    const struct kept_value *next = NULL;
+    for (size_t i = 0; i < project->kept_count; i++) {
+        const struct kept_value *kept = &project->kept[i];
+        if (strcmp(kept->ns, ns) == 0 && strncmp(kept->key, prefix, strlen(prefix)) == 0 &&
+            is_alive(project, kept) && strcmp(kept->key, after) > 0 &&
+            (!next || strcmp(kept->key, next->key) < 0))
+            next = kept;
+    }
+    return next;
+}
+
+/* Versions never come back, so they and their order tell lists apart. */
+static uint64_t fold(uint64_t hash, uint64_t version)
+{
+    return (hash ^ version) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+}
+
+static uint64_t list_version(const struct project *project, const struct kv_read *read)
+{
+    const struct kept_value *row = next_key(project, read->ns, read->key, read->after);
+    uint64_t version = 1;
+    for (size_t i = 0; row && i < read->limit; i++) {
+        version = fold(version, row->version);
+        row = next_key(project, read->ns, read->key, row->key);
+    }
+    return version;
+}
+
+static void answer_list(const struct project *project, struct store_list_kv *list)
+{
+    const struct kept_value *row = next_key(project, list->ns, list->prefix, list->after);
+    size_t bytes = 0;
+    list->version = 1;
+    list->rows = must_alloc((list->limit + 1) * sizeof *list->rows);
+    for (; row && list->row_count < list->limit && !list->is_cut;
+         row = next_key(project, list->ns, list->prefix, row->key)) {
+        bytes += strlen(row->value);
+        list->is_cut = bytes > list->bytes_max;
+        list->version = fold(list->version, row->version);
+        list->rows[list->row_count++] = (struct kv_row){must_copy(row->key, strlen(row->key)),
+                                                        must_copy(row->value, strlen(row->value))};
+    }
+}
+
+static void answer_get(const struct project *project, struct store_get_kv *get)
+{
+    const struct kept_value *kept = find(project, get->ns, get->key);
+    if (!kept || !is_alive(project, kept))
+        return;
+    get->version = kept->version;
+    get->value = must_copy(kept->value, strlen(kept->value));
+}
+
+/* ---- Reads ---- */
+
+static void on_time(struct timer *timer)
+{
+    struct answer *answer = container_of(timer, struct answer, timer);
+    struct store_read *read = answer->read;
+    read->status = OK;
+    if (read->kind == STORE_GET_KV)
+        answer_get(answer->project, container_of(read, struct store_get_kv, read));
+    else if (read->kind == STORE_LIST_KV)
+        answer_list(answer->project, container_of(read, struct store_list_kv, read));
+    else
+        read->status = err_set(&read->err, E_INVALID,
+                               "a test has no lists of events and deliveries for handlers; "
+                               "look at t.events and t.deliveries");
+    free(answer);
+    read->on_done(read);
+}
+
+enum status kept_read(void *ctx, struct store_read *read)
+{
+    struct project *project = ctx;
+    struct answer *answer = must_alloc(sizeof *answer);
+    *answer = (struct answer){.timer.on_time = on_time, .project = project, .read = read};
+    timer_heap_start(&project->timers, &answer->timer, project->now_ms);
+    return OK;
+}
+
+/* ---- Commits ---- */
+
+static bool is_true_still(const struct project *project, const struct outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->kv_read_count; i++) {
+        const struct kv_read *read = &outbox->kv_reads[i];
+        if (read->version !=
+            (read->after ? list_version(project, read) : version_of(project, read)))
+            return false;
+    }
+    return true;
+}
+
+static struct kept_value *make_room(struct project *project, const struct kv_write *write)
+{
+    struct kept_value *kept = find(project, write->ns, write->key);
+    if (kept)
+        return kept;
+    struct kept_value *more =
+        realloc(project->kept, (project->kept_count + 1) * sizeof *project->kept);
+    check(more != NULL);
+    project->kept = more;
+    more[project->kept_count] =
+        (struct kept_value){.ns = must_copy(write->ns, strlen(write->ns)),
+                            .key = must_copy(write->key, strlen(write->key))};
+    return &more[project->kept_count++];
+}
+
+/* False: a delta on what is no number. */
+static bool write_one(struct project *project, const struct kv_write *write)
+{
+    struct kept_value *kept = make_room(project, write);
+    const bool was_alive = is_alive(project, kept);
+    char *value = NULL;
+    if (write->is_delta)
+        value = kv_add(was_alive ? kept->value : NULL, write->delta);
+    else if (write->value)
+        value = must_copy(write->value, strlen(write->value));
+    if (write->is_delta && !value)
+        return false;
+    free(kept->value);
+    kept->value = value;
+    kept->version = ++project->kept_version;
+    if (!write->is_delta || !was_alive || write->expires_ms != 0)
+        kept->expires_ms = write->expires_ms;
+    return true;
+}
+
+enum kept_outcome kept_commit(struct project *project, const struct outbox *outbox)
+{
+    if (!is_true_still(project, outbox))
+        return KEPT_CONFLICT;
+    for (size_t i = 0; i < outbox->kv_write_count; i++)
+        if (!write_one(project, &outbox->kv_writes[i]))
+            return KEPT_NO_NUMBER;
+    return KEPT_OK;
+}
+
+void kept_finish(struct project *project)
+{
+    for (size_t i = 0; i < project->kept_count; i++) {
+        free(project->kept[i].ns);
+        free(project->kept[i].key);
+        free(project->kept[i].value);
+    }
+    free(project->kept);
+    project->kept = NULL;
+    project->kept_count = 0;
+}
