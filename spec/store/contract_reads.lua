@@ -128,6 +128,8 @@ return function(t)
       assert.same({ c, b }, ids(run("list_deliveries", { state = "pending" }).rows))
       assert.same({ b }, ids(run("list_deliveries", { before = c, after = a }).rows))
       assert.same({}, ids(run("list_deliveries", { endpoint = "nobody" }).rows))
+      assert.same({ c, b, a }, ids(run("list_deliveries", { type = "out" }).rows))
+      assert.same({}, ids(run("list_deliveries", { type = "in" }).rows))
       local row = run("list_deliveries", { state = "dead" }).rows[1]
       assert.same({ "crm", "out", "dead", "gone", "connect", of_event },
         { row.endpoint, row.type, row.state, row.reason, row.last_error, row.event })
