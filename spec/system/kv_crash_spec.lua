@@ -27,7 +27,7 @@ anzol.on("count.it", { name = "count", concurrency = 1000 }, function(event)
   if fails == 2 then error "after set" end
   event:emit("count.child", { number = number })
   if fails == 3 then error "after emit" end
-  if fails == 4 then while true do end end
+  if fails == 4 and number % 100 == 4 then while true do end end
   kv:set("seen:" .. number, event.id)
 end)
 anzol.on("count.child", { name = "child", concurrency = 1000 }, function(event)
