@@ -49,6 +49,8 @@ static const struct kept_value *next_key(const struct project *project, const ch
     return next;
 }
 
+#define LIST_VERSION_START UINT64_C(0xcbf29ce484222325) /* of an empty list; no small number */
+
 /* Versions never come back, so they and their order tell lists apart. */
 static uint64_t fold(uint64_t hash, uint64_t version)
 {
@@ -58,7 +60,7 @@ static uint64_t fold(uint64_t hash, uint64_t version)
 static uint64_t list_version(const struct project *project, const struct kv_read *read)
 {
     const struct kept_value *row = next_key(project, read->ns, read->key, read->after);
-    uint64_t version = 1;
+    uint64_t version = LIST_VERSION_START;
     for (size_t i = 0; row && i < read->limit; i++) {
         version = fold(version, row->version);
         row = next_key(project, read->ns, read->key, row->key);
@@ -70,7 +72,7 @@ static void answer_list(const struct project *project, struct store_list_kv *lis
 {
     const struct kept_value *row = next_key(project, list->ns, list->prefix, list->after);
     size_t bytes = 0;
-    list->version = 1;
+    list->version = LIST_VERSION_START;
     list->rows = must_alloc((list->limit + 1) * sizeof *list->rows);
     for (; row && list->row_count < list->limit && !list->is_cut;
          row = next_key(project, list->ns, list->prefix, row->key)) {
@@ -132,9 +134,9 @@ static bool is_true_still(const struct project *project, const struct outbox *ou
     return true;
 }
 
-static struct kept_value *make_room(struct project *project, const struct kv_write *write)
+static struct kept_value *make_room(struct project *project, const char *ns, const char *key)
 {
-    struct kept_value *kept = find(project, write->ns, write->key);
+    struct kept_value *kept = find(project, ns, key);
     if (kept)
         return kept;
     struct kept_value *more =
@@ -142,39 +144,96 @@ static struct kept_value *make_room(struct project *project, const struct kv_wri
     check(more != NULL);
     project->kept = more;
     more[project->kept_count] =
-        (struct kept_value){.ns = must_copy(write->ns, strlen(write->ns)),
-                            .key = must_copy(write->key, strlen(write->key))};
+        (struct kept_value){.ns = must_copy(ns, strlen(ns)), .key = must_copy(key, strlen(key))};
     return &more[project->kept_count++];
 }
 
-/* False: a delta on what is no number. */
-static bool write_one(struct project *project, const struct kv_write *write)
+/* What an outbox leaves of a key before its write at index. NULL: nothing. */
+static const char *value_before(const struct project *project, const struct outbox *outbox,
+                                size_t index)
 {
-    struct kept_value *kept = make_room(project, write);
-    const bool was_alive = is_alive(project, kept);
-    char *value = NULL;
-    if (write->is_delta)
-        value = kv_add(was_alive ? kept->value : NULL, write->delta);
-    else if (write->value)
-        value = must_copy(write->value, strlen(write->value));
-    if (write->is_delta && !value)
-        return false;
-    free(kept->value);
-    kept->value = value;
-    kept->version = ++project->kept_version;
-    if (!write->is_delta || !was_alive || write->expires_ms != 0)
-        kept->expires_ms = write->expires_ms;
+    const struct kv_write *write = &outbox->kv_writes[index];
+    for (size_t i = index; i-- > 0;) {
+        const struct kv_write *earlier = &outbox->kv_writes[i];
+        if (strcmp(earlier->key, write->key) == 0 && strcmp(earlier->ns, write->ns) == 0)
+            return earlier->value;
+    }
+    const struct kept_value *kept = find(project, write->ns, write->key);
+    return kept && is_alive(project, kept) ? kept->value : NULL;
+}
+
+/* The values of deltas, before anything is written. False: one is on what is no number. */
+static bool work_out(const struct project *project, struct outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->kv_write_count; i++) {
+        struct kv_write *write = &outbox->kv_writes[i];
+        if (write->is_delta)
+            write->value = kv_add(value_before(project, outbox, i), write->delta);
+        if (write->is_delta && !write->value)
+            return false;
+    }
     return true;
 }
 
-enum kept_outcome kept_commit(struct project *project, const struct outbox *outbox)
+static void write_one(struct project *project, const struct kv_write *write)
+{
+    struct kept_value *kept = make_room(project, write->ns, write->key);
+    const bool was_alive = is_alive(project, kept);
+    free(kept->value);
+    kept->value = write->value ? must_copy(write->value, strlen(write->value)) : NULL;
+    kept->version = ++project->kept_version;
+    if (!write->is_delta || !was_alive || write->expires_ms != 0)
+        kept->expires_ms = write->expires_ms;
+}
+
+enum kept_outcome kept_commit(struct project *project, struct outbox *outbox)
 {
     if (!is_true_still(project, outbox))
         return KEPT_CONFLICT;
+    if (!work_out(project, outbox))
+        return KEPT_NO_NUMBER;
     for (size_t i = 0; i < outbox->kv_write_count; i++)
-        if (!write_one(project, &outbox->kv_writes[i]))
-            return KEPT_NO_NUMBER;
+        write_one(project, &outbox->kv_writes[i]);
     return KEPT_OK;
+}
+
+/* ---- For the spec ---- */
+
+/* kv_get(ns, key) -> JSON | nil */
+int l_project_kv_get(lua_State *L)
+{
+    const struct project *project = project_check(L);
+    const struct kept_value *kept = find(project, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
+    if (!kept || !is_alive(project, kept))
+        return 0;
+    lua_pushstring(L, kept->value);
+    return 1;
+}
+
+/* kv_set(ns, key, JSON | nil) */
+int l_project_kv_set(lua_State *L)
+{
+    struct project *project = project_check(L);
+    const struct kv_write write = {.ns = (char *)(uintptr_t)luaL_checkstring(L, 2),
+                                   .key = (char *)(uintptr_t)luaL_checkstring(L, 3),
+                                   .value = (char *)(uintptr_t)luaL_optstring(L, 4, NULL)};
+    write_one(project, &write);
+    return 0;
+}
+
+/* kv_keys(ns) -> { key, … } in order */
+int l_project_kv_keys(lua_State *L)
+{
+    const struct project *project = project_check(L);
+    const char *ns = luaL_checkstring(L, 2);
+    lua_newtable(L);
+    lua_Integer count = 0;
+    for (const struct kept_value *row = next_key(project, ns, "", ""); row;
+         row = next_key(project, ns, "", row->key)) {
+        lua_pushstring(L, row->key);
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
 }
 
 void kept_finish(struct project *project)

@@ -74,8 +74,11 @@ int l_project_answer_exchange(lua_State *L);
 /* store.c: keys and values */
 enum status kept_read(void *ctx, struct store_read *read);
 enum kept_outcome { KEPT_OK, KEPT_CONFLICT, KEPT_NO_NUMBER };
-enum kept_outcome kept_commit(struct project *project, const struct outbox *outbox);
+enum kept_outcome kept_commit(struct project *project, struct outbox *outbox);
 void kept_finish(struct project *project);
+int l_project_kv_get(lua_State *L);
+int l_project_kv_keys(lua_State *L);
+int l_project_kv_set(lua_State *L);
 
 /* intake.c */
 int l_project_receive(lua_State *L);

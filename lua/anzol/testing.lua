@@ -13,6 +13,7 @@ local metrics = require "anzol.testing.metrics"
 local receiving = require "anzol.testing.receiving"
 local sending = require "anzol.testing.sending"
 local timeline = require "anzol.testing.timeline"
+local values = require "anzol.testing.values"
 
 local M = { null = core.json.null, array = core.json.array, object = core.json.object }
 
@@ -213,6 +214,7 @@ local test_fields = {
   end,
   calls = function(world) return world.http.calls end,
   deliveries = function(world) return world.sending.deliveries end,
+  kv = function(world) return values.view(world) end,
   events = function(world) return world.handling.events end,
   logs = function(world) return world.logs end,
   now_ms = function(world) return world.timeline.now_ms end,
@@ -312,7 +314,7 @@ function Test:close()
   if #lines > 0 then failure.raise("%s", table.concat(lines, "\n")) end
 end
 
-local option_names = { "dir", "env", "now", "scripts", "secrets", "seed" }
+local option_names = { "dir", "env", "kv", "now", "scripts", "secrets", "seed" }
 
 -- testing.new { scripts = { glob, … }?, secrets = { NAME = text }?, env = { NAME = text }?, now?,
 -- seed?, dir? }
@@ -329,6 +331,7 @@ function M.new(options)
   end
   world.sending, world.handling = sending.new(world), handling.new(world)
   world.http = http.new(world)
+  values.put(world, options.kv or {})
   local test = setmetatable({}, test_meta)
   worlds[test] = world
   return test

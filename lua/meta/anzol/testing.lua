@@ -12,6 +12,7 @@ local testing = {}
 ---@field scripts? string[] Files or globs below `dir`. Default: those of `anzol.lua`.
 ---@field secrets? table<string, string> By name; never those of the process.
 ---@field env? table<string, string> What `anzol.env` gives; never the environment of the process.
+---@field kv? table<string, table<string, any>> What `anzol.kv` holds at first: `{ namespace = { key = value } }`.
 ---@field now? string|integer When the test begins: RFC 3339 or Unix milliseconds. Default: `"2026-01-05T09:00:00Z"`.
 ---@field seed? integer Of all chance. Default: 1.
 ---@field dir? string The project. Default: the nearest folder with an `anzol.lua` at or above the spec.
@@ -51,6 +52,7 @@ function testing.object(value) end
 ---@field deliveries table[] `{ endpoint, state, reason, request = { url, method, headers, body, json }, attempts }`.
 ---@field calls table[] What `anzol.http` was asked for: `{ url, method, headers, body, json }`.
 ---@field dead_letters table[] `{ kind = "handler"|"type"|"delivery", reason, event_id, … }`.
+---@field kv table<string, table<string, any>> What `anzol.kv` holds: `t.kv.namespace.key`, to read and to set.
 ---@field logs table[] `{ level, message, fields, script, event_id, at_ms }`.
 ---@field now_ms integer The test's clock.
 local Test = {}
