@@ -299,9 +299,10 @@ extern const luaL_Reg script_signature_natives[]; /* native_signature.c */
 #define GLOBS_MAX 64
 const char *const *globs_check_read(lua_State *L, int index, const char *globs[GLOBS_MAX + 1]);
 
-/* native.files and native.unknown (inspect.c). Each pushes its results. */
+/* native.files, native.unknown, native.try_regexes (inspect.c). Each pushes its results. */
 int inspect_push_files(lua_State *L, const char *dir, const char *const *globs);
 int inspect_push_unknown(lua_State *L, const char *dir, int index);
+int inspect_push_bad_regexes(lua_State *L, int index);
 
 /* ---- Modules ---- */
 

@@ -26,6 +26,10 @@
  * Of these names ("print", "string.format", "anzol.http.get"), those that a script of the project
  * does not find, and those that the sandbox took out, each with what it would be told.
  *
+ *   native.try_regexes { { pattern =, flags = ? }, … } -> { [position] = text }
+ *
+ * Those that anzol.re does not compile, each with why.
+ *
  *   native.sign(dir, source, type, body, opts) -> { headers = { {name, value}, … }, path = "/in/…",
  *       method = "POST", body = "…" } | nil, err
  *

@@ -129,3 +129,52 @@ int inspect_push_unknown(lua_State *L, const char *dir, int index)
     snapshot_finish(&generation.snapshot);
     return 2;
 }
+
+/* ---- Regular expressions ---- */
+
+struct regex {
+    const char *pattern;
+    size_t len;
+    const char *flags; /* NULL: none */
+};
+
+/* anzol.re.compile(pattern, flags) */
+static int l_compile(lua_State *L)
+{
+    const struct regex *regex = lua_touserdata(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "anzol");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "re");
+    lua_getfield(L, -1, "compile");
+    lua_pushlstring(L, regex->pattern, regex->len);
+    lua_pushstring(L, regex->flags);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+int inspect_push_bad_regexes(lua_State *L, int index)
+{
+    struct script *script = script_create(NULL, 0, STATE_SCRIPTS);
+    lua_newtable(L);
+    for (lua_Integer i = 1; script && lua_rawgeti(L, index, i) == LUA_TTABLE; i++) {
+        struct regex regex;
+        struct context context;
+        lua_getfield(L, -1, "pattern");
+        lua_getfield(L, -2, "flags");
+        regex.pattern = luaL_tolstring(L, -2, &regex.len);
+        regex.flags = lua_tostring(L, -2);
+        context_init(&context, PHASE_LOAD, 0);
+        const enum status status = script_call(script, &context, l_compile, &regex, 0);
+        lua_pop(L, 4);
+        if (status == OK)
+            continue;
+        const char *text = script->text.len ? script->text.data : "";
+        lua_pushlstring(L, text, strcspn(text, "\n"));
+        lua_rawseti(L, -2, i);
+    }
+    if (script)
+        lua_pop(L, 1);
+    script_free(script);
+    return 1;
+}

@@ -135,6 +135,12 @@ static int l_unknown(lua_State *L)
     return inspect_push_unknown(L, dir, 2);
 }
 
+static int l_try_regexes(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    return inspect_push_bad_regexes(L, 1);
+}
+
 /* ---- sign ---- */
 
 static enum status sign_with(struct generation *generation, struct sign_request *request,
@@ -332,8 +338,17 @@ static int l_sleep_ms(lua_State *L)
 }
 
 const luaL_Reg script_cli_natives[] = {
-    {"check", l_check},       {"fetch", l_fetch},       {"files", l_files},
-    {"isatty", l_isatty},     {"mono_ms", l_mono_ms},   {"now_ms", l_now_ms},
-    {"program", l_program},   {"settings", l_settings}, {"sign", l_sign},
-    {"sleep_ms", l_sleep_ms}, {"unknown", l_unknown},   {NULL, NULL},
+    {"check", l_check},
+    {"fetch", l_fetch},
+    {"files", l_files},
+    {"isatty", l_isatty},
+    {"mono_ms", l_mono_ms},
+    {"now_ms", l_now_ms},
+    {"program", l_program},
+    {"settings", l_settings},
+    {"sign", l_sign},
+    {"sleep_ms", l_sleep_ms},
+    {"try_regexes", l_try_regexes},
+    {"unknown", l_unknown},
+    {NULL, NULL},
 };

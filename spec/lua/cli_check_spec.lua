@@ -120,6 +120,19 @@ describe("anzol check", function()
       .. "scripts/a.lua:8: error: malformed pattern (missing '[' after '%f')\n", output)
   end)
 
+  it("finds regular expressions that do not compile", function()
+    local output = found_in [[
+      local re = anzol.re
+      local word = re.compile("(a", "i")
+      anzol.re.match(event.type, "[a-")
+      re.gsub(event.type, "a{2}", "%1")
+      re.split(event.type, [=[\s+(?<n>]=])
+      return re.compile "a|b", re.find(event.type, event.source), re.compile("a", "q"), word]]
+    local lines = {}
+    for line in output:gmatch "[^\n]+" do lines[#lines + 1] = line:match "^scripts/a.lua:(%d+): error: " end
+    assert.same({ "4", "5", "7", "8" }, lines, output)
+  end)
+
   it("warns of endpoints that nothing sends to", function()
     local text = HEAD .. [[
       for _, name in ipairs { "team-a", "crm" } do

@@ -113,6 +113,7 @@ local function check_project(dir, options, console)
     append(found, without_known(found, lint.findings(files, {
       endpoints = found.endpoints or {}, is_full = values.trust == "full",
       resolve = function(names) return native.unknown(dir, names) end,
+      try_regexes = native.try_regexes,
     })))
     append(found, without_known(found, luacheck.findings(dir, files)))
   end

@@ -2,6 +2,7 @@
 -- What can be seen in the files of a project without running them: names that are nowhere defined,
 -- patterns that do not compile, endpoints that nothing names. Code that never ran is seen too.
 local bytecode = require "anzol.cli.bytecode"
+local calls = require "anzol.cli.calls"
 local lexer = require "anzol.cli.lexer"
 local lint_options = require "anzol.cli.lint_options"
 local pattern = require "anzol.cli.pattern"
@@ -108,6 +109,42 @@ local function check_patterns(findings, file, tokens)
   end
 end
 
+-- ---- Regular expressions ----
+
+-- Which argument is the expression.
+local regex_argument = {
+  ["anzol.re.compile"] = 1, ["anzol.re.find"] = 2, ["anzol.re.gmatch"] = 2,
+  ["anzol.re.groups"] = 2, ["anzol.re.gsub"] = 2, ["anzol.re.match"] = 2, ["anzol.re.split"] = 2,
+}
+
+-- Adds { pattern, flags?, file, line } for each that is written out.
+local function note_regexes(regexes, file, tokens, calls_of)
+  for _, call in ipairs(calls_of) do
+    local number = regex_argument[call.path]
+    local open = tokens[call.at]
+    local text, flags
+    if number == 1 and open.kind == "string" then
+      text = open
+    elseif number and open.text == "(" then
+      local list = lexer.arguments(tokens, call.at)
+      text = literal(tokens, list[number])
+      flags = number == 1 and literal(tokens, list[2]) or nil
+    end
+    if text then
+      regexes[#regexes + 1] = { pattern = text.value, flags = flags and flags.value,
+        file = file.path, line = text.line }
+    end
+  end
+end
+
+-- try(regexes): { [position] = what is wrong with it }.
+local function check_regexes(findings, regexes, try)
+  if #regexes == 0 then return end
+  for i, problem in pairs(try(regexes)) do
+    add(findings, "error", regexes[i].file, regexes[i].line, problem)
+  end
+end
+
 -- ---- Endpoints ----
 
 local function text_at(tokens, at) return tokens[at] and tokens[at].text end
@@ -145,23 +182,26 @@ local function check_endpoints(findings, named, endpoints)
   end
 end
 
--- files: { { path, text } }; options: { endpoints = { { name, file, line } }, resolve, is_full (the
--- project trusts its scripts) }.
+-- files: { { path, text } }; options: { endpoints = { { name, file, line } }, resolve, try_regexes,
+-- is_full (the project trusts its scripts) }.
 function M.findings(files, options)
   local findings, named = {}, { whole = {}, beginnings = {} }
-  local good = {}
+  local good, regexes = {}, {}
   for _, file in ipairs(files) do
     if load(file.text:gsub("^#[^\n]*", ""), "=", "t") then good[#good + 1] = file end
   end
   check_names(findings, good, options)
   for _, file in ipairs(good) do
     local tokens = lexer.tokens(file.text)
+    local calls_of = calls.in_file(tokens)
     check_patterns(findings, file, tokens)
-    for _, problem in ipairs(lint_options.problems(tokens)) do
+    note_regexes(regexes, file, tokens, calls_of)
+    for _, problem in ipairs(lint_options.problems(tokens, calls_of)) do
       add(findings, "error", file.path, problem.line, problem.message)
     end
     note_literals(tokens, named)
   end
+  check_regexes(findings, regexes, options.try_regexes)
   check_endpoints(findings, named, options.endpoints)
   return findings
 end

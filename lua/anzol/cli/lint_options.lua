@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Options that no call takes, in code that never ran: tables that are written out where
--- `anzol.….…`, `event:…` or a method of what `local x = anzol.…` made is called.
+-- Options that no call takes, in code that never ran: tables that are written out as arguments.
 local known = require "anzol.cli.options"
 local lexer = require "anzol.cli.lexer"
 
@@ -32,45 +31,6 @@ local function nearest(name, names)
   return best
 end
 
--- "anzol.http.get" or "event:send" at a name that begins it, and the position behind it.
-local function read_path(tokens, at, aliases)
-  local path = aliases[tokens[at].text] or tokens[at].text
-  at = at + 1
-  while tokens[at] and tokens[at + 1] and tokens[at + 1].kind == "name"
-    and (tokens[at].text == "." or tokens[at].text == ":") do
-    path = path .. tokens[at].text .. tokens[at + 1].text
-    at = at + 2
-  end
-  return path, at
-end
-
--- local http, json = anzol.http, anzol.json; local lookups = anzol.cache "geo"
-local function note_aliases(tokens, at, aliases)
-  local names = {}
-  at = at + 1
-  while tokens[at] and tokens[at].kind == "name" do
-    names[#names + 1] = tokens[at].text
-    at = at + 1
-    if not tokens[at] or tokens[at].text ~= "," then break end
-    at = at + 1
-  end
-  if not tokens[at] or tokens[at].text ~= "=" then return end
-  for _, name in ipairs(names) do
-    at = at + 1
-    if not tokens[at] or tokens[at].kind ~= "name" then return end
-    local path
-    path, at = read_path(tokens, at, aliases)
-    local behind = tokens[at] or {}
-    local is_called = behind.kind == "string" or behind.text == "(" or behind.text == "{"
-    if is_called then
-      aliases[name] = known[path] and known[path].makes
-    elseif path:find "^anzol%.[%w_.]+$" then
-      aliases[name] = path
-    end
-    if behind.text ~= "," then return end
-  end
-end
-
 local function check_table(tokens, at, path, names, problems)
   for _, i in ipairs(lexer.arguments(tokens, at)) do
     local token, sign, behind = tokens[i], tokens[i + 1], tokens[i + 2]
@@ -85,7 +45,6 @@ end
 
 local function check_call(tokens, at, path, arguments, problems)
   local open = tokens[at]
-  if not open then return end
   if open.text == "{" and arguments[1] then
     check_table(tokens, at, path, arguments[1], problems)
   elseif open.text == "(" then
@@ -97,16 +56,12 @@ local function check_call(tokens, at, path, arguments, problems)
   end
 end
 
--- problems(tokens) -> { { line, message } }
-function M.problems(tokens)
-  local problems, aliases = {}, {}
-  for at, token in ipairs(tokens) do
-    local before = tokens[at - 1] and tokens[at - 1].text
-    if token.text == "local" and token.kind == "name" then
-      note_aliases(tokens, at, aliases)
-    elseif token.kind == "name" and before ~= "." and before ~= ":" then
-      local path, behind = read_path(tokens, at, aliases)
-      if known[path] then check_call(tokens, behind, path, known[path], problems) end
+-- problems(tokens, calls) -> { { line, message } }
+function M.problems(tokens, calls)
+  local problems = {}
+  for _, call in ipairs(calls) do
+    if known[call.path] then
+      check_call(tokens, call.at, call.path, known[call.path], problems)
     end
   end
   return problems
