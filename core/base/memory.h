@@ -11,7 +11,7 @@
 #define MEMORY_WAIT_MS 1000
 #define MEMORY_WAIT_BYTES_MAX (1 << 20) /* the windows of a worker are smaller */
 
-#define MEMORY_TRIM_BYTES (32u << 20)
+#define MEMORY_TRIM_BYTES (16u << 20)
 
 void *memory_malloc(size_t size);
 void *memory_calloc(size_t count, size_t size);
