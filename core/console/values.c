@@ -127,6 +127,10 @@ void values_read(const struct values *values, struct store_read *read)
     else if (read->kind == STORE_LIST_KV)
         list(values, container_of(read, struct store_list_kv, read));
     /* Of events and deliveries there are none. */
+    else if (read->kind == STORE_LIST_EVENTS)
+        container_of(read, struct store_list_events, read)->is_end = true;
+    else if (read->kind == STORE_LIST_DELIVERIES)
+        container_of(read, struct store_list_deliveries, read)->is_end = true;
 }
 
 void values_finish(struct values *values)

@@ -89,6 +89,7 @@ describe("anzol eval", function()
     assert.matches("would set a of kv 'n' to ", result.errors, 1, true)
     assert.matches("would delete b of kv 'n'", result.errors, 1, true)
     assert.equal("nil\n", eval("anzol.kv('n'):get 'a'").output)
+    assert.equal("nil\nnil\n", eval("return (anzol.events{}()), (anzol.deliveries{}())").output)
   end)
 
   it("has the sandbox of scripts, with the hints", function()
