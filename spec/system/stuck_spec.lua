@@ -16,6 +16,8 @@ local SCRIPT = [[
   end)
 ]]
 
+local STICK_MS = wait.patience > 1 and 40000 or 8000 -- told after 1.5 (15) s, unhealthy after 2 (20)
+
 local function start(options)
   options = options or {}
   options.scripts = { ["main.lua"] = SCRIPT }
@@ -34,7 +36,7 @@ describe("a stuck worker", function()
 
   it("is told with its place, and makes the server unhealthy until it moves", function()
     server = start { workers = 1 }
-    assert.is_truthy(send(server, { type = "stick", ms = 8000 }))
+    assert.is_truthy(send(server, { type = "stick", ms = STICK_MS }))
     wait.until_true("the log tells", 10000, function()
       return server:log():match "script stuck  at=scripts/main%.lua:7 for=%d+ms"
     end)
