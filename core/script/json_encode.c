@@ -169,13 +169,20 @@ static bool put_array(struct writer *writer, int index, lua_Integer count)
     return leave(writer, ']', count == 0);
 }
 
+static bool fail_key(struct writer *writer, int key)
+{
+    lua_State *L = writer->L;
+    const bool is_plain = lua_isnumber(L, key) || lua_isboolean(L, key);
+    const char *found = is_plain ? luaL_tolstring(L, key, NULL) : luaL_typename(L, key);
+    return fail(writer, lua_pushfstring(L, "a key of an object is a string, found %s", found));
+}
+
 static bool put_member(struct writer *writer, int key, int value, bool is_first)
 {
     if ((!is_first && !put_byte(writer, ',')) || !put_newline(writer))
         return false;
     if (lua_type(writer->L, key) != LUA_TSTRING)
-        return fail(writer, lua_pushfstring(writer->L, "a key of an object is a string, found %s",
-                                            luaL_tolstring(writer->L, key, NULL)));
+        return fail_key(writer, key);
     if (!put_string(writer, key) || !put_byte(writer, ':') ||
         (writer->style->indent > 0 && !put_byte(writer, ' ')))
         return false;
@@ -193,19 +200,25 @@ static int compare_slices(const void *a, const void *b)
     return order != 0 ? order : x->len < y->len ? -1 : x->len > y->len;
 }
 
-/* The keys, sorted, in a userdata on top; the strings live in the table. */
-static struct slice *push_sorted_keys(lua_State *L, int index, size_t *count)
+/* The keys, sorted, in a userdata on top; the strings live in the table. NULL: one is no string. */
+static struct slice *push_sorted_keys(struct writer *writer, int index, size_t *count)
 {
+    lua_State *L = writer->L;
     *count = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
         ++*count;
     struct slice *keys = lua_newuserdatauv(L, (*count + 1) * sizeof *keys, 0);
     size_t i = 0;
-    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
-        if (lua_type(L, -2) == LUA_TSTRING && i < *count) {
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING) {
+            (void)fail_key(writer, lua_absindex(L, -2));
+            return NULL;
+        }
+        if (i < *count) {
             keys[i].data = lua_tolstring(L, -2, &keys[i].len);
             i++;
         }
+    }
     *count = i;
     qsort(keys, i, sizeof *keys, compare_slices);
     return keys;
@@ -215,7 +228,9 @@ static bool put_sorted(struct writer *writer, int index)
 {
     lua_State *L = writer->L;
     size_t count;
-    const struct slice *keys = push_sorted_keys(L, index, &count);
+    const struct slice *keys = push_sorted_keys(writer, index, &count);
+    if (!keys)
+        return false;
     for (size_t i = 0; i < count; i++) {
         lua_pushlstring(L, keys[i].data, keys[i].len);
         lua_pushvalue(L, -1);

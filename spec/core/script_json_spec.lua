@@ -31,7 +31,18 @@ describe("JSON", function()
         deep = function() local t = {} for i = 1, 128 do t = { t } end return t end,
         deep_enough = function() local t = {} for i = 1, 127 do t = { t } end return t end,
         cycle = function() local t = {} t.me = { t } return t end,
-        large = function() return ("x"):rep(9 << 20) .. ("y"):rep(1) end,
+        array_key = function() return anzol.json.object { [1] = "one" } end,
+        table_key = function() return { { [{}] = 1 } } end,
+        sorted_key = function()
+          return anzol.json.encode({ a = { b = 1, [2] = 2 } }, { sort = true }) end,
+        sorted_object = function()
+          return anzol.json.encode(anzol.json.object { "one" }, { sort = true }) end,
+        large = function()
+          local megabyte, list = ("x"):rep(1 << 20), {}
+          for i = 1, 16 do list[i] = megabyte end
+          return list
+        end,
+        indent = function() return anzol.json.encode({}, { indent = 9 }) end,
         reals = function() return { 0.1, 1.0, 1e100, -0.0, 1 / 3, 5e-324, 123456789012345680.0, 2^53 } end,
         integers = function() return { math.maxinteger, math.mininteger, 0, -1 } end,
         empty = function() return { {}, anzol.json.array(), anzol.json.object(), anzol.json.array {} } end,
@@ -111,6 +122,7 @@ describe("JSON", function()
       return project:run("lossy", { body = text }).messages[1].body
     end
     assert.equal('[true,{"a":"18446744073709551616"}]', lossy '{"a":18446744073709551616}')
+    assert.equal('[true,[-1,"1e999"]]', lossy "[-1,1e999]")
     assert.equal('[false,{"a":18446744073709551}]', lossy '{"a":18446744073709551}')
   end)
 
@@ -129,6 +141,12 @@ describe("JSON", function()
     mixed = "JSON: a table with both positions",
     key = "JSON: a key of an object is a string, found true",
     real_key = "JSON: a key of an object is a string, found 1%.5",
+    array_key = "JSON: a key of an object is a string, found 1",
+    table_key = "JSON: %[1%]: a key of an object is a string, found table",
+    sorted_key = "JSON: a: a key of an object is a string, found 2",
+    sorted_object = "JSON: a key of an object is a string, found 1",
+    large = "JSON: %[16%]: the text would be longer than 16 MiB",
+    indent = "option 'indent' of anzol.json.encode must be an integer from 0 to 8, got '9'",
     holes = "JSON: an array with holes",
     deep = "nested deeper than 128 levels",
     cycle = "nested deeper than 128 levels",

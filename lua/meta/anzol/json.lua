@@ -1,12 +1,14 @@
 ---@meta _
 local anzol = require "anzol"
 
----JSON as it is: integers stay integers, null stays null, `[]` stays `[]`, keys keep their order.
+---JSON as it is: integers stay integers, null stays null, `[]` stays `[]`. The keys of an object have
+---no order of their own, as those of any table; `sort` gives them one.
 ---@class anzol.json
 ---@field null userdata JSON null. It is true in a condition: compare, or ask `is_null`.
 anzol.json = {}
 
----Decodes a text.
+---Decodes a text. A number that neither an integer of 64 bits nor a float holds becomes a string of
+---its digits; of two equal keys the last one counts; values may be nested 128 levels.
 ---
 ---```lua
 ---local value, err = anzol.json.decode '{ "id": 1 }'
@@ -41,10 +43,12 @@ function anzol.json.encode(value, options) end
 ---@return T
 function anzol.json.array(list) end
 
----Marks a table as an object, so that one with positions does not become an array.
+---Marks a table as an object, so that it never becomes an array: keys that are no strings raise when
+---it is encoded.
 ---
 ---```lua
----local by_number = anzol.json.object { [1] = "one" }
+---local by_order = anzol.json.object()
+---by_order[tostring(event.data.number)] = event.data.total
 ---```
 ---@generic T: table
 ---@param value? T Default: a new table.
