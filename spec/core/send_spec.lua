@@ -376,7 +376,8 @@ describe("a receiver", function()
 
   it("that speaks no TLS is a tls error", with(function(rig)
     local server = rig:server(function() return ok() end)
-    local attempt = rig:first_attempt(nil, { url = "https://127.0.0.1:" .. server.port .. "/" })
+    local attempt = rig:first_attempt(nil,
+      { url = "https://127.0.0.1:" .. server.port .. "/", timeout_ms = 500 })
     assert.equal("retrying", attempt.state)
     assert.is_true(attempt.error == "tls" or attempt.error == "timeout", attempt.error)
   end))
