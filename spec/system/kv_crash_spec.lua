@@ -12,7 +12,8 @@ local is_long = os.getenv "ANZOL_LONG" == "1"
 local EVENTS = is_long and 3000 or 300
 local seed = tonumber(os.getenv "ANZOL_SEED") or os.time()
 
--- Every second run of an event fails at another place behind its effects.
+-- First runs fail at another place each behind their effects. None stays in Lua for long: an event
+-- that three ends of the process were in would be parked (worker/black_box.h).
 local SCRIPT = [[
 local anzol = require "anzol"
 anzol.source("open", { verify = anzol.verify.none(), type = "count.it",
@@ -27,7 +28,6 @@ anzol.on("count.it", { name = "count", concurrency = 1000 }, function(event)
   if fails == 2 then error "after set" end
   event:emit("count.child", { number = number })
   if fails == 3 then error "after emit" end
-  if fails == 4 and number % 100 == 4 then while true do end end
   kv:set("seen:" .. number, event.id)
 end)
 anzol.on("count.child", { name = "child", concurrency = 1000 }, function(event)
