@@ -19,6 +19,7 @@
 #define SLICE_NS INT64_C(5000000)
 #define RECHECK_NS INT64_C(500000) /* when the slice is over but nobody may be let in */
 #define NS_PER_MS INT64_C(1000000)
+#define LIBRARY "@anzol/"
 #define UNREAD_NS INT64_C(1000000) /* the most that an entry is charged without a CPU reading */
 #define WORK_FREE 65536            /* C work that may come together before the clocks are read */
 
@@ -105,10 +106,14 @@ void budget_place(lua_State *L, char *place, size_t size)
     place[0] = '\0';
     for (int level = 0; lua_getstack(L, level, &debug); level++) {
         lua_getinfo(L, "Sl", &debug);
-        if (debug.currentline <= 0 || debug.source[0] != '@')
+        if (debug.currentline <= 0 || (debug.source[0] != '@' && debug.source[0] != '='))
             continue;
-        (void)snprintf(place, size, "%s:%d", debug.short_src, debug.currentline);
-        return;
+        /* Our own Lua files are named only if no script called them. */
+        const bool is_library = strncmp(debug.source, LIBRARY, strlen(LIBRARY)) == 0;
+        if (!is_library || place[0] == '\0')
+            (void)snprintf(place, size, "%s:%d", debug.short_src, debug.currentline);
+        if (!is_library)
+            return;
     }
 }
 

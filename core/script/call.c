@@ -46,7 +46,10 @@ static void push_error_text(lua_State *L, lua_State *from, int index, const stru
         push_at_script(L, from, index);
         return;
     }
-    if (context->kill == KILL_NONE) {
+    const bool has_text = luaL_getmetafield(L, index, "__tostring") != LUA_TNIL;
+    if (has_text)
+        lua_pop(L, 1);
+    if (context->kill == KILL_NONE && (has_text || lua_type(L, index) == LUA_TNUMBER)) {
         lua_pushcfunction(L, l_error_text);
         lua_pushvalue(L, index);
         if (lua_pcall(L, 1, 1, 0) == LUA_OK)

@@ -48,6 +48,8 @@ void findings_add(struct findings *findings, const struct finding_options *optio
         message = cut_place(message, file, &line);
     /* What a script wrote on more than one line (a traceback follows) is told by its first. */
     size_t len = strcspn(message, "\n");
+    if (len > 1 && message[len] == '\n' && message[len - 1] == ':')
+        len--;
     const char *hint = options->hint;
     const char *mark = strstr(message, "; ");
     if (!hint && mark && mark < message + len) {

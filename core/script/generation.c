@@ -6,11 +6,19 @@
 
 /* ---- One state ---- */
 
-static void report(struct script *script, struct findings *findings)
+/* path: the file that was loaded, for a message that names none; NULL: there is none. */
+static void report(struct script *script, const char *path, struct findings *findings)
 {
-    findings_add(findings, &(struct finding_options){
-                               .level = FINDING_ERROR,
-                               .message = script->text.len ? script->text.data : "unknown error"});
+    const char *message = script->text.len ? script->text.data : "unknown error";
+    const bool is_no_module = strstr(message, "' not found:\n") != NULL;
+    findings_add(findings,
+                 &(struct finding_options){
+                     .level = FINDING_ERROR,
+                     .file = path && !finding_has_place(message) ? path : NULL,
+                     .message = message,
+                     .hint = is_no_module ? "a module is a file in lua/ or scripts/, or a pure Lua "
+                                            "module of the system"
+                                          : NULL});
 }
 
 static int l_load(lua_State *L)
@@ -27,7 +35,7 @@ static bool load_file(struct script *script, const char *path, struct findings *
     context.subject = (struct subject){.kind = "script", .name = path};
     if (script_call(script, &context, l_load, (void *)(uintptr_t)path, 0) == OK)
         return true;
-    report(script, findings);
+    report(script, path, findings);
     return false;
 }
 
@@ -68,7 +76,7 @@ static struct registry *load_state(struct generation *generation, struct script 
     struct context context;
     context_init(&context, PHASE_LOAD, 0);
     if (script_call(script, &context, l_close, NULL, 0) != OK)
-        report(script, findings);
+        report(script, NULL, findings);
     if (is_first && is_whole)
         generation_cross_check(generation, &draft, findings);
     struct registry *registry = draft.registry;
@@ -122,7 +130,7 @@ static enum status load_states(struct generation *generation, struct findings *f
         struct context context;
         context_init(&context, PHASE_LOAD, 0);
         if (script_call(script, &context, l_index_endpoints, generation->registry, 0) != OK) {
-            report(script, findings);
+            report(script, NULL, findings);
             return E_INVALID;
         }
         (void)lua_gc(script->L, LUA_GCCOLLECT);

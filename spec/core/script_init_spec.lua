@@ -51,7 +51,7 @@ describe("anzol.init", function()
 
   local failures = {
     ["error 'no'"] = "^scripts/main.lua:2: no\n",
-    ["error(nil)"] = "^scripts/main.lua:1: nil",
+    ["error(nil)"] = "^scripts/main.lua:1: %(error object is a nil value%)",
     ["local x = nil + 1"] = "^scripts/main.lua:2: attempt to perform arithmetic",
     ["return nil, 'words'"] = "^scripts/main.lua:1: words",
     ["return anzol.json.decode '{'"] = "^scripts/main.lua:1: json: no JSON: ",

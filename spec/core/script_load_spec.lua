@@ -276,6 +276,27 @@ describe("loading", function()
     assert.equal("scripts/a.lua:2: one", why)
   end)
 
+  it("names the file of an error that names none, and what was raised", function()
+    local raised = {
+      ["error()"] = "(error object is a nil value)",
+      ["error { code = 1 }"] = "(error object is a table value)",
+      ["error(setmetatable({}, { __tostring = function() return 'mine' end }))"] = "mine",
+      ["error(7, 0)"] = "7",
+    }
+    for text, message in pairs(raised) do
+      local _, findings, why = rig.load { script = text }
+      assert.same({ level = "error", file = "scripts/main.lua", line = 0, phase = "load", message = message },
+        findings[1])
+      assert.equal("scripts/main.lua: " .. message, why)
+    end
+  end)
+
+  it("says where modules are looked for when one is missing", function()
+    local _, findings = rig.load { script = "require 'gone'" }
+    assert.equal("module 'gone' not found", findings[1].message)
+    assert.equal("a module is a file in lua/ or scripts/, or a pure Lua module of the system", findings[1].hint)
+  end)
+
   it("may let secrets be missing, with a warning", function()
     local project, findings = rig.load { allow_missing_secrets = true,
       script = "anzol.source('a', { verify = anzol.verify.github { secret = anzol.secret 'NOT_SET' } })" }
