@@ -147,6 +147,11 @@ static enum status read_scripts(struct snapshot *snapshot, const char *pattern, 
     if (outcome != 0 && outcome != GLOB_NOMATCH)
         status =
             err_set(err, E_IO, "scripts pattern %s cannot be read: %s", pattern, strerror(errno));
+    if (outcome == GLOB_NOMATCH && !strpbrk(pattern, "*?["))
+        status =
+            err_set(err, E_NOTFOUND,
+                    "%s: there is no such script; write it, or take it out of the setting scripts",
+                    pattern);
     for (size_t i = 0; status == OK && i < found.gl_pathc; i++) {
         const char *path = pattern[0] == '/' ? found.gl_pathv[i] : found.gl_pathv[i] + dir_len;
         struct snapshot_file *file = find(snapshot, path);

@@ -150,6 +150,13 @@ describe("loading", function()
     assert.equal("a:a", project:registry().subscriptions[1].name)
   end)
 
+  it("refuses a script that is named and not there", function()
+    local _, _, message = rig.load {
+      scripts = { "scripts/none.lua" }, files = { ["scripts/a.lua"] = "" },
+    }
+    assert.matches("^scripts/none.lua: there is no such script; write it, or ", message)
+  end)
+
   it("takes a project without scripts", function()
     assert.truthy(rig.load { files = {} })
     assert.matches("is not a folder", select(3, script.load { dir = "/nonexistent" }))
