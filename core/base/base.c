@@ -43,3 +43,17 @@ bool slice_equal_nocase(struct slice a, struct slice b)
             return false;
     return true;
 }
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct slice slice_trim(struct slice text)
+{
+    while (text.len > 0 && is_blank(text.data[0]))
+        text = slice_of(text.data + 1, text.len - 1);
+    while (text.len > 0 && is_blank(text.data[text.len - 1]))
+        text.len--;
+    return text;
+}

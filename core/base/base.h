@@ -70,6 +70,8 @@ static inline bool slice_is(struct slice a, const char *text)
 
 /* ASCII case is ignored, as header names ask for. */
 bool slice_equal_nocase(struct slice a, struct slice b);
+/* Without the blanks and tabs around it: what header fields may have there (RFC 9110, 5.6.3). */
+struct slice slice_trim(struct slice text);
 
 /* Zeroed memory for what is small, fixed and has nobody to tell of its lack: waits for it as
  * base/memory.h says, then ends the process. */

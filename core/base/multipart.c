@@ -13,15 +13,6 @@ static struct slice skip(struct slice text, size_t len)
     return slice_of(text.data + len, text.len - len);
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && is_blank(text.data[0]))
-        text = skip(text, 1);
-    while (text.len > 0 && is_blank(text.data[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 static const char *find(struct slice text, struct slice wanted)
 {
     return text.len > 0 ? memmem(text.data, text.len, wanted.data, wanted.len) : NULL;
@@ -63,9 +54,9 @@ static bool find_parameter(struct slice text, const char *name, struct slice *va
         if (!equals)
             continue;
         const size_t name_len = (size_t)(equals - pair.data);
-        if (!slice_equal_nocase(trim(slice_of(pair.data, name_len)), slice_str(name)))
+        if (!slice_equal_nocase(slice_trim(slice_of(pair.data, name_len)), slice_str(name)))
             continue;
-        *value = unquote(trim(skip(pair, name_len + 1)));
+        *value = unquote(slice_trim(skip(pair, name_len + 1)));
         return true;
     }
     return false;
@@ -82,7 +73,7 @@ static bool fail(struct multipart *it, const char *why)
 bool multipart_is(struct slice content_type)
 {
     const struct slice type = slice_of(content_type.data, parameter_len(content_type));
-    return slice_equal_nocase(trim(type), slice_str(TYPE));
+    return slice_equal_nocase(slice_trim(type), slice_str(TYPE));
 }
 
 /* Behind a delimiter: true if a part follows. */

@@ -3,15 +3,6 @@
 
 #define LENGTH_DIGITS_MAX 12
 
-static struct slice trim(const char *start, const char *end)
-{
-    while (start < end && (*start == ' ' || *start == '\t'))
-        start++;
-    while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    return slice_of(start, (size_t)(end - start));
-}
-
 static bool is_word(struct slice value, const char *word)
 {
     return slice_equal_nocase(value, slice_str(word));
@@ -69,7 +60,8 @@ bool fields_parse(struct slice head, struct fields *fields)
         const char *colon = memchr(line, ':', (size_t)(next - line));
         if (!colon || colon == line)
             return false;
-        if (!take_field(slice_of(line, (size_t)(colon - line)), trim(colon + 1, next - 1), fields))
+        const struct slice value = slice_of(colon + 1, (size_t)(next - 1 - (colon + 1)));
+        if (!take_field(slice_of(line, (size_t)(colon - line)), slice_trim(value), fields))
             return false;
         line = next;
     }

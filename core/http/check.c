@@ -103,20 +103,6 @@ const struct http_fault *check_field(struct slice name, struct slice value)
     return NULL;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-struct slice check_trim(struct slice value)
-{
-    while (value.len > 0 && is_blank(value.data[0]))
-        value = slice_of(value.data + 1, value.len - 1);
-    while (value.len > 0 && is_blank(value.data[value.len - 1]))
-        value.len--;
-    return value;
-}
-
 /* ---- Target -----------------------------------------------------------------------------------
  */
 
@@ -236,7 +222,7 @@ static const struct http_fault *check_host(const struct http_framing *framing)
 {
     if (framing->host_count == 0 && framing->is_http_1_0)
         return NULL;
-    const struct slice host = check_trim(framing->host);
+    const struct slice host = slice_trim(framing->host);
     if (framing->host_count != 1 || host.len == 0)
         return &bad_host;
     for (size_t i = 0; i < host.len; i++)
@@ -255,8 +241,8 @@ static const struct http_fault *check_coding(struct slice coding)
     const char *comma = coding.len > 0 ? memchr(coding.data, ',', coding.len) : NULL;
     if (!comma)
         return is_token(coding) ? &unknown_coding : &bad_coding;
-    const struct slice first = check_trim(slice_of(coding.data, (size_t)(comma - coding.data)));
-    const struct slice rest = check_trim(after(coding, (size_t)(comma + 1 - coding.data)));
+    const struct slice first = slice_trim(slice_of(coding.data, (size_t)(comma - coding.data)));
+    const struct slice rest = slice_trim(after(coding, (size_t)(comma + 1 - coding.data)));
     const bool is_known_form =
         is_token(first) && !slice_equal_nocase(first, chunked) && slice_equal_nocase(rest, chunked);
     return is_known_form ? &unknown_coding : &bad_coding;

@@ -38,9 +38,6 @@ const struct http_fault *check_target(struct slice target, char *decoded, struct
 /* A field name is a token; a value has no control bytes but tabs. */
 const struct http_fault *check_field(struct slice name, struct slice value);
 
-/* Without the blanks and tabs around it. */
-struct slice check_trim(struct slice value);
-
 /* The fields that decide where a request ends and who it is for, as the guard met them. */
 struct http_framing {
     bool is_http_1_0;

@@ -71,7 +71,7 @@ static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *
     if (!judging->fault && judging->count > LIMIT_HEADERS)
         judging->fault = &http_fault_headers_too_large;
     note_framing(&judging->framing, name, value);
-    if (!judging->fault && head_add(judging->head, name, check_trim(value)) != OK)
+    if (!judging->fault && head_add(judging->head, name, slice_trim(value)) != OK)
         judging->fault = &no_memory;
     return judging->fault ? MHD_NO : MHD_YES;
 }

@@ -13,22 +13,13 @@
 
 /* ---- Trusted proxies ---- */
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-        text = slice_of(text.data + 1, text.len - 1);
-    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* Cuts the last element off a list that commas separate. */
 static struct slice cut_last(struct slice *list)
 {
     size_t from = list->len;
     while (from > 0 && list->data[from - 1] != ',')
         from--;
-    const struct slice last = trim(slice_of(list->data + from, list->len - from));
+    const struct slice last = slice_trim(slice_of(list->data + from, list->len - from));
     list->len = from > 0 ? from - 1 : 0;
     return last;
 }

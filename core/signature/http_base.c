@@ -65,15 +65,6 @@ static struct http_target target_of(const struct http_request *request)
 
 /* ---- Components ---- */
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-        text = slice_of(text.data + 1, text.len - 1);
-    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* All fields of the name, joined as one. */
 static enum status add_field(struct slice head, struct slice name, struct buf *out)
 {
@@ -86,7 +77,7 @@ static enum status add_field(struct slice head, struct slice name, struct buf *o
         if (count++ > 0)
             status = buf_add_str(out, ", ");
         if (status == OK)
-            status = buf_add_slice(out, trim(field.value));
+            status = buf_add_slice(out, slice_trim(field.value));
     }
     return status == OK && count == 0 ? E_NOTFOUND : status;
 }
