@@ -50,27 +50,40 @@ static bool read_digits(struct slice text, size_t *place, size_t digits_max, int
     return *place > start;
 }
 
-/* "12", "1.5", "12h": the number times its unit's factor, rounded. Exact: no floating point. */
+/* whole + fraction / scale. Exact: no floating point. */
+struct number {
+    int64_t whole, fraction, scale;
+};
+
+/* Reads "12" or "1.5" from the start of text; false: there is none, or it is too long. */
+static bool read_number(struct slice text, size_t *place, struct number *number)
+{
+    *place = 0;
+    if (!read_digits(text, place, NUMBER_DIGITS_MAX, &number->whole, &number->scale))
+        return false;
+    number->fraction = 0;
+    number->scale = 1;
+    if (*place == text.len || text.data[*place] != '.')
+        return true;
+    ++*place;
+    return read_digits(text, place, FRACTION_DIGITS_MAX, &number->fraction, &number->scale);
+}
+
+/* "12", "1.5", "12h": the number times its unit's factor, rounded. */
 static bool read_quantity(struct slice text, const struct unit *units, size_t unit_count,
                           int64_t *quantity)
 {
-    int64_t whole, fraction = 0, scale;
-    size_t place = 0;
-    if (!read_digits(text, &place, NUMBER_DIGITS_MAX, &whole, &scale))
+    struct number number;
+    size_t place;
+    if (!read_number(text, &place, &number))
         return false;
-    scale = 1;
-    if (place < text.len && text.data[place] == '.') {
-        place++;
-        if (!read_digits(text, &place, FRACTION_DIGITS_MAX, &fraction, &scale))
-            return false;
-    }
     const struct unit *unit =
         find_unit(units, unit_count, slice_of(text.data + place, text.len - place));
     int64_t part;
-    if (!unit || __builtin_mul_overflow(whole, unit->factor, quantity) ||
-        __builtin_mul_overflow(fraction, unit->factor, &part))
+    if (!unit || __builtin_mul_overflow(number.whole, unit->factor, quantity) ||
+        __builtin_mul_overflow(number.fraction, unit->factor, &part))
         return false;
-    return !__builtin_add_overflow(*quantity, (part + scale / 2) / scale, quantity);
+    return !__builtin_add_overflow(*quantity, (part + number.scale / 2) / number.scale, quantity);
 }
 
 bool text_parse_duration_ms(struct slice text, int64_t *ms)
@@ -96,23 +109,17 @@ bool text_parse_size(struct slice text, size_t *bytes)
 bool text_parse_rate(struct slice text, double *per_s)
 {
     static const struct unit rate_units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
-    size_t place = 0;
-    int64_t whole, fraction = 0, scale = 1;
-    if (!read_digits(text, &place, NUMBER_DIGITS_MAX, &whole, &scale))
+    struct number number;
+    size_t place;
+    if (!read_number(text, &place, &number))
         return false;
-    scale = 1;
-    if (place < text.len && text.data[place] == '.') {
-        place++;
-        if (!read_digits(text, &place, FRACTION_DIGITS_MAX, &fraction, &scale))
-            return false;
-    }
     if (place + 1 >= text.len || text.data[place] != '/')
         return false;
     const struct slice name = slice_of(text.data + place + 1, text.len - place - 1);
     const struct unit *unit = find_unit(rate_units, array_count(rate_units), name);
     if (!unit)
         return false;
-    const double count = (double)whole + (double)fraction / (double)scale;
+    const double count = (double)number.whole + (double)number.fraction / (double)number.scale;
     const double rate = count / (double)unit->factor;
     if (!(rate > 0) || rate > RATE_PER_S_MAX)
         return false;
