@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "base/url.h"
 
 #include <ctype.h>
 
@@ -105,25 +106,6 @@ const struct http_fault *check_field(struct slice name, struct slice value)
 
 /* ---- Target -----------------------------------------------------------------------------------
  */
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The byte that "%41" at place i stands for, -1 if there is no such triple. */
-static int percent_byte(struct slice text, size_t i)
-{
-    if (text.len - i < 3)
-        return -1;
-    const int high = hex_value(text.data[i + 1]);
-    const int low = hex_value(text.data[i + 2]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
 
 static bool is_visible_ascii(struct slice text)
 {
@@ -299,15 +281,9 @@ const struct http_fault *check_framing(const struct http_framing *framing,
 static bool decode_query(struct slice raw, struct buf *out)
 {
     buf_clear(out);
-    for (size_t i = 0; i < raw.len; i++) {
-        int byte = raw.data[i] == '%' ? percent_byte(raw, i) : -1;
-        if (byte >= 0)
-            i += 2;
-        else
-            byte = raw.data[i] == '+' ? ' ' : raw.data[i];
-        if (buf_add_byte(out, (char)byte) != OK)
+    for (size_t i = 0; i < raw.len;)
+        if (buf_add_byte(out, form_byte(raw, &i)) != OK)
             return false;
-    }
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "script/script_int.h"
 
 #include "base/log.h"
+#include "base/url.h"
 #include "store/store.h"
 
 /* They never return, which their own headers do not say. */

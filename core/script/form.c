@@ -4,32 +4,13 @@
 
 #include <stdlib.h>
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Percent signs that begin nothing stay as they are. */
 static void push_decoded(lua_State *L, struct slice text)
 {
     luaL_Buffer buffer;
     char *out = luaL_buffinitsize(L, &buffer, text.len);
     size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '+') {
-            c = ' ';
-        } else if (c == '%' && i + 2 < text.len && hex_value(text.data[i + 1]) >= 0 &&
-                   hex_value(text.data[i + 2]) >= 0) {
-            c = (char)(hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]));
-            i += 2;
-        }
-        out[len++] = c;
-    }
+    for (size_t i = 0; i < text.len;)
+        out[len++] = form_byte(text, &i);
     luaL_pushresultsize(&buffer, len);
 }
 

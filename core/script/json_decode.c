@@ -51,15 +51,6 @@ static char peek(const struct reader *reader)
 
 /* ---- Strings ---- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The four digits behind \u. -1: they are none. */
 static long read_unit(struct reader *reader)
 {

@@ -2,6 +2,7 @@
 #include "signature/content_int.h"
 
 #include "base/limits.h"
+#include "base/url.h"
 
 #define NO_URL                                                                                     \
     "this scheme signs the URL as the sender knows it: give the source 'public_url', as "          \
@@ -10,27 +11,15 @@
 /* The escapes that HubSpot decodes before it signs, and no others. */
 static const char decoded_marks[] = ":/?@!$'()*,;";
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static enum status add_decoded_url(struct slice url, struct buf *out)
 {
     enum status status = OK;
     for (size_t i = 0; i < url.len && status == OK; i++) {
         char c = url.data[i];
-        if (c == '%' && i + 2 < url.len && hex_value(url.data[i + 1]) >= 0 &&
-            hex_value(url.data[i + 2]) >= 0) {
-            const char mark = (char)(hex_value(url.data[i + 1]) * 16 + hex_value(url.data[i + 2]));
-            if (mark != '\0' && strchr(decoded_marks, mark)) {
-                c = mark;
-                i += 2;
-            }
+        const int mark = percent_byte(url, i);
+        if (mark > 0 && strchr(decoded_marks, mark)) {
+            c = (char)mark;
+            i += 2;
         }
         status = buf_add_byte(out, c);
     }

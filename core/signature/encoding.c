@@ -2,6 +2,8 @@
 /* Hex and base64 (RFC 4648), canonical: what decodes has exactly one spelling. */
 #include "signature/signature.h"
 
+#include "base/url.h"
+
 static const char hex_digits[] = "0123456789abcdef";
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char url_alphabet[] =
@@ -23,15 +25,11 @@ enum status hex_encode(struct slice in, struct buf *out)
     return OK;
 }
 
-static int hex_value(char c, bool *has_lower, bool *has_upper)
+static int hex_value_of_case(char c, bool *has_lower, bool *has_upper)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
     *has_lower |= c >= 'a' && c <= 'f';
     *has_upper |= c >= 'A' && c <= 'F';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return hex_value(c);
 }
 
 enum status hex_decode(struct slice in, struct buf *out)
@@ -44,8 +42,8 @@ enum status hex_decode(struct slice in, struct buf *out)
     bool has_lower = false;
     bool has_upper = false;
     for (size_t i = 0; i < in.len; i += 2) {
-        const int high = hex_value(in.data[i], &has_lower, &has_upper);
-        const int low = hex_value(in.data[i + 1], &has_lower, &has_upper);
+        const int high = hex_value_of_case(in.data[i], &has_lower, &has_upper);
+        const int low = hex_value_of_case(in.data[i + 1], &has_lower, &has_upper);
         if (high < 0 || low < 0)
             return E_INVALID;
         out->data[out->len + i / 2] = (char)(unsigned char)(high << 4 | low);

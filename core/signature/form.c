@@ -3,6 +3,7 @@
 #include "signature/content_int.h"
 
 #include "base/limits.h"
+#include "base/url.h"
 
 #include <stdlib.h>
 
@@ -11,31 +12,12 @@ struct form_field {
     struct slice value;
 };
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Into the room at *place, which has as many bytes as the text at least. Percent signs that begin
- * nothing stay as they are. */
+/* Into the room at *place, which has as many bytes as the text at least. */
 static struct slice decode(struct slice text, char **place)
 {
     char *const start = *place;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '+') {
-            c = ' ';
-        } else if (c == '%' && i + 2 < text.len && hex_value(text.data[i + 1]) >= 0 &&
-                   hex_value(text.data[i + 2]) >= 0) {
-            c = (char)(hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]));
-            i += 2;
-        }
-        *(*place)++ = c;
-    }
+    for (size_t i = 0; i < text.len;)
+        *(*place)++ = form_byte(text, &i);
     return slice_of(start, (size_t)(*place - start));
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "signature/http_base_int.h"
 
+#include "base/url.h"
+
 #define VALUE_BYTES_MAX 65536
 
 static char lower(char c)
@@ -100,28 +102,13 @@ static enum status add_member(struct slice head, struct slice name, struct slice
     return status;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    const char small = lower(c);
-    return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
-}
-
 /* Decoded as a form's field, encoded again in the one way that is signed. */
 static enum status add_encoded(struct slice text, struct buf *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     enum status status = OK;
-    for (size_t i = 0; i < text.len && status == OK; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c == '+') {
-            c = ' ';
-        } else if (c == '%' && i + 2 < text.len && hex_value(text.data[i + 1]) >= 0 &&
-                   hex_value(text.data[i + 2]) >= 0) {
-            c = (unsigned char)(hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]));
-            i += 2;
-        }
+    for (size_t i = 0; i < text.len && status == OK;) {
+        const unsigned char c = (unsigned char)form_byte(text, &i);
         const bool is_plain = (lower((char)c) >= 'a' && lower((char)c) <= 'z') ||
                               (c >= '0' && c <= '9') || (c != '\0' && strchr("*-._", c));
         const char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
