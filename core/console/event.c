@@ -6,6 +6,7 @@
 #include "base/head.h"
 #include "base/limits.h"
 #include "model/outbox.h"
+#include "script/fields.h"
 
 static struct slice field_slice(lua_State *L, int index, const char *name)
 {
@@ -66,12 +67,6 @@ struct event *event_read(lua_State *L, int index)
 }
 
 /* ---- Effects ---- */
-
-static void set_slice(lua_State *L, const char *name, struct slice value)
-{
-    lua_pushlstring(L, value.data, value.len);
-    lua_setfield(L, -2, name);
-}
 
 static void open_effect(lua_State *L, const char *kind, struct slice type,
                         const struct content *content)

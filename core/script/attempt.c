@@ -2,6 +2,7 @@
 /* The endpoint's own hooks: order_by of a message, transform before an attempt, retry behind it.
  * None waits. */
 #include "script/bind_int.h"
+#include "script/fields.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -119,29 +120,10 @@ struct retry {
     struct retry_answer *answer;
 };
 
-static void set_text(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
 static void set_seconds(lua_State *L, const char *name, int64_t ms)
 {
     lua_pushnumber(L, (lua_Number)ms / 1000);
     lua_setfield(L, -2, name);
-}
-
-static void set_id(lua_State *L, const char *name, enum id_kind kind, uint64_t id)
-{
-    char text[ID_TEXT_BYTES];
-    id_format(kind, id, text);
-    set_text(L, name, text);
 }
 
 /* Header names in lower case; a name that comes again is joined. */

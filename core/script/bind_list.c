@@ -2,6 +2,7 @@
 /* anzol.events{…} and anzol.deliveries{…}: iterators over what the store holds, newest first. They
  * read a page at a time, and wait for it; leaving the loop frees the page. */
 #include "script/bind_int.h"
+#include "script/fields.h"
 
 #define PAGE_ROWS 100
 
@@ -33,34 +34,19 @@ static const struct object_kind listing_kind = {"anzol.listing", meta, NULL};
 
 /* ---- Rows ---- */
 
-static void set_id(lua_State *L, const char *name, enum id_kind kind, uint64_t id)
+/* 0: there is none. */
+static void set_id_if(lua_State *L, const char *name, enum id_kind kind, uint64_t id)
 {
-    char text[ID_TEXT_BYTES];
-    if (id == 0)
-        return;
-    id_format(kind, id, text);
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
-}
-
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
+    if (id != 0)
+        set_id(L, name, kind, id);
 }
 
 static void push_event_row(lua_State *L, const struct event_row *row)
 {
     const struct event *event = row->event;
     lua_createtable(L, 0, 8);
-    set_id(L, "id", ID_EVENT, event->id);
-    set_id(L, "parent_id", ID_EVENT, event->parent);
+    set_id_if(L, "id", ID_EVENT, event->id);
+    set_id_if(L, "parent_id", ID_EVENT, event->parent);
     set_text(L, "source", event->source.data);
     set_text(L, "type", event->type.data);
     set_text(L, "state", run_state_name(row->state));
@@ -74,10 +60,10 @@ static void push_delivery_row(lua_State *L, const struct delivery_row *row)
 {
     const bool is_open = row->state == DELIVERY_PENDING || row->state == DELIVERY_RETRYING;
     lua_createtable(L, 0, 13);
-    set_id(L, "id", ID_DELIVERY, row->id);
-    set_id(L, "event_id", ID_EVENT, row->event);
-    set_id(L, "message_id", ID_MESSAGE, row->message);
-    set_id(L, "endpoint_id", ID_ENDPOINT, row->endpoint_id);
+    set_id_if(L, "id", ID_DELIVERY, row->id);
+    set_id_if(L, "event_id", ID_EVENT, row->event);
+    set_id_if(L, "message_id", ID_MESSAGE, row->message);
+    set_id_if(L, "endpoint_id", ID_ENDPOINT, row->endpoint_id);
     set_text(L, "endpoint", row->endpoint);
     set_text(L, "type", row->type);
     set_text(L, "state", delivery_state_name(row->state));

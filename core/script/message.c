@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From a script's message table to bytes, for event:send and for transform. */
 #include "script/bind_int.h"
+#include "script/fields.h"
 
 #include <stdlib.h>
 
@@ -233,20 +234,6 @@ static int l_message_index(lua_State *L)
     lua_pushvalue(L, -2);
     lua_rawset(L, 1);
     return 1;
-}
-
-static void set_slice(lua_State *L, const char *name, struct slice value)
-{
-    lua_pushlstring(L, value.data, value.len);
-    lua_setfield(L, -2, name);
-}
-
-static void set_id(lua_State *L, const char *name, enum id_kind kind, uint64_t id)
-{
-    char text[ID_TEXT_BYTES];
-    id_format(kind, id, text);
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
 }
 
 /* A forwarded body goes out with its type and encoding only. */

@@ -2,6 +2,7 @@
 /* The C functions of the command line's Lua; what each takes and gives stands in cli.c. The command
  * line's one thread. */
 #include "script/bind_int.h"
+#include "script/fields.h"
 
 #include "base/clock.h"
 #include "send/send.h"
@@ -20,18 +21,6 @@ static int fail(lua_State *L, const char *text)
     lua_pushnil(L);
     lua_pushstring(L, text);
     return 2;
-}
-
-static void set_text(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
 }
 
 /* ---- check ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Test requests signed as their sender would. */
 #include "script/bind_int.h"
+#include "script/fields.h"
 
 #include "base/clock.h"
 
@@ -10,12 +11,6 @@ struct sign {
     bool has_sign;
     char id[ID_TEXT_BYTES];
 };
-
-static void set_text(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
 
 /* The provider's sign { type, body, id, timestamp, url? } -> headers, body?. */
 static int l_sign_by_provider(lua_State *L)

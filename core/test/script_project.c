@@ -10,30 +10,6 @@
 #define PROJECT "anzol_test.project"
 #define GLOBS_MAX 8
 
-void set_text(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_slice(lua_State *L, const char *name, struct slice value)
-{
-    lua_pushlstring(L, value.data ? value.data : "", value.len);
-    lua_setfield(L, -2, name);
-}
-
-void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_bool(lua_State *L, const char *name, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
-
 void read_head(lua_State *L, int index, struct buf *head)
 {
     buf_init(head, LIMIT_HEADERS_BYTES * 2);

@@ -5,6 +5,7 @@
 
 #include "base/id.h"
 #include "base/queue.h"
+#include "script/fields.h"
 #include "script/script.h"
 #include "shared/shared.h"
 
@@ -53,10 +54,6 @@ struct event *read_event(lua_State *L, int index);
 /* { type, body, headers, … } at index as a message; the caller's reference. */
 struct message *read_message(lua_State *L, int index);
 
-void set_text(lua_State *L, const char *name, const char *value);
-void set_slice(lua_State *L, const char *name, struct slice value);
-void set_integer(lua_State *L, const char *name, lua_Integer value);
-void set_bool(lua_State *L, const char *name, bool value);
 /* { {name, value}, … } at index -> packed, in buf. */
 void read_head(lua_State *L, int index, struct buf *head);
 /* A packed head as { {name, value}, … }. */

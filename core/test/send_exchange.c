@@ -32,10 +32,10 @@ static void on_done(const struct exchange_answer *answer, void *ctx)
     set_text(L, "host", answer->host);
     set_integer(L, "status", answer->status);
     set_head(L, "head", answer->head);
-    set_bytes(L, "body", answer->body.data ? answer->body : slice_str(""));
+    set_slice(L, "body", answer->body.data ? answer->body : slice_str(""));
     set_integer(L, "retry_after_ms", answer->retry_after_ms);
     set_integer(L, "duration_ms", answer->duration_ms);
-    set_boolean(L, "is_done", true);
+    set_bool(L, "is_done", true);
     lua_pushnil(L);
     lua_setfield(L, -2, "cancel");
     lua_pop(L, 1);

@@ -54,30 +54,6 @@ void get_head(lua_State *L, int index, const char *name, struct buf *head)
     lua_pop(L, 1);
 }
 
-void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_text(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_bytes(lua_State *L, const char *name, struct slice value)
-{
-    lua_pushlstring(L, value.data, value.len);
-    lua_setfield(L, -2, name);
-}
-
-void set_boolean(lua_State *L, const char *name, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
-
 void set_head(lua_State *L, const char *name, struct slice head)
 {
     struct field field;
@@ -103,7 +79,7 @@ void push_attempt(lua_State *L, const struct attempt *attempt)
     set_integer(L, "dns_us", attempt->dns_us);
     set_integer(L, "connect_us", attempt->connect_us);
     set_integer(L, "first_byte_us", attempt->first_byte_us);
-    set_boolean(L, "is_cut", attempt->is_cut);
+    set_bool(L, "is_cut", attempt->is_cut);
     set_head(L, "head", attempt->head);
-    set_bytes(L, "body", attempt->body);
+    set_slice(L, "body", attempt->body);
 }

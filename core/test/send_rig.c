@@ -368,7 +368,7 @@ static int l_counts(lua_State *L)
     set_integer(L, "credits_out", rig->store.credits_out);
     set_integer(L, "credits_most", rig->store.credits_most);
     set_integer(L, "settle_repeats", rig->store.settle_repeats);
-    set_boolean(L, "is_store_quiet", fake_is_quiet(&rig->store));
+    set_bool(L, "is_store_quiet", fake_is_quiet(&rig->store));
     lua_newtable(L);
     for (size_t i = 0; i < array_count(rig->gates); i++)
         if (rig->gates[i]) {

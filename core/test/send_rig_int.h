@@ -5,6 +5,7 @@
 #define TEST_SEND_RIG_INT_H
 
 #include "base/queue.h"
+#include "script/fields.h"
 #include "send/send.h"
 
 #include <lauxlib.h>
@@ -23,10 +24,6 @@ double get_number(lua_State *L, int index, const char *name, double absent);
 bool get_boolean(lua_State *L, int index, const char *name);
 char *get_copy(lua_State *L, int index, const char *name, const char *absent);
 void get_head(lua_State *L, int index, const char *name, struct buf *head);
-void set_integer(lua_State *L, const char *name, lua_Integer value);
-void set_text(lua_State *L, const char *name, const char *value);
-void set_bytes(lua_State *L, const char *name, struct slice value);
-void set_boolean(lua_State *L, const char *name, bool value);
 void set_head(lua_State *L, const char *name, struct slice head);
 void push_attempt(lua_State *L, const struct attempt *attempt);
 

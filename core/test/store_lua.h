@@ -4,6 +4,7 @@
 #ifndef TEST_STORE_LUA_H
 #define TEST_STORE_LUA_H
 
+#include "script/fields.h"
 #include "store/store_fault_int.h"
 #include "store/store_int.h"
 
@@ -38,10 +39,6 @@ lua_Integer field_integer(lua_State *L, int index, const char *name, lua_Integer
 bool field_boolean(lua_State *L, int index, const char *name);
 /* The index of the text field in names. Raises. */
 int field_option(lua_State *L, int index, const char *name, const char *const *names);
-void set_integer(lua_State *L, const char *name, lua_Integer value);
-void set_text(lua_State *L, const char *name, const char *value);
-void set_bytes(lua_State *L, const char *name, struct slice value);
-void set_boolean(lua_State *L, const char *name, bool value);
 
 extern const char *const delivery_state_names[];
 extern const char *const run_state_texts[];

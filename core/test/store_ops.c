@@ -44,22 +44,22 @@ static void set_results(lua_State *L, const struct lua_op *it)
 {
     switch (it->u.op.kind) {
     case STORE_INGEST:
-        set_boolean(L, "is_duplicate", it->u.ingest.is_duplicate);
+        set_bool(L, "is_duplicate", it->u.ingest.is_duplicate);
         set_integer(L, "duplicate_of", (lua_Integer)it->u.ingest.duplicate_of);
         break;
     case STORE_HANDLED:
-        set_boolean(L, "is_kv_conflict", it->u.handled.is_kv_conflict);
+        set_bool(L, "is_kv_conflict", it->u.handled.is_kv_conflict);
         set_integer(L, "released", (lua_Integer)it->u.handled.run.released);
         set_deliveries(L, &it->outbox);
         break;
     case STORE_SETTLE:
         set_integer(L, "attempt", (lua_Integer)it->attempt.id);
-        set_boolean(L, "is_made", it->u.settle.news.is_made);
+        set_bool(L, "is_made", it->u.settle.news.is_made);
         break;
     case STORE_ENDPOINT:
         set_integer(L, "id", (lua_Integer)it->u.endpoint.id);
         set_text(L, "state", endpoint_state_names[it->u.endpoint.state]);
-        set_boolean(L, "is_made", it->u.endpoint.news.is_made);
+        set_bool(L, "is_made", it->u.endpoint.news.is_made);
         break;
     case STORE_RUN:
         set_integer(L, "released", (lua_Integer)it->u.run.run.released);

@@ -35,11 +35,11 @@ static void push_event(lua_State *L, const struct event *event)
     set_integer(L, "parent", (lua_Integer)event->parent);
     set_integer(L, "depth", event->depth);
     set_integer(L, "received_ms", event->received_ms);
-    set_bytes(L, "source", event->source);
-    set_bytes(L, "type", event->type);
-    set_bytes(L, "key", event->key);
-    set_bytes(L, "head", content_head(event->content));
-    set_bytes(L, "body", content_body(event->content));
+    set_slice(L, "source", event->source);
+    set_slice(L, "type", event->type);
+    set_slice(L, "key", event->key);
+    set_slice(L, "head", content_head(event->content));
+    set_slice(L, "body", content_body(event->content));
 }
 
 static void set_runs(lua_State *L, const struct claimed_run *runs, char *const *errors,
@@ -53,7 +53,7 @@ static void set_runs(lua_State *L, const struct claimed_run *runs, char *const *
         set_integer(L, "number", runs[i].number);
         set_integer(L, "first_ordinal", runs[i].first_ordinal);
         set_integer(L, "due_ms", runs[i].due_ms);
-        set_boolean(L, "is_ordered", runs[i].is_ordered);
+        set_bool(L, "is_ordered", runs[i].is_ordered);
         set_text(L, "error", errors ? errors[i] : NULL);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
@@ -71,7 +71,7 @@ static void set_claimed_events(lua_State *L, const struct store_claim_events *cl
     }
     lua_setfield(L, -2, "rows");
     set_integer(L, "last", (lua_Integer)claim->last);
-    set_boolean(L, "is_end", claim->is_end);
+    set_bool(L, "is_end", claim->is_end);
     set_integer(L, "next_due_ms", claim->next_due_ms);
 }
 
@@ -90,10 +90,10 @@ static void set_deliveries(lua_State *L, struct delivery *const *deliveries, siz
         set_integer(L, "previous_delay_ms", delivery->previous_delay_ms);
         set_integer(L, "message", (lua_Integer)delivery->message->id);
         set_integer(L, "expires_ms", delivery->message->expires_ms);
-        set_boolean(L, "is_forwarded", delivery->message->is_forwarded);
-        set_bytes(L, "type", delivery->message->type);
-        set_bytes(L, "head", content_head(delivery->message->content));
-        set_bytes(L, "body", content_body(delivery->message->content));
+        set_bool(L, "is_forwarded", delivery->message->is_forwarded);
+        set_slice(L, "type", delivery->message->type);
+        set_slice(L, "head", content_head(delivery->message->content));
+        set_slice(L, "body", content_body(delivery->message->content));
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "rows");
@@ -131,10 +131,10 @@ static void push_attempt(lua_State *L, const struct attempt_row *row)
     set_integer(L, "first_byte_us", row->attempt.first_byte_us);
     set_text(L, "state", delivery_state_name(row->state));
     set_integer(L, "next_ms", row->next_ms);
-    set_boolean(L, "is_cut", row->attempt.is_cut);
+    set_bool(L, "is_cut", row->attempt.is_cut);
     set_text(L, "detail", row->attempt.detail);
-    set_bytes(L, "head", row->attempt.head);
-    set_bytes(L, "body", row->attempt.body);
+    set_slice(L, "head", row->attempt.head);
+    set_slice(L, "body", row->attempt.body);
 }
 
 static void push_delivery_row(lua_State *L, const struct delivery_row *row)
@@ -164,7 +164,7 @@ static void set_page(lua_State *L, uint64_t last, bool is_end)
 {
     lua_setfield(L, -2, "rows");
     set_integer(L, "last", (lua_Integer)last);
-    set_boolean(L, "is_end", is_end);
+    set_bool(L, "is_end", is_end);
 }
 
 static void set_listed_events(lua_State *L, const struct store_list_events *list)
@@ -198,7 +198,7 @@ static void set_listed_kv(lua_State *L, const struct store_list_kv *list)
     }
     lua_setfield(L, -2, "rows");
     set_integer(L, "version", (lua_Integer)list->version);
-    set_boolean(L, "is_cut", list->is_cut);
+    set_bool(L, "is_cut", list->is_cut);
 }
 
 static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints *list)
@@ -226,12 +226,12 @@ static void set_results(lua_State *L, const struct lua_read *it)
         break;
     case STORE_CLAIM_DELIVERIES:
         set_deliveries(L, it->u.claim_deliveries.deliveries, it->u.claim_deliveries.delivery_count);
-        set_boolean(L, "is_end", it->u.claim_deliveries.is_end);
+        set_bool(L, "is_end", it->u.claim_deliveries.is_end);
         set_integer(L, "next_due_ms", it->u.claim_deliveries.next_due_ms);
         break;
     case STORE_CLAIM_OPEN:
         set_deliveries(L, it->u.claim_open.deliveries, it->u.claim_open.delivery_count);
-        set_boolean(L, "is_end", it->u.claim_open.is_end);
+        set_bool(L, "is_end", it->u.claim_open.is_end);
         set_integer(L, "last", (lua_Integer)it->u.claim_open.last);
         break;
     case STORE_BACKLOG:

@@ -587,7 +587,7 @@ static int l_vfs_state(lua_State *L)
     lock();
     lua_newtable(L);
     set_integer(L, "syncs_after_failure", (lua_Integer)power.syncs_after_failure);
-    set_boolean(L, "is_cut", power.is_cut);
+    set_bool(L, "is_cut", power.is_cut);
     unlock();
     return 1;
 }

@@ -2,6 +2,7 @@
 /* anzol_test.config: the settings and the parsers of base/text.h, for spec/core/config_spec.lua. */
 #include "base/text.h"
 #include "config/config.h"
+#include "script/fields.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -47,24 +48,6 @@ static size_t read_settings(lua_State *L, struct config_setting rows[ARGS_MAX])
         lua_pop(L, 4);
     }
     return count;
-}
-
-static void set_text(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_bool(lua_State *L, const char *name, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
 }
 
 static void set_list(lua_State *L, const char *name, char *const *items, size_t count)

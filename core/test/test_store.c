@@ -90,32 +90,6 @@ int field_option(lua_State *L, int index, const char *name, const char *const *n
     return option;
 }
 
-void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_text(lua_State *L, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_bytes(lua_State *L, const char *name, struct slice value)
-{
-    lua_pushlstring(L, value.data, value.len);
-    lua_setfield(L, -2, name);
-}
-
-void set_boolean(lua_State *L, const char *name, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
-
 struct lua_store *check_store(lua_State *L)
 {
     struct lua_store *it = luaL_checkudata(L, 1, STORE_METATABLE);
@@ -242,7 +216,7 @@ static int l_health(lua_State *L)
     struct store_health health;
     store_health(check_store(L)->store, &health);
     lua_newtable(L);
-    set_boolean(L, "is_writable", health.is_writable);
+    set_bool(L, "is_writable", health.is_writable);
     set_integer(L, "commits", (lua_Integer)health.commits);
     set_integer(L, "operations", (lua_Integer)health.operations);
     set_integer(L, "queued", (lua_Integer)health.queued);

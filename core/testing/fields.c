@@ -2,37 +2,6 @@
 /* Fields of tables. */
 #include "testing/testing_int.h"
 
-void set_text(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_slice(lua_State *L, const char *name, struct slice value)
-{
-    lua_pushlstring(L, value.data ? value.data : "", value.len);
-    lua_setfield(L, -2, name);
-}
-
-void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_bool(lua_State *L, const char *name, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
-
-void set_id(lua_State *L, const char *name, enum id_kind kind, uint64_t id)
-{
-    char text[ID_TEXT_BYTES];
-    id_format(kind, id, text);
-    set_text(L, name, text);
-}
-
 void set_head(lua_State *L, const char *name, struct slice head)
 {
     struct field field;

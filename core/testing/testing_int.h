@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "base/queue.h"
 #include "model/delivery.h"
+#include "script/fields.h"
 #include "script/script.h"
 #include "send/send.h"
 #include "shared/shared.h"
@@ -107,11 +108,6 @@ void delivery_handle_push(lua_State *L, struct project *project,
 int l_project_rate_wait(lua_State *L);
 
 /* fields.c: between tables and C */
-void set_text(lua_State *L, const char *name, const char *value);
-void set_slice(lua_State *L, const char *name, struct slice value);
-void set_integer(lua_State *L, const char *name, lua_Integer value);
-void set_bool(lua_State *L, const char *name, bool value);
-void set_id(lua_State *L, const char *name, enum id_kind kind, uint64_t id);
 /* A packed head as { {name, value}, … }, without pseudo fields. */
 void set_head(lua_State *L, const char *name, struct slice head);
 /* Field `name` of the table at index; borrowed from it. Absent: "". */
