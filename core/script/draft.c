@@ -240,18 +240,66 @@ static void mix_subscription(uint64_t *digest, const struct subscription_spec *s
     mix_number(digest, subscription->concurrency);
 }
 
+/* Mixes the i-th registration of a kind; its place, NULL past the last. */
+typedef const char *(*mix_at)(uint64_t *digest, const struct registry *registry, size_t i);
+
+static const char *mix_source_at(uint64_t *digest, const struct registry *registry, size_t i)
+{
+    if (i == registry->source_count)
+        return NULL;
+    mix_source(digest, &registry->sources[i]);
+    return registry->sources[i].script;
+}
+
+static const char *mix_endpoint_at(uint64_t *digest, const struct registry *registry, size_t i)
+{
+    if (i == registry->endpoint_count)
+        return NULL;
+    mix_endpoint(digest, &registry->endpoints[i]);
+    return registry->endpoints[i].script;
+}
+
+static const char *mix_subscription_at(uint64_t *digest, const struct registry *registry, size_t i)
+{
+    if (i == registry->subscription_count)
+        return NULL;
+    mix_subscription(digest, &registry->subscriptions[i]);
+    return registry->subscriptions[i].script;
+}
+
+static const char *mix_init_at(uint64_t *digest, const struct registry *registry, size_t i)
+{
+    if (i == registry->init_count)
+        return NULL;
+    mix_text(digest, registry->inits[i].script);
+    mix_number(digest, registry->inits[i].function);
+    return registry->inits[i].script;
+}
+
+static const mix_at kinds[] = {mix_source_at, mix_endpoint_at, mix_subscription_at, mix_init_at};
+#define KIND_COUNT (sizeof kinds / sizeof kinds[0])
+
 uint64_t registry_digest(const struct registry *registry)
 {
     uint64_t digest = DIGEST_START;
-    for (size_t i = 0; i < registry->source_count; i++)
-        mix_source(&digest, &registry->sources[i]);
-    for (size_t i = 0; i < registry->endpoint_count; i++)
-        mix_endpoint(&digest, &registry->endpoints[i]);
-    for (size_t i = 0; i < registry->subscription_count; i++)
-        mix_subscription(&digest, &registry->subscriptions[i]);
-    for (size_t i = 0; i < registry->init_count; i++) {
-        mix_text(&digest, registry->inits[i].script);
-        mix_number(&digest, registry->inits[i].function);
-    }
+    for (size_t kind = 0; kind < KIND_COUNT; kind++)
+        for (size_t i = 0; kinds[kind](&digest, registry, i); i++)
+            continue;
     return digest;
+}
+
+const char *registry_difference(const struct registry *registry, const struct registry *other)
+{
+    for (size_t kind = 0; kind < KIND_COUNT; kind++)
+        for (size_t i = 0;; i++) {
+            uint64_t digest = DIGEST_START;
+            uint64_t other_digest = DIGEST_START;
+            const char *place = kinds[kind](&digest, registry, i);
+            const char *other_place = kinds[kind](&other_digest, other, i);
+            if (digest != other_digest)
+                return place ? place : other_place;
+            if (!place || !other_place)
+                break;
+        }
+    return NULL;
 }

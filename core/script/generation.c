@@ -100,6 +100,18 @@ static int l_index_endpoints(lua_State *L)
 
 /* ---- All states ---- */
 
+static void report_difference(const struct registry *registry, const struct registry *other,
+                              struct findings *findings)
+{
+    char message[ERR_TEXT_BYTES_MAX];
+    const char *place = registry_difference(registry, other);
+    (void)snprintf(message, sizeof message,
+                   "%s: the scripts register different things when loaded again; registrations "
+                   "must not depend on time, chance or the order of pairs",
+                   place ? place : "");
+    findings_add(findings, &(struct finding_options){.level = FINDING_ERROR, .message = message});
+}
+
 static enum status load_states(struct generation *generation, struct findings *findings,
                                struct err *err)
 {
@@ -113,20 +125,12 @@ static enum status load_states(struct generation *generation, struct findings *f
             return err_set(err, E_NOMEM, "out of memory");
         if (i == 0)
             generation->registry = registry;
-        const bool is_same = registry->digest == generation->registry->digest;
+        if (registry->digest != generation->registry->digest)
+            report_difference(generation->registry, registry, findings);
         if (i > 0)
             registry_unref(registry);
         if (findings_have_error(findings))
             return E_INVALID;
-        if (!is_same) {
-            findings_add(findings, &(struct finding_options){
-                                       .level = FINDING_ERROR,
-                                       .file = "",
-                                       .message = "the scripts register different things when "
-                                                  "loaded again; registrations must not depend on "
-                                                  "time, chance or the order of pairs"});
-            return E_INVALID;
-        }
         struct context context;
         context_init(&context, PHASE_LOAD, 0);
         if (script_call(script, &context, l_index_endpoints, generation->registry, 0) != OK) {

@@ -15,6 +15,7 @@
 
 #define HEADERS_MAX 128
 #define TIMEOUT_MS 10000
+#define CHECK_STATES 2 /* what follows chance or time differs in the second, as in workers */
 
 static int fail(lua_State *L, const char *text)
 {
@@ -82,7 +83,7 @@ static int l_check(lua_State *L)
 {
     const char *globs[GLOBS_MAX + 1];
     struct generation_options options = {
-        .dir = luaL_checkstring(L, 1), .worker_count = 1, .number = 1};
+        .dir = luaL_checkstring(L, 1), .worker_count = CHECK_STATES, .number = 1};
     if (!lua_isnoneornil(L, 2)) {
         luaL_checktype(L, 2, LUA_TTABLE);
         lua_getfield(L, 2, "allow_missing_secrets");

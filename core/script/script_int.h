@@ -453,6 +453,9 @@ struct subscription_spec *draft_add_subscription(struct draft *draft);
 struct handler_name *draft_add_handler(struct draft *draft);
 void draft_finish(struct draft *draft);
 uint64_t registry_digest(const struct registry *registry);
+/* "scripts/crm.lua:31", where the first registration stands that is in one of them only; NULL if
+ * there is none. Borrowed from either. */
+const char *registry_difference(const struct registry *registry, const struct registry *other);
 
 /* ---- The generation (generation.c) ---- */
 

@@ -259,7 +259,7 @@ describe("loading", function()
       local project, findings, why = rig.load { script = case[1], workers = case[3] }
       assert.is_nil(project)
       assert.matches(case[2], why)
-      if not case[3] and name ~= "a registration inside pcall" then
+      if name ~= "a registration inside pcall" then
         assert.equal("scripts/main.lua", findings[#findings].file)
         assert.is_true(findings[#findings].line > 0)
         assert.matches("^scripts/main%.lua:%d+: ", why)

@@ -172,6 +172,14 @@ describe("anzol check", function()
       "scripts/b.lua:3: error: secret NOT_THERE", "scripts/c.lua:3: error: undefined global" }, lines)
   end)
 
+  it("finds what is registered by chance or by the order of pairs, as a server of two workers does", function()
+    local result = check { ["scripts/a.lua"] = HEAD .. 'anzol.on("fine", function() end)\n'
+      .. 'anzol.on("x" .. tostring({}):match "0x(%x+)", function() end)' }
+    assert.equal(1, result.code)
+    assert.equal("scripts/a.lua:3: error: the scripts register different things when loaded again "
+      .. "(registrations must not depend on time, chance or the order of pairs)\n", result.output)
+  end)
+
   it("finds unknown endpoints although a secret is missing", function()
     local text = HEAD .. 'anzol.endpoint("crm", { url = anzol.secret "CRM_URL", sign = false })\n'
       .. 'anzol.on("**", function(event) event:send "crn" event:send "crm" end)'
