@@ -90,7 +90,7 @@ enum status script_sign(struct script *script, const struct sign_request *reques
     id_format(ID_MESSAGE, request->id, sign.id);
     struct context context;
     context_init(&context, PHASE_SIGN, 0);
-    context.subject = (struct subject){.kind = "source", .name = request->source->name};
+    context.subject = subject_of_source(request->source);
     if (script_call(script, &context, l_sign_by_provider, &sign, 0) != OK)
         return err_set(err, E_INVALID, "%.*s", (int)script->text.len,
                        script->text.len ? script->text.data : "");
