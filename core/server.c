@@ -407,7 +407,8 @@ static enum status make_workers(struct server *server, struct err *err)
                                                    .hooks = &worker_hooks,
                                                    .ctx = server,
                                                    .drain_ms = server->config.drain_ms,
-                                                   .user_agent = "Anzol/" ANZOL_VERSION},
+                                                   .user_agent = "Anzol/" ANZOL_VERSION,
+                                                   .guard = &server->guard},
                           &server->workers[i], err);
         if (status != OK)
             return status;
@@ -501,6 +502,7 @@ static int serve(struct server *server)
     server->shared = shared_create(LIMIT_SHARED_BYTES);
     if (open_sockets(server, &err) != OK || open_api(server, &err) != OK)
         return fail("cannot listen", &err, EXIT_BAD_CONFIG);
+    server_read_guard(server);
     if (open_black_box(server, &err) != OK || make_workers(server, &err) != OK)
         return fail("cannot start", &err, EXIT_FAILURE);
     if (server->config.watch)

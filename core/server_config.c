@@ -54,3 +54,21 @@ int l_check_settings(lua_State *L)
     lua_pushstring(L, status == OK ? NULL : err.text);
     return 1;
 }
+
+static int port_of(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
+}
+
+void server_read_guard(struct server *server)
+{
+    const struct config *config = &server->config;
+    struct guard_rules *guard = &server->guard;
+    for (size_t i = 0; i < config->guard_allow_count; i++)
+        check(cidr_parse(slice_str(config->guard_allow[i]), &guard->allow[guard->allow_count++]));
+    for (size_t i = 0; i < config->guard_deny_count; i++)
+        check(cidr_parse(slice_str(config->guard_deny[i]), &guard->deny[guard->deny_count++]));
+    guard->listeners[0] = port_of(server->listen);
+    guard->listeners[1] = port_of(server->admin);
+}

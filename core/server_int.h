@@ -75,7 +75,8 @@ struct server {
     int64_t reloaded_ms; /* the last time that scripts began to serve */
     bool is_last_reload_good;
     atomic_size_t intake_bytes;
-    struct cidr *proxies; /* trusted */
+    struct cidr *proxies;     /* trusted */
+    struct guard_rules guard; /* of all that goes out */
     int exit_code;
     char listen[64];
     char admin[64];
@@ -84,6 +85,9 @@ struct server {
 /* Everything that sets something, for `anzol serve` with these arguments. As config_parse. */
 MUST_USE enum status server_read_config(struct config *config, int argc, char **argv,
                                         struct err *err);
+
+/* The operator's rules for addresses, once the sockets are open, so that their ports are known. */
+void server_read_guard(struct server *server);
 
 /* Loads, registers the endpoints, hands over to the workers if they run. on_reloaded (may be NULL)
  * comes exactly once on the main loop. */

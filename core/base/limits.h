@@ -88,6 +88,7 @@
 #define LIMIT_LOOKUPS_PER_ENDPOINT 2
 #define LIMIT_RETRY_AFTER_MAX_S 86400
 #define LIMIT_HOPS 16
+#define LIMIT_GUARD_BLOCKS 64 /* of guard.allow, and of guard.deny */
 
 /* Exchanges that scripts ask for (anzol.http). */
 #define LIMIT_EXCHANGES_PER_WORKER 128 /* at a time; the next waits its turn */

@@ -234,6 +234,12 @@ void config_finish(struct config *config)
     for (size_t i = 0; i < config->trusted_proxy_count; i++)
         free(config->trusted_proxies[i]);
     free(config->trusted_proxies);
+    for (size_t i = 0; i < config->guard_allow_count; i++)
+        free(config->guard_allow[i]);
+    free(config->guard_allow);
+    for (size_t i = 0; i < config->guard_deny_count; i++)
+        free(config->guard_deny[i]);
+    free(config->guard_deny);
     free(config->admin_hosts);
     free(config->scripts);
     free(config->dir);

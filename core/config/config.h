@@ -21,6 +21,10 @@ struct config {
     size_t c_module_count;
     bool dev;
     int64_t drain_ms;
+    char **guard_allow; /* addresses and blocks */
+    size_t guard_allow_count;
+    char **guard_deny;
+    size_t guard_deny_count;
     size_t intake_bytes;
     enum log_format log_format;
     enum log_level log_level;

@@ -30,7 +30,7 @@ struct option {
     const char *fallback; /* NULL: none, or reckoned from other settings (`note` says how) */
     const char *note;
     const char *help;
-    int64_t min, max; /* count, duration (ms) and size (bytes) */
+    int64_t min, max; /* count, duration (ms) and size (bytes); max of a list of blocks: 0: any */
 };
 
 extern const struct option config_options[];

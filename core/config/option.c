@@ -3,6 +3,7 @@
 #include "config/config_int.h"
 
 #include "base/id.h"
+#include "base/limits.h"
 
 #define WORKERS_MAX ID_SHARD_COUNT /* more would own no shard */
 #define RETENTION_MS_MIN (60 * 1000)
@@ -44,6 +45,18 @@ const struct option config_options[] = {
      .min = 0,
      .max = DAY_MS,
      .help = "how long a stop waits for what runs"},
+    {.name = "guard.allow",
+     .type = OPTION_BLOCKS,
+     list_at(guard_allow, guard_allow_count),
+     .max = LIMIT_GUARD_BLOCKS,
+     .note = "none",
+     .help = "addresses that all may call, though they are not public"},
+    {.name = "guard.deny",
+     .type = OPTION_BLOCKS,
+     list_at(guard_deny, guard_deny_count),
+     .max = LIMIT_GUARD_BLOCKS,
+     .note = "none",
+     .help = "addresses that none may call; stronger than guard.allow and allow_private"},
     {.name = "limits.intake_bytes",
      .type = OPTION_SIZE,
      at(intake_bytes),

@@ -185,9 +185,15 @@ static enum status set_list(const struct assignment *assignment)
 static enum status set_blocks(const struct assignment *assignment)
 {
     const char separator[2] = {assignment->origin->separator, '\0'};
+    const int64_t max = assignment->option->max;
+    int64_t count = 0;
     for (const char *item = assignment->text; item;) {
         const size_t len = strcspn(item, separator);
         struct cidr cidr;
+        if (len > 0 && ++count > max && max > 0)
+            return err_set(assignment->err, E_INVALID,
+                           "%s: at most %lld addresses and blocks fit; join some to a larger block",
+                           assignment->origin->name, (long long)max);
         if (len > 0 && !cidr_parse(slice_of(item, len), &cidr))
             return err_set(assignment->err, E_INVALID, "%s: \"%.*s\" is not " CIDR_FORMS,
                            assignment->origin->name, (int)len, item);

@@ -49,7 +49,7 @@ static void attach(struct console *console)
 {
     check(uv_loop_init(&console->loop) == 0);
     timers_open(&console->timers, &console->loop);
-    console->exchanges = exchanges_create(&console->loop, USER_AGENT);
+    console->exchanges = exchanges_create(&console->loop, USER_AGENT, NULL);
     id_source_init(&console->ids, 0);
     console->shared = shared_create(LIMIT_SHARED_BYTES);
     const struct script_hooks hooks = console_hooks(console);

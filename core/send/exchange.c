@@ -26,6 +26,7 @@ struct share {
 struct exchanges {
     uv_loop_t *loop;
     char *user_agent;
+    struct guard_rules guard;
     struct transport *transport; /* NULL until the first */
     struct timers timers;
     struct room room; /* of the answers' bodies */
@@ -371,7 +372,8 @@ static enum status create(struct exchanges *exchanges, const struct exchange_req
     if (status != OK)
         return status;
     if (!exchanges->transport &&
-        transport_create(exchanges->loop, exchanges->user_agent, &exchanges->transport, err) != OK)
+        transport_create(exchanges->loop, exchanges->user_agent, &exchanges->guard,
+                         &exchanges->transport, err) != OK)
         return E_NOMEM;
     struct exchange *it = memory_calloc(1, sizeof *it);
     CURLU *url = curl_url();
@@ -422,12 +424,15 @@ void exchanges_cancel(struct exchanges *exchanges, struct exchange *exchange)
     leave(exchange);
 }
 
-struct exchanges *exchanges_create(uv_loop_t *loop, const char *user_agent)
+struct exchanges *exchanges_create(uv_loop_t *loop, const char *user_agent,
+                                   const struct guard_rules *guard)
 {
     struct exchanges *exchanges = must_alloc(sizeof *exchanges);
     *exchanges = (struct exchanges){.loop = loop,
                                     .user_agent = must_copy(user_agent, strlen(user_agent)),
                                     .room.bytes_max = LIMIT_EXCHANGE_BYTES_PER_WORKER};
+    if (guard)
+        exchanges->guard = *guard;
     queue_init(&exchanges->open);
     for (size_t i = 0; i < SHARES; i++)
         queue_init(&exchanges->shares[i].waiting);

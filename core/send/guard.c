@@ -131,7 +131,7 @@ static enum guard_verdict judge6(const uint8_t *address, const char **reason)
     return GUARD_PRIVATE;
 }
 
-enum guard_verdict guard_judge(const struct sockaddr *address, const char **reason)
+static enum guard_verdict judge(const struct sockaddr *address, const char **reason)
 {
     if (address->sa_family == AF_INET) {
         struct sockaddr_in in;
@@ -149,6 +149,86 @@ enum guard_verdict guard_judge(const struct sockaddr *address, const char **reas
     }
     *reason = "it is no IP address";
     return GUARD_NEVER;
+}
+
+static struct ip mapped4(uint32_t address)
+{
+    return (struct ip){{[10] = 0xff,
+                        [11] = 0xff,
+                        [12] = (uint8_t)(address >> 24),
+                        [13] = (uint8_t)(address >> 16),
+                        [14] = (uint8_t)(address >> 8),
+                        [15] = (uint8_t)address}};
+}
+
+/* False: no IP address. */
+static bool read_ip(const struct sockaddr *address, struct ip *ip)
+{
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    if (address->sa_family == AF_INET) {
+        memcpy(&in, address, sizeof in);
+        *ip = mapped4(ntohl(in.sin_addr.s_addr));
+        return true;
+    }
+    if (address->sa_family != AF_INET6)
+        return false;
+    memcpy(&in6, address, sizeof in6);
+    memcpy(ip->bytes, &in6.sin6_addr, sizeof ip->bytes);
+    return true;
+}
+
+/* In no disguise either. */
+static bool is_denied(const struct guard_rules *rules, const struct ip *ip)
+{
+    uint32_t hidden;
+    if (cidrs_contain(rules->deny, rules->deny_count, ip))
+        return true;
+    if (!hidden4(ip->bytes, &hidden))
+        return false;
+    const struct ip within = mapped4(hidden);
+    return cidrs_contain(rules->deny, rules->deny_count, &within);
+}
+
+enum guard_verdict guard_judge(const struct guard_rules *rules, const struct sockaddr *address,
+                               const char **reason)
+{
+    struct ip ip;
+    if (read_ip(address, &ip)) {
+        if (is_denied(rules, &ip)) {
+            *reason = "guard.deny of anzol.lua has it";
+            return GUARD_NEVER;
+        }
+        if (cidrs_contain(rules->allow, rules->allow_count, &ip)) {
+            *reason = "";
+            return GUARD_ALLOWED;
+        }
+    }
+    return judge(address, reason);
+}
+
+/* All of 127.0.0.0/8 is this machine, and the same address at both ends is too. */
+static bool is_here(const struct ip *remote, const struct ip *local)
+{
+    static const struct cidr loopback = {{{[10] = 0xff, [11] = 0xff, [12] = 127}}, 104};
+    return cidr_contains(&loopback, remote) || memcmp(remote, local, sizeof *remote) == 0;
+}
+
+enum guard_verdict guard_judge_connection(const struct guard_rules *rules,
+                                          const struct sockaddr *remote, int remote_port,
+                                          const struct sockaddr *local, const char **reason)
+{
+    struct ip remote_ip;
+    struct ip local_ip;
+    for (size_t i = 0; i < GUARD_LISTENERS_MAX; i++)
+        if (rules->listeners[i] == remote_port && read_ip(remote, &remote_ip) &&
+            read_ip(local, &local_ip) && is_here(&remote_ip, &local_ip) &&
+            !cidrs_contain(rules->allow, rules->allow_count, &remote_ip)) {
+            *reason = "Anzol itself listens there: use event:emit, or name it in guard.allow of "
+                      "anzol.lua";
+            return GUARD_NEVER;
+        }
+    return guard_judge(rules, remote, reason);
 }
 
 /* ---- URLs

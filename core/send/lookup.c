@@ -27,6 +27,7 @@ struct lookup {
 
 struct lookups {
     pthread_mutex_t mutex; /* guards is_closed and references */
+    struct guard_rules guard;
     bool is_closed;
     unsigned references; /* threads, and the owner until its handles are gone */
     struct inbox inbox;
@@ -65,10 +66,11 @@ static const char *words_of(int code)
     }
 }
 
-static void add(struct lookup_answer *answer, const struct addrinfo *info)
+static void add(struct lookup_answer *answer, const struct guard_rules *guard,
+                const struct addrinfo *info)
 {
     const char *reason = "";
-    const enum guard_verdict verdict = guard_judge(info->ai_addr, &reason);
+    const enum guard_verdict verdict = guard_judge(guard, info->ai_addr, &reason);
     if (verdict > answer->verdict) {
         answer->verdict = verdict;
         answer->reason = reason;
@@ -77,7 +79,7 @@ static void add(struct lookup_answer *answer, const struct addrinfo *info)
         memcpy(&answer->addresses[answer->count++], info->ai_addr, info->ai_addrlen);
 }
 
-static void resolve(const char *host, struct lookup_answer *answer)
+static void resolve(const char *host, const struct guard_rules *guard, struct lookup_answer *answer)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
@@ -87,7 +89,7 @@ static void resolve(const char *host, struct lookup_answer *answer)
         return;
     }
     for (const struct addrinfo *it = list; it; it = it->ai_next)
-        add(answer, it);
+        add(answer, guard, it);
     freeaddrinfo(list);
     if (answer->count == 0)
         answer->problem = "the name has no address";
@@ -97,7 +99,7 @@ static void *run_lookup(void *ctx)
 {
     struct lookup *lookup = ctx;
     struct lookups *lookups = lookup->lookups;
-    resolve(lookup->host, &lookup->answer);
+    resolve(lookup->host, &lookups->guard, &lookup->answer);
     check(pthread_mutex_lock(&lookups->mutex) == 0);
     const bool is_wanted = !lookups->is_closed;
     if (is_wanted)
@@ -248,10 +250,10 @@ void lookups_forget(struct lookups *lookups, struct lookup_wait *wait)
 /* ---- Life cycle --------------------------------------------------------------------------------
  */
 
-struct lookups *lookups_create(uv_loop_t *loop)
+struct lookups *lookups_create(uv_loop_t *loop, const struct guard_rules *guard)
 {
     struct lookups *lookups = must_alloc(sizeof *lookups);
-    *lookups = (struct lookups){.references = 1};
+    *lookups = (struct lookups){.guard = *guard, .references = 1};
     queue_init(&lookups->waiting);
     queue_init(&lookups->running);
     check(pthread_mutex_init(&lookups->mutex, NULL) == 0);

@@ -40,7 +40,8 @@ struct lookup_wait {
 
 struct lookups;
 
-struct lookups *lookups_create(uv_loop_t *loop);
+/* guard: copied. */
+struct lookups *lookups_create(uv_loop_t *loop, const struct guard_rules *guard);
 /* Nobody may wait any more; threads that still run are left alone. on_closed runs on the loop. */
 void lookups_destroy(struct lookups *lookups, void (*on_closed)(void *ctx), void *ctx);
 void lookups_ask(struct lookups *lookups, struct lookup_wait *wait);

@@ -11,7 +11,9 @@
 #ifndef SEND_SEND_H
 #define SEND_SEND_H
 
+#include "base/cidr.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "model/delivery.h"
 #include "model/exchange.h"
 #include "model/registry.h"
@@ -79,6 +81,7 @@ struct sender_options {
     const struct sender_hooks *hooks;
     void *ctx;
     const char *user_agent;
+    const struct guard_rules *guard; /* copied; NULL: none */
 };
 
 /* libcurl waits for memory (base/memory.h), so that a lack of it is no failed attempt. Before the
@@ -173,9 +176,28 @@ enum guard_verdict {
     GUARD_PRIVATE, /* refused unless allow_private */
     GUARD_NEVER    /* link-local, metadata, own listeners: refused even then */
 };
+
+#define GUARD_LISTENERS_MAX 2
+
+/* What the operator says of addresses beside the tables (anzol.lua: guard). Denied is GUARD_NEVER;
+ * else allowed is GUARD_ALLOWED, whatever the tables say. Zeroed: nothing. */
+struct guard_rules {
+    struct cidr deny[LIMIT_GUARD_BLOCKS];
+    size_t deny_count;
+    struct cidr allow[LIMIT_GUARD_BLOCKS];
+    size_t allow_count;
+    int listeners[GUARD_LISTENERS_MAX]; /* ports on which this process listens; 0: none */
+};
+
 /* sockaddr of AF_INET or AF_INET6; anything else is GUARD_NEVER. IPv4 inside IPv6 is judged as
  * IPv4. reason: static text, "127.0.0.0/8 is loopback". */
-enum guard_verdict guard_judge(const struct sockaddr *address, const char **reason);
+enum guard_verdict guard_judge(const struct guard_rules *rules, const struct sockaddr *address,
+                               const char **reason);
+/* Of a connection that stands: also GUARD_NEVER if it leads to this process, unless it is allowed
+ * by the rules. */
+enum guard_verdict guard_judge_connection(const struct guard_rules *rules,
+                                          const struct sockaddr *remote, int remote_port,
+                                          const struct sockaddr *local, const char **reason);
 /* A URL as an endpoint may have it: http or https, no userinfo, a host, ports < 1024 only 80 and
  * 443, no control bytes or spaces, at most LIMIT_URL_BYTES. err says what is wrong and the mend. */
 MUST_USE enum status guard_check_url(const char *url, struct err *err);
@@ -186,7 +208,9 @@ MUST_USE enum status guard_check_url(const char *url, struct err *err);
 /* Of one worker, on its loop: a bounded number at a time, the others wait for their turn within
  * their timeout; no delivery waits for them. Each hop's address is judged. */
 struct exchanges;
-struct exchanges *exchanges_create(uv_loop_t *loop, const char *user_agent);
+/* guard: copied; NULL: none. */
+struct exchanges *exchanges_create(uv_loop_t *loop, const char *user_agent,
+                                   const struct guard_rules *guard);
 /* None may be under way. The loop must run once more. */
 void exchanges_destroy(struct exchanges *exchanges);
 /* on_done comes later, never before this returns, with the exchange's last breath: whoever started

@@ -23,7 +23,7 @@ enum status sender_create(const struct sender_options *options, struct sender **
     queue_init(&it->ready);
     queue_init(&it->attempts);
     const enum status status =
-        transport_create(options->loop, options->user_agent, &it->transport, err);
+        transport_create(options->loop, options->user_agent, options->guard, &it->transport, err);
     if (status != OK) {
         free(it);
         return status;

@@ -24,6 +24,7 @@ struct transport {
     struct lane lanes[POLICY_COUNT];
     struct queue pools[POLICY_COUNT]; /* an easy handle never changes its policy */
     struct lookups *lookups;
+    struct guard_rules guard;
     unsigned open_parts;
     char *user_agent;
 };
@@ -45,8 +46,22 @@ static bool admit(struct transfer *transfer, enum guard_verdict verdict, const c
 static bool admit_address(struct transfer *transfer, const struct sockaddr *address)
 {
     const char *reason = "";
-    const enum guard_verdict verdict = guard_judge(address, &reason);
+    const enum guard_verdict verdict = guard_judge(&transfer->transport->guard, address, &reason);
     return admit(transfer, verdict, reason);
+}
+
+/* False: no address. */
+static bool read_address(const char *text, struct sockaddr_storage *address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    if (inet_pton(AF_INET, text, &in.sin_addr) == 1)
+        memcpy(address, &in, sizeof in);
+    else if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1)
+        memcpy(address, &in6, sizeof in6);
+    else
+        return false;
+    return true;
 }
 
 /* A new connection, after the look-up and before connecting: for each address tried. */
@@ -66,20 +81,17 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
 static int before_request(void *ctx, char *remote_ip, char *local_ip, int remote_port,
                           int local_port)
 {
-    (void)local_ip;
-    (void)remote_port;
     (void)local_port;
     struct transfer *transfer = ctx;
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    bool is_admitted = false;
-    if (inet_pton(AF_INET, remote_ip, &in.sin_addr) == 1)
-        is_admitted = admit_address(transfer, (const struct sockaddr *)&in);
-    else if (inet_pton(AF_INET6, remote_ip, &in6.sin6_addr) == 1)
-        is_admitted = admit_address(transfer, (const struct sockaddr *)&in6);
-    else
-        (void)admit(transfer, GUARD_NEVER, "its address could not be judged");
-    return is_admitted ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    struct sockaddr_storage remote = {0};
+    struct sockaddr_storage local = {0};
+    const char *reason = "its address could not be judged";
+    enum guard_verdict verdict = GUARD_NEVER;
+    if (read_address(remote_ip, &remote) && read_address(local_ip, &local))
+        verdict =
+            guard_judge_connection(&transfer->transport->guard, (const struct sockaddr *)&remote,
+                                   remote_port, (const struct sockaddr *)&local, &reason);
+    return admit(transfer, verdict, reason) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* curl found no kept connection and would look the host up by itself. */
@@ -398,10 +410,13 @@ void transfer_cancel(struct transfer *transfer)
 /* ---- Life cycle --------------------------------------------------------------------------------
  */
 
-enum status transport_create(uv_loop_t *loop, const char *user_agent, struct transport **transport,
+enum status transport_create(uv_loop_t *loop, const char *user_agent,
+                             const struct guard_rules *guard, struct transport **transport,
                              struct err *err)
 {
     struct transport *it = must_alloc(sizeof *it);
+    if (guard)
+        it->guard = *guard;
     it->user_agent = strdup(user_agent);
     check(it->user_agent != NULL);
     for (unsigned i = 0; i < POLICY_COUNT; i++) {
@@ -409,7 +424,7 @@ enum status transport_create(uv_loop_t *loop, const char *user_agent, struct tra
         if (lane_open(&it->lanes[i], loop, on_done) != OK)
             return err_set(err, E_NOMEM, "curl cannot be set up");
     }
-    it->lookups = lookups_create(loop);
+    it->lookups = lookups_create(loop, &it->guard);
     it->open_parts = POLICY_COUNT + 1;
     *transport = it;
     return OK;

@@ -82,8 +82,10 @@ struct transfer {
     char error[CURL_ERROR_SIZE];
 };
 
+/* guard: copied; NULL: none. */
 MUST_USE enum status transport_create(uv_loop_t *loop, const char *user_agent,
-                                      struct transport **transport, struct err *err);
+                                      const struct guard_rules *guard, struct transport **transport,
+                                      struct err *err);
 /* No transfer may run. The loop must run once more. */
 void transport_destroy(struct transport *transport);
 /* Starts; on_done comes later, never before this returns. E_INVALID: a header or method that

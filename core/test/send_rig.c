@@ -488,7 +488,7 @@ static int l_rig(lua_State *L)
     uv_unref((uv_handle_t *)&rig->wake);
     fake_open(&rig->store, &rig->loop, seed);
     open_sender(rig);
-    rig->exchanges = exchanges_create(&rig->loop, "anzol-spec/1");
+    rig->exchanges = exchanges_create(&rig->loop, "anzol-spec/1", NULL);
     rig->is_open = true;
     return 1;
 }

@@ -15,7 +15,19 @@ int luaopen_anzol_test_send(lua_State *L);
 static const char *const verdicts[] = {
     [GUARD_ALLOWED] = "allowed", [GUARD_PRIVATE] = "private", [GUARD_NEVER] = "never"};
 
-/* judge(address, scope) -> verdict, reason. An address that is none: a socket of another family. */
+static size_t read_blocks(lua_State *L, const char *name, struct cidr *blocks)
+{
+    size_t count = 0;
+    if (!lua_istable(L, 3) || lua_getfield(L, 3, name) == LUA_TNIL)
+        return 0;
+    for (; lua_rawgeti(L, -1, (lua_Integer)count + 1) == LUA_TSTRING && count < LIMIT_GUARD_BLOCKS;
+         lua_pop(L, 1))
+        check(cidr_parse(slice_str(lua_tostring(L, -1)), &blocks[count++]));
+    return count;
+}
+
+/* judge(address, scope, { allow =, deny = }) -> verdict, reason. An address that is none: a socket
+ * of another family. */
 static int l_judge(lua_State *L)
 {
     const char *text = luaL_checkstring(L, 1);
@@ -28,8 +40,11 @@ static int l_judge(lua_State *L)
         address = (const struct sockaddr *)&in;
     else if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1)
         address = (const struct sockaddr *)&in6;
+    struct guard_rules rules = {0};
     const char *reason = "";
-    lua_pushstring(L, verdicts[guard_judge(address, &reason)]);
+    rules.allow_count = read_blocks(L, "allow", rules.allow);
+    rules.deny_count = read_blocks(L, "deny", rules.deny);
+    lua_pushstring(L, verdicts[guard_judge(&rules, address, &reason)]);
     lua_pushstring(L, reason);
     return 2;
 }

@@ -491,7 +491,7 @@ enum status worker_create(const struct worker_options *options, struct worker **
     inbox_open(&it->inbox, &it->loop, on_letter, it);
     check(uv_timer_init(&it->loop, &it->tick) == 0);
     timers_open(&it->timers, &it->loop);
-    it->exchanges = exchanges_create(&it->loop, options->user_agent);
+    it->exchanges = exchanges_create(&it->loop, options->user_agent, options->guard);
     backlog_init(it);
     it->client = store_client_create(options->store, &it->loop);
     const struct sender_options sender_options = {
@@ -503,6 +503,7 @@ enum status worker_create(const struct worker_options *options, struct worker **
         .hooks = &sender_hooks,
         .ctx = it,
         .user_agent = options->user_agent,
+        .guard = options->guard,
     };
     const enum status status = sender_create(&sender_options, &it->sender, err);
     check(status == OK || err);

@@ -57,6 +57,7 @@ struct worker_options {
     void *ctx;
     int64_t drain_ms; /* how long the jobs of an old generation may go on */
     const char *user_agent;
+    const struct guard_rules *guard; /* of all that goes out */
 };
 
 MUST_USE enum status worker_create(const struct worker_options *options, struct worker **worker,

@@ -63,6 +63,17 @@ describe("settings", function()
     assert.equal(64 * 1024 * 1024, c.intake_bytes)
   end)
 
+  it("take 64 blocks for the guard, not one more, each an address or block", function()
+    local blocks = {}
+    for i = 1, 64 do blocks[i] = ("10.%d.0.0/16"):format(i) end
+    local many = table.concat(blocks, ",")
+    assert.equal(64, #parse { args = { "--guard-allow", many } }.guard_allow)
+    assert.matches("%-%-guard%-deny: at most 64 addresses and blocks",
+      refusal { args = { "--guard-deny", many .. ",10.65.0.0/16" } })
+    assert.matches("anzol.lua:2: guard.allow: \"10.0.0.1/8\" is not an address or block",
+      refusal { file = { { name = "guard.allow", value = "10.0.0.1/8", line = 2 } } }, 1, true)
+  end)
+
   it("split lists by line in anzol.lua and by comma elsewhere", function()
     assert.same({ "a,b.lua", "c.lua" },
       parse { file = { { name = "scripts", value = "a,b.lua\nc.lua", line = 1 } } }.scripts)

@@ -173,6 +173,45 @@ describe("the guard judges", function()
   end)
 end)
 
+describe("the operator's rules", function()
+  local function judge(text, rules) return (send.judge(text, 0, rules)) end
+
+  it("allow what the tables refuse, even what is never called", function()
+    local rules = { allow = { "10.1.0.0/16", "169.254.169.254", "fd12::/16" } }
+    assert.equal("allowed", judge("10.1.255.255", rules))
+    assert.equal("private", judge("10.2.0.0", rules))
+    assert.equal("private", judge("10.0.255.255", rules))
+    assert.equal("allowed", judge("169.254.169.254", rules))
+    assert.equal("never", judge("169.254.169.253", rules))
+    assert.equal("allowed", judge("fd12::1", rules))
+    assert.equal("private", judge("fd13::1", rules))
+  end)
+
+  it("deny what is public", function()
+    local rules = { deny = { "93.184.216.0/24", "2606:4700::/32" } }
+    assert.equal("never", judge("93.184.216.0", rules))
+    assert.equal("never", judge("93.184.216.255", rules))
+    assert.equal("allowed", judge("93.184.217.0", rules))
+    assert.equal("never", judge("2606:4700::1111", rules))
+    assert.equal("allowed", judge("2606:4701::", rules))
+  end)
+
+  it("deny an IPv4 address in every form in which IPv6 holds it", function()
+    local rules = { deny = { "10.0.0.7" }, allow = { "::/0" } }
+    for _, form in ipairs { "10.0.0.7", "::ffff:a00:7", "64:ff9b::a00:7", "64:ff9b:1::a00:7",
+      "2002:a00:7::", "::a00:7" } do
+      assert.equal("never", judge(form, rules), form)
+    end
+    assert.equal("allowed", judge("::ffff:a00:8", rules))
+  end)
+
+  it("deny before they allow", function()
+    local rules = { allow = { "10.0.0.0/8" }, deny = { "10.0.0.0/24" } }
+    assert.equal("never", judge("10.0.0.1", rules))
+    assert.equal("allowed", judge("10.0.1.0", rules))
+  end)
+end)
+
 -- ---- URLs ---
 
 describe("a URL", function()
