@@ -103,8 +103,8 @@ static int l_describe(lua_State *L)
     else
         lua_pushliteral(L, "");
     lua_concat(L, 2);
-    luaL_traceback(L, describe->from, lua_tostring(L, -1),
-                   L == describe->from ? LEVELS_OF_HANDLER : 0);
+    l_push_traceback(L, describe->from, lua_tostring(L, -1),
+                     L == describe->from ? LEVELS_OF_HANDLER : 0);
     return 1;
 }
 

@@ -265,6 +265,19 @@ static int l_getinfo(lua_State *L)
     return count;
 }
 
+/* A level of a deep stack is far to walk, and the stock function walks there often. */
+static int l_traceback(lua_State *L)
+{
+    const int first = lua_isthread(L, 1) ? 2 : 1; /* the message */
+    lua_State *from = first == 2 ? lua_tothread(L, 1) : L;
+    const bool is_text = lua_isnoneornil(L, first) || lua_isstring(L, first);
+    if (!is_text || !traceback_is_deep(from))
+        return l_stock(L);
+    const int level = (int)luaL_optinteger(L, first + 1, from == L ? 1 : 0);
+    l_push_traceback(L, from, lua_tostring(L, first), level);
+    return 1;
+}
+
 /* ---- Putting them in place ---- */
 
 struct guard {
@@ -280,6 +293,7 @@ static const struct guard guards[] = {
     {"_G", "tonumber", l_charged},
     {"_G", "xpcall", l_xpcall},
     {"debug", "getinfo", l_getinfo},
+    {"debug", "traceback", l_traceback},
     {"string", "format", l_charged},
     {"string", "lower", l_charged},
     {"string", "pack", l_charged},

@@ -199,6 +199,10 @@ void script_count_error(const struct script *script, enum phase_id phase);
 /* The same without Lua. A kill that is up replaces text. */
 void script_keep_error(struct script *script, const struct context *context, const char *text);
 
+/* traceback.c: as luaL_traceback, [-0, +1]; of a deep stack only the first levels are told. */
+void l_push_traceback(lua_State *L, lua_State *from, const char *message, int level);
+bool traceback_is_deep(lua_State *L);
+
 /* classify.c: type and key, then on_admitted. Takes the answer (may be NULL). */
 void request_classify(struct script *script, const struct admit_request *request,
                       struct admit_answer *answer, admit_cb on_admitted, void *ctx);

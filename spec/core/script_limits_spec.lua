@@ -202,6 +202,23 @@ describe("the limits of scripts", function()
     end
   end)
 
+  -- What lies below costs a walk there, which Lua's own traceback makes some thirty times.
+  it("tell the first levels of a deep stack, in an error and to the script", function()
+    local recursion = "local function f(n) if n == 0 then %s end return 1 + f(n - 1) end return f(%d)"
+    local cases = {
+      { call = 'error "too deep"', depth = 500, told = "\n\t%.%.%.\t%(skipping %d+ levels%)\n" },
+      { call = 'error "too deep"', depth = 5000, told = "\n\t%.%.%.\t%(more than 1000 levels%)$" },
+      { call = "error(debug.traceback('too deep'), 0)", depth = 5000,
+        told = "\n\t%.%.%.\t%(more than 1000 levels%)\n" },
+    }
+    for _, case in ipairs(cases) do
+      local result = rig.run(recursion:format(case.call, case.depth))
+      assert.matches("too deep\n.*stack traceback:\n.*\n\tscripts/main%.lua:%d+: in upvalue 'f'\n",
+        result.text)
+      assert.matches(case.told, result.text)
+    end
+  end)
+
   local long_calls = {
     ["table.move"] = "table.move({}, 1, 1 << 60, 1, {})",
     ["table.unpack"] = "table.unpack({}, 1, 1 << 60)",

@@ -10,6 +10,7 @@ local long = os.getenv "ANZOL_LONG"
 
 local TOLD_BYTES = 4096 + 32 -- and the place
 local OVERRUN_MS = 100 -- of one C call
+local STRIKES = 3 -- the fastest counts: what else the machine does only adds
 local LONG_LIMIT_MS = 500
 local EVERY, EVERY_LONG = 4, 12 -- which attacks the short form takes
 
@@ -32,14 +33,27 @@ end
 
 local worst_ms = 0
 
-local function strike(phase, attack)
+-- -> what was told, the project, the milliseconds of CPU that it took
+local function strike_once(phase, attack)
   local act, project = phases[phase](attack.code)
   local before = script.cpu_ns()
   local text = act()
-  local ms = (script.cpu_ns() - before) / 1e6
+  return text, project, (script.cpu_ns() - before) / 1e6
+end
+
+local function strike(phase, attack)
+  local most = limits[phase] + OVERRUN_MS * rig.patience
+  local text, project, ms = strike_once(phase, attack)
+  local least = ms
+  for _ = 2, STRIKES do
+    if least <= most then break end
+    rig.finish()
+    text, project, ms = strike_once(phase, attack)
+    least = math.min(least, ms)
+  end
   local what = ("%s in %s: %s"):format(attack.name, phase, tostring(text))
-  worst_ms = math.max(worst_ms, ms - limits[phase])
-  assert.is_true(ms <= limits[phase] + OVERRUN_MS * rig.patience, ("%s: %.0f ms"):format(what, ms))
+  worst_ms = math.max(worst_ms, least - limits[phase])
+  assert.is_true(least <= most, ("%s: %.0f ms"):format(what, least))
   if text ~= "" then
     if not attack.ends then assert.is_string(text, what) end
     assert.is_true(text == nil or is_told(attack, text), what)

@@ -120,6 +120,8 @@ return over {
   { name = "recursion through coroutines", code = "local function f() return coroutine.wrap(f)() end f()", told = "." },
   { name = "recursion through load", code = "local function f() return load(f) end f()", ends = true },
   { name = "recursion through sort", code = "local function f() table.sort({ 1, 2 }, f) end f()", told = "." },
+  { name = "tracebacks of a deep stack", code = "local function f(n) if n > 0 then return 1 + f(n - 1) end while true do debug.traceback() end end f(90000)" },
+  { name = "levels of a deep stack", code = "local function f(n) if n > 0 then return 1 + f(n - 1) end while true do pcall(error, debug.getinfo(90000), 90000) end end f(90000)" },
   -- What is not theirs.
   { name = "a finalizer", code = "setmetatable({}, { __gc = function() while true do end end })", told = "__gc" },
   { name = "ephemerons", code = "setmetatable({}, { __mode = 'k' })", told = "__mode" },
