@@ -75,9 +75,10 @@ describe("anzol.re", function()
   end)
 
   it("keeps its memory within the job's, and forgets what was compiled by the way", function()
-    assert.matches("memory limit", rig.run([[
+    -- Large ones: of many small ones, collecting at the limit may take all of the CPU limit.
+    assert.matches("memory", rig.run([[
       local kept = {}
-      for i = 1, 1e6 do kept[i] = anzol.re.compile("(a|b)+" .. i) end
+      for i = 1, 1e6 do kept[i] = anzol.re.compile("(?:[ac]b){500}" .. i) end
     ]]).text)
     local project = rig.handler([[for i = 1, 2000 do assert(anzol.re.find("x" .. i, "x" .. i)) end]])
     local bytes = project:bytes()
