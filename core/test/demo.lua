@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- What `./dev run` shows: the default project serves, a signed GitHub webhook comes in, the server
 -- is killed before it can send, starts again, and the webhook arrives signed at a local receiver.
--- usage: demo.lua ANZOL [--once]
+-- usage: demo.lua ANZOL FOLDER [--once]
+-- FOLDER is the caller's, as is what runs when this ends: the process in FOLDER/server.pid.
 local socket = require "socket"
 
-local anzol = arg[1]
-local once = arg[2] == "--once"
+io.stdout:setvbuf "line"
+local anzol, folder = arg[1], arg[2]
+local once = arg[3] == "--once"
 local SECRET = "demo-github-secret"
 local RECEIVER_SECRET = "whsec_ZGVtby1yZWNlaXZlci1zZWNyZXQtMzItYnl0ZXM="
 local is_terminal = os.execute("test -t 1") and not os.getenv "NO_COLOR"
@@ -26,7 +28,6 @@ local function step(what, detail)
     paint("1;36", ("%-10s"):format(what)), detail))
 end
 
-local folder = shell "mktemp -d"
 local server = {}
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
@@ -36,8 +37,9 @@ function server.start(receiver_port, listen, admin)
   server.runs = (server.runs or 0) + 1
   server.pid = shell(("ANZOL_SECRET_GITHUB_WEBHOOK_SECRET=%s ANZOL_SECRET_RECEIVER_SECRET=%s " ..
     "RECEIVER_URL=http://127.0.0.1:%d/hook %s serve . --dev --state-dir %s --listen %s " ..
-    "--admin-listen %s >/dev/null 2>%s & echo $!"):format(quote(SECRET), quote(RECEIVER_SECRET),
-    receiver_port, quote(anzol), quote(folder), listen, admin, quote(server.log)))
+    "--admin-listen %s >/dev/null 2>%s & echo $! | tee %s"):format(quote(SECRET),
+    quote(RECEIVER_SECRET), receiver_port, quote(anzol), quote(folder), listen, admin,
+    quote(server.log), quote(folder .. "/server.pid")))
   local deadline = socket.gettime() + 20
   while socket.gettime() < deadline do
     local file = io.open(server.log)
@@ -85,6 +87,14 @@ local function receive(listener, seconds)
   return { client = client, headers = headers, body = body }
 end
 
+-- 200 to what came, if it is whole and its sender is still there.
+local function answer(request)
+  local sent = request and request.client and request.headers["webhook-id"] and request.client:send(
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+  if request and request.client then request.client:close() end
+  return sent
+end
+
 local function signature_is_right(request)
   local path = folder .. "/signed"
   local file = assert(io.open(path, "wb"))
@@ -118,46 +128,48 @@ local function demonstrate()
   server.start(port, server.listen, server.admin)
   step("restarted", "the store is taken up where it stands")
 
-  local request
+  local request, delivery
   local deadline = socket.gettime() + 20
   repeat
-    if request and request.client then request.client:close() end
     request = receive(listener, 1)
     -- The attempt of the killed server may lie in the socket: its answer would go nowhere.
-    local sent = request and request.client and request.body ~= "" and request.client:send(
-      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-    local delivery = sent and shell "sleep 0.3" and api("/api/v1/delivery?event=" .. id)
+    delivery = answer(request) and shell "sleep 0.3" and api("/api/v1/delivery?event=" .. id)
     local done = delivery and delivery:match '"state"%s*:%s*"succeeded"'
   until done or socket.gettime() > deadline
-  if not request or not request.headers then error("nothing arrived at the receiver", 0) end
+  if not delivery then error("nothing arrived at the receiver", 0) end
   step("handled", "scripts/ decided and made a new body: " .. request.body:sub(1, 90))
   step("signed", ("%s, %s"):format(request.headers["webhook-id"],
     signature_is_right(request) and "signature verified by openssl" or "SIGNATURE IS WRONG"))
-  local delivery = api("/api/v1/delivery?event=" .. id)
   step("delivered", delivery:match '"state"%s*:%s*"succeeded"' and "200 from the receiver, recorded"
     or "the outcome is not recorded yet")
-  request.client:close()
-  listener:close()
   if not signature_is_right(request) then error("the signature does not verify", 0) end
-  return id
+  return listener
 end
 
-local function go_on()
+local function go_on(listener)
   print(([[
 
 %s
-  send another      build/anzol trigger github --type push --fixture fixtures/github/push.json
-  what came in      build/anzol --socket %s/anzol.sock events list
-  what went out     build/anzol --socket %s/anzol.sock deliveries list
-  change the rules  edit scripts/*.lua, then: build/anzol --socket %s/anzol.sock reload
-Ctrl-C stops the server.]]):format(paint("1", "The server goes on. Try:"), folder, folder, folder))
-  while os.execute(("kill -0 %s 2>/dev/null"):format(server.pid)) and
-    os.execute "sleep 1" do end
+  export ANZOL_SOCKET=%s/anzol.sock \
+    ANZOL_SECRET_GITHUB_WEBHOOK_SECRET=%s ANZOL_SECRET_RECEIVER_SECRET=%s
+  build/anzol trigger github --type push --fixture fixtures/github/push.json   # send another
+  build/anzol events list                                                      # what came in
+  build/anzol deliveries list                                                  # what went out
+  build/anzol reload                                        # after you changed scripts/*.lua
+Ctrl-C stops the server.]]):format(paint("1", "The server goes on. Try in another terminal, here:"),
+    folder, SECRET, RECEIVER_SECRET))
+  while os.execute(("kill -0 %s 2>/dev/null"):format(server.pid)) do
+    local request = receive(listener, 1)
+    if answer(request) then
+      step("delivered", ("%s: %s"):format(request.headers["webhook-id"], request.body:sub(1, 90)))
+    end
+  end
+  error("the server ended; its last words:\n" .. shell("tail -3 " .. quote(server.log)), 0)
 end
 
-local ok, problem = pcall(demonstrate)
-if ok and not once then pcall(go_on) end
-server.kill "TERM"
+local ok, problem = pcall(function()
+  local listener = demonstrate()
+  if not once then go_on(listener) end
+end)
 if not ok then io.stderr:write(paint("1;31", "failed: "), tostring(problem), "\n") end
-os.execute("sleep 0.5; rm -rf " .. quote(folder))
 os.exit(ok and 0 or 1)
