@@ -55,6 +55,20 @@ describe("the command line", function()
     end
   end)
 
+  it("takes from one end of a pipe what the other signed", function()
+    local by = { "--provider", "stripe", "--secret-env", "S" }
+    local headers = sign(table.unpack(by))
+    files.write(dir .. "/signed", headers)
+    local function piped(body)
+      local result = cli.run({ "verify", "--headers", "-", "--body", body, table.unpack(by) },
+        { cwd = dir, env = { S = SECRET }, input = dir .. "/signed" })
+      return { result.code, result.output, result.errors }
+    end
+    assert.same({ 0, "genuine\n", "" }, piped "body")
+    assert.same({ 2, "", "anzol: --headers and --body cannot both be standard input; "
+      .. "give a file for one\n" }, piped "-")
+  end)
+
   it("says which step failed", function()
     local by = { "--provider", "stripe", "--secret-env", "S" }
     local genuine = sign(table.unpack(by))

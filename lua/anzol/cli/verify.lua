@@ -13,12 +13,14 @@ Verify a request that was kept: headers in a file ("Name: value" lines, perhaps 
 "POST /path?query HTTP/1.1"), the body byte for byte. Exit code 0: genuine; 1: not.
 
   anzol verify --provider github --secret-env S --headers headers.txt < body.json
+  anzol sign --provider stripe --secret-env S --body b.json |
+    anzol verify --provider stripe --secret-env S --body b.json --headers -
   anzol verify --source stripe --headers headers.txt --body body.json]],
 }
 
 function M.configure(parser)
   genuine.configure(parser)
-  parser:option("--headers", "File with the headers."):argname "FILE":count(1)
+  parser:option("--headers", "File with the headers; - is standard input."):argname "FILE":count(1)
 end
 
 -- One line of the file into the request; false: it is none.
@@ -35,7 +37,8 @@ local function read_line(request, line, number)
 end
 
 local function read_headers(path)
-  local file, err = io.open(path, "rb")
+  local file, err = io.stdin, nil
+  if path ~= "-" then file, err = io.open(path, "rb") end
   if not file then failure.raise(failure.USAGE, "--headers: %s", err) end
   local request = { method = "POST", path = "/", query = "", headers = {} }
   local number, broken = 0, nil
@@ -68,6 +71,9 @@ end
 
 function M.run(options, console)
   genuine.check(options)
+  if options.headers == "-" and options.body == "-" then
+    failure.raise(failure.USAGE, "--headers and --body cannot both be standard input; give a file for one")
+  end
   local request = read_headers(options.headers)
   request.body = body.read(options.body)
   if options.public_url then
