@@ -189,6 +189,18 @@ static void wrap_c_searcher(lua_State *L)
     lua_pushcclosure(L, l_search_c, 3);
 }
 
+/* package.path tells where modules are looked for; what a script makes of it has no say. */
+static void push_path(lua_State *L)
+{
+    luaL_Buffer path;
+    luaL_buffinit(L, &path);
+    for (size_t i = 0; i < array_count(places); i++) {
+        luaL_addstring(&path, i > 0 ? ";" : "");
+        luaL_addstring(&path, places[i]);
+    }
+    luaL_pushresult(&path);
+}
+
 void l_open_require(lua_State *L, enum state_kind kind)
 {
     lua_getglobal(L, "package");
@@ -209,7 +221,7 @@ void l_open_require(lua_State *L, enum state_kind kind)
     lua_seti(L, -2, 3);
     lua_pop(L, 1);
     if (kind != STATE_TRUSTED) {
-        lua_pushliteral(L, "lua/?.lua;lua/?/init.lua;scripts/?.lua");
+        push_path(L);
         lua_setfield(L, -2, "path");
         lua_pushliteral(L, "");
         lua_setfield(L, -2, "cpath");

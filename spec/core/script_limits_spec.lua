@@ -331,7 +331,11 @@ describe("the sandbox", function()
       assert(utf8.char(228) == "ä" and type(os.time()) == "number" and os.date("!%Y", 0) == "1970")
       assert(type(debug.traceback()) == "string" and debug.getinfo(1).currentline > 0)
       assert(load("return 1 + 1")() == 2 and select("#", pcall(error)) == 2)
-      assert(collectgarbage("count") > 0 and type(os.clock()) == "number")
+      assert(collectgarbage("count") > 0 and type(os.clock()) == "number" and os.difftime(5, 3) == 2.0)
+      assert(rawequal(1, 1) and rawlen { 1 } == 1 and rawget(rawset({}, "a", 1), "a") == 1)
+      assert(tonumber("0x10") == 16 and tostring(nil) == "nil" and next { 1 } == 1 and type(pairs {}) == "function")
+      assert(getmetatable(setmetatable({}, { __metatable = "m" })) == "m" and ipairs {} and utf8.len "ä" == 1)
+      assert(coroutine.wrap(function() coroutine.yield(3) end)() == 3 and coroutine.isyieldable())
       local ok, why = xpcall(function() error("a", 0) end, function(e) return e .. "b" end)
       assert(not ok and why == "ab")
       assert(select(2, xpcall(function(...) return select("#", ...) end, print, 1, 2)) == 2)
@@ -341,12 +345,18 @@ describe("the sandbox", function()
   for _, name in ipairs { "io.open", "io.popen", "io.lines", "os.execute", "os.exit", "os.remove",
     "os.rename", "os.tmpname", "os.getenv", "os.setlocale", "package.loadlib", "debug.sethook",
     "debug.setmetatable", "debug.getregistry", "debug.getupvalue", "debug.setlocal", "string.dump",
-    "dofile", "loadfile" } do
+    "debug.upvalueid", "debug.upvaluejoin", "debug.setupvalue", "dofile", "loadfile", "io.read" } do
     it("has no " .. name .. ", and says so", function()
       assert.matches(name:gsub("%.", "%%.") .. " is not available in scripts",
         rig.run(name .. "('x')").text)
     end)
   end
+
+  it("tells what to use for what it has not", function()
+    assert.matches("os.getenv is not available in scripts: use anzol.env(name, default), or "
+      .. "anzol.secret(name); or trust = \"full\" in anzol.lua gives it back",
+      rig.run("os.getenv 'HOME'").text, 1, true)
+  end)
 
   it("does not hand out the functions that the server calls", function()
     assert.equal("handled", rig.run([[

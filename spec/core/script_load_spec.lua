@@ -123,6 +123,27 @@ describe("loading", function()
       "lua/m/util.lua" }, project:files())
   end)
 
+  it("has package as libraries expect it: path, preload, loaded, searchers", function()
+    local project = assert(rig.load { files = {
+      ["scripts/a.lua"] = [[
+        assert(package.path == "lua/?.lua;lua/?/init.lua;scripts/?.lua;/usr/local/share/lua/5.4/?.lua;"
+          .. "/usr/local/share/lua/5.4/?/init.lua;/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua")
+        package.preload.given = function(name) return name .. "!" end
+        assert(require "given" == "given!" and package.loaded.given == "given!")
+        package.loaded.put = 7
+        assert(require "put" == 7)
+        table.insert(package.searchers, function(name)
+          return name == "made.up" and function() return "made" end or "not made up" end)
+        assert(require "made.up" == "made")
+        assert(select(2, pcall(require, "unknown")):find("not made up", 1, true))
+        package.path = "/nowhere/?.lua"
+        assert(require "m" == "m")
+        require "anzol".on("**", { name = "main" }, function() assert(require "m" == "m") end)]],
+      ["lua/m.lua"] = 'return "m"',
+    } })
+    assert.equal("handled", project:run("main", {}).outcome)
+  end)
+
   it("lets a handler require what no script has", function()
     local project = assert(rig.load { files = {
       ["scripts/a.lua"] = [[
@@ -396,8 +417,14 @@ describe("loading", function()
   end)
 
   it("registers at load only", function()
-    assert.matches("anzol.source registers while the scripts are loaded, not in 'handler'",
-      rig.run("anzol.source('a', { verify = anzol.verify.none() })").text)
+    for name, call in pairs {
+      source = "anzol.source('a', { verify = anzol.verify.none() })",
+      endpoint = "anzol.endpoint('a', { url = 'https://a.example', sign = false })",
+      on = "anzol.on('a', function() end)",
+    } do
+      assert.matches(("anzol.%s registers while the scripts are loaded, not in 'handler'"):format(name),
+        rig.run(call).text)
+    end
   end)
 end)
 

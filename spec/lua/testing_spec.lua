@@ -340,6 +340,23 @@ describe("anzol.testing", function()
     assert.equal("retry function failed, the default policy is used", t.logs[3].message)
   end)
 
+  it("shows what scripts print or write, as logs", function()
+    local t = test [[anzol.on("a", function()
+      print("a", nil, 1.5, true)
+      io.write("b", 2, "\n")
+      io.stdout:write("c\n"):write "d"
+      io.stderr:write "e"
+      warn("f", "g")
+    end)]]
+    t:receive("in", { json = { type = "a" } })
+    local lines = {}
+    for i, line in ipairs(t.logs) do
+      lines[i] = line.level .. " " .. line.message
+      assert.matches("^scripts/main.lua:%d+$", line.script)
+    end
+    assert.same({ "info a\tnil\t1.5\ttrue", "info b2", "info c", "info d", "info e", "warn fg" }, lines)
+  end)
+
   it("keeps two tests apart", function()
     local one = test(forward, { now = "2026-01-01T00:00:00Z" })
     local two = test(forward, { now = "2026-06-01T00:00:00Z" })

@@ -72,7 +72,8 @@ end
 function M.run(options, console)
   genuine.check(options)
   if options.headers == "-" and options.body == "-" then
-    failure.raise(failure.USAGE, "--headers and --body cannot both be standard input; give a file for one")
+    failure.raise(failure.USAGE,
+      "--headers and --body cannot both be standard input; give a file for one")
   end
   local request = read_headers(options.headers)
   request.body = body.read(options.body)
