@@ -125,15 +125,16 @@ static void note_place(lua_State *L, struct context *context)
 void budget_describe(const struct context *context, char *text, size_t size)
 {
     const struct phase *phase = &phases[context->phase];
+    const int64_t cpu_max_ms = context->cpu_max_ns / NS_PER_MS;
     if (context->kill == KILL_MEMORY)
         (void)snprintf(text, size, "'%s' went over its memory limit of %zu MiB", phase->name,
                        phase->bytes_max >> 20);
-    else if (context->kill == KILL_WALL)
-        (void)snprintf(text, size, "'%s' went over its limit of %lld ms", phase->name,
+    else if (context->kill == KILL_WALL && context->wall_max_ms != cpu_max_ms)
+        (void)snprintf(text, size, "'%s' went over its time limit of %lld ms", phase->name,
                        (long long)context->wall_max_ms);
-    else
+    else /* where nothing waits both limits are one: which was seen first says nothing */
         (void)snprintf(text, size, "'%s' went over its CPU limit of %lld ms", phase->name,
-                       (long long)(context->cpu_max_ns / NS_PER_MS));
+                       (long long)cpu_max_ms);
 }
 
 void budget_watch(lua_State *L)

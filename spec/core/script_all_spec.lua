@@ -154,7 +154,7 @@ describe("anzol.all", function()
       end)
       anzol.on("**", { name = "fine" }, function() end)
     ]]
-    assert.matches("'handler' went over its limit of 20 ms", project:run("wall", {}).text)
+    assert.matches("'handler' went over its time limit of 20 ms", project:run("wall", {}).text)
     assert.matches("^scripts/main.lua:2: 'handler' went over its CPU limit", project:run("cpu", {}).text)
     assert.matches("'handler' went over its memory limit", project:run("memory", {}).text)
     assert.matches("'handler' went over its memory limit", project:run("sum", {}).text)

@@ -101,7 +101,7 @@ describe("the answer to a sender", function()
       result = admit { challenge = "anzol.sleep(1.5 * " .. rig.patience .. ")",
         respond = "anzol.sleep(1.5 * " .. rig.patience .. ") return { status = 203 }" }
       assert.equal("error", result.outcome)
-      assert.matches("'respond' went over its limit of %d+ ms", result.reason)
+      assert.matches("'respond' went over its time limit of %d+ ms", result.reason)
       local spent_ms = (script.now_ns() - from) / 1e6
       assert.is_true(spent_ms > 2400 * rig.patience and spent_ms < 3000 * rig.patience, spent_ms)
     end)

@@ -80,7 +80,7 @@ describe("anzol.init", function()
   if os.getenv "ANZOL_LONG" then
     it("fails when it waits for longer than its limit", function()
       local problem = init 'anzol.init(function() anzol.sleep "1h" end)'
-      assert.matches("^scripts/main.lua:1: 'init' went over its limit of %d+ ms", problem)
+      assert.matches("^scripts/main.lua:1: 'init' went over its time limit of %d+ ms", problem)
     end)
   end
 

@@ -158,7 +158,7 @@ describe("a handler", function()
     ]]
     local result = project:run("main", {})
     assert.equal("failed", result.outcome)
-    assert.matches("'handler' went over its limit of 30 ms", result.text)
+    assert.matches("'handler' went over its time limit of 30 ms", result.text)
   end)
 
   it("is cancelled while it waits, and closes what is to be closed", function()

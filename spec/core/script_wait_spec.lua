@@ -186,7 +186,7 @@ describe("a wait", function()
     ]]
     local result = project:run("main", {})
     assert.equal("failed", result.outcome)
-    assert.matches("'handler' went over its limit of 30 ms", result.text)
+    assert.matches("'handler' went over its time limit of 30 ms", result.text)
   end)
 end)
 
@@ -271,7 +271,7 @@ describe("a coroutine that waits", function()
       anzol.on("**", { name = "fine" }, function() end)
     ]]
     local from = script.cpu_ns()
-    assert.matches("over its limit of 20 ms", project:run("deep", {}).text)
+    assert.matches("over its time limit of 20 ms", project:run("deep", {}).text)
     assert.is_true((script.cpu_ns() - from) / 1e6 < 100 * rig.patience)
     assert.equal("handled", project:run("fine", {}).outcome)
   end)

@@ -222,7 +222,7 @@ describe("anzol.testing", function()
       local t = test(sleepy)
       local start_ms = t.now_ms
       t:receive("in", { json = { type = "a", time = "1h" } })
-      assert.matches("over its limit of 10000 ms", t.events[1].error)
+      assert.matches("over its time limit of 10000 ms", t.events[1].error)
       assert.equal(start_ms + 10000, t.now_ms)
     end)
 
