@@ -38,13 +38,23 @@ static struct api_finding *list_findings(const struct findings *findings)
     return list;
 }
 
+/* 0: none serves yet. */
+static uint64_t serving_number(const struct server *server)
+{
+    return server->generation ? generation_registry(server->generation)->generation : 0;
+}
+
 static void log_findings(const struct findings *findings, size_t from)
 {
     for (size_t i = from; i < findings->count; i++) {
         const struct finding *row = &findings->rows[i];
+        char line[16] = "";
+        if (row->line > 0)
+            (void)snprintf(line, sizeof line, ":%d", row->line);
         log_write(row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN, "finding",
-                  "at=%s:%d phase=%s message=\"%s\"%s%s", row->file, row->line, row->phase,
-                  row->message, row->hint ? " hint=" : "", row->hint ? row->hint : "");
+                  "%s%s%s%sphase=%s message=\"%s\"%s%s%s", row->file[0] ? "at=" : "", row->file,
+                  line, row->file[0] ? " " : "", row->phase, row->message,
+                  row->hint ? " hint=\"" : "", row->hint ? row->hint : "", row->hint ? "\"" : "");
     }
 }
 
@@ -87,8 +97,7 @@ static void finish(struct reload *reload)
         struct api_finding *list = list_findings(&reload->findings);
         const struct api_reload_result result = {
             .status = reload->status,
-            .generation =
-                server->generation ? generation_registry(server->generation)->generation : 0,
+            .generation = serving_number(server),
             .detail = reload->status == OK ? "" : reload->err.text,
             .findings = list,
             .finding_count = reload->findings.count,
@@ -161,7 +170,8 @@ static bool tell_refusal(struct reload *reload)
 
 static void refuse(struct reload *reload)
 {
-    log_error("reload refused", "reason=\"%s\" generation stays", reload->err.text);
+    log_error("reload refused", "reason=\"%s\" serving_generation=%llu", reload->err.text,
+              (unsigned long long)serving_number(reload->server));
     server_watch_update(reload->server);
     for (unsigned i = 0; reload->is_prepared && i < reload->server->worker_count; i++)
         worker_abandon(reload->server->workers[i]);

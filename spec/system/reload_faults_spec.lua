@@ -148,7 +148,9 @@ describe("--watch", function()
     -- Refused: the module is not there. Nothing of it was watched before.
     server:write_script("main.lua", 'local anzol = require "anzol"\n'
       .. 'anzol.source(require "acme.names.of", { verify = anzol.verify.none(), type = "t" })\n')
-    wait.until_true("a refusal", 5000, function() return server:log():find "reload refused" end)
+    wait.until_true("a refusal", 5000, function()
+      return server:log():match 'reload refused  reason="[^\n]+" serving_generation=1\n'
+    end)
     files.write(server.dir .. "/lua/acme/names/of.lua", 'return "second"')
     wait.until_true("the module's source", 10000, answers "/in/second")
     files.write(server.dir .. "/lua/acme/names/of.lua", 'return "third"')
