@@ -158,6 +158,31 @@ describe("anzol repl", function()
     assert.equal('1\n2\n{ 1 }\n"a\\nb"\n', result.output)
   end)
 
+  it("goes on behind an operator, and not behind half a name", function()
+    local result = repl { "x = 'a' ..", "  'b'", "x", "anzol.", "1 + 1", "local", "3" }
+    assert.equal('"ab"\n2\n3\n', result.output)
+    assert.equal("repl:4: <name> expected near <eof>\nrepl:6: <name> expected near <eof>\n", result.errors)
+    assert.equal(1, result.code)
+  end)
+
+  it("names the line of the input", function()
+    local result = repl { "1", "do", "  error 'no'", "end", "x = = 2", "return", "2" }
+    assert.equal("1\n2\n", result.output)
+    assert.matches("^repl:3: no\n", result.errors)
+    assert.matches("\nrepl:5: unexpected symbol near '='\n$", result.errors)
+  end)
+
+  it("refuses what the end of the input leaves unfinished, and does none of it", function()
+    local result = repl { "print 'a'", "do", "  print 'b'", "  x =" }
+    assert.equal("a\n", result.output)
+    assert.matches("^repl:4: unexpected symbol near <eof>: the input ends here\n$", result.errors)
+    assert.equal(1, result.code)
+    result = repl { "for i = 1, 2 do", "  print(i)" }
+    assert.matches("^repl:2: 'end' expected %(to close 'for' at line 1%) near <eof>: the input ends here\n$",
+      result.errors)
+    assert.equal(1, result.code)
+  end)
+
   it("keeps what lines set in kv and cache until it ends", function()
     local result = repl { "kv = anzol.kv 'n'", "kv:set('a', { 1 }) kv:set('ab', 2) kv:set('b', 3)",
       "kv:get 'a'", "#kv:list 'a'", "kv:incr('ab', 5)", "kv:get 'ab'", "kv:delete 'a'", "kv:get 'a'",
