@@ -44,6 +44,10 @@
  *
  * Loads the project and lets the source judge the request (a table as above).
  *
+ *   native.classify(dir, source, request, opts) -> type | nil, err
+ *
+ * Loads the project and asks the source of what type the event of this request would be.
+ *
  *   native.settings(dir) -> { ["listen"] = "…", ["limits.intake_bytes"] = "…" } | nil, err
  *
  * anzol.lua flattened, all values as text, lists joined by "\n".

@@ -83,7 +83,7 @@ static int l_request(lua_State *L)
 struct verdict_of {
     bool is_over;
     enum admit_outcome outcome;
-    char reason[SCRIPT_TEXT_BYTES];
+    char text[SCRIPT_TEXT_BYTES]; /* the type of what is good, the reason of what is not */
 };
 
 static void on_admitted(const struct admission *admission, void *ctx)
@@ -91,8 +91,12 @@ static void on_admitted(const struct admission *admission, void *ctx)
     struct verdict_of *verdict = ctx;
     verdict->is_over = true;
     verdict->outcome = admission->outcome;
-    (void)snprintf(verdict->reason, sizeof verdict->reason, "%s",
-                   admission->reason ? admission->reason : "");
+    if (admission->outcome == ADMIT_OK)
+        (void)snprintf(verdict->text, sizeof verdict->text, "%.*s", (int)admission->type.len,
+                       admission->type.data);
+    else
+        (void)snprintf(verdict->text, sizeof verdict->text, "%s",
+                       admission->reason ? admission->reason : "");
     admit_answer_free(admission->answer);
 }
 
@@ -125,7 +129,7 @@ static void admit(struct generation *generation, const struct admit_request *req
     script_admit(script, request, on_admitted, verdict);
     if (!verdict->is_over) {
         script_cancel_all(script);
-        (void)snprintf(verdict->reason, sizeof verdict->reason,
+        (void)snprintf(verdict->text, sizeof verdict->text,
                        "its verify waits, which only the server can");
     }
     script_destroy(script);
@@ -135,16 +139,31 @@ static void admit(struct generation *generation, const struct admit_request *req
 
 /* The source with no hook but verify: handshakes, type and key do not say what is genuine. Borrows
  * all that it holds. */
-static struct source_spec without_others(const struct source_spec *source)
+static struct source_spec only_verify(const struct source_spec *source)
 {
+    static char any_type[] = "any";
     struct source_spec copy = *source;
     copy.challenge_function = copy.respond_function = 0;
     copy.type_function = copy.key_function = 0;
+    copy.type = any_type;
     return copy;
 }
 
-/* verify(dir, source, request) -> true | false, reason | nil, err */
-static int l_verify(lua_State *L)
+/* The source with no hook but type, for what is genuine. */
+static struct source_spec only_type(const struct source_spec *source)
+{
+    static struct verifier takes_all = {.kind = VERIFIER_NONE};
+    struct source_spec copy = *source;
+    copy.challenge_function = copy.verify_function = copy.respond_function = 0;
+    copy.key_function = 0;
+    copy.verifier = &takes_all;
+    return copy;
+}
+
+/* verify(dir, source, request, opts) and classify(…): the project, the source of that name and the
+ * request, to be admitted by a copy of the source. false: nil, err are pushed. */
+static bool admit_by_source(lua_State *L, struct source_spec (*pick)(const struct source_spec *),
+                            struct verdict_of *verdict)
 {
     const char *globs[GLOBS_MAX + 1];
     const struct generation_options options = {.dir = luaL_checkstring(L, 1),
@@ -159,26 +178,45 @@ static int l_verify(lua_State *L)
     if (generation_load(&options, &generation, NULL, &err) != OK) {
         lua_pushnil(L);
         lua_pushstring(L, err.text);
-        return 2;
+        return false;
     }
     const struct source_spec *source =
         registry_source(generation_registry(generation), slice_str(name));
-    struct verdict_of verdict = {0};
     if (source) {
-        const struct source_spec only_verify = without_others(source);
-        request.source = &only_verify;
-        admit(generation, &request, &verdict);
+        const struct source_spec copy = pick(source);
+        request.source = &copy;
+        admit(generation, &request, verdict);
     }
     generation_unref(generation);
     if (!source) {
         lua_pushnil(L);
         lua_pushfstring(L, "no source '%s' is registered in the scripts", name);
-        return 2;
     }
+    return source != NULL;
+}
+
+/* verify(dir, source, request, opts) -> true | false, reason | nil, err */
+static int l_verify(lua_State *L)
+{
+    struct verdict_of verdict = {0};
+    if (!admit_by_source(L, only_verify, &verdict))
+        return 2;
     lua_pushboolean(L, verdict.outcome == ADMIT_OK);
-    lua_pushstring(L, verdict.reason);
+    lua_pushstring(L, verdict.text);
     return 2;
 }
 
+/* classify(dir, source, request, opts) -> type | nil, err */
+static int l_classify(lua_State *L)
+{
+    struct verdict_of verdict = {0};
+    if (!admit_by_source(L, only_type, &verdict))
+        return 2;
+    if (verdict.outcome != ADMIT_OK)
+        lua_pushnil(L);
+    lua_pushstring(L, verdict.text);
+    return verdict.outcome == ADMIT_OK ? 1 : 2;
+}
+
 const luaL_Reg script_signature_natives[] = {
-    {"request", l_request}, {"verify", l_verify}, {NULL, NULL}};
+    {"classify", l_classify}, {"request", l_request}, {"verify", l_verify}, {NULL, NULL}};

@@ -424,6 +424,11 @@ describe("anzol trigger", function()
       return { method = "POST", path = "/in/" .. source, body = bytes, headers = {
         { "X-Event", tostring(kind) }, { "X-Signature", "of " .. #bytes .. " bytes" } } }
     end
+    native.classify = function(_, _, request)
+      for _, header in ipairs(request.headers) do
+        if header[1] == "X-Event" then return "github." .. header[2] end
+      end
+    end
     path = os.tmpname()
     local file = assert(io.open(path, "wb"))
     file:write '{ "ref": "a", "commits": [ {"message": "x"} ], "id": 9007199254740993 }'
@@ -488,6 +493,36 @@ describe("anzol trigger", function()
     local code, out = run("trigger", "s", "--fixture", path)
     assert.equal(1, code)
     assert.equal("401 signature differs\n", out)
+  end)
+
+  it("sends nothing when the event would be of another type than was asked for", function()
+    answers = { { json = stored }, { json = stored } }
+    for _, kind in ipairs { "push", "github.push" } do
+      native.classify = function() return "github.push" end
+      assert.equal(0, (run("trigger", "github", "--type", kind, "--fixture", path)))
+    end
+    native.classify = function() return "github.unknown" end
+    local code, out, err = run("trigger", "github", "--type", "github.push", "--fixture", path)
+    assert.equal(1, code)
+    assert.equal("", out)
+    assert.equal(2, #requests)
+    assert.matches("would be of type 'github.unknown', not 'github.push'; nothing was sent", err, 1, true)
+    assert.matches("--header 'X-GitHub-Event: push'", err, 1, true)
+    native.classify = function() return nil, "scripts/a.lua:3: no field\nstack" end
+    code, out, err = run("trigger", "github", "--type", "push", "--fixture", path)
+    assert.equal(1, code)
+    assert.equal("", out)
+    assert.matches("finds no type for this; nothing was sent: scripts/a.lua:3: no field\n", err, 1, true)
+  end)
+
+  it("tells a handshake's answer", function()
+    answers = { { json = { challenge = "c" } }, { json = { challenge = "c" } } }
+    local code, out = run("trigger", "s", "--fixture", path)
+    assert.equal(0, code)
+    assert.equal('200 no event, the source\'s own answer: {"challenge":"c"}\n', out)
+    out = select(2, run("trigger", "s", "--fixture", path, "-o", "json"))
+    assert.same({ url = "http://127.0.0.1:8080/in/s", status = 200, durationMs = 7,
+      body = '{"challenge":"c"}' }, dkjson.decode(out))
   end)
 
   it("prints an object with -o json", function()

@@ -41,6 +41,33 @@ describe("the command line", function()
     assert.equal(files.read(server.dir .. "/push.json"), receiver:take()[1].body)
   end)
 
+  it("sends no event of another type than was asked for", function()
+    local arguments = { "trigger", "plain", "--type", "hub.push", "--fixture", server.dir .. "/push.json",
+      "--listen", "127.0.0.1:" .. server.port }
+    files.write(server.dir .. "/scripts/plain.lua", [[
+      local anzol = require "anzol"
+      anzol.source("plain", {
+        verify = anzol.verify.github { secret = anzol.secret "GITHUB" },
+        type = function(req) return "hub." .. (req.headers["x-github-event"] or "unknown") end,
+        challenge = function(req)
+          if req.headers["x-hello"] then return { json = { hello = req.headers["x-hello"] } } end
+        end,
+      })]])
+    local options = { cwd = server.dir, env = { ANZOL_SECRET_GITHUB = scripts.github_secret,
+      ANZOL_SECRET_OUT = scripts.out_secret, ANZOL_STATE_DIR = server.state_dir } }
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    local result = cli.run(arguments, options)
+    assert.equal(1, result.code)
+    assert.matches("would be of type 'hub.unknown', not 'hub.push'", result.errors, 1, true)
+    table.insert(arguments, "--header=X-GitHub-Event: push")
+    result = cli.run(arguments, options)
+    assert.equal(0, result.code, result.errors)
+    assert.equal("hub.push", server:get("/api/v1/event").data[1].type)
+    table.insert(arguments, "--header=X-Hello: you")
+    result = cli.run(arguments, options)
+    assert.equal('200 no event, the source\'s own answer: {"hello":"you"}\n', result.output)
+  end)
+
   it("lists and shows events as the API does", function()
     trigger()
     local result = cli.ask(server, { "events", "list", "-o", "json" })

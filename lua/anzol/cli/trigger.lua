@@ -16,7 +16,10 @@ fixture, byte for byte; headers beside it (push.headers for push.json, "Name: va
   anzol trigger github --type push --fixture fixtures/github/push.json
   anzol trigger github --type push --fixture push.json --set ref=refs/heads/next
 
-Needs the source's secret, as `anzol serve` does: ANZOL_SECRET_NAME.]],
+Needs the source's secret, as `anzol serve` does: ANZOL_SECRET_NAME. Where --type does not become
+the type of the event (the source has no provider, or the body says another), nothing is sent: give
+what the source's type reads, as --header 'X-GitHub-Event: push'. Exit code 0: stored or answered,
+1: refused, or of another type.]],
 }
 
 local TIMEOUT_MS = 30000
@@ -69,6 +72,30 @@ local function sign(options, bytes)
   return request
 end
 
+-- "orders/create" as types are written.
+local function as_type(text) return (text:gsub("[^%w_.-]+", "."):lower()) end
+
+-- --type, with or without what the source puts before it, must be what the source will make of the
+-- request: else scripts would see another event than was asked for.
+local function check_type(options, request)
+  if not options.type then return end
+  local native = require "anzol.native"
+  local headers = {}
+  for name, value in pairs(request.headers) do headers[#headers + 1] = { name, value } end
+  local kind, err = native.classify(options.project, options.source, { method = request.method,
+    path = request.path, headers = headers, body = request.body },
+    settings.loading(options.project))
+  if not kind then
+    failure.raise(failure.FAILED, "source '%s' finds no type for this; nothing was sent: %s",
+      options.source, err:match "^[^\n]*")
+  end
+  local asked, given = as_type(options.type), as_type(kind)
+  if given == asked or given:sub(-#asked - 1) == "." .. asked then return end
+  failure.raise(failure.FAILED, "the event would be of type '%s', not '%s'; nothing was sent. Give "
+    .. "what the type of source '%s' reads: --header 'X-GitHub-Event: %s', or --set PATH=VALUE in "
+    .. "the body", kind, options.type, options.source, options.type:match "[^.]*$")
+end
+
 local function post(url, request, bytes)
   local native = require "anzol.native"
   local answer, err, kind = native.fetch {
@@ -82,18 +109,23 @@ local function post(url, request, bytes)
   return answer
 end
 
+local function is_good(answer) return answer.status >= 200 and answer.status < 300 end
+
 local function print_answer(console, url, answer, duration_ms)
   local native = require "anzol.native"
   local value = native.json.decode(answer.body)
   local stored = type(value) == "table" and value or {}
+  local is_handshake = is_good(answer) and not stored.id
   if console:is_json() then
     console:data(native.json.encode({
       url = url, status = answer.status, durationMs = duration_ms, id = stored.id,
       duplicate = stored.duplicate, code = stored.code, detail = stored.detail,
+      body = is_handshake and answer.body or nil,
     }, { sort = true }) .. "\n")
     return
   end
-  local what = stored.id or client.detail(answer)
+  local what = stored.id or is_handshake and "no event, the source's own answer: " .. answer.body
+    or client.detail(answer)
   console:line(("%d %s%s"):format(answer.status, what, stored.duplicate and " (a duplicate)" or ""))
   console:say("POST %s in %d ms", url, duration_ms)
   if stored.id then console:say("what became of it: anzol events show %s", stored.id) end
@@ -103,11 +135,12 @@ function M.run(options, console)
   local native = require "anzol.native"
   local bytes = body.edit(body.read(options.fixture), options.set)
   local request = sign(options, bytes)
+  check_type(options, request)
   local url = settings.listen_url(options) .. request.path
   local started_ms = native.now_ms()
   local answer = post(url, request, request.body)
   print_answer(console, url, answer, native.now_ms() - started_ms)
-  return answer.status >= 200 and answer.status < 300 and 0 or failure.FAILED
+  return is_good(answer) and 0 or failure.FAILED
 end
 
 return M
