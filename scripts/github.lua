@@ -28,7 +28,7 @@ anzol.on("github.push", function(event)
   local push = event.data
   local branch = push.ref:match "^refs/heads/(.+)$"
   if not branch then return anzol.skip "not a branch" end
-  if push.deleted then return anzol.skip "a branch went away" end
+  if event:get "deleted" then return anzol.skip "a branch went away" end
 
   local commits = {}
   for i, commit in ipairs(push.commits) do

@@ -102,7 +102,7 @@ function anzol.endpoint(name, options) end
 ---
 ---```lua
 ---anzol.on("github.push", function(event)
----  if event.data.deleted then return anzol.skip "a branch went away" end
+---  if event:get "deleted" then return anzol.skip "a branch went away" end
 ---  event:send "crm"
 ---end)
 ---```
@@ -132,7 +132,7 @@ function anzol.init(fn) end
 ---A verdict of a handler, returned: the event is done, nothing is sent.
 ---
 ---```lua
----if event.data.deleted then return anzol.skip "not a branch update" end
+---if event:get "deleted" then return anzol.skip "not a branch update" end
 ---```
 ---@param reason? string At most 255 bytes; `anzol events show` tells it.
 ---@return anzol.Verdict
@@ -141,7 +141,7 @@ function anzol.skip(reason) end
 ---A verdict of a handler, returned: run again after this time; nothing is committed.
 ---
 ---```lua
----if not event.data.ready then return anzol.retry_later "10m" end
+---if not event:get "ready" then return anzol.retry_later "10m" end
 ---```
 ---@param delay anzol.Duration At most `"30d"`.
 ---@return anzol.Verdict

@@ -3,6 +3,7 @@
 local cli = require "support.cli"
 local dkjson = require "dkjson"
 local files = require "support.files"
+local lfs = require "lfs"
 
 local dirs = {}
 
@@ -55,6 +56,101 @@ describe("anzol check", function()
     local why = " is not available in scripts: trust = \"full\" in anzol.lua gives it back\n"
     assert.equal("scripts/a.lua:3: warning: os.execute" .. why
       .. "scripts/a.lua:4: warning: io.open" .. why, output)
+  end)
+
+  describe("on conditions that JSON null passes", function()
+    local WHY = " may be JSON null, which is true in a condition (event:get gives nil for null, "
+      .. "anzol.json.is_null tells it)\n"
+
+    -- What is named in the warnings about these lines of a handler, as "line name".
+    local function named(body)
+      local list = {}
+      for line, name, why in found_in(body):gmatch "scripts/a.lua:(%d+): warning: '(.-)'([^\n]*\n)" do
+        assert.equal(WHY, why)
+        list[#list + 1] = ("%d %s"):format(line - 2, name)
+      end
+      return list
+    end
+
+    it("warns, with -o json and --deny-warnings as of other warnings", function()
+      local contents = { ["scripts/a.lua"] = handler "if event.data.gone then return end" }
+      local result = check(contents)
+      assert.equal(0, result.code)
+      assert.equal("scripts/a.lua:3: warning: 'event.data.gone'" .. WHY, result.output)
+      assert.equal(1, check(contents, "--deny-warnings").code)
+      local finding = dkjson.decode(check(contents, "-o", "json").output).findings[1]
+      assert.equal("warning", finding.level)
+      assert.equal("event:get gives nil for null, anzol.json.is_null tells it", finding.hint)
+    end)
+
+    it("follows what was decoded through locals, loops and calls", function()
+      assert.same({ "2 p.a", "3 p.list[1].b", "4 item.c", "6 body.d", "8 items", "9 e", "10 t.x.y" }, named [[
+        local p = event.data
+        if p.a then return end
+        while p.list[1].b do break end
+        for _, item in ipairs(p.items) do if not item.c then return end end
+        local body, err = anzol.http.get("https://a.example"):json()
+        if not body then error(err) elseif body.d then return end
+        local json = anzol.json
+        local items = assert(json.decode "{}").items if items then return end
+        local e <const> = p.e if (e) then return end
+        local t = { x = 1 } t = event.data if t.x.y then return end]])
+      local result = check { ["scripts/a.lua"] = HEAD .. [[
+        anzol.source("s", { verify = anzol.verify.none(),
+          type = function(r) return r.json.type or "s" end,
+          challenge = function(req) if req.json.challenge then return { status = 200 } end end })
+        anzol.on("**", { filter = function(event) return not event.data.test end }, function(it)
+          if it.data.a then return end
+        end)]] }
+      for _, name in ipairs { "3: warning: 'r.json.type'", "4: warning: 'req.json.challenge'",
+        "5: warning: 'event.data.test'", "6: warning: 'it.data.a'" } do
+        assert.matches("scripts/a.lua:" .. name, result.output, 1, true)
+      end
+    end)
+
+    it("knows every form of a condition", function()
+      assert.same({ "2 p.a", "3 p.b", "4 p.c", "5 p.d", "5 p.e", "6 p.f", "7 p.g", "8 p.h" }, named [[
+        local p = event.data
+        if event.id == "x" or p.a then return end
+        local b = p.b or "none"
+        return p.c and 1,
+          p.d and p.e and p.x,
+          not p.f,
+          { p.g or 1 },
+          tostring(p.h or 1)]])
+    end)
+
+    it("finds none in the examples and the default project", function()
+      local dirs_with_scripts = { "." }
+      for name in lfs.dir "examples" do
+        local dir = "examples/" .. name
+        if files.exists(dir .. "/scripts") then table.insert(dirs_with_scripts, dir) end
+      end
+      assert.is_true(#dirs_with_scripts > 10)
+      for _, dir in ipairs(dirs_with_scripts) do
+        local result = cli.run({ "check", "--allow-missing-secrets", "--project", dir }, {})
+        assert.not_matches("JSON null", result.output, 1, true)
+        assert.equal(0, result.code, dir .. "\n" .. result.output)
+      end
+    end)
+
+    it("takes comparisons, calls, types, and what was asked about null", function()
+      assert.same({}, named [[
+        local p = event.data
+        if p.a == 1 or p.b ~= "x" or 1 == p.c or p.d < 4 or #p.e > 0 or not (p.f == 2) then return end
+        if type(p.g) == "table" and p.g then return end
+        if event:get "h" or tostring(p.h) or p.h:find "x" or anzol.json.is_null(p.h) then return end
+        if p.i and p.i ~= anzol.json.null then return end
+        if anzol.json.is_null(p.j) then return end
+        if p.j then return end
+        if not p then return end
+        local x, y = p.k, event.id == "x" and p.l
+        local function other(p) if p.a then return end end
+        do local p = { a = x, p = y } if p.a or other(p) then return end end
+        p = { a = 1 } if p.a then return end
+        for p = 1, 2 do if p.a then return end end
+        if p.m .. "x" and -p.m and p.m + 1 then return end]])
+    end)
   end)
 
   it("leaves out that warning where the scripts are trusted", function()

@@ -10,7 +10,7 @@ anzol.endpoint("slack-dev", { url = anzol.secret "SLACK_WEBHOOK_URL", sign = fal
 anzol.on("github.push", function(event)
   local p = event.data
   local branch = p.ref:match "^refs/heads/(.+)$"
-  if not branch or p.deleted then return anzol.skip "not a branch update" end
+  if not branch or event:get "deleted" then return anzol.skip "not a branch update" end
   local lines = {}
   for i = 1, math.min(#p.commits, 5) do
     local c = p.commits[i]

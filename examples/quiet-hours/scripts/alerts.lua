@@ -18,8 +18,10 @@ anzol.endpoint("pager", {
   sign = anzol.sign.hmac { secret = anzol.secret "PAGER_SECRET", header = "X-Signature" },
   -- What is old news in the morning is for a chart, not for a pager.
   transform = function(message)
-    local alert = message.json
-    if alert.until_ms and alert.until_ms < anzol.time.now() then return anzol.skip "over by itself" end
+    local until_ms = message.json.until_ms
+    if math.type(until_ms) == "integer" and until_ms < anzol.time.now() then
+      return anzol.skip "over by itself"
+    end
   end,
 })
 

@@ -21,7 +21,7 @@ anzol.endpoint("accounts", {
 anzol.on("shopify.orders.paid", function(event)
   local lines = anzol.json.array {}
   for _, item in ipairs(event.data.line_items) do
-    if item.requires_shipping then
+    if item.requires_shipping == true then
       lines[#lines + 1] = { sku = item.sku, count = item.quantity }
     end
   end

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- What can be seen in the files of a project without running them: names that are nowhere defined,
--- patterns that do not compile, endpoints that nothing names. Code that never ran is seen too.
+-- patterns that do not compile, conditions that JSON null passes, endpoints that nothing names.
+-- Code that never ran is seen too.
 local bytecode = require "anzol.cli.bytecode"
 local calls = require "anzol.cli.calls"
 local lexer = require "anzol.cli.lexer"
+local lint_null = require "anzol.cli.lint_null"
 local lint_options = require "anzol.cli.lint_options"
 local pattern = require "anzol.cli.pattern"
 
@@ -198,6 +200,9 @@ function M.findings(files, options)
     note_regexes(regexes, file, tokens, calls_of)
     for _, problem in ipairs(lint_options.problems(tokens, calls_of)) do
       add(findings, "error", file.path, problem.line, problem.message)
+    end
+    for _, problem in ipairs(lint_null.problems(tokens, calls_of)) do
+      add(findings, "warning", file.path, problem.line, problem.message)
     end
     note_literals(tokens, named)
   end
