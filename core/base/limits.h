@@ -10,6 +10,7 @@
 #define LIMIT_TYPE_BYTES 256
 #define LIMIT_KEY_BYTES 512
 #define LIMIT_URL_BYTES 2048
+#define LIMIT_METHOD_BYTES 32 /* of what goes out */
 
 /* Receive. */
 #define LIMIT_REQUEST_LINE_BYTES 8192

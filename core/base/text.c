@@ -203,3 +203,16 @@ bool text_is_utf8(struct slice text)
     }
     return true;
 }
+
+bool text_is_token(struct slice text)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.data[i];
+        const bool is_alnum =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_alnum && (c == '\0' || !strchr(marks, c)))
+            return false;
+    }
+    return text.len > 0;
+}

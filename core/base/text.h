@@ -29,5 +29,7 @@ const char *text_nearest(struct slice name, const char *const *candidates, size_
 size_t text_utf8_len(struct slice text);
 /* Every byte belongs to UTF-8 as RFC 3629 has it. */
 bool text_is_utf8(struct slice text);
+/* A token of HTTP: a method, the name of a header (RFC 9110, 5.6.2). */
+bool text_is_token(struct slice text);
 
 #endif

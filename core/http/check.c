@@ -64,22 +64,6 @@ static const struct http_fault unknown_expectation = {
 /* ---- Tokens and fields ------------------------------------------------------------------------
  */
 
-/* RFC 9110 §5.6.2. */
-static bool is_token_char(unsigned char c)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           (c != 0 && strchr(others, c) != NULL);
-}
-
-static bool is_token(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_token_char((unsigned char)text.data[i]))
-            return false;
-    return text.len > 0;
-}
-
 const struct http_fault *check_method(struct slice method)
 {
     if (method.len == 0 || method.data[0] < 'A' || method.data[0] > 'Z')
@@ -94,7 +78,7 @@ const struct http_fault *check_method(struct slice method)
 
 const struct http_fault *check_field(struct slice name, struct slice value)
 {
-    if (!is_token(name))
+    if (!text_is_token(name))
         return &bad_field_name;
     for (size_t i = 0; i < value.len; i++) {
         const unsigned char c = (unsigned char)value.data[i];
@@ -222,11 +206,11 @@ static const struct http_fault *check_coding(struct slice coding)
         return NULL;
     const char *comma = coding.len > 0 ? memchr(coding.data, ',', coding.len) : NULL;
     if (!comma)
-        return is_token(coding) ? &unknown_coding : &bad_coding;
+        return text_is_token(coding) ? &unknown_coding : &bad_coding;
     const struct slice first = slice_trim(slice_of(coding.data, (size_t)(comma - coding.data)));
     const struct slice rest = slice_trim(after(coding, (size_t)(comma + 1 - coding.data)));
-    const bool is_known_form =
-        is_token(first) && !slice_equal_nocase(first, chunked) && slice_equal_nocase(rest, chunked);
+    const bool is_known_form = text_is_token(first) && !slice_equal_nocase(first, chunked) &&
+                               slice_equal_nocase(rest, chunked);
     return is_known_form ? &unknown_coding : &bad_coding;
 }
 

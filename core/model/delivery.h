@@ -46,6 +46,7 @@ struct message {
     atomic_uint references;
     uint64_t id;             /* event id | ordinal */
     int64_t expires_ms;      /* Unix ms; 0: never */
+    struct trace trace;      /* of its event */
     struct content *content; /* owned reference; the event's own when forwarded */
     bool is_forwarded;
     struct slice type; /* behind the struct */

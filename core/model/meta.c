@@ -53,12 +53,17 @@ struct event *meta_create(const struct registry *registry, const struct meta_opt
     const struct slice type = slice_str(options->type);
     if (registry_match(registry, source, type, NULL, 0) == 0)
         return NULL;
+    struct trace trace = {0};
+    if (options->trace)
+        trace = *options->trace;
+    trace_continue(&trace);
     struct content *content = make_content(options);
     struct event *event = content ? event_create(&(struct event_options){
                                         .source = source,
                                         .type = type,
                                         .content = content,
                                         .parent = options->parent,
+                                        .trace = trace,
                                         .received_ms = clock_now_ms(),
                                     })
                                   : NULL;

@@ -24,7 +24,8 @@ struct meta_field {
 
 struct meta_options {
     const char *type;
-    uint64_t parent; /* the event that led to it; 0: none */
+    uint64_t parent;           /* the event that led to it; 0: none */
+    const struct trace *trace; /* of that one, which goes on; NULL: none */
     const struct meta_field *fields;
     size_t field_count;
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/trace.h"
 
+#include "base/head.h"
+
 #include <sys/random.h>
 
 /* "00-" 32 hex "-" 16 hex "-" 2 hex; later versions may go on behind another "-". */
@@ -42,7 +44,6 @@ bool trace_parse(struct slice header, struct trace *trace)
 {
     struct trace parsed;
     uint8_t version;
-    uint8_t flags;
     const char *text = header.data;
     if (header.len < HEADER_BYTES || text[ID_AT - 1] != '-' || text[SPAN_AT - 1] != '-' ||
         text[FLAGS_AT - 1] != '-')
@@ -50,13 +51,14 @@ bool trace_parse(struct slice header, struct trace *trace)
     if (!parse_hex(text + VERSION_AT, &version, 1) ||
         !parse_hex(text + ID_AT, parsed.id, sizeof parsed.id) ||
         !parse_hex(text + SPAN_AT, parsed.span, sizeof parsed.span) ||
-        !parse_hex(text + FLAGS_AT, &flags, 1))
+        !parse_hex(text + FLAGS_AT, &parsed.flags, 1))
         return false;
     if (version == VERSION_INVALID || trace_is_none(&parsed) ||
         is_zero(parsed.span, sizeof parsed.span))
         return false;
     if (header.len > HEADER_BYTES && (version == 0 || text[HEADER_BYTES] != '-'))
         return false;
+    parsed.flags &= TRACE_SAMPLED; /* others may mean what we do not keep */
     *trace = parsed;
     return true;
 }
@@ -85,7 +87,48 @@ void trace_continue(struct trace *trace)
     if (trace_is_none(trace)) {
         const uint64_t id[] = {next_random(), next_random()};
         memcpy(trace->id, id, sizeof trace->id);
+        trace->flags = TRACE_SAMPLED;
     }
     const uint64_t span = next_random();
     memcpy(trace->span, &span, sizeof trace->span);
+}
+
+struct trace trace_of_head(struct slice head)
+{
+    struct trace trace = {0};
+    struct slice header;
+    if (head_find(head, "traceparent", &header))
+        (void)trace_parse(header, &trace);
+    trace_continue(&trace);
+    return trace;
+}
+
+static char *add_hex(char *text, const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        *text++ = digits[bytes[i] >> 4];
+        *text++ = digits[bytes[i] & 15];
+    }
+    return text;
+}
+
+void trace_format(const struct trace *trace, char text[TRACE_TEXT_BYTES])
+{
+    memcpy(text, "00-", ID_AT);
+    text = add_hex(text + ID_AT, trace->id, sizeof trace->id);
+    *text++ = '-';
+    text = add_hex(text, trace->span, sizeof trace->span);
+    *text++ = '-';
+    text = add_hex(text, &trace->flags, 1);
+    *text = '\0';
+}
+
+bool trace_load(struct slice bytes, struct trace *trace)
+{
+    if (bytes.len != sizeof *trace && bytes.len != TRACE_BYTES_UNFLAGGED)
+        return false;
+    *trace = (struct trace){.flags = TRACE_SAMPLED};
+    memcpy(trace, bytes.data, bytes.len);
+    return true;
 }

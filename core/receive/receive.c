@@ -163,17 +163,6 @@ static void submit(struct intake *intake)
 /* ---- Verification
  * --------------------------------------------------------------------------------- */
 
-/* The sender's trace, if it said one, else a new one. */
-static struct trace trace_of(struct slice head)
-{
-    struct trace trace = {0};
-    struct slice header;
-    if (head_find(head, "traceparent", &header))
-        (void)trace_parse(header, &trace);
-    trace_continue(&trace);
-    return trace;
-}
-
 static bool make_event(struct intake *intake, const struct admission *admission)
 {
     const struct source_spec *source = intake->source;
@@ -185,7 +174,7 @@ static bool make_event(struct intake *intake, const struct admission *admission)
         .key = is_untyped ? slice_str("") : admission->key,
         .content = intake->content,
         .depth = DEPTH_OUTSIDE,
-        .trace = trace_of(content_head(intake->content)),
+        .trace = trace_of_head(content_head(intake->content)),
         .received_ms = intake->received_ms,
     });
     if (intake->event)

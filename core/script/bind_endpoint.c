@@ -22,7 +22,6 @@ static const char *const later_names[] = {
     "auth", "batch",   "ca_file", "client_cert", "disable_after", "kind", "lease",
     "path", "success", "wait",    NULL,
 };
-static const char *const method_names[] = {"DELETE", "GET", "PATCH", "POST", "PUT"};
 
 static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
@@ -42,18 +41,6 @@ static void read_url(lua_State *L, const struct options *options, struct endpoin
     /* What a secret holds is not told. */
     (void)luaL_error(L, "option 'url' of %s: %s", options->what,
                      is_secret ? "the secret is no valid http or https URL" : err.text);
-}
-
-static void read_method(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
-{
-    const char *method = option_check_text(L, options, "method", "POST");
-    for (size_t i = 0; i < array_count(method_names); i++)
-        if (strcmp(method, method_names[i]) == 0) {
-            endpoint->method = text_copy(L, method);
-            return;
-        }
-    (void)luaL_error(L, "option 'method' of %s must be one of DELETE, GET, PATCH, POST, PUT",
-                     options->what);
 }
 
 /* Sorted by name, so that every state has the same bytes. */
@@ -159,7 +146,7 @@ static int l_endpoint(lua_State *L)
     draft->begun++;
     endpoint->name = text_copy(L, name);
     read_url(L, &options, endpoint);
-    read_method(L, &options, endpoint);
+    endpoint->method = text_copy(L, option_check_method(L, &options, "POST"));
     read_headers(L, &options, endpoint);
     read_sign(L, &options, endpoint);
     read_retry(L, &options, endpoint);

@@ -19,8 +19,6 @@ static const char *const call_names[] = {"allow_private", "auth",    "body",    
 static const char *const request_names[] = {
     "allow_private", "auth",  "body",      "form",    "headers", "json", "max_body",
     "method",        "query", "redirects", "timeout", "url",     NULL};
-static const char *const method_names[] = {"DELETE", "GET",  "HEAD", "OPTIONS",
-                                           "PATCH",  "POST", "PUT"};
 
 static struct slice check_secret(lua_State *L, int index, const struct options *options,
                                  const char *name)
@@ -122,16 +120,6 @@ static void push_url(lua_State *L, const struct options *options, int index)
     lua_pop(L, 1);
     lua_pushlstring(L, text->data ? text->data : "", text->len);
     buf_clear(text);
-}
-
-static const char *check_method(lua_State *L, const struct options *options)
-{
-    const char *method = option_check_text(L, options, "method", "GET");
-    for (size_t i = 0; i < array_count(method_names); i++)
-        if (strcmp(method_names[i], method) == 0)
-            return method_names[i];
-    (void)option_error(L, options, "method", "one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
-    return NULL;
 }
 
 static int64_t check_timeout(lua_State *L, const struct options *options)
@@ -329,9 +317,9 @@ int l_http_request(lua_State *L)
     luaL_checkany(L, 1);
     lua_settop(L, 1);
     options_check_names(L, &options, request_names, NULL);
-    const char *method = check_method(L, &options);
+    lua_pushstring(L, option_check_method(L, &options, "GET"));
     lua_getfield(L, 1, "url");
-    return perform(L, &options, method, 2);
+    return perform(L, &options, lua_tostring(L, 2), 3);
 }
 
 /* As it stands in a path or query. */

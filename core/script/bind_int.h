@@ -77,6 +77,8 @@ bool option_check_bool(lua_State *L, const struct options *options, const char *
 /* Borrowed from the table. Absent: fallback. */
 const char *option_check_text(lua_State *L, const struct options *options, const char *name,
                               const char *fallback);
+/* A method of HTTP, borrowed from the table: any token but CONNECT and TRACE. */
+const char *option_check_method(lua_State *L, const struct options *options, const char *fallback);
 /* The number of the function, 0 if absent. */
 int option_check_function(lua_State *L, const struct options *options, const char *name);
 /* Raises "option 'x' of WHAT must be EXPECTED, got …". */

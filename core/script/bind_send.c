@@ -175,6 +175,7 @@ static struct message *make_message(lua_State *L, const struct send *send,
     if (!is_kept || (send->key.len > 0 && !keep_key(job, send->key, message)))
         (void)luaL_error(L, "out of memory");
     message->expires_ms = send->expires_ms;
+    message->trace = event->trace;
     return message;
 }
 

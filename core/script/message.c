@@ -12,7 +12,6 @@
 
 static const char *const names[] = {"body", "form",  "headers", "json", "method",
                                     "path", "query", "type",    NULL};
-static const char *const method_names[] = {"DELETE", "GET", "PATCH", "POST", "PUT"};
 static const struct options message_options = {.what = "a message"};
 
 static void add(lua_State *L, struct buf *head, const char *name, struct slice value)
@@ -26,18 +25,9 @@ static void add(lua_State *L, struct buf *head, const char *name, struct slice v
 static void add_method(lua_State *L, int index, struct buf *head)
 {
     const struct options options = {.index = index, .what = message_options.what};
-    const char *method = option_check_text(L, &options, "method", NULL);
-    if (!method)
-        return;
-    for (size_t i = 0; i < array_count(method_names); i++)
-        if (strcmp(method, method_names[i]) == 0) {
-            add(L, head, ":method", slice_str(method));
-            return;
-        }
-    (void)luaL_error(L,
-                     "'method' of a message must be one of DELETE, GET, PATCH, POST, PUT, got "
-                     "'%s'",
-                     method);
+    const char *method = option_check_method(L, &options, NULL);
+    if (method)
+        add(L, head, ":method", slice_str(method));
 }
 
 static void check_plain(lua_State *L, struct slice text, const char *name)
@@ -92,6 +82,19 @@ static void add_from(lua_State *L, struct buf *head, struct slice original, cons
         add(L, head, name, value);
 }
 
+/* What came with the trace of the event goes along with the trace. */
+static void add_trace_state(lua_State *L, struct buf *head, struct slice original)
+{
+    struct trace trace;
+    struct slice parent;
+    struct field field;
+    if (!head_find(original, "traceparent", &parent) || !trace_parse(parent, &trace))
+        return;
+    for (size_t offset = 0; head_next(original, &offset, &field);)
+        if (slice_equal_nocase(field.name, slice_str("tracestate")))
+            add(L, head, ":tracestate", field.value);
+}
+
 /* content_type NULL: as the original has it, with its encoding. */
 static void build_head(lua_State *L, int index, const char *content_type, struct slice original)
 {
@@ -100,6 +103,7 @@ static void build_head(lua_State *L, int index, const char *content_type, struct
     add_method(L, index, head);
     add_path(L, index, head);
     add_query(L, index, head);
+    add_trace_state(L, head, original);
     lua_getfield(L, index, "headers");
     headers_check_add(L, -1, WHAT, head);
     lua_pop(L, 1);

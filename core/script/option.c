@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define NAMES_MAX 48
 #define DURATION_S_MAX 3.2e9 /* a hundred years */
@@ -174,6 +175,27 @@ const char *option_check_text(lua_State *L, const struct options *options, const
         (void)option_error(L, options, name, "a string");
     lua_pop(L, 1);
     return value;
+}
+
+const char *option_check_method(lua_State *L, const struct options *options, const char *fallback)
+{
+    static const char *const known[] = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"};
+    const char *method = option_check_text(L, options, "method", fallback);
+    if (!method)
+        return NULL;
+    if (!text_is_token(slice_str(method)) || strlen(method) > LIMIT_METHOD_BYTES)
+        (void)option_error(L, options, "method",
+                           lua_pushfstring(L, "a method as \"POST\", a token of at most %d bytes",
+                                           LIMIT_METHOD_BYTES));
+    for (size_t i = 0; i < array_count(known); i++)
+        if (strcasecmp(method, known[i]) == 0 && strcmp(method, known[i]) != 0)
+            (void)option_error(L, options, "method",
+                               lua_pushfstring(L, "in upper case, \"%s\"", known[i]));
+    if (strcmp(method, "CONNECT") == 0 || strcmp(method, "TRACE") == 0)
+        (void)option_error(L, options, "method",
+                           "one that carries a message: CONNECT asks for a tunnel, and TRACE has "
+                           "no body");
+    return method;
 }
 
 int option_check_function(lua_State *L, const struct options *options, const char *name)

@@ -2,6 +2,8 @@
 /* What the three registrations have in common. */
 #include "script/bind_int.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 
 #define HEADERS_MAX 64
@@ -49,22 +51,9 @@ char *place_copy(lua_State *L)
     return text_copy(L, place);
 }
 
-static bool is_token(struct slice name)
-{
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < name.len; i++) {
-        const char c = name.data[i];
-        const bool is_alnum =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!is_alnum && (c == '\0' || !strchr(marks, c)))
-            return false;
-    }
-    return name.len > 0;
-}
-
 void header_check(lua_State *L, struct slice name, struct slice value, const char *what)
 {
-    if (!is_token(name) || name.len > LIMIT_TYPE_BYTES)
+    if (!text_is_token(name) || name.len > LIMIT_TYPE_BYTES)
         (void)luaL_error(L, "bad header name '%s' in %s", name.data, what);
     for (size_t i = 0; i < array_count(framing_headers); i++)
         if (slice_equal_nocase(name, slice_str(framing_headers[i])))

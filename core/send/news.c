@@ -4,11 +4,13 @@
 
 #include "model/meta.h"
 
-static struct event *create(const struct registry *registry, const char *type, uint64_t message,
-                            const struct meta_field *fields, size_t count)
+static struct event *create(const struct registry *registry, const char *type,
+                            const struct message *message, const struct meta_field *fields,
+                            size_t count)
 {
     return meta_create(registry, &(struct meta_options){.type = type,
-                                                        .parent = id_event_of(message),
+                                                        .parent = id_event_of(message->id),
+                                                        .trace = &message->trace,
                                                         .fields = fields,
                                                         .field_count = count});
 }
@@ -20,7 +22,7 @@ static struct event *of_endpoint(const struct registry *registry, const struct s
         {.name = "reason", .text = news->reason},
         {.name = "status", .number = news->attempt->status},
     };
-    return create(registry, META_ENDPOINT_DISABLED, news->delivery->message->id, fields,
+    return create(registry, META_ENDPOINT_DISABLED, news->delivery->message, fields,
                   array_count(fields));
 }
 
@@ -46,7 +48,7 @@ static struct event *of_delivery(const struct registry *registry, const struct s
         {.name = "status", .number = attempt ? attempt->status : 0},
         {.name = "error", .text = attempt ? attempt_error_name(attempt->error) : ""},
     };
-    return create(registry, META_DELIVERY_DEAD, message->id, fields, array_count(fields));
+    return create(registry, META_DELIVERY_DEAD, message, fields, array_count(fields));
 }
 
 struct event *sender_news_event(const struct registry *registry, const struct sender_news *news)

@@ -54,6 +54,31 @@ static enum status add_message_fields(const struct message *message,
     return status;
 }
 
+/* W3C trace context: the event's trace, a span of this attempt's own, and what other tracers said
+ * along the way. */
+static enum status add_trace(const struct message *message, struct buf *out)
+{
+    static const struct slice parent = {"traceparent", sizeof "traceparent" - 1};
+    static const struct slice state = {"tracestate", sizeof "tracestate" - 1};
+    if (trace_is_none(&message->trace) || is_set(buf_slice(out), parent))
+        return OK;
+    struct trace trace = message->trace;
+    char text[TRACE_TEXT_BYTES];
+    trace_continue(&trace);
+    trace_format(&trace, text);
+    enum status status = head_add(out, parent, slice_of(text, sizeof text - 1));
+    const struct slice head = content_head(message->content);
+    const char *kept = message->is_forwarded ? "tracestate" : ":tracestate";
+    struct field field;
+    if (is_set(buf_slice(out), state) ||
+        (message->is_forwarded && head_count(head, "traceparent") == 0))
+        return status;
+    for (size_t offset = 0; status == OK && head_next(head, &offset, &field);)
+        if (slice_equal_nocase(field.name, slice_str(kept)))
+            status = head_add(out, state, field.value);
+    return status;
+}
+
 static enum status sign(const struct endpoint_spec *endpoint, const struct message *message,
                         const struct outgoing *outgoing, struct buf *out)
 {
@@ -89,6 +114,8 @@ enum status outgoing_add_head(const struct endpoint_spec *endpoint, const struct
     if (status == OK && !is_set(buf_slice(out), slice_str("content-type")) &&
         outgoing->body.len > 0)
         status = head_add(out, slice_str("content-type"), slice_str("application/octet-stream"));
+    if (status == OK)
+        status = add_trace(message, out);
     if (status != OK || !endpoint->signer)
         return status;
     return sign(endpoint, message, outgoing, out);

@@ -2,17 +2,10 @@
 /* What goes out: the header lines and the method of a transfer, as curl wants them. */
 #include "send/transfer_int.h"
 
-#include <stdio.h>
+#include "base/limits.h"
+#include "base/text.h"
 
-static bool is_token(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char)text.data[i];
-        if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c))
-            return false;
-    }
-    return text.len > 0;
-}
+#include <stdio.h>
 
 static bool is_clean(struct slice text)
 {
@@ -35,7 +28,7 @@ static bool is_framing(struct slice name)
 /* One "Name: value" line; "Name;" is curl's way to say an empty value. */
 static enum status add_line(struct transfer *transfer, const struct field *field, struct err *err)
 {
-    if (!is_token(field->name) || !is_clean(field->value))
+    if (!text_is_token(field->name) || !is_clean(field->value))
         return err_set(err, E_INVALID,
                        "header \"%.*s\" cannot be sent: its name is no token or its "
                        "value holds a line break",
@@ -84,18 +77,19 @@ enum status request_make_lines(struct transfer *transfer, struct slice head, str
 enum status request_set_method(struct transfer *transfer, struct slice method, struct slice body,
                                struct err *err)
 {
-    char name[32];
-    if (!is_token(method) || method.len >= sizeof name)
-        return err_set(err, E_INVALID, "the method is no token of at most %zu bytes",
-                       sizeof name - 1);
+    char name[LIMIT_METHOD_BYTES + 1];
+    if (!text_is_token(method) || method.len > LIMIT_METHOD_BYTES)
+        return err_set(err, E_INVALID, "the method is no token of at most %d bytes",
+                       LIMIT_METHOD_BYTES);
     (void)snprintf(name, sizeof name, "%.*s", (int)method.len, method.data);
     CURL *easy = transfer->easy;
-    const bool is_bare = body.len == 0 && (slice_is(method, "GET") || slice_is(method, "HEAD"));
+    const bool is_head = slice_is(method, "HEAD");
+    const bool is_bare = is_head || (body.len == 0 && slice_is(method, "GET"));
 #define SET(option, value) check(curl_easy_setopt(easy, option, value) == CURLE_OK)
     SET(CURLOPT_NOBODY, 0L);
     if (is_bare) {
         SET(CURLOPT_HTTPGET, 1L);
-        if (slice_is(method, "HEAD"))
+        if (is_head)
             SET(CURLOPT_NOBODY, 1L);
         SET(CURLOPT_CUSTOMREQUEST, NULL);
     } else {

@@ -142,7 +142,8 @@ MUST_USE enum status outgoing_add_url(const struct endpoint_spec *endpoint,
                                       const struct message *message,
                                       const struct outgoing *outgoing, struct buf *out,
                                       struct err *err);
-/* The headers: the message's, those of the endpoint that it does not set, the signature of now. */
+/* The headers: the message's, those of the endpoint that it does not set, the trace with a span of
+ * its own unless one of them is set, the signature of now. */
 MUST_USE enum status outgoing_add_head(const struct endpoint_spec *endpoint,
                                        const struct message *message,
                                        const struct outgoing *outgoing, struct buf *out);

@@ -38,9 +38,7 @@ struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct conte
         .depth = (uint32_t)sqlite3_column_int64(statement, 4),
         .received_ms = sqlite3_column_int64(statement, 6),
     };
-    const struct slice trace = column_blob(statement, 5);
-    if (trace.len == sizeof options.trace)
-        memcpy(&options.trace, trace.data, sizeof options.trace);
+    (void)trace_load(column_blob(statement, 5), &options.trace);
     struct event *event = event_create(&options);
     if (!event) {
         content_unref(content);
@@ -210,10 +208,12 @@ static struct message *make_message(sqlite3_stmt *statement)
     const uint64_t id = column_id(statement, 1);
     struct message *message =
         message_create(id, column_text(statement, 6), content, column_id(statement, 7) != id);
-    if (message)
-        message->expires_ms = sqlite3_column_int64(statement, 5);
-    else
+    if (!message) {
         content_unref(content);
+        return NULL;
+    }
+    message->expires_ms = sqlite3_column_int64(statement, 5);
+    (void)trace_load(column_blob(statement, 12), &message->trace);
     return message;
 }
 

@@ -10,10 +10,11 @@
 
 #define DELIVERY_COLUMNS                                                                           \
     "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, d.expires_ms, m.type, m.content,"      \
-    " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint FROM delivery d"
+    " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint, e.trace"               \
+    " FROM delivery d"
 #define DELIVERY_JOINS                                                                             \
     " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
-    " LEFT JOIN attempt a ON a.id = d.attempt"
+    " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"
 #define DELIVERY_ROW                                                                               \
     "SELECT d.id, d.message, d.endpoint, p.name, m.type, d.state, d.attempts, d.due_ms, d.reason," \
     " a.status, a.error, d.attempt FROM delivery d"

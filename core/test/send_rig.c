@@ -255,8 +255,18 @@ static void on_committed(struct delivery *delivery, bool is_held, void *ctx)
         sender_hint(rig->sender, endpoint);
 }
 
-/* rig:commit(endpoint name, {body=, headers=, type=, forwarded=, delay_ms=, expires_ms=}) ->
- * message id as text */
+/* Field trace: a traceparent. */
+static struct trace get_trace(lua_State *L, int index)
+{
+    struct trace trace = {0};
+    char *header = get_copy(L, index, "trace", NULL);
+    check(!header || trace_parse(slice_str(header), &trace));
+    free(header);
+    return trace;
+}
+
+/* rig:commit(endpoint name, {body=, headers=, type=, forwarded=, delay_ms=, expires_ms=, trace=})
+ * -> message id as text */
 static int l_commit(lua_State *L)
 {
     struct rig *rig = check_rig(L);
@@ -281,6 +291,7 @@ static int l_commit(lua_State *L)
     struct message *message =
         message_create(id, slice_str("spec.message"), content, get_boolean(L, 3, "forwarded"));
     message->expires_ms = get_integer(L, 3, "expires_ms", 0);
+    message->trace = get_trace(L, 3);
     fake_commit(&rig->store, &(struct fake_commit){spec, message, get_integer(L, 3, "delay_ms", 0)},
                 on_committed, rig);
     char text[ID_TEXT_BYTES];

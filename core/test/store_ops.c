@@ -156,6 +156,15 @@ static struct run_plan *field_plan(lua_State *L, int index)
     return plan;
 }
 
+/* Field trace: a traceparent. */
+static struct trace field_trace(lua_State *L, int index)
+{
+    struct trace trace = {0};
+    const struct slice header = field_slice(L, index, "trace");
+    check(header.len == 0 || trace_parse(header, &trace));
+    return trace;
+}
+
 static struct event *field_event(lua_State *L, struct lua_store *store, int index)
 {
     const lua_Integer id = field_integer(L, index, "id", 0);
@@ -169,6 +178,7 @@ static struct event *field_event(lua_State *L, struct lua_store *store, int inde
         .depth = (uint32_t)field_integer(L, index, "depth", 0),
         .received_ms = field_integer(L, index, "received_ms", id_event_ms(fresh)),
         .due_ms = field_integer(L, index, "due_ms", 0),
+        .trace = field_trace(L, index),
     };
     struct event *event = event_create(&options);
     check(event != NULL);
@@ -177,7 +187,8 @@ static struct event *field_event(lua_State *L, struct lua_store *store, int inde
     return event;
 }
 
-/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason, plan, due_ms } */
+/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason, plan, due_ms,
+ * trace } */
 static int l_ingest(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_INGEST);

@@ -88,6 +88,11 @@ static void set_deliveries(lua_State *L, struct delivery *const *deliveries, siz
         set_integer(L, "due_ms", delivery->due_ms);
         set_integer(L, "created_ms", delivery->created_ms);
         set_integer(L, "previous_delay_ms", delivery->previous_delay_ms);
+        if (!trace_is_none(&delivery->message->trace)) {
+            char trace[TRACE_TEXT_BYTES];
+            trace_format(&delivery->message->trace, trace);
+            set_text(L, "trace", trace);
+        }
         set_integer(L, "message", (lua_Integer)delivery->message->id);
         set_integer(L, "expires_ms", delivery->message->expires_ms);
         set_bool(L, "is_forwarded", delivery->message->is_forwarded);

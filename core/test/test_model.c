@@ -265,7 +265,8 @@ static void push_hex(lua_State *L, const uint8_t *bytes, size_t len)
     lua_pushlstring(L, text, 2 * len);
 }
 
-/* trace(header?) -> trace id, span as parsed (nil: not valid), trace id and span of what goes on */
+/* trace(header?) -> trace id, span as parsed (nil: not valid), trace id, span and header of what
+ * goes on */
 static int l_trace(lua_State *L)
 {
     struct trace trace = {0};
@@ -282,7 +283,10 @@ static int l_trace(lua_State *L)
     trace_continue(&trace);
     push_hex(L, trace.id, sizeof trace.id);
     push_hex(L, trace.span, sizeof trace.span);
-    return 4;
+    char text[TRACE_TEXT_BYTES];
+    trace_format(&trace, text);
+    lua_pushstring(L, text);
+    return 5;
 }
 
 static const luaL_Reg functions[] = {

@@ -27,6 +27,7 @@ static struct event *make_event(struct intake *intake, const struct admission *a
         .type = is_untyped ? slice_str(UNTYPED) : admission->type,
         .key = is_untyped ? slice_str("") : admission->key,
         .content = intake->content,
+        .trace = trace_of_head(content_head(intake->content)),
         .received_ms = intake->received_ms,
     });
     check(event != NULL);

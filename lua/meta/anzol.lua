@@ -63,7 +63,7 @@ function anzol.source(name, options) end
 ---@class anzol.EndpointOptions
 ---@field url anzol.SecretText Where to: http or https.
 ---@field sign anzol.Signer|false How messages are signed; `false`: not at all.
----@field method? "POST"|"PUT"|"PATCH"|"GET"|"DELETE" Default: `"POST"`.
+---@field method? string Any method but `CONNECT` and `TRACE`, at most 32 bytes; a `HEAD` takes no body along. Default: `"POST"`.
 ---@field headers? table<string, anzol.SecretText> Sent with each message.
 ---@field transform? fun(message: anzol.OutgoingMessage): anzol.OutgoingMessage|anzol.Verdict Called before each attempt; cannot wait.
 ---@field order_by? fun(message: anzol.OutgoingMessage): string? Messages with the same key go one after another, retries included. Holds in specs only: `anzol check` warns.
@@ -278,7 +278,7 @@ function Headers:all(name) end
 ---@field received_at_ms integer Unix milliseconds.
 ---@field run_number integer 1, 2, … with each run of this handler.
 ---@field parent_id string? The event whose handler emitted this one.
----@field trace { trace_id: string, span_id: string }? Goes along to what is emitted and sent.
+---@field trace { trace_id: string, span_id: string }? The sender's trace (`traceparent`), or a new one. Goes along to what is emitted and sent.
 ---@field log anzol.log As `anzol.log`; lines name the event.
 local Event = {}
 
@@ -288,7 +288,7 @@ local Event = {}
 ---@field form? table<string, string> A body as a form.
 ---@field type? string Default: the event's type.
 ---@field headers? table<string, anzol.SecretText>
----@field method? "POST"|"PUT"|"PATCH"|"GET"|"DELETE" Instead of the endpoint's.
+---@field method? string Instead of the endpoint's.
 ---@field path? string Instead of the path of the endpoint's URL.
 ---@field query? table<string, string>|string Instead of the query of the endpoint's URL.
 

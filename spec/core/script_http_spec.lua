@@ -191,7 +191,7 @@ describe("anzol.http", function()
     ["http.get('https://a.example', { method = 'GET' })"] = "unknown option 'method'",
     ["http.request {}"] = "'url' of anzol.http.request must be",
     ["http.request { url = 'https://a.example', method = 'get' }"] =
-      "must be one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, got 'get'",
+      "option 'method' of anzol.http.request must be in upper case, \"GET\", got 'get'",
     ["http.get('https://a.example', { timeout = 0 })"] = "'timeout' of anzol.http.get must be from 1ms to 10m",
     ["http.get('https://a.example', { timeout = '11m' })"] = "must be from 1ms to 10m, got '11m'",
     ["http.get('https://a.example', { max_body = 0 })"] = "must be from 1 byte to 8MiB",

@@ -46,9 +46,22 @@ describe("traceparent", function()
   end
 
   it("goes on with a span of its own", function()
-    local _, _, id, span = model.trace(HEADER)
+    local _, _, id, span, header = model.trace(HEADER)
     assert.equal(ID, id)
     assert.are_not.equal(SPAN, span)
+    assert.equal("00-" .. ID .. "-" .. span .. "-01", header)
+  end)
+
+  it("goes on sampled or not as it came, without flags that nobody knows here", function()
+    local _, _, _, span, header = model.trace("00-" .. ID .. "-" .. SPAN .. "-fe")
+    assert.equal("00-" .. ID .. "-" .. span .. "-00", header)
+    _, _, _, span, header = model.trace("00-" .. ID .. "-" .. SPAN .. "-ff")
+    assert.equal("00-" .. ID .. "-" .. span .. "-01", header)
+  end)
+
+  it("is sampled in a new trace", function()
+    local _, _, id, span, header = model.trace()
+    assert.equal("00-" .. id .. "-" .. span .. "-01", header)
   end)
 
   it("never makes the same twice", function()

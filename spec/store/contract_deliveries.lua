@@ -28,6 +28,15 @@ return function(t)
       assert.equal(0, #run("claim_open", {}).rows)
     end)
 
+    it("keeps the trace of the event with what is claimed", function()
+      local trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+      settle((delivery { endpoint = 5, event = { trace = trace } }), "retrying", { due_ms = 9 })
+      settle((delivery { endpoint = 5 }), "retrying", { due_ms = 10 })
+      local rows = run("claim_deliveries", { endpoint = 5, now_ms = 10 }).rows
+      assert.equal(trace, rows[1].trace)
+      assert.is_nil(rows[2].trace)
+    end)
+
     it("makes a retry due later and keeps every attempt in order", function()
       local id = delivery { endpoint = 4 }
       for number = 1, 3 do

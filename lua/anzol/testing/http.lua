@@ -17,7 +17,7 @@ end
 
 -- "GET https://api.example/v1/*" -> "GET", "^https://api%.example/v1/.*$"
 local function parse(pattern)
-  local method, url = pattern:match "^(%u+)%s+(%S+)$"
+  local method, url = pattern:match "^([^%s:/]+)%s+(%S+)$"
   url = url or pattern
   local escaped = url:gsub("[%^%$%(%)%%%.%[%]%+%-%?]", "%%%0"):gsub("%*", ".*")
   return method, "^" .. escaped .. "$", url:find("?", 1, true) ~= nil

@@ -27,7 +27,7 @@ anzol.http = {}
 
 ---@class anzol.HttpRequest: anzol.HttpOptions
 ---@field url anzol.SecretText
----@field method? "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"|"OPTIONS" Default: `"GET"`.
+---@field method? string Any but `CONNECT` and `TRACE`, at most 32 bytes. Default: `"GET"`.
 
 ---An answer, of whatever status. Read-only.
 ---@class anzol.Response
