@@ -2,6 +2,7 @@
 /* Fields of Lua tables, read and written. */
 #include "send_rig_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 lua_Integer get_integer(lua_State *L, int index, const char *name, lua_Integer absent)
@@ -82,4 +83,13 @@ void push_attempt(lua_State *L, const struct attempt *attempt)
     set_bool(L, "is_cut", attempt->is_cut);
     set_head(L, "head", attempt->head);
     set_slice(L, "body", attempt->body);
+}
+
+struct trace get_trace(lua_State *L, int index)
+{
+    struct trace trace = {0};
+    char *header = get_copy(L, index, "trace", NULL);
+    check(!header || trace_parse(slice_str(header), &trace));
+    free(header);
+    return trace;
 }

@@ -159,51 +159,6 @@ static struct gate *gate_of(struct rig *rig, uint64_t id)
     return rig->gates[id];
 }
 
-/* sign = a Standard Webhooks secret */
-static struct signer *get_signer(lua_State *L, int index)
-{
-    char *secret = get_copy(L, index, "sign", NULL);
-    if (!secret)
-        return NULL;
-    struct signer *signer = signer_create(SIGNER_RECIPE);
-    check(signer != NULL);
-    recipe_standard(&signer->recipe);
-    check(key_set_add_text(&signer->keys, KEY_STANDARD, slice_str(secret), true) == OK);
-    free(secret);
-    return signer;
-}
-
-/* The table at index: name, id, url and what endpoint_spec has. */
-static void read_endpoint(lua_State *L, int index, struct rig *rig, struct endpoint_spec *spec)
-{
-    struct buf head;
-    buf_init(&head, HEAD_BYTES_MAX);
-    get_head(L, index, "headers", &head);
-    size_t len;
-    *spec = (struct endpoint_spec){
-        .name = get_copy(L, index, "name", "endpoint"),
-        .id = (uint64_t)get_integer(L, index, "id", 1),
-        .url = get_copy(L, index, "url", NULL),
-        .method = get_copy(L, index, "method", "POST"),
-        .signer = get_signer(L, index),
-        .transform_function = get_boolean(L, index, "transform"),
-        .retry_function = get_boolean(L, index, "retry_function"),
-        .timeout_ms = get_integer(L, index, "timeout_ms", 5000),
-        .concurrency = (uint32_t)get_integer(L, index, "concurrency", 8),
-        .rate_per_s = get_number(L, index, "rate", 0),
-        .allow_private = !get_boolean(L, index, "public_only"),
-        .script = strdup("spec.lua:1"),
-        .retry = {.kind = BACKOFF_CONSTANT,
-                  .base_ms = get_integer(L, index, "retry_ms", 10),
-                  .attempts_max = (uint32_t)get_integer(L, index, "attempts", 3)},
-    };
-    spec->gate = gate_of(rig, spec->id);
-    spec->head = slice_of(NULL, 0);
-    const char *bytes = buf_take(&head, &len);
-    if (bytes)
-        spec->head = slice_of(bytes, len);
-}
-
 /* rig:endpoints{{…}, …}: the next generation. state = "disabled" | "paused" */
 static int l_endpoints(lua_State *L)
 {
@@ -218,7 +173,8 @@ static int l_endpoints(lua_State *L)
     registry->endpoint_count = count;
     for (size_t i = 0; i < count; i++) {
         lua_geti(L, 2, (lua_Integer)i + 1);
-        read_endpoint(L, 3, rig, &registry->endpoints[i]);
+        read_endpoint(L, 3, &registry->endpoints[i]);
+        registry->endpoints[i].gate = gate_of(rig, registry->endpoints[i].id);
         char *state = get_copy(L, 3, "state", "");
         states[i] = strcmp(state, "disabled") == 0 ? ENDPOINT_DISABLED
                     : strcmp(state, "paused") == 0 ? ENDPOINT_PAUSED
@@ -253,16 +209,6 @@ static void on_committed(struct delivery *delivery, bool is_held, void *ctx)
     delivery_destroy(delivery);
     if (rig->sender)
         sender_hint(rig->sender, endpoint);
-}
-
-/* Field trace: a traceparent. */
-static struct trace get_trace(lua_State *L, int index)
-{
-    struct trace trace = {0};
-    char *header = get_copy(L, index, "trace", NULL);
-    check(!header || trace_parse(slice_str(header), &trace));
-    free(header);
-    return trace;
 }
 
 /* rig:commit(endpoint name, {body=, headers=, type=, forwarded=, delay_ms=, expires_ms=, trace=})

@@ -23,6 +23,8 @@ lua_Integer get_integer(lua_State *L, int index, const char *name, lua_Integer a
 double get_number(lua_State *L, int index, const char *name, double absent);
 bool get_boolean(lua_State *L, int index, const char *name);
 char *get_copy(lua_State *L, int index, const char *name, const char *absent);
+/* Field trace: a traceparent. */
+struct trace get_trace(lua_State *L, int index);
 void get_head(lua_State *L, int index, const char *name, struct buf *head);
 void set_head(lua_State *L, const char *name, struct slice head);
 void push_attempt(lua_State *L, const struct attempt *attempt);
@@ -103,6 +105,12 @@ bool fake_is_quiet(const struct store *store);
 /* The process dies: what is under way is forgotten, the rows stay. */
 void fake_crash(struct store *store);
 double fake_random(struct store *store);
+
+/* ---- send_endpoint.c ---------------------------------------------------------------------------
+ */
+
+/* The table at index: name, id, url and what endpoint_spec has. All but the gate. */
+void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec);
 
 /* ---- send_exchange.c ---------------------------------------------------------------------------
  */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Endpoints of the rig, as the tables of a spec say them. */
+#include "send_rig_int.h"
+
+#include "signature/signature.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_BYTES_MAX (1u << 20)
+
+/* sign = a Standard Webhooks secret */
+static struct signer *get_signer(lua_State *L, int index)
+{
+    char *secret = get_copy(L, index, "sign", NULL);
+    if (!secret)
+        return NULL;
+    struct signer *signer = signer_create(SIGNER_RECIPE);
+    check(signer != NULL);
+    recipe_standard(&signer->recipe);
+    check(key_set_add_text(&signer->keys, KEY_STANDARD, slice_str(secret), true) == OK);
+    free(secret);
+    return signer;
+}
+
+void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
+{
+    struct buf head;
+    buf_init(&head, HEAD_BYTES_MAX);
+    get_head(L, index, "headers", &head);
+    size_t len;
+    *spec = (struct endpoint_spec){
+        .name = get_copy(L, index, "name", "endpoint"),
+        .id = (uint64_t)get_integer(L, index, "id", 1),
+        .url = get_copy(L, index, "url", NULL),
+        .method = get_copy(L, index, "method", "POST"),
+        .signer = get_signer(L, index),
+        .transform_function = get_boolean(L, index, "transform"),
+        .retry_function = get_boolean(L, index, "retry_function"),
+        .timeout_ms = get_integer(L, index, "timeout_ms", 5000),
+        .concurrency = (uint32_t)get_integer(L, index, "concurrency", 8),
+        .rate_per_s = get_number(L, index, "rate", 0),
+        .allow_private = !get_boolean(L, index, "public_only"),
+        .script = strdup("spec.lua:1"),
+        .retry = {.kind = BACKOFF_CONSTANT,
+                  .base_ms = get_integer(L, index, "retry_ms", 10),
+                  .attempts_max = (uint32_t)get_integer(L, index, "attempts", 3)},
+    };
+    spec->head = slice_of(NULL, 0);
+    const char *bytes = buf_take(&head, &len);
+    if (bytes)
+        spec->head = slice_of(bytes, len);
+}
