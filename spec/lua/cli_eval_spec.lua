@@ -3,6 +3,8 @@
 local cli = require "support.cli"
 local dkjson = require "dkjson"
 local files = require "support.files"
+local process = require "anzol_test.process"
+local wait = require "support.wait"
 
 local dir
 before_each(function()
@@ -110,6 +112,17 @@ describe("anzol eval", function()
     assert.equal("4\n", cli.run({ "eval", "-" }, { cwd = dir, input = dir .. "/b.lua" }).output)
     assert.equal(2, cli.run({ "eval" }, { cwd = dir }).code)
     assert.equal(2, cli.run({ "eval", "none.lua" }, { cwd = dir }).code)
+  end)
+
+  it("is broken off by Ctrl-C, as shells tell by 130", function()
+    local child = process.spawn { argv = { "/usr/bin/env", "--default-signal=INT", files.program(),
+      "eval", "-e", "anzol.log.info 'waiting' anzol.sleep '1h'" }, cwd = dir, env = {},
+      output = dir .. "/output", errors = dir .. "/errors" }
+    wait.until_true("it waits", 5000, function()
+      return files.exists(dir .. "/errors") and files.read(dir .. "/errors"):find "waiting"
+    end)
+    child:kill(2)
+    assert.same({ "signal", 2 }, { child:wait(5000) })
   end)
 
   it("has the event of a fixture", function()

@@ -41,6 +41,8 @@ local function reset()
   end
 end
 
+local is_terminal
+
 -- Runs a command line: exit code, standard output, standard error.
 local function run(...)
   local cli = require "anzol.cli"
@@ -48,7 +50,7 @@ local function run(...)
   local code = cli.main({ [0] = "anzol", ... }, {
     out = function(text) out[#out + 1] = text end,
     err = function(text) err[#err + 1] = text end,
-    is_terminal = false,
+    is_terminal = is_terminal,
   })
   return code, table.concat(out), table.concat(err)
 end
@@ -60,7 +62,7 @@ local environment
 setup(function()
   os.getenv = function(name)
     if environment[name] ~= nil then return environment[name] end
-    if name:find "^ANZOL_" then return nil end
+    if name:find "^ANZOL_" or name == "NO_COLOR" then return nil end
     return real_getenv(name)
   end
 end)
@@ -68,7 +70,7 @@ teardown(function() os.getenv = real_getenv end)
 -- luacheck: pop
 
 before_each(function()
-  environment = {}
+  environment, is_terminal = {}, false
   reset()
 end)
 
@@ -101,6 +103,21 @@ describe("anzol", function()
       "init", "reload", "repl", "serve", "trigger" } do
       assert.matches("\n   " .. name .. "%s", out)
     end
+  end)
+
+  it("paints for a terminal, unless NO_COLOR or --color says otherwise", function()
+    for _, case in ipairs {
+      { true, nil, nil, true }, { false, nil, nil, false }, { true, "1", nil, false },
+      { true, "", nil, true }, -- no-color.org: set and not empty
+      { true, nil, "never", false }, { false, nil, "always", true }, { true, "1", "always", true },
+      { true, nil, "auto", true }, { false, nil, "auto", false },
+    } do
+      is_terminal, environment.NO_COLOR = case[1], case[2]
+      answers = { { json = page } }
+      local _, out = run(table.unpack(case[3] and { "--color", case[3], "events" } or { "events" }))
+      assert.equal(case[4], out:find("\27[", 1, true) ~= nil, require "dkjson".encode(case))
+    end
+    assert.equal(2, (run("--color", "sometimes", "events")))
   end)
 
   it("ends with 2 and says what is wrong with the usage", function()
