@@ -159,6 +159,22 @@ anzol.on("github.push", function(event) end)
     end
   end)
 
+  it("connects to nothing, whatever the scripts would", function()
+    local receiver = Receiver.start()
+    finally(function() receiver:stop() end)
+    local result = check((([[
+local function ask() return anzol.http.get("$URL/asked", { allow_private = true }) end
+anzol.init(function() assert(ask()) end)
+anzol.source("open", { verify = function() return ask() ~= nil end, type = "open", public_url = "$URL/in" })
+anzol.endpoint("out", { url = "$URL/out", sign = false, allow_private = true })
+anzol.on("open", function(event) ask() event:send "out" end)
+local ok, why = pcall(ask)
+assert(not ok and why:find "anzol.http.get cannot wait in 'load'")
+]]):gsub("%$URL", (receiver:url ""))))
+    assert.equal(0, result.code, result.output .. result.errors)
+    assert.same({ 0, 0 }, { receiver:total() })
+  end)
+
   it("suggests the option that was meant", function()
     local result = check(
       'anzol.source("x", { verify = anzol.verify.none(), type = "a", patch = 3 })\n')

@@ -27,6 +27,7 @@ local broken = {
   { "an error", "\nerror 'no such day $N'\n" },
   { "an endless load", "\nwhile true do end\n" },
   { "all the memory", "\nlocal all = {} while true do all[#all + 1] = ('x'):rep(1 << 16) .. #all end\n" },
+  { "an init that fails", "\nanzol.init(function() anzol.sleep(0.001) error 'no $N' end)\n" },
   { "an endless load in a coroutine", "\ncoroutine.wrap(function() while true do end end)()\n" },
 }
 
@@ -225,6 +226,56 @@ describe("scripts that change while they are read", function()
     swapper:wait(5000)
     server:close()
     files.remove(dir)
+  end)
+end)
+
+describe("scripts that are written, cut and removed while they are read", function()
+  local PARTS = 8
+
+  -- Part after part becomes the next number: at any moment the first ones have it, the others the
+  -- one before, and one may be empty, half or away.
+  local writer = [[
+    i=0; while [ $i -lt 100000 ]; do i=$((i+1)); n=0
+      while [ $n -lt ]] .. PARTS .. [[ ]; do n=$((n+1))
+        if [ $((i % 7)) = 3 ]; then rm "lua/part$n.lua"; fi
+        { printf 'return --[=[ %8000s ]=] ' x; echo "$i"; } > "lua/part$n.lua"
+      done
+    done]]
+
+  it("are loaded as of one moment, or refused", function()
+    local server = Server.new { scripts = { ["main.lua"] = ([[
+      local anzol = require "anzol"
+      local parts = {}
+      for i = 1, %d do parts[i] = require("part" .. i) end
+      anzol.source("open", { verify = anzol.verify.none(), type = "is." .. table.concat(parts, ".") })
+    ]]):format(PARTS) } }
+    for i = 1, PARTS do files.write(("%s/lua/part%d.lua"):format(server.dir, i), "return 0") end
+    server:restart()
+    local child = process.spawn { argv = { "/bin/sh", "-c", writer }, cwd = server.dir, env = {},
+      output = server.dir .. "/out", errors = server.dir .. "/err" }
+    finally(function()
+      child:kill(9)
+      child:wait(5000)
+      server:close()
+    end)
+    for _ = 1, LONG and 1500 or 40 do
+      local result = cli.ask(server, { "reload" })
+      assert.is_true(result.code == 0 or result.code == EXIT_CONFIG, result.output .. result.errors)
+      local id = json.decode(server:post("/in/open", "{}").body).id
+      local kind = server:get("/api/v1/event/" .. id).type
+      local last, steps
+      for number in kind:gmatch "%d+" do
+        number = tonumber(number)
+        steps = (steps or 0) + ((last or number) - number)
+        last = number
+      end
+      assert.is_true(steps == 0 or steps == 1, kind)
+    end
+    -- With nobody at them they load.
+    child:kill(9)
+    child:wait(5000)
+    for i = 1, PARTS do files.write(("%s/lua/part%d.lua"):format(server.dir, i), "return 7") end
+    assert.equal(0, cli.ask(server, { "reload" }).code)
   end)
 end)
 
