@@ -3,7 +3,8 @@
 
 #define NUMBER_DIGITS_MAX 18 /* of the whole part: fits int64_t */
 #define FRACTION_DIGITS_MAX 9
-#define NEAREST_BYTES_MAX 64 /* longer names are not compared */
+#define NEAREST_BYTES_MAX 64  /* longer names are not compared */
+#define BEGINNING_BYTES_MIN 3 /* of shorter names too much is the beginning */
 
 struct unit {
     const char *name;
@@ -153,6 +154,22 @@ static size_t edit_distance(struct slice a, struct slice b)
     return rows[a.len % 3][b.len];
 }
 
+/* The shortest candidate of which the name is the beginning. */
+static const char *begins_with(struct slice name, const char *const *candidates, size_t count)
+{
+    const char *shortest = NULL;
+    size_t len = NEAREST_BYTES_MAX + 1;
+    for (size_t i = 0; i < count && name.len >= BEGINNING_BYTES_MIN; i++) {
+        const struct slice candidate = slice_str(candidates[i]);
+        if (candidate.len < len && candidate.len > name.len &&
+            memcmp(candidate.data, name.data, name.len) == 0) {
+            shortest = candidates[i];
+            len = candidate.len;
+        }
+    }
+    return shortest;
+}
+
 const char *text_nearest(struct slice name, const char *const *candidates, size_t count)
 {
     const char *nearest = NULL;
@@ -169,7 +186,7 @@ const char *text_nearest(struct slice name, const char *const *candidates, size_
             nearest = candidates[i];
         }
     }
-    return nearest;
+    return nearest ? nearest : begins_with(name, candidates, count);
 }
 
 size_t text_utf8_len(struct slice text)

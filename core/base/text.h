@@ -22,8 +22,8 @@ bool text_parse_size(struct slice text, size_t *bytes);
  * malformed or out of range, *per_s untouched. */
 bool text_parse_rate(struct slice text, double *per_s);
 /* The candidate that was probably meant: the least edit distance (a swap of neighbours counts as
- * one), at most a third of the name's length and at least 1. NULL if none is that near.
- * candidates may hold NULLs. */
+ * one), at most a third of the name's length and at least 1; else the shortest that begins with the
+ * name, if this has 3 bytes. NULL if there is none. candidates may hold NULLs. */
 const char *text_nearest(struct slice name, const char *const *candidates, size_t count);
 /* The length of the UTF-8 sequence at the start of text, 0 if there is none (RFC 3629). */
 size_t text_utf8_len(struct slice text);

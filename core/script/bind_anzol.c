@@ -37,5 +37,13 @@ int l_open_anzol(lua_State *L)
     lua_setfield(L, -2, "version");
     lua_pushinteger(L, script->generation ? (lua_Integer)script->generation->number : 0);
     lua_setfield(L, -2, "generation");
+    /* Those of which Lua makes more give them a metatable of their own (init.lua). */
+    names_watch(L, -1, "anzol");
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        if (lua_type(L, -1) == LUA_TTABLE && lua_type(L, -2) == LUA_TSTRING) {
+            const char *owner = lua_pushfstring(L, "anzol.%s", lua_tostring(L, -2));
+            names_watch(L, -2, owner);
+            lua_pop(L, 1);
+        }
     return 1;
 }

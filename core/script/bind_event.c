@@ -193,8 +193,10 @@ static int l_index(lua_State *L)
     struct event_view *view = view_check(L);
     lua_pushvalue(L, 2);
     const int type = lua_rawget(L, lua_upvalueindex(1));
+    if (type == LUA_TNIL)
+        return l_name_missed(L, lua_upvalueindex(1), "event");
     if (type != LUA_TNUMBER)
-        return 1; /* a method, or nil */
+        return 1; /* a method */
     const enum field_id id = (enum field_id)lua_tointeger(L, -1);
     lua_pop(L, 1);
     return push_field(L, view, id);

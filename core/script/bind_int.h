@@ -30,6 +30,18 @@ void *object_push(lua_State *L, const struct object_kind *kind, size_t size, int
 void *object_test(lua_State *L, int index, const struct object_kind *kind);
 void *object_check(lua_State *L, int index, const struct object_kind *kind);
 
+/* ---- Names that are nowhere (bind_names.c) ---- */
+
+/* Pushes "there is no 'NAME' in OWNER; did you mean '…'?", by the fields of the table at index. */
+int names_push_unknown(lua_State *L, int index, const char *owner, const char *name);
+/* The table at index notes who asks it for a name it has not, and gives nil: its metatable. */
+void names_watch(lua_State *L, int index, const char *owner);
+/* Whether its metatable is that. */
+bool names_are_watched(lua_State *L, int index);
+/* For an __index of an object's own: its second argument is not in the table at index. Pushes nil;
+ * returns 1. */
+int l_name_missed(lua_State *L, int index, const char *owner);
+
 extern const struct object_kind backoff_kind;
 extern const struct object_kind breaker_kind;
 extern const struct object_kind cache_kind;

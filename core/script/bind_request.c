@@ -89,7 +89,7 @@ static int l_index(lua_State *L)
         return luaL_error(L, "this request is over: keep its values, not the request");
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
-        return 1;
+        return l_name_missed(L, lua_upvalueindex(1), "request");
     const enum field_id id = (enum field_id)lua_tointeger(L, -1);
     lua_pop(L, 1);
     switch (id) {

@@ -44,6 +44,7 @@ static void push_error_text(lua_State *L, lua_State *from, int index, const stru
     index = lua_absindex(L, index);
     if (lua_type(L, index) == LUA_TSTRING) {
         push_at_script(L, from, index);
+        names_explain(L);
         return;
     }
     const bool has_text = luaL_getmetafield(L, index, "__tostring") != LUA_TNIL;

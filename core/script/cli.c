@@ -52,6 +52,8 @@
  *
  * anzol.lua flattened, all values as text, lists joined by "\n".
  *
+ *   native.nearest(name, { name, … }) -> the one that was probably meant | nil
+ *
  *   native.json.encode(value, opts?) -> text; native.json.decode(text) -> value | nil, err
  *
  * encode raises for what JSON can't hold; opts.indent: spaces a level, opts.sort: keys in order.

@@ -143,7 +143,8 @@ static void close_table(lua_State *L, const char *name, int depth)
     lua_pushglobaltable(L);
     const bool is_globals = lua_rawequal(L, -1, index);
     lua_settop(L, index);
-    if (is_globals || depth > DEPTH_MAX || lua_getmetatable(L, index)) {
+    const bool has_own = !names_are_watched(L, index) && lua_getmetatable(L, index);
+    if (is_globals || depth > DEPTH_MAX || has_own) {
         lua_settop(L, index);
         return;
     }
@@ -155,6 +156,7 @@ static void close_table(lua_State *L, const char *name, int depth)
         close_table(L, inner, depth + 1);
     }
     push_moved_fields(L, index);
+    names_watch(L, -1, name);
     set_closed(L, index, l_refuse, name);
 }
 
@@ -205,7 +207,7 @@ static void close_modules(lua_State *L)
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         const bool is_ours = strcmp(name, "anzol") == 0 || strncmp(name, "anzol.", 6) == 0;
         if (is_ours && lua_type(L, -1) == LUA_TTABLE)
-            close_table(L, name, 1);
+            close_table(L, strcmp(name, "anzol.core") == 0 ? "anzol" : name, 1);
     }
     lua_pop(L, 1);
 }

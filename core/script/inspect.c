@@ -3,10 +3,6 @@
  * script of it would find. The command line's one thread. */
 #include "script/bind_int.h"
 
-#include "base/text.h"
-
-#define NAMES_COMPARED_MAX 256
-
 /* A file of the library itself, as it lies in the tree that this program is made from. */
 static bool is_embedded(const char *path)
 {
@@ -51,20 +47,6 @@ struct look_up {
     bool is_removed;
 };
 
-/* Raises: the table at index 2, which is called `owner`, has no such field. */
-static int unknown_field(lua_State *L, const char *owner, const char *field)
-{
-    const char *known[NAMES_COMPARED_MAX];
-    size_t count = 0;
-    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
-        if (lua_type(L, -2) == LUA_TSTRING && count < NAMES_COMPARED_MAX)
-            known[count++] = lua_tostring(L, -2); /* alive as long as the table's field is */
-    const char *nearest = text_nearest(slice_str(field), known, count);
-    return luaL_error(
-        L, nearest ? "there is no '%s' in %s; did you mean '%s'?" : "there is no '%s' in %s", field,
-        owner, nearest);
-}
-
 /* "string.format" -> nothing if it is there; raises as a script would that uses it, or in its
  * stead. */
 static int l_look_up(lua_State *L)
@@ -81,7 +63,9 @@ static int l_look_up(lua_State *L)
             lua_pushvalue(L, -2);
             lua_call(L, 1, 1);
         } else if (lua_getfield(L, 2, field) == LUA_TNIL && segment != name) {
-            return unknown_field(L, lua_pushlstring(L, name, (size_t)(segment - name) - 1), field);
+            const char *owner = lua_pushlstring(L, name, (size_t)(segment - name) - 1);
+            (void)names_push_unknown(L, 2, owner, field);
+            return luaL_error(L, "%s", lua_tostring(L, -1));
         }
         look_up->is_removed = sandbox_is_removed(L, -1);
         if (look_up->is_removed)

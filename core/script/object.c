@@ -15,6 +15,7 @@ void object_open(lua_State *L, const struct object_kind *kind)
     if (kind->methods) {
         lua_newtable(L);
         luaL_setfuncs(L, kind->methods, 0);
+        names_watch(L, -1, kind->name);
         lua_setfield(L, -2, "__index");
     }
     lua_rawsetp(L, LUA_REGISTRYINDEX, kind);

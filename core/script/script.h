@@ -281,6 +281,10 @@ MUST_USE enum status bridge_decode(struct script *script, struct slice text, str
 /* Once in the other state, pushes { null, array(t), object(t) } as bridges know them. */
 int bridge_push_marks(struct lua_State *to);
 
+/* nearest(name, { name, … }) -> the one that was probably meant | nil: for Lua of our own in other
+ * states. */
+int l_nearest(struct lua_State *L);
+
 /* ---- Text from a terminal (evaluate.c) ---- */
 
 enum evaluate_form {

@@ -139,6 +139,13 @@ enum script_ref {
     REF_COUNT
 };
 
+/* The last name that a script read and that was nowhere (bind_names.c). */
+struct missed {
+    char owner[LIMIT_NAME_BYTES + 1]; /* "anzol.backoff" */
+    char name[LIMIT_NAME_BYTES + 1];
+    char place[PLACE_BYTES]; /* "scripts/crm.lua:31: "; empty: nothing was missed */
+};
+
 struct script {
     struct generation *generation; /* NULL: none (settings, command line) */
     unsigned index;
@@ -157,6 +164,7 @@ struct script {
     struct buf body;        /* what is being encoded; kept so that a raise frees nothing */
     struct buf head;
     struct buf text; /* of the last error */
+    struct missed missed;
 
     uv_loop_t *loop; /* NULL until generation_attach */
     struct script_hooks hooks;
@@ -194,6 +202,9 @@ MUST_USE enum status script_call(struct script *script, struct context *context,
  * message, phase and subject, traceback, cut at LIMIT_TRACEBACK_BYTES. Pops nothing. Enters Lua
  * under the current context. */
 void script_describe_error(struct script *script, lua_State *L, const struct context *context);
+/* The error text on top becomes one that names what was meant, if it came of a name that is not
+ * there (bind_names.c). */
+void names_explain(lua_State *L);
 /* Counts an error of a phase, for the metrics. */
 void script_count_error(const struct script *script, enum phase_id phase);
 /* The same without Lua. A kill that is up replaces text. */

@@ -33,10 +33,8 @@ static int l_parse_time(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"load", l_project_load},
-    {"parse_time", l_parse_time},
-    {"settings", l_settings},
-    {NULL, NULL},
+    {"load", l_project_load}, {"nearest", l_nearest}, {"parse_time", l_parse_time},
+    {"settings", l_settings}, {NULL, NULL},
 };
 
 int luaopen_anzol_core(lua_State *L)

@@ -221,11 +221,21 @@ local test_fields = {
 }
 local worlds = setmetatable({}, { __mode = "k" })
 
+local function test_names()
+  local names = {}
+  for _, list in ipairs { test_fields, Test } do
+    for name in pairs(list) do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
 local test_meta = {
   __index = function(test, key)
     local field = test_fields[key]
     if field then return field(worlds[test]) end
-    return Test[key]
+    return Test[key] or type(key) == "string" and failure.unknown_name(key, test_names(), "a test")
+      or nil
   end,
 }
 

@@ -68,4 +68,48 @@ describe("the library", function()
       value 'anzol.env("ANZOL_SPEC_WORD"), anzol.env("ANZOL_SPEC_NOT_THERE", "fallback")')
     script.setenv("ANZOL_SPEC_WORD", nil)
   end)
+
+  describe("on a name that is not there", function()
+    local cases = {
+      { "anzol.backoff.expo { base = 1 }", "there is no 'expo' in anzol.backoff; did you mean 'exponential'?" },
+      { "anzol.jsn.decode '{}'", "there is no 'jsn' in anzol; did you mean 'json'?" },
+      { "anzol.ednpoint('x', {})", "there is no 'ednpoint' in anzol; did you mean 'endpoint'?" },
+      { "local b = anzol.base64 b.encod 'x'", "there is no 'encod' in anzol.base64; did you mean 'encode'?" },
+      { "anzol.json.xyzzy()", "there is no 'xyzzy' in anzol.json" },
+      { "anzol.kv 'x':gett 'k'", "there is no 'gett' in anzol.kv; did you mean 'get'?", "handler" },
+      { "event:sned 'crm'", "there is no 'sned' in event; did you mean 'send'?", "handler" },
+      { "return event.dta.x", "there is no 'dta' in event; did you mean 'data'?", "handler" },
+      { "return string.fomat 'x'", "there is no 'fomat' in string; did you mean 'format'?", "handler" },
+      { "return ('x'):fomat()", "there is no 'fomat' in string; did you mean 'format'?", "handler" },
+    }
+
+    it("says where, in what, and which was meant, in handlers", function()
+      for _, case in ipairs(cases) do
+        local text = rig.run("\n" .. case[1]).text
+        assert.equal("scripts/main.lua:4: " .. case[2], text:match "^[^\n]*", case[1])
+        assert.matches("stack traceback", text, 1, true)
+      end
+    end)
+
+    it("says it of what loads too", function()
+      for _, case in ipairs(cases) do
+        if not case[3] then
+          local text = rig.refusal(case[1]):gsub(" %(did", "; did"):gsub("%?%)$", "?")
+          assert.equal("scripts/main.lua:1: " .. case[2], text, case[1])
+        end
+      end
+    end)
+
+    it("gives nil to who asks first, as for any table", function()
+      assert.equal('["nil","nil","nil",false]', value [[
+        type(anzol.jsn), type(anzol.backoff.expo), type(event.dta), rawget(anzol, "jsn") and true or false]])
+    end)
+
+    it("says what Lua says of other tables, and of names that were missed elsewhere", function()
+      assert.matches("^scripts/main.lua:%d+: attempt to call a nil value %(field 'jsn'%)\n",
+        rig.run("local t = { jsn = anzol.jsn }\nt.jsn()").text)
+      assert.matches("attempt to index a nil value %(field 'expo'%)", rig.run("local t = {} return t.expo.x").text)
+      assert.matches("attempt to call a nil value %(local 'f'%)", rig.run("local f = anzol.jsn f()").text)
+    end)
+  end)
 end)

@@ -175,6 +175,9 @@ describe("anzol.testing", function()
     it("names what it does not know", function()
       local t = test(forward)
       assert.matches("no source 'ni' is registered (there are: in)", message_of(t.receive, t, "ni"), 1, true)
+      assert.matches("^spec/lua/testing_spec.lua:%d+: there is no 'recieve' in a test; did you mean 'receive'%?$",
+        message_of(function() t:recieve "in" end))
+      assert.matches("there is no 'xyzzy' in a test$", message_of(function() return t.xyzzy end))
       assert.matches("did you mean 'json'?", message_of(t.receive, t, "in", { jso = {} }), 1, true)
       assert.matches("one of json, body, form and fixture",
         message_of(t.receive, t, "in", { json = {}, body = "" }), 1, true)

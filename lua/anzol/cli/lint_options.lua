@@ -5,30 +5,10 @@ local lexer = require "anzol.cli.lexer"
 
 local M = {}
 
-local DISTANCE_MAX = 2
-
--- How many letters to change, add or take away.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local corner
-    corner, row[0] = row[0], i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      corner, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, corner + cost)
-    end
-  end
-  return row[#b]
-end
-
 local function nearest(name, names)
-  local best, least
-  for other in names:gmatch "%S+" do
-    local far = distance(name, other)
-    if far <= DISTANCE_MAX and (not least or far < least) then best, least = other, far end
-  end
-  return best
+  local list = {}
+  for other in names:gmatch "%S+" do list[#list + 1] = other end
+  return require "anzol.native".nearest(name, list)
 end
 
 local function check_table(tokens, at, path, names, problems)

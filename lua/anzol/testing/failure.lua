@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Errors of a test, told where the spec stands and not where this library does.
+local core = require "anzol.core"
+
 local M = {}
 
 -- The level of the spec's own line, as seen by the caller of error.
@@ -33,30 +35,15 @@ function M.spec_file()
   end
 end
 
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local corner = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      corner, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, corner + cost)
-    end
-  end
-  return row[#b]
+-- "; did you mean 'timeout'?", if one of the names was probably meant.
+local function guess(name, names)
+  local meant = core.nearest(name, names)
+  return meant and ("; did you mean '%s'?"):format(meant) or ""
 end
 
--- The name of the list that was probably meant.
-local function nearest(name, names)
-  local best, best_distance
-  for _, candidate in ipairs(names) do
-    local steps = distance(name, candidate)
-    if steps <= math.max(1, #name // 3) and (not best or steps < best_distance) then
-      best, best_distance = candidate, steps
-    end
-  end
-  return best
+-- Raises for what a test has not; names: what it has.
+function M.unknown_name(name, names, what)
+  M.raise("there is no '%s' in %s%s", name, what, guess(name, names))
 end
 
 -- Raises for a key of options that is not among names.
@@ -66,9 +53,7 @@ function M.check_options(options, names, what)
     local is_known = false
     for _, name in ipairs(names) do is_known = is_known or name == key end
     if not is_known then
-      local meant = nearest(tostring(key), names)
-      M.raise("unknown option '%s' for %s%s", tostring(key), what,
-        meant and ("; did you mean '%s'?"):format(meant) or "")
+      M.raise("unknown option '%s' for %s%s", tostring(key), what, guess(tostring(key), names))
     end
   end
 end
