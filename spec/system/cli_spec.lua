@@ -96,6 +96,91 @@ describe("the command line", function()
     assert.truthy(result.output:find("succeeded", 1, true))
   end)
 
+  describe("captures an event as a fixture", function()
+    local BODY = '{"key":"cap","number":1, "user":{"api_token":"t0p"}}'
+
+    -- The id of an event of the source github, with this body.
+    local function received(body, headers)
+      files.write(server.dir .. "/capture.bin", body)
+      local arguments = { "trigger", "github", "--fixture", server.dir .. "/capture.bin", "-o", "json",
+        "--listen", "127.0.0.1:" .. server.port }
+      for _, header in ipairs(headers or {}) do arguments[#arguments + 1] = "--header=" .. header end
+      local result = cli.run(arguments, { cwd = server.dir, env = {
+        ANZOL_SECRET_GITHUB = scripts.github_secret, ANZOL_SECRET_OUT = scripts.out_secret } })
+      return assert(json.decode(result.output).id, result.output .. result.errors)
+    end
+
+    local function capture(id, ...)
+      return cli.ask(server, { "capture", id, ... })
+    end
+
+    it("that masks secrets, keeps other bytes, and is read by trigger and by specs", function()
+      local id = received(BODY, { "X-GitHub-Event: issues" })
+      local result = capture(id)
+      assert.equal(0, result.code, result.errors)
+      assert.equal("fixtures/github.issues.json\nfixtures/github.issues.headers\n", result.output)
+      assert.matches("masked in the body: user.api_token\n", result.errors, 1, true)
+      assert.matches("left out of the headers: X-Hub-Signature-256\n", result.errors, 1, true)
+      assert.equal((BODY:gsub("t0p", "masked")), files.read(server.dir .. "/fixtures/github.issues.json"))
+      local headers = files.read(server.dir .. "/fixtures/github.issues.headers")
+      assert.matches("X-GitHub-Event: issues\n", headers, 1, true)
+      assert.matches("Content-Type: application/json\n", headers, 1, true)
+      assert.not_matches("ignature", headers)
+      assert.not_matches("Host:", headers)
+
+      local triggered = cli.run({ "trigger", "github", "--fixture", "fixtures/github.issues.json",
+        "--header", "X-GitHub-Delivery: again", "-o", "json", "--listen", "127.0.0.1:" .. server.port },
+        { cwd = server.dir, env = { ANZOL_SECRET_GITHUB = scripts.github_secret,
+          ANZOL_SECRET_OUT = scripts.out_secret } })
+      local again = assert(json.decode(triggered.output).id, triggered.errors)
+      assert.equal("github.issues", server:get("/api/v1/event/" .. again).type)
+
+      local t = require "anzol.testing".new { dir = server.dir, secrets = { GITHUB = "g", OUT = "o" } }
+      local answer = t:receive("github", { fixture = "github.issues", sign = true })
+      t:close()
+      assert.equal(200, answer.status)
+      assert.equal("github.issues", answer.event.type)
+    end)
+
+    it("never over what is there, but with --force", function()
+      local id = received(BODY, { "X-GitHub-Event: fork" })
+      assert.equal(0, capture(id, "--dir", "mine/").code)
+      files.write(server.dir .. "/mine/github.fork.json", "own")
+      local result = capture(id, "--dir", "mine")
+      assert.equal(1, result.code)
+      assert.matches("mine/github.fork.json is there already; nothing was written (--force", result.errors, 1, true)
+      assert.equal("own", files.read(server.dir .. "/mine/github.fork.json"))
+      result = capture(id, "--dir", "mine", "--force", "--no-mask", "-o", "json")
+      assert.equal(0, result.code, result.errors)
+      assert.equal(BODY, files.read(server.dir .. "/mine/github.fork.json"))
+      assert.same({ id = id, source = "github", type = "github.fork", fixture = "github.fork",
+        files = { "mine/github.fork.json", "mine/github.fork.headers" }, masked = {},
+        leftOut = { "X-Hub-Signature-256" } }, json.decode(result.output))
+    end)
+
+    it("of any body, by its content type", function()
+      for kind, case in pairs {
+        ["application/x-www-form-urlencoded"] = { "form", "a=1&token=x", "a=1&token=masked" },
+        ["application/xml"] = { "xml", "<a token='x'/>" },
+        ["text/plain"] = { "txt", "token: x" },
+        ["application/octet-stream"] = { "bin", "\0\255\1token" },
+      } do
+        local id = received(case[2], { "Content-Type: " .. kind, "X-GitHub-Event: of_" .. case[1] })
+        local result = capture(id)
+        local path = "fixtures/github.of_" .. case[1] .. "." .. case[1]
+        assert.equal(path .. "\n" .. path .. ".headers\n", result.output, result.errors)
+        assert.equal(case[3] or case[2], files.read(server.dir .. "/" .. path))
+        assert.equal(case[3] == nil, result.errors:find("nothing in it was masked", 1, true) ~= nil)
+      end
+    end)
+
+    it("or says why it can't", function()
+      assert.equal(1, capture("evt_00000000000").code)
+      assert.equal(EXIT_USAGE, cli.ask(server, { "capture" }).code)
+      assert.equal(1, capture("nonsense").code)
+    end)
+  end)
+
   it("says so when an id does not exist", function()
     local result = cli.ask(server, { "events", "show", "evt_00000000000" })
     assert.equal(1, result.code)

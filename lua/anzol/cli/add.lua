@@ -44,8 +44,10 @@ function M.run(options, console)
     or not provider:find "^[%w_]+$" and "no name of a provider: " .. provider
   if why then failure.raise(failure.USAGE, "%s", why) end
   local secret = name:upper():gsub("[^A-Z0-9]", "_") .. "_SECRET"
-  new_files.write(options.project, { { path = "scripts/" .. name .. ".lua",
-    text = TEXT:format(name, secret, name, provider, secret, name) } }, console)
+  local files = { { path = "scripts/" .. name .. ".lua",
+    text = TEXT:format(name, secret, name, provider, secret, name) } }
+  new_files.write(options.project, files)
+  new_files.print(options.project, files, console)
   return 0
 end
 

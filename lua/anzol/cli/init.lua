@@ -10,7 +10,7 @@ local failure = require "anzol.cli.failure"
 local M = {}
 
 -- Files beside this one, in the order of the commands' names.
-local command_files = { "add", "check", "completion", "deliveries", "eval", "events",
+local command_files = { "add", "capture", "check", "completion", "deliveries", "eval", "events",
   "new_project", "reload", "repl", "sign", "test", "trigger", "verify" }
 
 local description = [[

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What `anzol events` and `anzol deliveries` share: list and show of one resource.
+-- What `anzol events`, `anzol deliveries` and `anzol capture` share: list and show of a resource.
 local client = require "anzol.cli.client"
 local clean = require "anzol.cli.console".clean
 local failure = require "anzol.cli.failure"
@@ -38,14 +38,20 @@ local function list(options, console, resource)
   end
 end
 
-local function show(options, console, resource)
-  local id = options.id:gsub("[^%w_]", function(c) return ("%%%02X"):format(c:byte()) end)
+-- The answer with one row of a resource; that there is none ends the command.
+function M.get(options, console, path, id)
+  local escaped = id:gsub("[^%w_]", function(c) return ("%%%02X"):format(c:byte()) end)
   local answer = client.request(options, console, {
-    path = resource.path .. "/" .. id, accept = { [404] = true },
+    path = path .. "/" .. escaped, accept = { [404] = true },
   })
   if answer.status == 404 then
-    failure.raise(failure.FAILED, "%s: %s", options.id, client.detail(answer))
+    failure.raise(failure.FAILED, "%s: %s", id, client.detail(answer))
   end
+  return answer
+end
+
+local function show(options, console, resource)
+  local answer = M.get(options, console, resource.path, options.id)
   if console:is_json() then return client.print_json(console, answer) end
   resource.show(console, client.decode(answer))
 end

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Files that a command writes for the user: all of them or none, and never over what is there.
+-- Files that a command writes for the user: all of them or none, and over what is there only if the
+-- user says so.
 local failure = require "anzol.cli.failure"
 
 local M = {}
@@ -23,17 +24,21 @@ local function write(path, text)
   end
 end
 
--- files: { { path, text } }, below dir.
-function M.write(dir, files, console)
-  for _, file in ipairs(files) do
+-- files: { { path, text } }, below dir. options: { is_forced, hint: what else the user may do }
+function M.write(dir, files, options)
+  options = options or {}
+  for _, file in ipairs(options.is_forced and {} or files) do
     if exists(dir .. "/" .. file.path) then
-      failure.raise(failure.FAILED, "%s/%s is there already; nothing was written", dir, file.path)
+      failure.raise(failure.FAILED, "%s/%s is there already; nothing was written%s", dir,
+        file.path, options.hint and (" (%s)"):format(options.hint) or "")
     end
   end
-  for _, file in ipairs(files) do
-    write(dir .. "/" .. file.path, file.text)
-    console:line(dir .. "/" .. file.path)
-  end
+  for _, file in ipairs(files) do write(dir .. "/" .. file.path, file.text) end
+end
+
+-- Their paths, one a line.
+function M.print(dir, files, console)
+  for _, file in ipairs(files) do console:line(dir .. "/" .. file.path) end
 end
 
 -- The files below a folder: { { path, text } }, in the order of their paths.

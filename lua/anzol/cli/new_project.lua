@@ -145,7 +145,8 @@ function M.run(options, console)
   table.insert(files, { path = ".luacheckrc", text = LUACHECKRC })
   table.insert(files, { path = ".luarc.json",
     text = LUARC:format(json.encode(meta_folder()):sub(2, -2):gsub("%%", "%%%%")) })
-  new_files.write(options.dir, files, console)
+  new_files.write(options.dir, files)
+  new_files.print(options.dir, files, console)
   console:say("next: cd %s && anzol check && anzol test", options.dir)
   return 0
 end
