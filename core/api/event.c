@@ -4,10 +4,8 @@
 
 static int parse_run_state(const char *text)
 {
-    for (unsigned state = 0; state < RUN_STATE_COUNT; state++)
-        if (strcmp(text, run_state_name((enum run_state)state)) == 0)
-            return (int)state;
-    return -1;
+    enum run_state state;
+    return run_state_parse(text, &state) ? (int)state : -1;
 }
 
 static const char *const filters[] = {"source", "state", "type", NULL};

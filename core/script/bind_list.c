@@ -174,10 +174,8 @@ static const char *const delivery_options[] = {
 
 static int event_state(const char *name)
 {
-    for (int state = 0; state < RUN_STATE_COUNT; state++)
-        if (strcmp(run_state_name((enum run_state)state), name) == 0)
-            return state;
-    return -1;
+    enum run_state state;
+    return run_state_parse(name, &state) ? (int)state : -1;
 }
 
 static int delivery_state(const char *name)

@@ -137,6 +137,7 @@ enum run_state {
     RUN_STATE_COUNT
 };
 const char *run_state_name(enum run_state state);
+bool run_state_parse(const char *text, enum run_state *state);
 
 /* The run ended well: its outbox commits with it. E_CONFLICT: the run had ended before, or a kv
  * version changed (is_kv_conflict); E_INVALID: a kv delta on what is no number: nothing was
