@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that are nowhere, and which were meant. Reading one gives nil, as ordinary Lua does, so that
- * a script may ask whether a function is there; what was missed last is kept, and the error of the
- * call that follows names it. Costs nothing where the name is there. */
+/* Names that are nowhere, and which were meant. Reading one gives nil, as ordinary Lua does, so
+ * that a script may ask whether a function is there; what was missed last is kept, and the error of
+ * the call that follows names it. Costs nothing where the name is there. */
 #include "script/bind_int.h"
 
 #include "base/text.h"
@@ -22,10 +22,9 @@ int names_push_unknown(lua_State *L, int index, const char *owner, const char *n
         if (lua_type(L, -2) == LUA_TSTRING && count < NAMES_COMPARED_MAX)
             known[count++] = lua_tostring(L, -2); /* alive as long as the table's field is */
     const char *nearest = text_nearest(slice_str(name), known, count);
-    lua_pushfstring(L,
-                    nearest ? "there is no '%s' in %s; did you mean '%s'?"
-                            : "there is no '%s' in %s",
-                    name, owner, nearest);
+    lua_pushfstring(
+        L, nearest ? "there is no '%s' in %s; did you mean '%s'?" : "there is no '%s' in %s", name,
+        owner, nearest);
     return 1;
 }
 

@@ -34,6 +34,14 @@ static struct held_delivery *check_held(lua_State *L)
     return held;
 }
 
+const struct delivery *delivery_handle_check(lua_State *L, int index,
+                                             const struct endpoint_spec **endpoint)
+{
+    const struct held_delivery *held = luaL_checkudata(L, index, DELIVERY);
+    *endpoint = held->endpoint;
+    return held->delivery;
+}
+
 static int tell(lua_State *L, const char *what, const char *why)
 {
     lua_pushstring(L, what);
@@ -144,8 +152,10 @@ static int l_prepare(lua_State *L)
 
 /* ---- After it ---- */
 
-static enum attempt_error check_error(lua_State *L, struct slice name)
+enum attempt_error attempt_error_check(lua_State *L, struct slice name)
 {
+    if (name.len == 0)
+        return ATTEMPT_OK;
     for (unsigned i = 1; i < ATTEMPT_ERROR_COUNT; i++)
         if (slice_is(name, attempt_error_name((enum attempt_error)i)))
             return (enum attempt_error)i;
@@ -203,7 +213,7 @@ static int l_conclude(lua_State *L)
         .duration_ms = field_integer(L, 2, "duration_ms", 0),
         .started_ms = clock_now_ms(),
         .status = (int)field_integer(L, 2, "status", 0),
-        .error = error.len > 0 ? check_error(L, error) : ATTEMPT_OK,
+        .error = attempt_error_check(L, error),
         .body = field_text(L, 2, "body"),
         .detail = field_text(L, 2, "detail").data,
     };
@@ -242,7 +252,7 @@ static int l_news(lua_State *L)
     if (has_attempt) {
         const struct slice error = field_text(L, 5, "error");
         attempt.status = (int)field_integer(L, 5, "status", 0);
-        attempt.error = error.len > 0 ? check_error(L, error) : ATTEMPT_OK;
+        attempt.error = attempt_error_check(L, error);
     }
     const struct sender_news news = {
         .kind = (enum sender_news_kind)luaL_checkoption(L, 2, NULL, kinds),

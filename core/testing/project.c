@@ -24,8 +24,7 @@ void project_push(lua_State *L, const struct project *project)
     lua_remove(L, -2);
 }
 
-/* Pushes the value of a slot; nil while the project is being collected. */
-static void push_slot(lua_State *L, const struct project *project, enum project_slot slot)
+void project_push_slot(lua_State *L, const struct project *project, enum project_slot slot)
 {
     project_push(L, project);
     if (lua_isnil(L, -1))
@@ -38,7 +37,7 @@ static void push_slot(lua_State *L, const struct project *project, enum project_
 
 void project_append(lua_State *L, const struct project *project, enum project_slot slot)
 {
-    push_slot(L, project, slot);
+    project_push_slot(L, project, slot);
     lua_insert(L, -2);
     if (!lua_isnil(L, -2))
         lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
@@ -67,7 +66,7 @@ void project_push_result(lua_State *L, struct project *project, int reference)
 static int take_slot(lua_State *L, enum project_slot slot)
 {
     struct project *project = project_check(L);
-    push_slot(L, project, slot);
+    project_push_slot(L, project, slot);
     lua_getiuservalue(L, 1, 1);
     lua_newtable(L);
     lua_rawseti(L, -2, slot);
@@ -180,7 +179,7 @@ static const char *get_variable(const char *name, void *ctx)
     const char *text = NULL;
     struct slice value;
     buf_clear(&project->variable);
-    push_slot(L, project, SLOT_VARIABLES);
+    project_push_slot(L, project, SLOT_VARIABLES);
     lua_pushstring(L, name);
     /* What raises there is a variable that is not set: it must not pass through the script. */
     if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING) {
@@ -282,6 +281,9 @@ static struct project *push_project(lua_State *L)
     lua_getfield(L, 1, "variables");
     luaL_checktype(L, -1, LUA_TFUNCTION);
     lua_rawseti(L, -2, SLOT_VARIABLES);
+    lua_getfield(L, 1, "rows");
+    luaL_checktype(L, -1, LUA_TFUNCTION);
+    lua_rawseti(L, -2, SLOT_ROWS);
     lua_setiuservalue(L, -2, 1);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &projects_key);
     lua_pushvalue(L, -2);
@@ -290,8 +292,8 @@ static struct project *push_project(lua_State *L)
     return project;
 }
 
-/* load { dir, scripts = {glob, …}?, variables = function(name), now_ms, seed } -> project |
- * nil, findings, text */
+/* load { dir, scripts = {glob, …}?, variables = function(name), rows = function("events" |
+ * "deliveries") -> all of them as list.c has it, now_ms, seed } -> project | nil, findings, text */
 int l_project_load(lua_State *L)
 {
     const char *globs[GLOBS_MAX + 1];

@@ -47,7 +47,7 @@ struct project {
 };
 
 /* What a project keeps in the outer state, in its user value. */
-enum project_slot { SLOT_FINISHED = 1, SLOT_LOGS, SLOT_VARIABLES, SLOT_EXCHANGES };
+enum project_slot { SLOT_FINISHED = 1, SLOT_LOGS, SLOT_VARIABLES, SLOT_EXCHANGES, SLOT_ROWS };
 
 /* project.c */
 void project_open(lua_State *L);
@@ -63,6 +63,8 @@ int project_expect_result(lua_State *L, struct project *project);
 /* Pushes it for the last time and puts it into the list of what is finished. */
 void project_push_result(lua_State *L, struct project *project, int reference);
 
+/* Pushes the value of a slot; nil while the project is being collected. */
+void project_push_slot(lua_State *L, const struct project *project, enum project_slot slot);
 /* Appends what is on top to a slot's list. */
 void project_append(lua_State *L, const struct project *project, enum project_slot slot);
 
@@ -80,6 +82,9 @@ void kept_finish(struct project *project);
 int l_project_kv_get(lua_State *L);
 int l_project_kv_keys(lua_State *L);
 int l_project_kv_set(lua_State *L);
+
+/* list.c: answers a read of STORE_LIST_EVENTS or STORE_LIST_DELIVERIES */
+MUST_USE enum status list_answer(struct project *project, struct store_read *read);
 
 /* intake.c */
 int l_project_receive(lua_State *L);
@@ -105,6 +110,11 @@ void delivery_handle_open(lua_State *L);
 /* Takes the delivery. */
 void delivery_handle_push(lua_State *L, struct project *project,
                           const struct endpoint_spec *endpoint, struct delivery *delivery);
+/* The delivery of a handle, and its endpoint. Borrows. */
+const struct delivery *delivery_handle_check(lua_State *L, int index,
+                                             const struct endpoint_spec **endpoint);
+/* "timeout" -> ATTEMPT_TIMEOUT, "" -> ATTEMPT_OK; raises for others. */
+enum attempt_error attempt_error_check(lua_State *L, struct slice name);
 int l_project_rate_wait(lua_State *L);
 
 /* fields.c: between tables and C */

@@ -191,11 +191,14 @@ local function describe(findings, text)
   return #lines > 0 and table.concat(lines, "\n") or text
 end
 
-local function load_project(options, dir, now_ms)
+local function load_project(world, options, dir, now_ms)
   local project, findings, text = core.load {
     dir = dir, scripts = options.scripts or find_scripts(dir), now_ms = now_ms,
     seed = options.seed or 1,
     variables = variables(options.secrets or {}, options.env or {}),
+    rows = function(kind)
+      return kind == "events" and world.handling:rows() or world.sending:rows()
+    end,
   }
   if not project then
     failure.raise("the scripts do not load:\n%s", describe(findings, text))
@@ -335,7 +338,7 @@ function M.new(options)
   local now_ms = read_now(options.now or DEFAULT_NOW)
   local world = setmetatable({ dir = dir, timeline = timeline.new(now_ms), logs = {},
     dead_letters = {}, sources = {}, source_names = {} }, World)
-  world.project = load_project(options, dir, now_ms)
+  world.project = load_project(world, options, dir, now_ms)
   for i, source in ipairs(world.project:sources()) do
     world.sources[source.name], world.source_names[i] = source, source.name
   end

@@ -217,6 +217,27 @@ function Handling:add(handle, window_ms, reason)
   return event, false
 end
 
+-- The state of an event as lists have it: the worst of its runs.
+local worst_first = { "dead", "retrying", "pending", "skipped", "handled" }
+
+local function state_of(event)
+  local states = {}
+  for _, run in ipairs(event.hidden.runs) do states[run.state] = true end
+  for _, state in ipairs(worst_first) do
+    if states[state] then return state end
+  end
+  return "handled"
+end
+
+-- All events, for anzol.events.
+function Handling:rows()
+  local rows = {}
+  for i, event in ipairs(self.events) do
+    rows[i] = { event = event.hidden.handle, state = state_of(event) }
+  end
+  return rows
+end
+
 -- How deep the chain is that an event belongs to.
 function Handling:depth_of(id)
   for i = #self.events, 1, -1 do

@@ -202,6 +202,17 @@ function Sending:add(handle, delay_ms)
   end
 end
 
+-- All deliveries, for anzol.deliveries.
+function Sending:rows()
+  local rows = {}
+  for i, delivery in ipairs(self.deliveries) do
+    local last = delivery.attempts[#delivery.attempts] or {}
+    rows[i] = { delivery = delivery.handle, reason = delivery.reason, due_ms = delivery.due_ms,
+      status = last.status, error = last.error }
+  end
+  return rows
+end
+
 -- ---- What a spec says and asks ----
 
 function Sending:answer(name, ...)
