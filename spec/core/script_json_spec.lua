@@ -12,10 +12,13 @@ describe("JSON", function()
       anzol.endpoint("out", { url = "https://out.example", sign = false })
       anzol.on("**", { name = "echo" }, function(event) event:send("out", { json = event.data }) end)
       anzol.on("**", { name = "lossy" }, function(event)
-        event:send("out", { json = { event.lossy, event.data } }) end)
+        event:send("out", { json = { event.lossy, event.data } })
+        event:send("out", { body = event.body })
+      end)
       anzol.on("**", { name = "decode" }, function(event)
         local value, err = anzol.json.decode(event.body)
         if value == nil then error(tostring(err), 0) end
+        event:send("out", { json = value })
       end)
       local cases = {
         nan = function() return { a = { 0 / 0 } } end,
@@ -43,6 +46,8 @@ describe("JSON", function()
           return list
         end,
         indent = function() return anzol.json.encode({}, { indent = 9 }) end,
+        indent_below = function() return anzol.json.encode({}, { indent = -1 }) end,
+        indent_most = function() return anzol.json.encode({ { a = 1 } }, { indent = 8 }) end,
         reals = function() return { 0.1, 1.0, 1e100, -0.0, 1 / 3, 5e-324, 123456789012345680.0, 2^53 } end,
         integers = function() return { math.maxinteger, math.mininteger, 0, -1 } end,
         empty = function() return { {}, anzol.json.array(), anzol.json.object(), anzol.json.array {} } end,
@@ -62,6 +67,11 @@ describe("JSON", function()
       anzol.on("**", { name = "is" }, function(event)
         assert(anzol.json.is_null(event.data) and not anzol.json.is_null(false))
         assert(event.data == anzol.json.null and tostring(event.data) == "null")
+        assert(event.data, "a null counts as true")
+      end)
+      anzol.on("**", { name = "get" }, function(event)
+        event:send("out", { json = { event:get("a", "no a"), event:get("a.b", "no b"),
+          event:get("a.b.c", "no c"), tostring(event:get "a"), event:get("list.1", "no first") } })
       end)
     ]]
   end)
@@ -88,11 +98,14 @@ describe("JSON", function()
     ['"\\u00e4\\uD83D\\uDE00\\/\\b\\f"'] = '"ä😀/\\u0008\\u000c"',
     ['{"a":1,"a":2}'] = '{"a":2}',
     ['{"":1}'] = '{"":1}',
+    ['{"\\u0000":1}'] = '{"\\u0000":1}',
+    ['{"a\\u0000b":[{"\\u0000\\u0000":null}]}'] = '{"a\\u0000b":[{"\\u0000\\u0000":null}]}',
     ["9223372036854775808"] = '"9223372036854775808"',
     ["-9223372036854775809"] = '"-9223372036854775809"',
     ["[12345678901234567890123456789012345678901234567890123456789012345678901234567890]"] =
       '["12345678901234567890123456789012345678901234567890123456789012345678901234567890"]',
     ["1e999"] = '"1e999"',
+    ["-1e999"] = '"-1e999"',
     ["1e-999"] = "0.0",
     ["0.1000000000000000055511151231257827021181583404541015625000000000000000000000000"] = "0.1",
   } do
@@ -123,7 +136,18 @@ describe("JSON", function()
     end
     assert.equal('[true,{"a":"18446744073709551616"}]', lossy '{"a":18446744073709551616}')
     assert.equal('[true,[-1,"1e999"]]', lossy "[-1,1e999]")
+    assert.equal('[true,["-1e999"]]', lossy "[-1e999]")
     assert.equal('[false,{"a":18446744073709551}]', lossy '{"a":18446744073709551}')
+  end)
+
+  it("leaves the body as it came, whatever its numbers", function()
+    local text = ' { "a" : 18446744073709551616, "b": [ -1e999, 1.50 ] }\n'
+    assert.equal(text, project:run("lossy", { body = text }).messages[2].body)
+  end)
+
+  it("is read alike by anzol.json.decode: a number that is too big is a string", function()
+    local result = project:run("decode", { body = "[18446744073709551616,-1e999,1.0]" })
+    assert.equal('["18446744073709551616","-1e999",1.0]', result.messages[1].body)
   end)
 
   local function encode(case)
@@ -147,6 +171,7 @@ describe("JSON", function()
     sorted_object = "JSON: a key of an object is a string, found 1",
     large = "JSON: %[16%]: the text would be longer than 16 MiB",
     indent = "option 'indent' of anzol.json.encode must be an integer from 0 to 8, got '9'",
+    indent_below = "option 'indent' of anzol.json.encode must be an integer from 0 to 8, got '%-1'",
     holes = "JSON: an array with holes",
     deep = "nested deeper than 128 levels",
     cycle = "nested deeper than 128 levels",
@@ -165,6 +190,7 @@ describe("JSON", function()
     null = "[null]",
     bytes = '"\\u0000\\u001f\127\\"\\\\/\u{FFFD}ä😀"',
     bools = "[true,false]",
+    indent_most = [=["[\n        {\n                \"a\": 1\n        }\n]"]=],
   } do
     it("holds " .. case, function() assert.equal(expected, encode(case)) end)
   end
@@ -187,6 +213,14 @@ describe("JSON", function()
     assert.matches("attempt to index a JSON null value %(field 'customer'%)",
       project:run("index", { body = '{"customer":null}' }).text)
     assert.equal("handled", project:run("is", { body = "null" }).outcome)
+  end)
+
+  it("gives the default of event:get for a null, and for what lies behind one", function()
+    local function got(text) return project:run("get", { body = text }).messages[1].body end
+    assert.equal('["no a","no b","no c","nil","no first"]', got '{"a":null,"list":[null]}')
+    assert.equal('[{"b":null},"no b","no c","table","no first"]', (got('{"a":{"b":null}}')
+      :gsub("table: 0x%x+", "table")))
+    assert.equal('[false,"no b","no c","false",0]', got '{"a":false,"list":[0]}')
   end)
 
   it("is stable: what was written reads back the same, for random values", function()
