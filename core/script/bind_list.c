@@ -114,7 +114,7 @@ static int finish_page(lua_State *L, int status, lua_KContext index)
 /* NULL: not given. */
 static const char *kept_text(lua_State *L, struct pending_read *page, enum uservalue which)
 {
-    const bool is_given = lua_getiuservalue(L, lua_upvalueindex(1), which) == LUA_TSTRING;
+    const bool is_given = lua_getiuservalue(L, lua_upvalueindex(1), (int)which) == LUA_TSTRING;
     const char *text = is_given ? pending_text(L, page, lua_tostring(L, -1)) : NULL;
     lua_pop(L, 1);
     return text;
@@ -217,7 +217,7 @@ static void keep_text(lua_State *L, const struct options *options, const char *n
                       enum uservalue which)
 {
     lua_pushstring(L, option_check_text(L, options, name, NULL));
-    lua_setiuservalue(L, -2, which);
+    lua_setiuservalue(L, -2, (int)which);
 }
 
 static int begin(lua_State *L, enum store_read_kind kind, const char *what)
