@@ -75,6 +75,12 @@ struct delivery {
 struct delivery *delivery_create(uint64_t endpoint, struct message *message);
 void delivery_destroy(struct delivery *delivery);
 
+/* 2xx: what is a success, unless the endpoint's `success` decides. */
+static inline bool status_is_success(int status)
+{
+    return status >= 200 && status < 300;
+}
+
 /* One HTTP exchange out, as recorded. */
 struct attempt {
     uint64_t id;     /* from the store */

@@ -73,6 +73,25 @@ struct source_spec {
     char *script; /* file:line of the registration */
 };
 
+/* Of one attempt, each since its start; connect_ms <= first_byte_ms <= whole_ms. */
+struct timeouts {
+    int64_t connect_ms;    /* name, TCP and TLS */
+    int64_t first_byte_ms; /* of the answer */
+    int64_t whole_ms;
+};
+
+#define CONNECT_TIMEOUT_MS 10000 /* unless said otherwise */
+
+/* Their parts if only the whole is said. */
+static inline struct timeouts timeouts_of(int64_t whole_ms)
+{
+    return (struct timeouts){
+        .connect_ms = whole_ms < CONNECT_TIMEOUT_MS ? whole_ms : CONNECT_TIMEOUT_MS,
+        .first_byte_ms = whole_ms,
+        .whole_ms = whole_ms,
+    };
+}
+
 struct endpoint_spec {
     char *name;
     uint64_t id;       /* from the store (set before the flip) */
@@ -83,9 +102,10 @@ struct endpoint_spec {
     struct signer *signer; /* NULL: sign = false */
     int transform_function;
     struct backoff retry;
-    int retry_function; /* 0: retry above */
-    int order_function; /* the key of a message; 0: no order */
-    int64_t timeout_ms;
+    int retry_function;   /* 0: retry above */
+    int order_function;   /* the key of a message; 0: no order */
+    int success_function; /* 0: 2xx is a success */
+    struct timeouts timeouts;
     uint32_t concurrency;
     double rate_per_s; /* 0: no limit */
     bool allow_private;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The endpoint's own hooks: order_by of a message, transform before an attempt, retry behind it.
- * None waits. */
+/* The endpoint's own hooks: order_by of a message, transform before an attempt, success and retry
+ * behind it. None waits. */
 #include "script/bind_int.h"
 #include "script/fields.h"
 
@@ -108,6 +108,41 @@ enum status script_order(struct script *script, const struct endpoint_spec *endp
     return status == OK ? OK
                         : err_set(err, status, "%.*s", (int)script->text.len,
                                   script->text.len ? script->text.data : "");
+}
+
+/* ---- success ---- */
+
+struct success {
+    const struct endpoint_spec *endpoint;
+    int status;
+    bool is_success;
+};
+
+static int l_success(lua_State *L)
+{
+    struct success *success = lua_touserdata(L, 1);
+    push_function(L, success->endpoint->success_function);
+    lua_pushinteger(L, success->status);
+    lua_call(L, 1, 1);
+    if (!lua_isboolean(L, -1))
+        return luaL_error(L, "success must return true or false, got %s", luaL_typename(L, -1));
+    success->is_success = lua_toboolean(L, -1);
+    return 0;
+}
+
+bool script_success(struct script *script, const struct endpoint_spec *endpoint, int status)
+{
+    struct success success = {.endpoint = endpoint, .status = status};
+    struct context context;
+    if (endpoint->success_function == 0)
+        return status_is_success(status);
+    context_init(&context, PHASE_SUCCESS, 0);
+    context.subject = subject_of(endpoint);
+    if (script_call(script, &context, l_success, &success, 0) == OK)
+        return success.is_success;
+    log_warn("success function failed, 2xx decides", "endpoint=%s error=\"%.*s\"", endpoint->name,
+             (int)script->text.len, script->text.len ? script->text.data : "");
+    return status_is_success(status);
 }
 
 /* ---- retry ---- */

@@ -2,25 +2,20 @@
 /* anzol.endpoint(name, options): where messages go. */
 #include "script/bind_int.h"
 
-#include "base/text.h"
 #include "send/send.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define TIMEOUT_MS 15000
-#define TIMEOUT_MS_MAX 600000
-#define CONCURRENCY 20
-#define CONCURRENCY_MAX 1000
 #define MISSING_URL "https://missing.invalid/"
 
 static const char *const option_names[] = {
-    "allow_private", "concurrency", "headers", "method",    "order_by", "rate_limit",
-    "retry",         "sign",        "timeout", "transform", "url",      NULL,
+    "allow_private", "concurrency", "headers", "method",    "order_by", "rate_limit", "retry",
+    "sign",          "success",     "timeout", "transform", "url",      NULL,
 };
 static const char *const later_names[] = {
-    "auth", "batch",   "ca_file", "client_cert", "disable_after", "kind", "lease",
-    "path", "success", "wait",    NULL,
+    "auth", "batch", "ca_file", "client_cert", "disable_after",
+    "kind", "lease", "path",    "wait",        NULL,
 };
 
 static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
@@ -101,15 +96,6 @@ static void read_retry(lua_State *L, const struct options *options, struct endpo
     lua_pop(L, 1);
 }
 
-static void read_rate(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
-{
-    const char *text = option_check_text(L, options, "rate_limit", NULL);
-    if (!text)
-        return;
-    if (!text_parse_rate(slice_str(text), &endpoint->rate_per_s))
-        (void)option_error(L, options, "rate_limit", TEXT_RATE_FORMS);
-}
-
 /* What a script asks for and this server cannot keep is said, not passed over. */
 static void read_order(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
@@ -150,15 +136,10 @@ static int l_endpoint(lua_State *L)
     read_headers(L, &options, endpoint);
     read_sign(L, &options, endpoint);
     read_retry(L, &options, endpoint);
-    read_rate(L, &options, endpoint);
+    pace_check_read(L, &options, endpoint);
     read_order(L, &options, endpoint);
     endpoint->transform_function = option_check_function(L, &options, "transform");
-    endpoint->timeout_ms = option_check_duration(L, &options, "timeout", TIMEOUT_MS);
-    if (endpoint->timeout_ms < 1 || endpoint->timeout_ms > TIMEOUT_MS_MAX)
-        return luaL_error(L, "option 'timeout' of %s is at least 1ms and at most 10m",
-                          options.what);
-    endpoint->concurrency = (uint32_t)option_check_integer(
-        L, &options, "concurrency", (struct range){1, CONCURRENCY_MAX}, CONCURRENCY);
+    endpoint->success_function = option_check_function(L, &options, "success");
     endpoint->allow_private = option_check_bool(L, &options, "allow_private", false);
     endpoint->script = place_copy(L);
     draft->ended++;

@@ -104,6 +104,9 @@ char *text_copy(lua_State *L, const char *text);
 /* Keeps the function on top (pops it) and returns its number. */
 int function_keep(lua_State *L);
 
+/* How attempts at an endpoint are paced (bind_pace.c): timeout, rate_limit, concurrency. */
+void pace_check_read(lua_State *L, const struct options *options, struct endpoint_spec *endpoint);
+
 /* ---- Registrations (registration.c) ---- */
 
 /* Raises outside of the load phase. */

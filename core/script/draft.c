@@ -215,7 +215,10 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix_number(digest, endpoint->retry_function);
     mix_number(digest, endpoint->order_function);
     mix_backoff(digest, &endpoint->retry);
-    mix_number(digest, endpoint->timeout_ms);
+    mix_number(digest, endpoint->success_function);
+    mix_number(digest, endpoint->timeouts.connect_ms);
+    mix_number(digest, endpoint->timeouts.first_byte_ms);
+    mix_number(digest, endpoint->timeouts.whole_ms);
     mix_number(digest, endpoint->concurrency);
     mix_real(digest, endpoint->rate_per_s);
     mix_number(digest, endpoint->allow_private);

@@ -23,6 +23,7 @@ const struct phase phases[PHASE_COUNT] = {
     [PHASE_HANDLER] = {"handler", 500 * SLOW, 30000 * SLOW, JOB_BYTES, true},
     [PHASE_ORDER] = {"order_by", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_TRANSFORM] = {"transform", 50 * SLOW, 2500 * SLOW, JOB_BYTES, false},
+    [PHASE_SUCCESS] = {"success", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_RETRY] = {"retry", 10 * SLOW, 2500 * SLOW, JOB_BYTES, false},
     [PHASE_INIT] = {"init", 1000 * SLOW, 10000 * SLOW, STATE_BYTES, true},
     [PHASE_SIGN] = {"sign", 50 * SLOW, 2500 * SLOW, JOB_BYTES, false},

@@ -241,6 +241,9 @@ MUST_USE enum status script_order_event(struct script *script,
 /* Before an event is stored: sets its plan if a subscription that matches wants it in order. */
 void script_plan(struct script *script, struct event *event);
 
+/* endpoint.success(status) of an answer. 2xx is one if there is no such function or it fails. */
+bool script_success(struct script *script, const struct endpoint_spec *endpoint, int status);
+
 struct retry_answer {
     bool is_default; /* nil, error or limit */
     bool is_stop;

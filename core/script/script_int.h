@@ -41,6 +41,7 @@ enum phase_id {
     PHASE_HANDLER,
     PHASE_ORDER,
     PHASE_TRANSFORM,
+    PHASE_SUCCESS,
     PHASE_RETRY,
     PHASE_INIT,
     PHASE_SIGN, /* of a provider, for the command line */

@@ -161,6 +161,23 @@ static int64_t read_us(const struct transfer *transfer, CURLINFO info)
     return us > 0 ? us + transfer->lookup_ms * 1000 : 0;
 }
 
+/* Which of the times was over. */
+static enum status describe_timeout(struct transfer *transfer)
+{
+    const struct timeouts *timeouts = &transfer->timeouts;
+    const int64_t age_ms = clock_mono_ms() - transfer->started_mono_ms;
+    curl_off_t connected_us = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    if (transfer->is_late)
+        return buf_printf(&transfer->text, "first_byte: no answer began within %lld ms",
+                          (long long)timeouts->first_byte_ms);
+    if (connected_us == 0 && age_ms < timeouts->whole_ms)
+        return buf_printf(&transfer->text, "connect: no connection within %lld ms",
+                          (long long)timeouts->connect_ms);
+    return buf_printf(&transfer->text, "whole: no whole answer within %lld ms",
+                      (long long)timeouts->whole_ms);
+}
+
 static const char *describe(struct transfer *transfer, CURLcode code)
 {
     const struct attempt *attempt = &transfer->attempt;
@@ -177,6 +194,8 @@ static const char *describe(struct transfer *transfer, CURLcode code)
     else if (transfer->is_protocol_error)
         status = buf_printf(&transfer->text, "headers over %d bytes or over %d interim answers",
                             LIMIT_ANSWER_HEADERS_BYTES, LIMIT_INTERIM_ANSWERS);
+    else if (attempt->error == ATTEMPT_TIMEOUT)
+        status = describe_timeout(transfer);
     else if (attempt->error != ATTEMPT_OK)
         status = buf_add_str(&transfer->text,
                              transfer->error[0] ? transfer->error : curl_easy_strerror(code));
@@ -197,7 +216,8 @@ void answer_classify(struct transfer *transfer, CURLcode code)
         attempt->error = ATTEMPT_BLOCKED_ADDRESS;
     else if (transfer->is_protocol_error)
         attempt->error = ATTEMPT_PROTOCOL;
-    else if (transfer->is_cut || (transfer->has_head && status / 100 == 2 && !transfer->needs_all))
+    else if (transfer->is_cut ||
+             (transfer->has_head && status_is_success((int)status) && !transfer->needs_all))
         attempt->error = ATTEMPT_OK; /* the headers are complete: the answer counts */
     else
         attempt->error = error_of(code);

@@ -199,30 +199,41 @@ static void disable(const struct running *running, const struct attempt *attempt
     check(store_submit(sender->options.store, sender->options.client, &it->op) == OK);
 }
 
+static bool is_success(const struct running *running, const struct attempt *attempt)
+{
+    const struct sender_options *options = &running->outlet->sender->options;
+    if (attempt->error != ATTEMPT_OK || !running->spec->success_function)
+        return decision_is_success(attempt);
+    return options->hooks->success(options->ctx, running->spec, attempt->status);
+}
+
 static void decide(struct running *running, const struct attempt *attempt,
                    struct decision *decision)
 {
     const struct sender *sender = running->outlet->sender;
     const struct delivery *delivery = running->delivery;
+    const bool succeeded = is_success(running, attempt);
+    const bool asks_policy = decision_asks_policy(attempt, succeeded);
     struct retry_decision retry = {.verdict = RETRY_DEFAULT};
-    if (decision_asks_policy(attempt) && running->spec->retry_function)
+    if (asks_policy && running->spec->retry_function)
         sender->options.hooks->retry(sender->options.ctx, running->spec, attempt, delivery, &retry);
-    decision_make(
-        &(struct decision_input){.endpoint = running->spec,
-                                 .attempt = attempt,
-                                 .retry = &retry,
-                                 .age_ms = clock_now_ms() - delivery->created_ms,
-                                 /* Chance costs: only where it is asked for. */
-                                 .random = decision_asks_policy(attempt) ? random_unit() : 0},
-        decision);
+    decision_make(&(struct decision_input){.endpoint = running->spec,
+                                           .attempt = attempt,
+                                           .is_success = succeeded,
+                                           .retry = &retry,
+                                           .age_ms = clock_now_ms() - delivery->created_ms,
+                                           /* Chance costs: only where it is asked for. */
+                                           .random = asks_policy ? random_unit() : 0},
+                  decision);
     (void)snprintf(running->reason, sizeof running->reason, "%s", decision->reason);
 }
 
-static void log_outcome(const struct running *running, const struct attempt *attempt)
+static void log_outcome(const struct running *running, const struct attempt *attempt,
+                        const struct decision *decision)
 {
     char id[ID_TEXT_BYTES];
     id_format(ID_DELIVERY, running->delivery->id, id);
-    if (attempt->error != ATTEMPT_OK || attempt->status / 100 != 2)
+    if (decision->state != DELIVERY_SUCCEEDED)
         log_debug("attempt failed", "delivery=%s endpoint=%s attempt=%u status=%d error=%s", id,
                   running->spec->name, attempt->number, attempt->status,
                   attempt_error_name(attempt->error));
@@ -236,8 +247,8 @@ static void conclude(struct running *running, struct attempt *attempt)
     attempt->number = ++delivery->attempts;
     running->settle.attempt = attempt;
     sender->attempt_count++;
-    log_outcome(running, attempt);
     decide(running, attempt, &decision);
+    log_outcome(running, attempt, &decision);
     if (decision.state == DELIVERY_SUCCEEDED)
         sender->succeeded_count++;
     else
@@ -301,7 +312,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                      .method = outgoing_method(spec, message, outgoing),
                                      .head = buf_slice(&head),
                                      .body = outgoing->body,
-                                     .timeout_ms = spec->timeout_ms,
+                                     .timeouts = spec->timeouts,
                                      .allow_private = spec->allow_private,
                                      .host = running->target->host,
                                      .port = running->target->port,

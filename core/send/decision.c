@@ -6,9 +6,9 @@
 
 #define STATUS_GONE 410
 
-static bool is_success(const struct attempt *attempt)
+bool decision_is_success(const struct attempt *attempt)
 {
-    return attempt->error == ATTEMPT_OK && attempt->status / 100 == 2;
+    return attempt->error == ATTEMPT_OK && status_is_success(attempt->status);
 }
 
 static bool is_gone(const struct attempt *attempt)
@@ -16,9 +16,9 @@ static bool is_gone(const struct attempt *attempt)
     return attempt->error == ATTEMPT_OK && attempt->status == STATUS_GONE;
 }
 
-bool decision_asks_policy(const struct attempt *attempt)
+bool decision_asks_policy(const struct attempt *attempt, bool is_success)
 {
-    return !is_success(attempt) && !is_gone(attempt);
+    return !is_success && !is_gone(attempt);
 }
 
 /* How long until the next attempt; false: it is over (reason says why). */
@@ -47,7 +47,7 @@ static bool follow_policy(const struct decision_input *input, struct decision *d
 void decision_make(const struct decision_input *input, struct decision *decision)
 {
     *decision = (struct decision){.state = DELIVERY_SUCCEEDED};
-    if (is_success(input->attempt))
+    if (input->is_success)
         return;
     if (is_gone(input->attempt)) {
         decision->state = DELIVERY_DEAD;

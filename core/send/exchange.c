@@ -170,7 +170,7 @@ static enum status start_hop(struct exchange *exchange, struct err *err)
                                .method = exchange->method,
                                .head = exchange->head,
                                .body = exchange->body,
-                               .timeout_ms = left_ms > 0 ? left_ms : 1,
+                               .timeouts = timeouts_of(left_ms > 0 ? left_ms : 1),
                                .allow_private = request->allow_private,
                                .host = exchange->target->host,
                                .port = exchange->target->port,

@@ -60,6 +60,8 @@ struct sender_hooks {
     enum status (*transform)(void *ctx, const struct endpoint_spec *endpoint,
                              const struct delivery *delivery, struct outgoing *outgoing,
                              struct err *err);
+    /* The endpoint's success function, of an answer's status; a failing one: 2xx. */
+    bool (*success)(void *ctx, const struct endpoint_spec *endpoint, int status);
     /* The endpoint's retry function; a failing one gives RETRY_DEFAULT. */
     void (*retry)(void *ctx, const struct endpoint_spec *endpoint, const struct attempt *attempt,
                   const struct delivery *delivery, struct retry_decision *decision);
@@ -153,6 +155,7 @@ MUST_USE enum status outgoing_add_head(const struct endpoint_spec *endpoint,
 struct decision_input {
     const struct endpoint_spec *endpoint;
     const struct attempt *attempt;      /* its number is set */
+    bool is_success;                    /* as the endpoint decides, or decision_is_success */
     const struct retry_decision *retry; /* of the endpoint's function; RETRY_DEFAULT: has none */
     int64_t age_ms;
     double random; /* uniform in [0, 1) */
@@ -163,8 +166,10 @@ struct decision {
     bool is_disabling;                  /* 410: the endpoint gets nothing more */
     char reason[DECISION_REASON_BYTES]; /* DEAD */
 };
+/* An answer of 2xx. Only of an answer has the endpoint's success function a say. */
+bool decision_is_success(const struct attempt *attempt);
 /* Whether the endpoint's retry function has a say. */
-bool decision_asks_policy(const struct attempt *attempt);
+bool decision_asks_policy(const struct attempt *attempt, bool is_success);
 void decision_make(const struct decision_input *input, struct decision *decision);
 /* Retry-After of an answer's head in ms, capped; -1: none. */
 int64_t answer_retry_after_ms(struct slice head);

@@ -15,7 +15,6 @@
 #define POOLED_MAX 1024
 #define READ_BYTES 4096L /* answers are short; curl takes and frees this for each transfer */
 #define POOLED_BYTES_MAX 4096u
-#define CONNECT_TIMEOUT_MS 10000
 #define REQUEST_HEAD_BYTES_MAX (256u * 1024)
 #define DETAIL_BYTES_MAX 1024
 #define RESOLVE_BYTES_MAX (LIMIT_URL_BYTES + 1024u) /* the host, the port, the addresses */
@@ -25,6 +24,7 @@ struct transport {
     struct queue pools[POLICY_COUNT]; /* an easy handle never changes its policy */
     struct lookups *lookups;
     struct guard_rules guard;
+    struct timers timers; /* until the first byte of an answer */
     unsigned open_parts;
     char *user_agent;
 };
@@ -186,7 +186,7 @@ static struct transfer *take(struct transport *transport, enum policy policy)
     buf_clear(&transfer->body);
     buf_clear(&transfer->text);
     transfer->has_head = transfer->is_cut = transfer->is_protocol_error = false;
-    transfer->is_room_short = false;
+    transfer->is_room_short = transfer->is_late = false;
     transfer->has_addresses = transfer->needs_lookup = false;
     transfer->lookup_ms = 0;
     transfer->interim_count = 0;
@@ -218,20 +218,21 @@ void transfer_release(struct transfer *transfer)
 /* ---- Into curl and out of it -------------------------------------------------------------------
  */
 
-static int64_t left_ms(const struct transfer *transfer)
+/* Of a part of the timeouts, at least 1. */
+static int64_t left_ms(const struct transfer *transfer, int64_t part_ms)
 {
-    return transfer->started_mono_ms + transfer->timeout_ms - clock_mono_ms();
+    const int64_t left = transfer->started_mono_ms + part_ms - clock_mono_ms();
+    return left > 1 ? left : 1;
 }
 
 /* Gives the transfer to curl, with addresses for its host ("host:port:address,…") or without: then
  * those of an earlier transfer are forgotten ("-host:port"). */
 static void run(struct transfer *transfer)
 {
-    const int64_t timeout_ms = left_ms(transfer) > 1 ? left_ms(transfer) : 1;
-    const int64_t connect_ms = timeout_ms < CONNECT_TIMEOUT_MS ? timeout_ms : CONNECT_TIMEOUT_MS;
+    const struct timeouts *timeouts = &transfer->timeouts;
 #define SET(option, value) check(curl_easy_setopt(transfer->easy, option, value) == CURLE_OK)
-    SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    SET(CURLOPT_TIMEOUT_MS, (long)left_ms(transfer, timeouts->whole_ms));
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms(transfer, timeouts->connect_ms));
     if (transfer->host && !transfer->has_addresses) {
         buf_clear(&transfer->resolve_text);
         check(buf_printf(&transfer->resolve_text, "-%s:%ld", transfer->host, transfer->port) == OK);
@@ -254,6 +255,7 @@ static void take_off(struct transfer *transfer)
 static void end(struct transfer *transfer)
 {
     transfer->is_running = false;
+    timers_stop(&transfer->transport->timers, &transfer->first_byte);
     transfer->on_done(transfer, transfer->ctx);
 }
 
@@ -316,7 +318,8 @@ static void look_up(struct transfer *transfer)
     transfer->wait = (struct lookup_wait){
         .host = transfer->host,
         .of_endpoint = transfer->lookups_of_endpoint,
-        .deadline_ms = transfer->lookup_started_ms + left_ms(transfer),
+        .deadline_ms =
+            transfer->lookup_started_ms + left_ms(transfer, transfer->timeouts.connect_ms),
         .on_done = on_looked_up,
     };
     lookups_ask(transfer->transport->lookups, &transfer->wait);
@@ -334,7 +337,7 @@ static bool deserves_second_try(const struct transfer *transfer, CURLcode code)
         return false;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
     return connects == 0 && transfer->header_bytes == 0 && !transfer->is_second_try &&
-           left_ms(transfer) > 0;
+           left_ms(transfer, transfer->timeouts.whole_ms) > 1;
 }
 
 static void on_done(CURL *easy, CURLcode code)
@@ -356,6 +359,31 @@ static void on_done(CURL *easy, CURLcode code)
         take_off(transfer);
         end(transfer);
     }
+}
+
+/* What silence is not allowed to last. An answer that has begun has till the end of the whole. */
+static void on_first_byte_time(struct timer *timer)
+{
+    struct transfer *transfer = container_of(timer, struct transfer, first_byte);
+    if (transfer->header_bytes > 0)
+        return;
+    transfer->is_late = true;
+    if (transfer->is_in_curl) {
+        answer_classify(transfer, CURLE_OPERATION_TIMEDOUT);
+        take_off(transfer);
+    } else {
+        lookups_forget(transfer->transport->lookups, &transfer->wait);
+        answer_without_exchange(transfer, ATTEMPT_TIMEOUT, NULL);
+    }
+    end(transfer);
+}
+
+static void await_first_byte(struct transfer *transfer)
+{
+    const struct timeouts *timeouts = &transfer->timeouts;
+    transfer->first_byte.on_time = on_first_byte_time;
+    if (timeouts->first_byte_ms < timeouts->whole_ms)
+        timers_start(&transfer->transport->timers, &transfer->first_byte, timeouts->first_byte_ms);
 }
 
 enum status transport_start(struct transport *transport, const struct transfer_request *request,
@@ -389,8 +417,9 @@ enum status transport_start(struct transport *transport, const struct transfer_r
     it->lookups_of_endpoint = request->lookups;
     it->attempt.started_ms = clock_now_ms();
     it->started_mono_ms = clock_mono_ms();
-    it->timeout_ms = request->timeout_ms;
+    it->timeouts = request->timeouts;
     it->is_running = true;
+    await_first_byte(it);
     run(it);
     *transfer = it;
     return OK;
@@ -404,6 +433,7 @@ void transfer_cancel(struct transfer *transfer)
     else
         lookups_forget(transfer->transport->lookups, &transfer->wait);
     transfer->is_running = false;
+    timers_stop(&transfer->transport->timers, &transfer->first_byte);
     transfer_release(transfer);
 }
 
@@ -425,7 +455,9 @@ enum status transport_create(uv_loop_t *loop, const char *user_agent,
             return err_set(err, E_NOMEM, "curl cannot be set up");
     }
     it->lookups = lookups_create(loop, &it->guard);
-    it->open_parts = POLICY_COUNT + 1;
+    timers_open(&it->timers, loop);
+    it->timers.handle.data = it;
+    it->open_parts = POLICY_COUNT + 2;
     *transport = it;
     return OK;
 }
@@ -439,6 +471,11 @@ static void on_part_closed(void *ctx)
     free(transport);
 }
 
+static void on_timers_closed(uv_handle_t *handle)
+{
+    on_part_closed(handle->data);
+}
+
 void transport_destroy(struct transport *transport)
 {
     for (unsigned i = 0; i < POLICY_COUNT; i++) {
@@ -449,4 +486,5 @@ void transport_destroy(struct transport *transport)
     for (unsigned i = 0; i < POLICY_COUNT; i++)
         lane_close(&transport->lanes[i], on_part_closed, transport);
     lookups_destroy(transport->lookups, on_part_closed, transport);
+    timers_close(&transport->timers, on_timers_closed);
 }

@@ -6,6 +6,7 @@
 #define SEND_TRANSFER_INT_H
 
 #include "base/queue.h"
+#include "base/timer.h"
 #include "send/lane_int.h"
 #include "send/lookup_int.h"
 #include "send/send.h"
@@ -29,7 +30,7 @@ struct transfer_request {
     struct slice method;
     struct slice head; /* packed; copied */
     struct slice body; /* borrowed until done */
-    int64_t timeout_ms;
+    struct timeouts timeouts;
     bool allow_private;
     const char *host; /* a name that may need a look-up; NULL: an address. Borrowed until done */
     long port;
@@ -52,7 +53,9 @@ struct transfer {
     long port;
     unsigned *lookups_of_endpoint;
     int64_t started_mono_ms;
-    int64_t timeout_ms;
+    struct timeouts timeouts;
+    struct timer first_byte; /* started if it ends before the whole */
+    bool is_late;            /* no answer began in its time */
     bool is_running;
     bool is_in_curl;    /* else it waits for a look-up */
     bool is_second_try; /* on a connection of its own */

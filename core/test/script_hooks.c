@@ -339,6 +339,15 @@ int l_project_transform(lua_State *L)
     return 1;
 }
 
+/* success(endpoint, status) -> boolean */
+int l_project_success(lua_State *L)
+{
+    struct project *project = project_check(L);
+    const struct endpoint_spec *endpoint = check_endpoint(L, project);
+    lua_pushboolean(L, script_success(project->script, endpoint, (int)luaL_checkinteger(L, 3)));
+    return 1;
+}
+
 /* retry(endpoint, { number, status, error, retry_after_ms, body }, age_ms) -> answer */
 int l_project_retry(lua_State *L)
 {

@@ -197,7 +197,10 @@ static void push_endpoint(lua_State *L, const struct endpoint_spec *endpoint)
     set_bool(L, "has_transform", endpoint->transform_function != 0);
     push_backoff(L, &endpoint->retry);
     lua_setfield(L, -2, "retry");
-    set_integer(L, "timeout_ms", endpoint->timeout_ms);
+    set_bool(L, "has_success", endpoint->success_function != 0);
+    set_integer(L, "connect_ms", endpoint->timeouts.connect_ms);
+    set_integer(L, "first_byte_ms", endpoint->timeouts.first_byte_ms);
+    set_integer(L, "whole_ms", endpoint->timeouts.whole_ms);
     set_integer(L, "concurrency", endpoint->concurrency);
     lua_pushnumber(L, endpoint->rate_per_s);
     lua_setfield(L, -2, "rate_per_s");
@@ -347,6 +350,7 @@ static const luaL_Reg methods[] = {
     {"order", l_project_order},
     {"registry", l_registry},
     {"retry", l_project_retry},
+    {"success", l_project_success},
     {"run", l_project_run},
     {"sign", l_project_sign},
     {"start", l_project_start},

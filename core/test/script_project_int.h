@@ -41,6 +41,7 @@ int l_project_run(lua_State *L);
 int l_project_start(lua_State *L);
 int l_project_transform(lua_State *L);
 int l_project_retry(lua_State *L);
+int l_project_success(lua_State *L);
 int l_project_bench(lua_State *L);
 int l_project_bytes(lua_State *L);
 int l_project_objects(lua_State *L);

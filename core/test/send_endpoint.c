@@ -23,6 +23,15 @@ static struct signer *get_signer(lua_State *L, int index)
     return signer;
 }
 
+/* timeout_ms = of the whole; connect_ms and first_byte_ms beside it. */
+static struct timeouts get_timeouts(lua_State *L, int index)
+{
+    struct timeouts timeouts = timeouts_of(get_integer(L, index, "timeout_ms", 5000));
+    timeouts.first_byte_ms = get_integer(L, index, "first_byte_ms", timeouts.first_byte_ms);
+    timeouts.connect_ms = get_integer(L, index, "connect_ms", timeouts.connect_ms);
+    return timeouts;
+}
+
 void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
 {
     struct buf head;
@@ -36,8 +45,9 @@ void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
         .method = get_copy(L, index, "method", "POST"),
         .signer = get_signer(L, index),
         .transform_function = get_boolean(L, index, "transform"),
+        .success_function = get_boolean(L, index, "success"),
         .retry_function = get_boolean(L, index, "retry_function"),
-        .timeout_ms = get_integer(L, index, "timeout_ms", 5000),
+        .timeouts = get_timeouts(L, index),
         .concurrency = (uint32_t)get_integer(L, index, "concurrency", 8),
         .rate_per_s = get_number(L, index, "rate", 0),
         .allow_private = !get_boolean(L, index, "public_only"),

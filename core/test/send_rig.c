@@ -23,7 +23,7 @@ struct rig {
     struct gate *gates[256]; /* by endpoint id; never freed before the rig */
     struct fake_server *servers[SERVERS_MAX];
     size_t server_count;
-    int hooks; /* reference to {transform=, retry=, settled=} */
+    int hooks; /* reference to {transform=, success=, retry=, settled=} */
     bool is_idle;
     bool is_open;
     double longest_ms; /* the loop's longest turn */
@@ -98,6 +98,20 @@ static enum status on_transform(void *ctx, const struct endpoint_spec *endpoint,
     return status;
 }
 
+/* success(status) -> boolean */
+static bool on_success(void *ctx, const struct endpoint_spec *endpoint, int status)
+{
+    (void)endpoint;
+    const struct rig *rig = ctx;
+    if (!push_hook(rig, "success"))
+        return status_is_success(status);
+    lua_pushinteger(rig->L, status);
+    lua_call(rig->L, 1, 1);
+    const bool is_success = lua_toboolean(rig->L, -1);
+    lua_pop(rig->L, 1);
+    return is_success;
+}
+
 /* retry(attempt) -> nil | seconds | false, reason */
 static void on_retry(void *ctx, const struct endpoint_spec *endpoint, const struct attempt *attempt,
                      const struct delivery *delivery, struct retry_decision *decision)
@@ -134,9 +148,9 @@ static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
 }
 
 static const struct sender_hooks sender_hooks = {
-    .transform = on_transform, .retry = on_retry, .on_settled = on_settled};
+    .transform = on_transform, .success = on_success, .retry = on_retry, .on_settled = on_settled};
 
-/* rig:hooks{transform=, retry=, settled=} */
+/* rig:hooks{transform=, success=, retry=, settled=} */
 static int l_hooks(lua_State *L)
 {
     struct rig *rig = check_rig(L);

@@ -163,11 +163,19 @@ enum attempt_error attempt_error_check(lua_State *L, struct slice name)
     return ATTEMPT_OK;
 }
 
-static struct retry_decision ask_policy(const struct held_delivery *held,
-                                        const struct attempt *attempt, int64_t age_ms)
+static bool is_success(const struct held_delivery *held, const struct attempt *attempt)
 {
+    if (attempt->error != ATTEMPT_OK)
+        return false;
+    return script_success(held->project->script, held->endpoint, attempt->status);
+}
+
+static struct retry_decision ask_policy(const struct held_delivery *held,
+                                        const struct attempt *attempt, bool succeeded)
+{
+    const int64_t age_ms = clock_now_ms() - held->delivery->created_ms;
     struct retry_answer answer = {.is_default = true};
-    if (decision_asks_policy(attempt))
+    if (decision_asks_policy(attempt, succeeded))
         script_retry(held->project->script, held->endpoint, attempt, held->delivery, age_ms,
                      &answer);
     struct retry_decision retry = {.verdict = answer.is_default ? RETRY_DEFAULT
@@ -189,9 +197,11 @@ static void decide(const struct held_delivery *held, const struct attempt *attem
                    struct decision *decision)
 {
     const int64_t age_ms = clock_now_ms() - held->delivery->created_ms;
-    const struct retry_decision retry = ask_policy(held, attempt, age_ms);
+    const bool succeeded = is_success(held, attempt);
+    const struct retry_decision retry = ask_policy(held, attempt, succeeded);
     decision_make(&(struct decision_input){.endpoint = held->endpoint,
                                            .attempt = attempt,
+                                           .is_success = succeeded,
                                            .retry = &retry,
                                            .age_ms = age_ms,
                                            .random = random_unit()},

@@ -367,7 +367,7 @@ static int l_endpoints(lua_State *L)
     for (size_t i = 0; i < registry->endpoint_count; i++) {
         lua_createtable(L, 0, 4);
         set_text(L, "name", registry->endpoints[i].name);
-        set_integer(L, "timeout_ms", registry->endpoints[i].timeout_ms);
+        set_integer(L, "timeout_ms", registry->endpoints[i].timeouts.whole_ms);
         set_integer(L, "concurrency", registry->endpoints[i].concurrency);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }

@@ -48,6 +48,12 @@ static enum status on_transform(void *ctx, const struct endpoint_spec *endpoint,
     return OK;
 }
 
+static bool on_success(void *ctx, const struct endpoint_spec *endpoint, int status)
+{
+    const struct worker *worker = ctx;
+    return script_success(worker->script, endpoint, status);
+}
+
 static void on_retry(void *ctx, const struct endpoint_spec *endpoint, const struct attempt *attempt,
                      const struct delivery *delivery, struct retry_decision *decision)
 {
@@ -97,6 +103,7 @@ static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
 
 static const struct sender_hooks sender_hooks = {
     .transform = on_transform,
+    .success = on_success,
     .retry = on_retry,
     .tell = on_tell,
     .told = on_told,

@@ -60,6 +60,12 @@ local anzol = {}
 ---@param options anzol.SourceOptions
 function anzol.source(name, options) end
 
+---What an attempt may take, in parts: each counts from its start.
+---@class anzol.TimeoutOptions
+---@field connect? anzol.Duration Name, TCP and TLS. Default: `"10s"`, or `first_byte` if that is less.
+---@field first_byte? anzol.Duration Until the answer begins. Default: `whole`.
+---@field whole? anzol.Duration Default: `"15s"`.
+
 ---@class anzol.EndpointOptions
 ---@field url anzol.SecretText Where to: http or https.
 ---@field sign anzol.Signer|false How messages are signed; `false`: not at all.
@@ -68,7 +74,8 @@ function anzol.source(name, options) end
 ---@field transform? fun(message: anzol.OutgoingMessage): anzol.OutgoingMessage|anzol.Verdict Called before each attempt; cannot wait.
 ---@field order_by? fun(message: anzol.OutgoingMessage): string? Messages with the same key go one after another, retries included. Holds in specs only: `anzol check` warns.
 ---@field retry? anzol.Backoff|fun(attempt: anzol.Attempt, delivery: anzol.Delivery): (anzol.Duration|false|nil), string? When to try again. A function returns a delay, `false` and a reason (give up), or nothing (the default schedule); cannot wait.
----@field timeout? anzol.Duration Of one attempt: 1 ms to 10 min, default `"15s"`.
+---@field timeout? anzol.Duration|anzol.TimeoutOptions Of one attempt: 1 ms to 10 min, default `"15s"`. The attempt's `error` is `"timeout"`, and its detail begins with the part that ended.
+---@field success? fun(status: integer): boolean Which answers are a success, instead of 2xx; also a 410 that it takes for one. Anything but a boolean is an error: then 2xx decides, and `anzol_script_errors_total` counts it. Cannot wait.
 ---@field rate_limit? string Attempts by time: `"50/s"`, `"100/m"`, `"1000/h"`.
 ---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
 ---@field allow_private? boolean May go to addresses that are not public. Default: `false`.

@@ -251,6 +251,33 @@ describe("transform", function()
   end)
 end)
 
+describe("success", function()
+  setup(function() script.quiet(true) end)
+  after_each(rig.finish)
+
+  local function project(body)
+    return rig.project(([[
+      anzol.endpoint("e", { url = "https://e.example", sign = false,
+        success = function(status) %s end })
+    ]]):format(body))
+  end
+
+  it("decides by the status", function()
+    local it = project "return status == 404 or status < 400"
+    assert.same({ true, true, false, false },
+      { it:success("e", 404), it:success("e", 301), it:success("e", 410), it:success("e", 500) })
+  end)
+
+  for _, body in ipairs { "error 'x'", "return nil", "return 1", "return 'true'", "return {}",
+    "while true do end" } do
+    it("leaves it to 2xx, and counts the error, on: " .. body, function()
+      local it = project(body)
+      assert.same({ true, true, false, false },
+        { it:success("e", 200), it:success("e", 299), it:success("e", 300), it:success("e", 199) })
+    end)
+  end
+end)
+
 describe("retry", function()
   setup(function() script.quiet(true) end)
   after_each(rig.finish)
@@ -288,7 +315,8 @@ describe("retry", function()
 
   for _, body in ipairs { "error 'x'", "return 0/0", "return 1/0", "return -1", "return {}", "return true",
     "return 'soon'", "return 1e300", "local t = {} while true do t[#t + 1] = {} end",
-    "error(setmetatable({}, { __tostring = error }))", "return coroutine.yield(1)" } do
+    "while true do end", "error(setmetatable({}, { __tostring = error }))",
+    "return coroutine.yield(1)" } do
     it("falls back to the default policy on: " .. body, function()
       assert.is_true(retry(body).is_default)
     end)

@@ -47,11 +47,26 @@ describe("loading", function()
     assert.equal("POST", endpoint.method)
     assert.same({}, endpoint.head)
     assert.is_false(endpoint.is_signed)
-    assert.equal(15000, endpoint.timeout_ms)
+    assert.same({ 10000, 15000, 15000 },
+      { endpoint.connect_ms, endpoint.first_byte_ms, endpoint.whole_ms })
+    assert.is_false(endpoint.has_success)
     assert.equal(20, endpoint.concurrency)
     assert.equal(0, endpoint.rate_per_s)
     assert.is_false(endpoint.allow_private)
     assert.equal(9, endpoint.retry.step_count)
+  end)
+
+  it("takes the parts of a timeout, and fills the others in", function()
+    local function parts(timeout)
+      local endpoint = rig.project(([[anzol.endpoint("a", { url = "https://a.example",
+        sign = false, timeout = %s })]]):format(timeout)):registry().endpoints.a
+      return { endpoint.connect_ms, endpoint.first_byte_ms, endpoint.whole_ms }
+    end
+    assert.same({ 10000, 60000, 60000 }, parts '"1m"')
+    assert.same({ 10000, 15000, 15000 }, parts "{}")
+    assert.same({ 4000, 4000, 15000 }, parts '{ first_byte = "4s" }')
+    assert.same({ 1000, 20000, 60000 }, parts '{ connect = "1s", first_byte = 20, whole = 60 }')
+    assert.same({ 600000, 600000, 600000 }, parts '{ connect = "10m", whole = "10m" }')
   end)
 
   it("takes an endpoint with every option, secrets as URL and header", function()
@@ -59,15 +74,17 @@ describe("loading", function()
       anzol.endpoint("a", { url = anzol.secret "URL", method = "PUT",
         headers = { ["X-B"] = "b", ["X-A"] = anzol.secret "KEY" },
         sign = anzol.sign.standard { secret = anzol.secret "KEY" }, transform = function() end,
-        retry = function() end, timeout = "2s", rate_limit = "90/m", concurrency = 3,
+        retry = function() end, success = function() end, timeout = "2s", rate_limit = "90/m", concurrency = 3,
         allow_private = true })
     ]]):registry().endpoints.a
     assert.equal("https://hooks.example/T0/B0", endpoint.url)
     assert.same({ { "X-A", KEY }, { "X-B", "b" } }, endpoint.head)
     assert.is_true(endpoint.is_signed and endpoint.has_retry and endpoint.has_transform
+      and endpoint.has_success
       and endpoint.allow_private)
     assert.equal(1.5, endpoint.rate_per_s)
-    assert.equal(2000, endpoint.timeout_ms)
+    assert.same({ 2000, 2000, 2000 },
+      { endpoint.connect_ms, endpoint.first_byte_ms, endpoint.whole_ms })
   end)
 
   it("takes backoffs that C follows", function()
@@ -247,6 +264,24 @@ describe("loading", function()
     ["no URL"] = { "anzol.endpoint('a', { sign = false })", "option 'url' of anzol.endpoint 'a' must be a URL" },
     ["a bad URL"] = { "anzol.endpoint('a', { url = 'ftp://a.example', sign = false })",
       "option 'url' of anzol.endpoint 'a'" },
+    ["a timeout that is too long"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, timeout = '601s' })",
+      "option 'timeout' of anzol.endpoint 'a' is at least 1ms and at most 10m" },
+    ["a part of a timeout that is none"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, timeout = { conect = '1s' } })",
+      "unknown option 'conect' for 'timeout' of anzol.endpoint 'a' %(did you mean 'connect'%?%)" },
+    ["a part of a timeout that is nothing"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, timeout = { first_byte = 0 } })",
+      "option 'first_byte' of 'timeout' of anzol.endpoint 'a' is at least 1ms" },
+    ["a part of a timeout that is longer than the whole"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, timeout = { first_byte = '16s' } })",
+      "first_byte at most whole %(default 15s%)" },
+    ["a connect longer than the first byte"] = { [[anzol.endpoint('a', { url = 'https://a.example',
+      sign = false, timeout = { connect = '3s', first_byte = '2s' } })]],
+      "connect is at most first_byte" },
+    ["a success that is no function"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, success = 204 })",
+      "option 'success' of anzol.endpoint 'a' must be a function" },
     ["a bad rate"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, rate_limit = '5 per s' })",
       "option 'rate_limit' of anzol.endpoint 'a' must be a count and a time" },
     ["a retry that never ends"] = {

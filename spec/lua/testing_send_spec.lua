@@ -35,6 +35,21 @@ describe("anzol.testing", function()
       t:close()
     end)
 
+    it("succeed as the endpoint says", function()
+      local t = test [[
+        anzol.endpoint("picky", { url = "https://picky.example/", sign = false,
+          retry = anzol.backoff.constant { base = "10s", attempts = 3, jitter = "none" },
+          success = function(status) return status == 409 end })
+        anzol.on("a", function(event) event:send "picky" end)
+      ]]
+      t:answer("picky", 200, 409)
+      t:receive("in", { json = { type = "a" } })
+      assert.equal("retrying", t:delivery("picky").state)
+      t:advance "10s"
+      assert.equal("succeeded", t:delivery("picky").state)
+      t:close()
+    end)
+
     it("die when their attempts are used up", function()
       local t = test(forward)
       t:answer_always("out", 503)

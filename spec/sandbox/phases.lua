@@ -72,7 +72,10 @@ return {
     local result = it:transform("e", { body = "{}" })
     return result.status ~= "ok" and result.err or nil
   end),
-  -- Its error is in the log alone.
+  -- The errors of these two are in the log alone.
+  success = phase({ endpoint = CALL:format "success" }, function(it)
+    return it:success("e", 200) and not it:success("e", 500) and "" or nil
+  end),
   retry = phase({ endpoint = CALL:format "retry" }, function(it)
     return it:retry("e", { number = 1, status = 500 }).is_default and "" or nil
   end),
