@@ -513,16 +513,17 @@ describe("anzol trigger", function()
   end)
 
   it("sends nothing when the event would be of another type than was asked for", function()
-    answers = { { json = stored }, { json = stored } }
-    for _, kind in ipairs { "push", "github.push" } do
-      native.classify = function() return "github.push" end
+    answers = { { json = stored }, { json = stored }, { json = stored }, { json = stored } }
+    for kind, given in pairs { push = "github.push", ["github.push"] = "github.push",
+      issue = "sentry.issue.created", ["orders/create"] = "shopify.orders.create" } do
+      native.classify = function() return given end
       assert.equal(0, (run("trigger", "github", "--type", kind, "--fixture", path)))
     end
     native.classify = function() return "github.unknown" end
     local code, out, err = run("trigger", "github", "--type", "github.push", "--fixture", path)
     assert.equal(1, code)
     assert.equal("", out)
-    assert.equal(2, #requests)
+    assert.equal(4, #requests)
     assert.matches("would be of type 'github.unknown', not 'github.push'; nothing was sent", err, 1, true)
     assert.matches("--header 'X-GitHub-Event: push'", err, 1, true)
     native.classify = function() return nil, "scripts/a.lua:3: no field\nstack" end

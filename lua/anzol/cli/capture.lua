@@ -9,17 +9,17 @@ local M = {
   name = "capture",
   summary = "Write an event that came in as a fixture.",
   description = [[
-Write the body of an event that the server has into DIR/TYPE.json (or .form, .xml, .txt, .bin, by
-its content type) and its headers beside it, as t:receive { fixture = "TYPE" }, anzol trigger and
-anzol eval read them.
+Write the body of an event that the server has into DIR/TYPE.json (or .form, .xml, .txt,
+.bin, by its content type) and its headers beside it, as t:receive { fixture = "TYPE" },
+anzol trigger and anzol eval read them.
 
   anzol capture evt_0EJPp3QZQQ1
   anzol trigger github --type push --fixture fixtures/github.push.json
 
-Values in a JSON body or a form whose name looks secret (token, secret, password, authorization,
-api_key, ...) are masked. Headers of that kind, and those that sign the request, are left out: who
-sends the fixture signs anew. What is there is written over only with --force. Exit code 1: there is
-no such event, or a file is there already.]],
+Values in a JSON body or a form whose name looks secret (token, secret, password,
+authorization, api_key, ...) are masked. Headers of that kind, and those that sign the
+request, are left out: who sends the fixture signs anew. What is there is written over
+only with --force. Exit code 1: there is no such event, or a file is there already.]],
 }
 
 function M.configure(parser)

@@ -8,13 +8,13 @@ local M = {
   name = "repl",
   summary = "Try the API line by line, in the project's sandbox.",
   description = [[
-Run line after line as a handler would: anzol and event are at hand, what waits works, anzol.http
-really calls, and what a line would send or emit is told and not done. Globals stay, locals go with
-their line. A line goes on with the next while a block, bracket or long string is open, or if it
-ends with an operator, a comma or "=". The end: Control-D.
+Run line after line as a handler would: anzol and event are at hand, what waits works,
+anzol.http really calls, and what a line would send or emit is told and not done. Globals
+stay, locals go with their line. A line goes on with the next while a block, bracket or
+long string is open, or if it ends with an operator, a comma or "=". The end: Control-D.
 
-Lines may come from a pipe: errors name the line of the input. Exit code 0: all came to their end,
-1: one raised, or the input ended in the middle of one.
+Lines may come from a pipe: errors name the line of the input. Exit code 0: all came to
+their end, 1: one raised, or the input ended in the middle of one.
 
   anzol repl --source github     event is the last that the running server has of it]],
 }

@@ -10,16 +10,17 @@ local M = {
   name = "trigger",
   summary = "Post a signed test webhook to a source.",
   description = [[
-Post a test webhook to a source of this project, signed as its provider signs. The body is the
-fixture, byte for byte; headers beside it (push.headers for push.json, "Name: value" lines) go too.
+Post a test webhook to a source of this project, signed as its provider signs. The body is
+the fixture, byte for byte; headers beside it (push.headers for push.json, "Name: value"
+lines) go too.
 
   anzol trigger github --type push --fixture fixtures/github/push.json
   anzol trigger github --type push --fixture push.json --set ref=refs/heads/next
 
-Needs the source's secret, as `anzol serve` does: ANZOL_SECRET_NAME. Where --type does not become
-the type of the event (the source has no provider, or the body says another), nothing is sent: give
-what the source's type reads, as --header 'X-GitHub-Event: push'. Exit code 0: stored or answered,
-1: refused, or of another type.]],
+Needs the source's secret, as `anzol serve` does: ANZOL_SECRET_NAME. Where --type does not
+become the type of the event (the source has no provider, or the body says another),
+nothing is sent: give what the source's type reads, as --header 'X-GitHub-Event: push'.
+Exit code 0: stored or answered, 1: refused, or of another type.]],
 }
 
 local TIMEOUT_MS = 30000
@@ -75,8 +76,9 @@ end
 -- "orders/create" as types are written.
 local function as_type(text) return (text:gsub("[^%w_.-]+", "."):lower()) end
 
--- --type, with or without what the source puts before it, must be what the source will make of the
--- request: else scripts would see another event than was asked for.
+-- --type, with or without what the source puts before and behind it (sentry.issue.created for
+-- issue), must be what the source will make of the request: else scripts would see another event
+-- than was asked for.
 local function check_type(options, request)
   if not options.type then return end
   local native = require "anzol.native"
@@ -89,8 +91,8 @@ local function check_type(options, request)
     failure.raise(failure.FAILED, "source '%s' finds no type for this; nothing was sent: %s",
       options.source, err:match "^[^\n]*")
   end
-  local asked, given = as_type(options.type), as_type(kind)
-  if given == asked or given:sub(-#asked - 1) == "." .. asked then return end
+  local asked, given = "." .. as_type(options.type) .. ".", "." .. as_type(kind) .. "."
+  if given:find(asked, 1, true) then return end
   failure.raise(failure.FAILED, "the event would be of type '%s', not '%s'; nothing was sent. Give "
     .. "what the type of source '%s' reads: --header 'X-GitHub-Event: %s', or --set PATH=VALUE in "
     .. "the body", kind, options.type, options.source, options.type:match "[^.]*$")
