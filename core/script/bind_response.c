@@ -137,7 +137,12 @@ static int l_index(lua_State *L)
     for (size_t i = 0; i < array_count(fields); i++)
         if (strcmp(fields[i].name, name) == 0)
             return fields[i].push(L, response);
-    return 0;
+    lua_createtable(L, 0, (int)array_count(fields));
+    for (size_t i = 0; i < array_count(fields); i++) {
+        lua_pushboolean(L, true);
+        lua_setfield(L, -2, fields[i].name);
+    }
+    return l_name_missed(L, -1, "response");
 }
 
 static int l_newindex(lua_State *L)

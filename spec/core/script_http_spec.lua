@@ -51,6 +51,12 @@ describe("anzol.http", function()
     end)
   end
 
+  it("says which name of its answer was meant", function()
+    local exchange, project, result = asked "local res = http.get 'https://a.example/' assert(not res.josn) res:josn()"
+    project:answer(exchange.number, { status = 200, body = "{}" })
+    assert.matches("^scripts/main.lua:%d+: there is no 'josn' in response; did you mean 'json'%?\n", result.text)
+  end)
+
   it("takes all options", function()
     local exchange = asked [[
       http.request { method = "PUT", url = "https://api.example/a?x=1#part",
