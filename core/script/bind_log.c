@@ -6,6 +6,7 @@
 #define LINES_PER_ENTRY 1000
 #define MESSAGE_BYTES_MAX 2048
 #define FIELDS_MAX 32
+#define NAME_BYTES_MAX 64
 
 static void add_value(lua_State *L, int index, struct buf *line)
 {
@@ -15,13 +16,29 @@ static void add_value(lua_State *L, int index, struct buf *line)
     lua_pop(L, 1);
 }
 
+/* Names may be a payload's: nothing in them ends the name or begins another field. */
+static void add_name(struct slice name, struct buf *line)
+{
+    char safe[NAME_BYTES_MAX];
+    const size_t len = name.len < sizeof safe ? name.len : sizeof safe;
+    for (size_t i = 0; i < len; i++) {
+        const char c = name.data[i];
+        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+        safe[i] = is_plain ? c : '_';
+    }
+    (void)!buf_printf(line, " %.*s=", len > 0 ? (int)len : 1, len > 0 ? safe : "_");
+}
+
 static void add_fields(lua_State *L, int fields, struct buf *line)
 {
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, fields) && count < FIELDS_MAX; lua_pop(L, 1), count++) {
         if (lua_type(L, -2) != LUA_TSTRING)
             continue;
-        (void)!buf_printf(line, " %.64s=", lua_tostring(L, -2));
+        struct slice name;
+        name.data = lua_tolstring(L, -2, &name.len);
+        add_name(name, line);
         add_value(L, lua_gettop(L), line);
     }
 }
@@ -45,8 +62,13 @@ void script_log(lua_State *L, enum log_level level, struct slice message, int fi
     struct context *context = script->context;
     if (!log_enabled(level))
         return;
-    if (context && ++context->log_lines > LINES_PER_ENTRY)
-        return;
+    if (context && ++context->log_lines > LINES_PER_ENTRY) {
+        if (context->log_lines > LINES_PER_ENTRY + 1)
+            return;
+        level = LOG_WARN;
+        message = slice_str("a thousand lines: those that follow are left out");
+        fields = 0;
+    }
     /* The error text's buffer is free while a script runs: a raise in a field's __tostring leaves
      * nothing behind. */
     struct buf *line = &script->text;

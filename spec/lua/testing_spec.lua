@@ -343,6 +343,23 @@ describe("anzol.testing", function()
     assert.equal("retry function failed, the default policy is used", t.logs[3].message)
   end)
 
+  it("keeps lines of logs whole, whatever a payload puts into names and values", function()
+    local t = test [[anzol.on("a", function(event)
+      anzol.log.info("one\ntwo", { ["x\ny=1 event"] = "v\n\"w", [""] = 1, ["é"] = 2, plain = 3,
+        message = "m", event = "e", script = "s" })
+      for i = 1, 1005 do anzol.log.info(i) end
+    end)]]
+    t:receive("in", { json = { type = "a" } })
+    assert.equal("one\ntwo", t.logs[1].message)
+    assert.same({ x_y_1_event = "v\n\"w", _ = "1", __ = "2", plain = "3",
+      message = "m", event = "e", script = "s" }, t.logs[1].fields)
+    assert.equal(t.events[1].id, t.logs[1].event_id)
+    assert.equal(1001, #t.logs)
+    assert.equal("999", t.logs[1000].message)
+    assert.same({ "warn", "a thousand lines: those that follow are left out" },
+      { t.logs[1001].level, t.logs[1001].message })
+  end)
+
   it("shows what scripts print or write, as logs", function()
     local t = test [[anzol.on("a", function()
       print("a", nil, 1.5, true)

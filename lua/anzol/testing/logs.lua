@@ -3,9 +3,9 @@
 -- logged has its own message; any other line has the event's name.
 local M = {}
 
--- name="JSON text" or name=word, one after another.
+-- name="JSON text" or name=word, one after another: { { name, text }, … }.
 local function parse(details, world)
-  local fields, place = {}, 1
+  local list, place = {}, 1
   while true do
     local from, name_end, name = details:find("^%s*([%w_.-]+)=", place)
     if not from then break end
@@ -21,19 +21,24 @@ local function parse(details, world)
       stop = (details:find("%s", name_end + 1) or #details + 1) - 1
       text = details:sub(name_end + 1, stop)
     end
-    fields[name] = text
+    list[#list + 1] = { name, text }
     place = stop + 1
   end
-  return fields
+  return list
 end
 
+-- What the server puts first into a line of a script; fields of the script may have the same names.
+local own = { { "message", "message" }, { "script", "script" }, { "event", "event_id" } }
+
 function M.row(line, world)
-  local fields = parse(line.details, world)
-  local row = { level = line.level, at_ms = line.at_ms, message = line.event, fields = fields }
+  local list = parse(line.details, world)
+  local row = { level = line.level, at_ms = line.at_ms, message = line.event, fields = {} }
   if line.event == "script" then
-    row.message, row.script, row.event_id = fields.message, fields.script, fields.event
-    fields.message, fields.script, fields.event = nil, nil, nil
+    for _, pair in ipairs(own) do
+      if list[1] and list[1][1] == pair[1] then row[pair[2]] = table.remove(list, 1)[2] end
+    end
   end
+  for _, field in ipairs(list) do row.fields[field[1]] = field[2] end
   return row
 end
 
