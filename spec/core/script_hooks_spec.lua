@@ -305,6 +305,7 @@ describe("retry", function()
       assert(attempt.headers["x-a"] == "1, 2" and attempt.duration_ms == 12)
       assert(delivery.age == 9 and delivery.attempts == 3 and delivery.endpoint == "e")
       assert(delivery.id:sub(1, 4) == "dlv_" and delivery.state == "in_flight")
+      assert(delivery.message_id:sub(1, 4) == "msg_" and delivery.event_id:sub(1, 4) == "evt_")
       return attempt.retry_after
     ]], { number = 3, status = 503, retry_after_ms = 2500, previous_delay_ms = 4000, body = "busy",
       headers = { { "X-A", "1" }, { "x-a", "2" } } }, 9000)

@@ -1,0 +1,76 @@
+-- SPDX-License-Identifier: MIT
+-- Options of sources and subscriptions whose effect only the whole server shows.
+local Server = require "support.server"
+local json = require "dkjson"
+local wait = require "support.wait"
+
+local script = [[
+local anzol = require "anzol"
+local none = anzol.verify.none()
+anzol.source("default", { verify = none, type = "kept" })
+anzol.source("hiding", { verify = none, type = "kept", hide_headers = { "X-Token" } })
+anzol.source("brief", { verify = none, type = "kept", retention = "1s", idempotency_window = "1s" })
+anzol.source("busy", { verify = none, type = function(req) return "busy." .. req.body end })
+local cache = anzol.cache "running"
+local function work(name)
+  return function(event)
+    local now = cache:incr(name)
+    if now > (cache:get(name .. ".most") or 0) then cache:set(name .. ".most", now) end
+    anzol.sleep(0.03)
+    cache:incr(name, -1)
+  end
+end
+anzol.on("busy.work", { name = "three", concurrency = 3 }, work "three")
+anzol.on("busy.work", { name = "default" }, work "default")
+anzol.on("busy.tell", function(event)
+  event:emit("most", { three = cache:get "three.most", default = cache:get "default.most" })
+end)
+]]
+
+describe("an option", function()
+  local server
+  lazy_setup(function() server = Server.start { scripts = { ["main.lua"] = script }, workers = 1 } end)
+  lazy_teardown(function() server:close() end)
+
+  local function post(source, body, headers)
+    local answer = server:post("/in/" .. source, body or "{}", headers)
+    assert.equal(200, answer.status)
+    return json.decode(answer.body).id
+  end
+
+  it("concurrency bounds the runs of a handler, 50 unless it says otherwise", function()
+    for _ = 1, 120 do post("busy", "work") end
+    wait.until_true("all ran", 20000, function()
+      return #server:list "/api/v1/event?type=busy.work&state=handled" == 120
+    end)
+    post("busy", "tell")
+    local most = wait.until_true("the figures", 5000, function()
+      local row = server:list "/api/v1/event?type=most"[1]
+      return row and json.decode(server:get("/api/v1/event/" .. row.id).body)
+    end)
+    assert.equal(3, most.three)
+    assert.is_true(most.default > 3 and most.default <= 50, most.default)
+  end)
+
+  it("hide_headers keeps headers from the store: those it names, else authorization and cookie", function()
+    local headers = { Authorization = "Bearer a-secret", Cookie = "b-secret", ["X-Token"] = "c-secret" }
+    for source, kept in pairs { default = { "X-Token" }, hiding = { "Authorization", "Cookie" } } do
+      local there = {}
+      for _, header in ipairs(server:get("/api/v1/event/" .. post(source, nil, headers)).headers) do
+        there[header.name:lower()] = true
+      end
+      for name in pairs(headers) do
+        local is_kept = name == kept[1] or name == kept[2]
+        assert.equal(is_kept, there[name:lower()] or false, source .. ": " .. name)
+      end
+    end
+  end)
+
+  it("retention of a source is for its events alone", function()
+    local kept, gone = post "default", post "brief"
+    wait.until_true("the brief one is deleted", 15000, function()
+      return select(2, server:get("/api/v1/event/" .. gone)) == 404
+    end)
+    assert.equal("handled", server:get("/api/v1/event/" .. kept).state)
+  end)
+end)
