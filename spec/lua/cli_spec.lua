@@ -97,6 +97,19 @@ describe("anzol", function()
     end
   end)
 
+  it("breaks the lines of its help where they are full, examples as they stand", function()
+    local _, out = run("test", "--help")
+    assert.matches("\n\nRun the specs of the project with busted: those given, else what .busted says, else spec/."
+      .. "\nScripts are loaded with require", out, 1, true)
+    assert.matches("\n\n  anzol test\n  anzol test spec/github_spec.lua -- --filter", out, 1, true)
+    for _, name in ipairs { "add", "check", "eval", "events", "init", "sign", "trigger", "verify" } do
+      _, out = run(name, "--help")
+      for first, second in out:gmatch "\n(%S[^\n]*)\n(%S[^\n]*)" do
+        assert.is_true(#first + 1 + #second:match "^%S+" > 80, name .. ": " .. first)
+      end
+    end
+  end)
+
   it("names every command in its help, serve and bench too", function()
     local _, out = run "--help"
     for _, name in ipairs { "add", "bench", "capture", "check", "completion", "deliveries", "eval", "events",

@@ -42,6 +42,18 @@ local function add_global_options(parser)
   end)
 end
 
+-- The lines of a paragraph as one, which the help then wraps; indented ones stay as they are.
+local function unwrap(text)
+  local lines, is_open = {}, false
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    local goes_on = line:find "^%S" ~= nil
+    if goes_on and is_open then lines[#lines] = lines[#lines] .. " " .. line
+    else lines[#lines + 1] = line end
+    is_open = goes_on
+  end
+  return table.concat(lines, "\n")
+end
+
 -- Help leaves the parser by an error that main knows.
 local function add_help(parser)
   parser:add_help { description = "Show this help and exit.", action = function(_, _, _)
@@ -50,7 +62,7 @@ local function add_help(parser)
 end
 
 local function make_parser()
-  local parser = argparse("anzol", description):help_max_width(92):add_help(false)
+  local parser = argparse("anzol", unwrap(description)):help_max_width(92):add_help(false)
   add_help(parser)
   parser:command_target "command"
   add_global_options(parser)
@@ -60,7 +72,7 @@ local function make_parser()
     local name = command.name
     commands[name] = command
     local sub = parser:command(name):summary(command.summary)
-      :description(command.description or command.summary):add_help(false)
+      :description(unwrap(command.description or command.summary)):add_help(false)
     sub:epilog "Options for all commands (--output, --url, ...): anzol --help."
     add_help(sub)
     command.configure(sub, add_help)
