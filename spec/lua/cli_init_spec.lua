@@ -80,6 +80,14 @@ describe("anzol add source", function()
     assert.equal(0, check.code)
   end)
 
+  it("gives the paths as an object with -o json, as anzol init does", function()
+    assert.same({ files = { "./scripts/x.lua" } },
+      dkjson.decode(run({ "add", "source", "x", "-o", "json" }).output))
+    local made = dkjson.decode(run({ "init", "hooks", "-o", "json" }).output)
+    assert.equal("hooks/anzol.lua", made.files[1])
+    for _, path in ipairs(made.files) do assert.is_true(files.exists(dir .. "/" .. path), path) end
+  end)
+
   it("refuses bad names, unknown providers and a script that is there", function()
     assert.equal(2, run({ "add", "source", "../x" }).code)
     local result = run { "add", "source", "x", "--provider", "githup" }

@@ -36,9 +36,16 @@ function M.write(dir, files, options)
   for _, file in ipairs(files) do write(dir .. "/" .. file.path, file.text) end
 end
 
--- Their paths, one a line.
+-- Their paths: one a line, or { "files": […] }.
 function M.print(dir, files, console)
-  for _, file in ipairs(files) do console:line(dir .. "/" .. file.path) end
+  local paths = {}
+  for i, file in ipairs(files) do paths[i] = dir .. "/" .. file.path end
+  if console:is_json() then
+    local json = require "anzol.native".json
+    console:data(json.encode { files = json.array(paths) } .. "\n")
+    return
+  end
+  for _, path in ipairs(paths) do console:line(path) end
 end
 
 -- The files below a folder: { { path, text } }, in the order of their paths.
