@@ -22,12 +22,14 @@
 #define KEY_BYTES 16u /* of a key in dedupe_log: hash and event, little endian */
 #define KEYS_PER_LOG_ROW 1024u
 
-/* A hash of 63 bits of source and key: a sender who can choose keys cannot choose collisions. */
-static inline int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], struct slice source,
-                                  struct slice text)
+/* A hash of 63 bits of source and key, and of the type where a handler emitted the event: a
+ * sender's keys are none of an emitted event's, and those of two types are apart. A sender who can
+ * choose keys cannot choose collisions. */
+static inline int64_t dedupe_hash(const uint8_t key[HASH_KEY_BYTES], const struct event *event)
 {
-    const struct slice parts[] = {source, text};
-    return (int64_t)(keyed_hash(key, parts, array_count(parts)) >> 1);
+    const struct slice parts[] = {event->source, event->key, event->type};
+    const size_t count = array_count(parts) - (event->parent == 0 ? 1 : 0);
+    return (int64_t)(keyed_hash(key, parts, count) >> 1);
 }
 
 /* ---- The tail: dedupe_tail.c ----------------------------------------------------------------- */

@@ -69,7 +69,7 @@ int sqlite_dedupe_find(struct sqlite_engine *engine, const struct event *event, 
 {
     const struct dedupe *dedupe = &engine->dedupe;
     struct key_search search = {
-        .hash = dedupe_hash(engine->hash_key, event->source, event->key),
+        .hash = dedupe_hash(engine->hash_key, event),
         .source = source,
         .key = event->key,
         .from = from,
@@ -93,7 +93,7 @@ int sqlite_dedupe_add(struct sqlite_engine *engine, const struct event *event, i
 {
     struct dedupe *dedupe = &engine->dedupe;
     const struct key_entry entry = {
-        .hash = dedupe_hash(engine->hash_key, event->source, event->key),
+        .hash = dedupe_hash(engine->hash_key, event),
         .event = event->id,
     };
     if (window_ms > dedupe->window_ms)

@@ -100,7 +100,8 @@ struct store_op {
  * its runs are written too; one whose key an earlier event has that is not done with is held.
  * is_duplicate: an event of the same source
  * with the same key is younger than key_window_ms: nothing was written, duplicate_of is its id and
- * it is synced. E_IO: not stored. */
+ * it is synced. Keys of events that were emitted (parent is set) are apart from those of senders,
+ * and by type. E_IO: not stored. */
 struct store_ingest {
     struct store_op op;
     struct event *event; /* reference held by the submitter; id set */

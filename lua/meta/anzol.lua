@@ -319,7 +319,7 @@ function Event:send(endpoint, message, options) end
 
 ---@class anzol.EmitOptions
 ---@field delay? anzol.Duration The new event is handled after this time. At most `"366d"`. Default: at once.
----@field idempotency_key? string
+---@field idempotency_key? string Of all that emit this type from events of one source under one key, within a day, the first makes an event. Keys of senders are apart.
 
 ---Makes a new event of this source when the run commits; handlers run on it as on any other. A
 ---chain is at most 16 deep. Only in the event's handler.

@@ -101,6 +101,23 @@ describe("anzol.testing", function()
       assert.equal(1, t.deliveries[1].request.json.n)
     end)
 
+    it("makes one event of emits of a type under one key, apart from the keys of senders", function()
+      local t = test [[
+        anzol.on("a", function(event)
+          for _, type in ipairs { "b", "b", "c" } do
+            event:emit(type, {}, { idempotency_key = event.data.key })
+          end
+        end)]]
+      for i = 1, 2 do
+        t:receive("in", { json = { type = "a", key = "k" } })
+        t:advance(i == 1 and "24h" or 0)
+      end
+      t:receive("in", { json = { type = "a", key = "l" } })
+      local types = {}
+      for i, event in ipairs(t.events) do types[i] = event.type end
+      assert.same({ "a", "b", "c", "a", "b", "c" }, types)
+    end)
+
     it("handles what was emitted with a delay when its time comes", function()
       local t = test [[
         anzol.on("a", function(event) event:emit("b", {}, { delay = "5m" }) end)

@@ -123,6 +123,26 @@ return function(t)
       assert.equal("first of 1", rows[1].body)
     end)
 
+    it("keeps keys of emits apart from those of senders, and by type", function()
+      local id = event { source = "self", type = "derived", key = "k" }
+      local function emit(type)
+        return { source = "self", type = type, body = type, key = "k", parent = id, depth = 1 }
+      end
+      for _ = 1, 2 do
+        run("handled", { event = event(), subscriptions = { "a" },
+          emits = { emit "derived", emit "other", emit "other" } })
+      end
+      assert.is_true(run("ingest", { source = "self", type = "other", key = "k" }).is_duplicate)
+      t:reopen()
+      run("handled", { event = event(), subscriptions = { "a" }, emits = { emit "other" } })
+      local bodies = {}
+      for _, row in ipairs(run("list_events", { source = "self" }).rows) do
+        bodies[#bodies + 1] = run("get_event", row.id).row.type
+      end
+      table.sort(bodies)
+      assert.same({ "derived", "derived", "other" }, bodies)
+    end)
+
     it("holds deliveries in memory or makes them due, as asked", function()
       delivery { endpoint = 1 }
       delivery { endpoint = 2, due_ms = 5000 }

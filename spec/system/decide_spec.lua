@@ -30,6 +30,12 @@ end)
 anzol.on("step.two", function(event)
   event:send("out", { json = { from = event.data.from, parent = event.parent_id } })
 end)
+anzol.on("open.keyed", { concurrency = 20 }, function(event)
+  for i = 1, 2 do event:emit("step.once", { n = i }, { idempotency_key = event.body }) end
+end)
+anzol.on("open.same", function(event)
+  event:emit("step.same", {}, { idempotency_key = event.headers["x-key"] })
+end)
 anzol.on("open.loop", function(event) event:emit("open.loop", {}) end)
 anzol.on("open.broken", function(event)
   event:send("out", { body = "half done" })
@@ -100,6 +106,24 @@ describe("a handler", function()
         if body and body.from == id then return body.parent == id end
       end
     end)
+  end)
+
+  it("emits one event for a key, however many ask for it", function()
+    local ids = {}
+    for i = 1, 20 do ids[i] = post("keyed", i % 2 == 0 and "even" or "odd") end
+    for _, id in ipairs(ids) do event_in(id, "handled") end
+    local keys = {}
+    for _, event in ipairs(server:list "/api/v1/event?type=step.once") do
+      keys[#keys + 1] = server:get("/api/v1/event/" .. event.id).idempotencyKey
+    end
+    table.sort(keys)
+    assert.same({ "even", "odd" }, keys)
+  end)
+
+  it("emits under a key of its own, also where a sender used that key", function()
+    local answer = server:post("/in/open", "{}", { ["X-Kind"] = "same", ["X-Key"] = "delivery-1" })
+    event_in(json.decode(answer.body).id, "handled")
+    assert.equal(1, #server:list "/api/v1/event?type=step.same")
   end)
 
   it("that emits itself for ever is stopped at depth 16", function()

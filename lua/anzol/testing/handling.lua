@@ -194,11 +194,13 @@ end
 
 -- ---- What comes in ----
 
--- The event that has this key already, if it is young enough.
+-- The event that has this key already, if it is young enough. What is emitted has keys of its own,
+-- by type.
 local function duplicate_of(self, event, window_ms)
   if event.key == "" then return nil end
-  local keys = self.keys[event.source] or {}
-  self.keys[event.source] = keys
+  local space = event.parent_id and event.source .. " " .. event.type or event.source
+  local keys = self.keys[space] or {}
+  self.keys[space] = keys
   local first = keys[event.key]
   if first and event.received_at_ms - first.received_at_ms <= window_ms then return first end
   keys[event.key] = event
