@@ -76,26 +76,10 @@ static void fail(struct job *job)
     finish(job, text);
 }
 
-/* nil and an Error is a failure too. */
-static void judge(struct job *job, int result_count)
-{
-    lua_State *L = job->base.L;
-    const int first = lua_gettop(L) - result_count + 1;
-    if (result_count < 2 || !lua_isnil(L, first) || lua_isnil(L, first + 1)) {
-        finish(job, NULL);
-        return;
-    }
-    lua_settop(L, first + 1);
-    struct context *previous = context_enter(job->script, &job->context);
-    script_describe_error(job->script, L, &job->context);
-    context_leave(job->script, previous);
-    fail(job);
-}
-
 static void on_end(struct job *job, enum job_end end, int result_count)
 {
-    if (end == JOB_END_OK)
-        judge(job, result_count);
+    if (end == JOB_END_OK && !job_returned_error(job, result_count))
+        finish(job, NULL);
     else if (end == JOB_END_CANCEL)
         finish(job, "cancelled");
     else

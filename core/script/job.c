@@ -52,6 +52,20 @@ void job_release(struct job *job)
     queue_push(&script->idle, &job->node);
 }
 
+bool job_returned_error(struct job *job, int result_count)
+{
+    lua_State *L = job->base.L;
+    const int first = lua_gettop(L) - result_count + 1;
+    if (result_count < 2 || !lua_isnil(L, first) || !lua_toboolean(L, first + 1))
+        return false;
+    lua_settop(L, first + 1);
+    struct context *previous = context_enter(job->script, &job->context);
+    script_describe_error(job->script, L, &job->context);
+    context_leave(job->script, previous);
+    script_count_error(job->script, job->context.phase);
+    return true;
+}
+
 static void end(struct job *job, enum job_end end, int result_count)
 {
     struct script *script = job->script;

@@ -104,7 +104,10 @@ static void on_end(struct job *job, enum job_end end, int result_count)
 {
     switch (end) {
     case JOB_END_OK:
-        judge(job, result_count);
+        if (job_returned_error(job, result_count))
+            fail(job);
+        else
+            judge(job, result_count);
         return;
     case JOB_END_ERROR:
         fail(job);

@@ -359,6 +359,9 @@ struct job *job_take(struct script *script, enum phase_id phase, int64_t wall_ms
 void job_start(struct job *job, int argument_count, job_end_cb on_end);
 /* Back to the pool. */
 void job_release(struct job *job);
+/* The function that ended returned nil and an error, as calls do when the world failed: for those
+ * that may fail so it is a failure, script->text says of what. Once, in on_end. */
+bool job_returned_error(struct job *job, int result_count);
 /* From now on the script's event or request raises. */
 void job_close_views(struct job *job);
 /* What is left of its wall limit. */

@@ -106,6 +106,7 @@ function anzol.endpoint(name, options) end
 ---
 ---The handler runs after the event is durable, may wait, and commits all that it did at its end,
 ---or nothing: after an error it runs again (1 s, 5 s, 30 s, 2 min, 10 min), then the event is dead.
+---To return `nil` and an Error, as calls do, is an error too.
 ---
 ---```lua
 ---anzol.on("github.push", function(event)
@@ -115,8 +116,8 @@ function anzol.endpoint(name, options) end
 ---```
 ---@param pattern string|string[] As `"github.push"`, `"stripe.invoice.*"`, `"**"`.
 ---@param options anzol.OnOptions
----@param handler fun(event: anzol.Event): anzol.Verdict?
----@overload fun(pattern: string|string[], handler: fun(event: anzol.Event): anzol.Verdict?)
+---@param handler fun(event: anzol.Event): anzol.Verdict?, anzol.Error?
+---@overload fun(pattern: string|string[], handler: fun(event: anzol.Event): anzol.Verdict?, anzol.Error?)
 function anzol.on(pattern, options, handler) end
 
 ---Registers what a state does once, before its generation serves: each worker's state by itself. It

@@ -81,6 +81,23 @@ describe("a handler", function()
     assert.equal(90000, result.delay_ms)
   end)
 
+  it("fails when it returns nil and an error, as calls do", function()
+    for body, text in pairs {
+      ["return anzol.json.decode '{'"] = "^json: no JSON: .*\n\tin 'handler' of subscription \"main\"",
+      ["return nil, 'no such customer'"] = "^no such customer\n\tin 'handler'",
+      ["return nil, setmetatable({}, { __tostring = function() error 'x' end })"] = "error object is a table",
+    } do
+      local result = rig.run("event:send 'out' " .. body)
+      assert.equal("failed", result.outcome)
+      assert.matches(text, result.text)
+      assert.same({}, result.messages)
+    end
+    for _, body in ipairs { "return nil", "return nil, nil", "return false, 'x'", "return 5, 'x'",
+      "return event:send 'out'", "return nil, false" } do
+      assert.equal("handled", rig.run(body).outcome, body)
+    end
+  end)
+
   it("leaves nothing behind when it fails, and tells place, phase and traceback", function()
     local result = rig.run([[
       event:send "out"
