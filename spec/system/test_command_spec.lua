@@ -81,6 +81,27 @@ describe("specs of a project", function()
     return code, files.read(dir .. "/out") .. files.read(dir .. "/err")
   end
 
+  -- What plain busted says in a folder, without anything set.
+  local function busted(cwd, env)
+    env = env or {}
+    env.LUA_PATH_5_4, env.LUA_CPATH_5_4, env.LD_PRELOAD = false, false, false
+    return run({ "busted" }, { cwd = cwd, env = env })
+  end
+
+  it("are run by plain busted in every project that `anzol init` begins, and in the examples", function()
+    local begun = dir .. "/begun"
+    assert.equal(0, cli.run({ "init", begun, "--template", "github-slack" }, { cwd = dir }).code)
+    local code, text = busted(begun)
+    assert.equal(0, code, text)
+    assert.matches("4 successes", text, 1, true)
+    local here = require "lfs".currentdir()
+    for _, name in ipairs { "github-to-slack", "quiet-hours" } do
+      code, text = busted(here .. "/examples/" .. name, { ANZOL_BUILD = os.getenv "ANZOL_BUILD" })
+      assert.equal(0, code, text)
+      assert.matches("[45] successes", text)
+    end
+  end)
+
   it("are run by plain busted where Anzol is installed", function()
     local prefix = dir .. "/prefix"
     local code, text = run({ "cmake", "--install", files.build_dir(), "--prefix", prefix },
@@ -92,5 +113,11 @@ describe("specs of a project", function()
       LUA_CPATH_5_4 = prefix .. "/lib/lua/5.4/?.so;;" } })
     assert.equal(0, code, text)
     assert.matches("1 success", text, 1, true)
+    local begun = dir .. "/begun"
+    code, text = run({ prefix .. "/bin/anzol", "init", begun }, { env = { LD_PRELOAD = false } })
+    assert.equal(0, code, text)
+    assert.matches(prefix .. "/share/lua/5.4/?.lua", files.read(begun .. "/.busted"), 1, true)
+    code, text = busted(begun)
+    assert.equal(0, code, text)
   end)
 end)

@@ -65,8 +65,11 @@ max_line_length = 120
 files["spec"] = { std = "+busted" }
 ]]
 
+-- With the place of this Anzol, so that plain busted finds it too.
 local BUSTED = [[
-return { default = { lua = "lua5.4", ROOT = { "spec/" }, pattern = "_spec" } }
+return { default = { lua = "lua5.4", ROOT = { "spec/" }, pattern = "_spec",
+  lpath = %q,
+  cpath = %q } }
 ]]
 
 local LUARC = [[
@@ -126,25 +129,30 @@ local function template_files(name)
   local dir = ("%s/%s/%s"):format(installed.prefix(EXAMPLES), EXAMPLES, templates[name])
   local files = {}
   for _, file in ipairs(new_files.read_folder(dir)) do
-    if file.path ~= "README.md" then files[#files + 1] = file end
+    if file.path ~= "README.md" and file.path ~= ".busted" then files[#files + 1] = file end
   end
   return files
 end
 
--- /usr/bin/../share is told as /usr/share.
-local function meta_folder()
-  local path = installed.prefix(META) .. "/" .. META
-  return (path:gsub("/[^/]+/%.%./", "/", 1))
+-- Where a file or folder of this Anzol lies: /usr/bin/../share is told as /usr/share.
+local function place_of(path)
+  return ((installed.prefix(path) .. "/" .. path):gsub("/[^/]+/%.%./", "/", 1))
+end
+
+local function busted_settings()
+  local library = place_of("share/lua/5.4/anzol/testing.lua"):match "^(.*)/anzol/"
+  local core = place_of("lib/lua/5.4/anzol/core.so"):match "^(.*)/anzol/"
+  return BUSTED:format(library .. "/?.lua;" .. library .. "/?/init.lua", core .. "/?.so")
 end
 
 function M.run(options, console)
   local files = template_files(options.template)
   local json = require "anzol.native".json
   table.insert(files, { path = "README.md", text = readme(options.dir, files) })
-  table.insert(files, { path = ".busted", text = BUSTED })
+  table.insert(files, { path = ".busted", text = busted_settings() })
   table.insert(files, { path = ".luacheckrc", text = LUACHECKRC })
   table.insert(files, { path = ".luarc.json",
-    text = LUARC:format(json.encode(meta_folder()):sub(2, -2):gsub("%%", "%%%%")) })
+    text = LUARC:format(json.encode(place_of(META)):sub(2, -2):gsub("%%", "%%%%")) })
   new_files.write(options.dir, files)
   new_files.print(options.dir, files, console)
   console:say("next: cd %s && anzol check && anzol test", options.dir)
