@@ -67,6 +67,26 @@ describe("specs of a project", function()
     assert.matches("ping_spec.lua:6", result.output, 1, true)
   end)
 
+  it("run again with --watch when a script, a spec or a fixture changes", function()
+    local child = process.spawn { argv = { files.program(), "test", "--watch" }, cwd = dir,
+      env = { LD_PRELOAD = false }, output = dir .. "/out", errors = dir .. "/err" }
+    finally(function() child:kill(9) end)
+    local function await(count, words)
+      wait.until_true(count .. " times: " .. words, 20000, function()
+        local _, found = (files.exists(dir .. "/out") and files.read(dir .. "/out") or ""):gsub(words, "")
+        return found == count
+      end)
+    end
+    await(1, "1 success ")
+    files.write(dir .. "/scripts/ping.lua", SCRIPT:format "2")
+    await(1, "1 failure ")
+    files.write(dir .. "/scripts/ping.lua", SCRIPT:format "1")
+    await(2, "1 success ")
+    files.write(dir .. "/fixtures/new.json", "{}")
+    await(3, "1 success ")
+    assert.is_nil((child:wait(0)))
+  end)
+
   it("need busted, and `anzol test` says where it comes from", function()
     local result = cli.run({ "test" }, { cwd = dir, env = { PATH = dir } })
     assert.equal(69, result.code)

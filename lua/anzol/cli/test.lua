@@ -13,6 +13,7 @@ goes to busted:
 
   anzol test
   anzol test spec/github_spec.lua -- --filter "bad signature"
+  anzol test --watch
 
 Exit code 0: all passed, 1: a spec failed, 69: busted is not installed.]],
 }
@@ -21,9 +22,11 @@ local INTERPRETER = "lua5.4"
 -- What busted's own program does; that one would start itself again, and lose quotes on the way.
 local RUNNER = 'require "busted.runner" { standalone = false }'
 local EXIT_INTERRUPTED = 130
+local PAUSE = "sleep 0.3"
 
 function M.configure(parser)
   parser:argument("paths", "Spec files or folders."):argname "PATH":args "*"
+  parser:flag("--watch", "Run them again whenever a Lua file or a fixture changes.")
 end
 
 local function quote(text)
@@ -53,6 +56,34 @@ local function command_line(options)
   return table.concat(words, " ") .. " </dev/null"
 end
 
+-- Exit code of a command line that may be broken off by Ctrl-C.
+local function execute(line)
+  local is_ok, how, code = os.execute(line)
+  if is_ok then return 0 end
+  return how == "signal" and code == 2 and EXIT_INTERRUPTED or failure.FAILED
+end
+
+-- The files that specs depend on, with times and sizes: another text when one changed.
+local function state_of(project)
+  local pipe = assert(io.popen("cd " .. quote(project) .. " && find . -name '.?*' -prune -o "
+    .. "-name node_modules -prune -o -type f '(' -name '*.lua' -o -path './fixtures/*' ')' "
+    .. "-printf '%p %T@ %s\\n' | LC_ALL=C sort"))
+  local state = pipe:read "a"
+  pipe:close()
+  return state
+end
+
+-- Again and again, until it is broken off.
+local function watch(line, options, console)
+  while true do
+    local before = state_of(options.project)
+    local code = execute(line)
+    if code ~= EXIT_INTERRUPTED then console:say("waiting for a change; Ctrl-C ends this") end
+    while code ~= EXIT_INTERRUPTED and state_of(options.project) == before do code = execute(PAUSE) end
+    if code == EXIT_INTERRUPTED then return code end
+  end
+end
+
 function M.run(options, console)
   if not is_installed() then
     failure.raise(failure.UNREACHABLE, "busted for Lua 5.4 is not installed; `apt install "
@@ -60,10 +91,8 @@ function M.run(options, console)
   end
   local line = command_line(options)
   console:explain("%s", line)
-  local is_ok, how, code = os.execute(line)
-  if is_ok then return 0 end
-  if how == "signal" and code == 2 then return EXIT_INTERRUPTED end
-  return failure.FAILED
+  if options.watch then return watch(line, options, console) end
+  return execute(line)
 end
 
 return M
