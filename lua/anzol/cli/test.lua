@@ -79,7 +79,9 @@ local function watch(line, options, console)
     local before = state_of(options.project)
     local code = execute(line)
     if code ~= EXIT_INTERRUPTED then console:say("waiting for a change; Ctrl-C ends this") end
-    while code ~= EXIT_INTERRUPTED and state_of(options.project) == before do code = execute(PAUSE) end
+    while code ~= EXIT_INTERRUPTED and state_of(options.project) == before do
+      code = execute(PAUSE)
+    end
     if code == EXIT_INTERRUPTED then return code end
   end
 end
