@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Options of sources and subscriptions whose effect only the whole server shows.
 local Server = require "support.server"
+local http = require "support.http"
 local json = require "dkjson"
 local wait = require "support.wait"
 
@@ -10,6 +11,10 @@ local none = anzol.verify.none()
 anzol.source("default", { verify = none, type = "kept" })
 anzol.source("hiding", { verify = none, type = "kept", hide_headers = { "X-Token" } })
 anzol.source("brief", { verify = none, type = "kept", retention = "1s", idempotency_window = "1s" })
+anzol.source("elsewhere", { verify = none, type = "else", path = "/hooks/a-b", methods = { "PUT", "PATCH" } })
+anzol.on({ "else", "kept" }, { source = "elsewhere" }, function(event)
+  event:emit("seen", { source = event.source })
+end)
 anzol.source("busy", { verify = none, type = function(req) return "busy." .. req.body end })
 local cache = anzol.cache "running"
 local function work(name)
@@ -64,6 +69,32 @@ describe("an option", function()
         assert.equal(is_kept, there[name:lower()] or false, source .. ": " .. name)
       end
     end
+  end)
+
+  it("path and methods say what a source takes", function()
+    local function ask(method, path)
+      return http.request { port = server.port, method = method, path = path, body = "{}" }
+    end
+    assert.equal(200, ask("PUT", "/hooks/a-b").status)
+    assert.equal(200, ask("PATCH", "/hooks/a-b?q=1").status)
+    local refused = ask("POST", "/hooks/a-b")
+    assert.same({ 405, "PUT, PATCH" }, { refused.status, refused.headers.allow })
+    for _, path in ipairs { "/in/elsewhere", "/hooks/a-b/", "/hooks/A-b", "/hooks" } do
+      assert.equal(404, ask("PUT", path).status, path)
+    end
+  end)
+
+  it("source of a subscription leaves events of other sources alone", function()
+    post "default"
+    http.request { port = server.port, method = "PUT", path = "/hooks/a-b", body = "{}" }
+    wait.until_true("one was seen", 5000, function() return #server:list "/api/v1/event?type=seen" > 0 end)
+    wait.until_true("all is handled", 5000, function()
+      return #server:list "/api/v1/event?state=pending" == 0
+    end)
+    for _, event in ipairs(server:list "/api/v1/event?type=seen") do
+      assert.equal("elsewhere", event.source)
+    end
+    assert.equal(#server:list "/api/v1/event?type=else", #server:list "/api/v1/event?type=seen")
   end)
 
   it("retention of a source is for its events alone", function()
