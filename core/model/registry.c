@@ -49,6 +49,7 @@ static void finish_endpoint(struct registry *registry, struct endpoint_spec *end
     free(endpoint->name);
     free(endpoint->url);
     free(endpoint->method);
+    free(endpoint->cloudevents_source);
     free((void *)(uintptr_t)endpoint->head.data);
     free(endpoint->script);
 }

@@ -92,6 +92,9 @@ static inline struct timeouts timeouts_of(int64_t whole_ms)
     };
 }
 
+/* As what messages go out: as they are, or as CloudEvents in one of their modes. */
+enum cloudevents_mode { CLOUDEVENTS_NONE, CLOUDEVENTS_BINARY, CLOUDEVENTS_STRUCTURED };
+
 struct endpoint_spec {
     char *name;
     uint64_t id;       /* from the store (set before the flip) */
@@ -109,6 +112,9 @@ struct endpoint_spec {
     uint32_t concurrency;
     double rate_per_s; /* 0: no limit */
     bool allow_private;
+    bool is_compressed; /* bodies that are worth it, by gzip */
+    enum cloudevents_mode cloudevents;
+    char *cloudevents_source; /* NULL: none */
     char *script;
 };
 

@@ -10,8 +10,9 @@
 #define MISSING_URL "https://missing.invalid/"
 
 static const char *const option_names[] = {
-    "allow_private", "concurrency", "headers", "method",    "order_by", "rate_limit", "retry",
-    "sign",          "success",     "timeout", "transform", "url",      NULL,
+    "allow_private", "cloudevents", "compress",   "concurrency", "headers",
+    "method",        "order_by",    "rate_limit", "retry",       "sign",
+    "success",       "timeout",     "transform",  "url",         NULL,
 };
 static const char *const later_names[] = {
     "auth", "batch", "ca_file", "client_cert", "disable_after",
@@ -134,6 +135,7 @@ static int l_endpoint(lua_State *L)
     read_url(L, &options, endpoint);
     endpoint->method = text_copy(L, option_check_method(L, &options, "POST"));
     read_headers(L, &options, endpoint);
+    wire_check_read(L, &options, endpoint);
     read_sign(L, &options, endpoint);
     read_retry(L, &options, endpoint);
     pace_check_read(L, &options, endpoint);

@@ -322,6 +322,11 @@ int inspect_push_files(lua_State *L, const char *dir, const char *const *globs);
 int inspect_push_unknown(lua_State *L, const char *dir, int index);
 int inspect_push_bad_regexes(lua_State *L, int index);
 
+/* ---- Endpoints (bind_wire.c) ---- */
+
+/* Reads how messages go over the wire: compress, cloudevents. */
+void wire_check_read(lua_State *L, const struct options *options, struct endpoint_spec *endpoint);
+
 /* ---- Modules ---- */
 
 /* "anzol.core" inside of scripts. (Outside, the module of that name is core/testing.) */

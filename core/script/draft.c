@@ -222,6 +222,9 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix_number(digest, endpoint->concurrency);
     mix_real(digest, endpoint->rate_per_s);
     mix_number(digest, endpoint->allow_private);
+    mix_number(digest, endpoint->is_compressed);
+    mix_number(digest, endpoint->cloudevents);
+    mix_text(digest, endpoint->cloudevents_source);
     const struct signer *signer = endpoint->signer;
     if (!signer)
         return;

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HEAD_BYTES_MAX (128u * 1024)
 #define UNSETTLED_DELAY_MS 1000
 #define GONE_REASON "the receiver answered 410 Gone"
 
@@ -26,7 +25,8 @@ struct running {
     struct transfer *transfer; /* NULL: there was none */
     struct target *target;     /* reference: where it goes */
     struct content *content;   /* what transform made; NULL: the message's own */
-    struct attempt attempt;    /* if there was no transfer */
+    struct outgoing_request request;
+    struct attempt attempt; /* if there was no transfer */
     struct err err;
     char reason[DECISION_REASON_BYTES];
     struct store_settle settle;
@@ -39,6 +39,7 @@ static void free_running(struct running *running)
     if (running->transfer)
         transfer_release(running->transfer);
     target_unref(running->target);
+    outgoing_request_finish(&running->request);
     content_unref(running->content);
     registry_unref(running->registry);
     free(running);
@@ -296,22 +297,19 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
     struct outlet *outlet = running->outlet;
     const struct endpoint_spec *spec = running->spec;
     const struct message *message = running->delivery->message;
-    struct buf head;
-    buf_init(&head, HEAD_BYTES_MAX);
-    enum status status = outgoing_add_head(spec, message, outgoing, &head);
+    struct outgoing_request *request = &running->request;
+    enum status status = outgoing_make(spec, message, outgoing, request, &running->err);
     CURLU *url = outgoing_url(outlet->target->url, message, outgoing, &running->err);
     running->target = url ? target_create(url) : target_ref(outlet->target);
-    if (status != OK)
-        (void)err_set(&running->err, status, "the headers cannot be made: %s", status_name(status));
-    else if (running->err.status != OK)
+    if (status == OK)
         status = running->err.status;
-    else
+    if (status == OK)
         status = transport_start(outlet->sender->transport,
                                  &(struct transfer_request){
                                      .url = running->target->url,
-                                     .method = outgoing_method(spec, message, outgoing),
-                                     .head = buf_slice(&head),
-                                     .body = outgoing->body,
+                                     .method = request->method,
+                                     .head = buf_slice(&request->head),
+                                     .body = request->body,
                                      .timeouts = spec->timeouts,
                                      .allow_private = spec->allow_private,
                                      .host = running->target->host,
@@ -319,7 +317,6 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                      .lookups = &outlet->lookups,
                                  },
                                  on_transfer_done, running, &running->transfer, &running->err);
-    buf_finish(&head);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes out for a message: method, URL, headers, signature. */
+/* What goes out for a message: method, URL, headers, body, signature. */
+#include "send/outgoing_int.h"
 #include "send/sender_int.h"
 
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 
 #include <stdio.h>
 
+#define HEAD_BYTES_MAX (128u * 1024)
 #define URL_BYTES_MAX (4 * LIMIT_URL_BYTES) /* path and query may be the message's */
 
 static bool is_set(struct slice head, struct slice name)
@@ -26,8 +28,8 @@ static bool is_own(const struct message *message, const struct outgoing *outgoin
     return !message->is_forwarded || outgoing->replaced;
 }
 
-struct slice outgoing_method(const struct endpoint_spec *endpoint, const struct message *message,
-                             const struct outgoing *outgoing)
+static struct slice outgoing_method(const struct endpoint_spec *endpoint,
+                                    const struct message *message, const struct outgoing *outgoing)
 {
     struct slice method;
     return is_own(message, outgoing) && head_find(outgoing->head, ":method", &method) &&
@@ -79,8 +81,10 @@ static enum status add_trace(const struct message *message, struct buf *out)
     return status;
 }
 
+/* A signature is of the body that the receiver's verifier gets, which is the one before it was
+ * compressed; but what signs a Content-Digest signs the coded one (RFC 9530). */
 static enum status sign(const struct endpoint_spec *endpoint, const struct message *message,
-                        const struct outgoing *outgoing, struct buf *out)
+                        const struct outgoing *outgoing, struct outgoing_request *request)
 {
     char id[ID_TEXT_BYTES];
     id_format(ID_MESSAGE, message->id, id);
@@ -90,35 +94,65 @@ static enum status sign(const struct endpoint_spec *endpoint, const struct messa
     if (signer_needs_url(endpoint->signer))
         status = outgoing_add_url(endpoint, message, outgoing, &url, NULL);
     if (status == OK)
-        status = signer_sign(endpoint->signer,
-                             &(struct sign_input){
-                                 .id = slice_str(id),
-                                 .timestamp_s = clock_now_ms() / 1000,
-                                 .method = outgoing_method(endpoint, message, outgoing),
-                                 .url = buf_slice(&url),
-                                 .body = outgoing->body,
-                             },
-                             out);
+        status = signer_sign(
+            endpoint->signer,
+            &(struct sign_input){
+                .id = slice_str(id),
+                .timestamp_s = clock_now_ms() / 1000,
+                .method = request->method,
+                .url = buf_slice(&url),
+                .body = endpoint->signer->kind == SIGNER_HTTP ? request->body : request->plain_body,
+            },
+            &request->head);
     buf_finish(&url);
     return status;
 }
 
-enum status outgoing_add_head(const struct endpoint_spec *endpoint, const struct message *message,
-                              const struct outgoing *outgoing, struct buf *out)
+static enum status add_own_fields(const struct endpoint_spec *endpoint,
+                                  const struct message *message, struct outgoing_request *request)
 {
+    struct buf *head = &request->head;
     struct field field;
-    enum status status = add_message_fields(message, outgoing, out);
+    enum status status = OK;
     for (size_t offset = 0; status == OK && head_next(endpoint->head, &offset, &field);)
-        if (!is_set(buf_slice(out), field.name))
-            status = head_add(out, field.name, field.value);
-    if (status == OK && !is_set(buf_slice(out), slice_str("content-type")) &&
-        outgoing->body.len > 0)
-        status = head_add(out, slice_str("content-type"), slice_str("application/octet-stream"));
+        if (!is_set(buf_slice(head), field.name))
+            status = head_add(head, field.name, field.value);
+    if (status == OK && !is_set(buf_slice(head), slice_str("content-type")) &&
+        request->body.len > 0)
+        status = head_add(head, slice_str("content-type"), slice_str("application/octet-stream"));
+    return status == OK ? add_trace(message, head) : status;
+}
+
+enum status outgoing_make(const struct endpoint_spec *endpoint, const struct message *message,
+                          const struct outgoing *outgoing, struct outgoing_request *request,
+                          struct err *err)
+{
+    *request = (struct outgoing_request){.method = outgoing_method(endpoint, message, outgoing)};
+    request->body = slice_is(request->method, "HEAD") ? slice_str("") : outgoing->body;
+    buf_init(&request->head, HEAD_BYTES_MAX);
+    struct err own = {0};
+    enum status status = add_message_fields(message, outgoing, &request->head);
     if (status == OK)
-        status = add_trace(message, out);
-    if (status != OK || !endpoint->signer)
-        return status;
-    return sign(endpoint, message, outgoing, out);
+        status = format_apply(endpoint, message, request, &own);
+    if (status == OK)
+        status = add_own_fields(endpoint, message, request);
+    request->plain_body = request->body;
+    if (status == OK)
+        status = compress_apply(endpoint, request);
+    if (status == OK && endpoint->signer)
+        status = sign(endpoint, message, outgoing, request);
+    if (status != OK && own.status != OK)
+        (void)err_set(err, status, "%s", own.text);
+    else if (status != OK)
+        (void)err_set(err, status, "the request cannot be made: %s", status_name(status));
+    return status;
+}
+
+void outgoing_request_finish(struct outgoing_request *request)
+{
+    buf_finish(&request->head);
+    buf_finish(&request->formatted);
+    buf_finish(&request->compressed);
 }
 
 CURLU *outgoing_url(CURLU *base, const struct message *message, const struct outgoing *outgoing,

@@ -135,21 +135,28 @@ bool rate_take(struct rate *rate, double per_s, int64_t now_ns, int64_t *wait_ms
 /* ---- What goes out, and what an attempt means (pure; any thread) -------------------------------
  */
 
-/* Takes of a forwarded message what may go on, of any other all it says. Slices borrow from either.
- */
-struct slice outgoing_method(const struct endpoint_spec *endpoint, const struct message *message,
-                             const struct outgoing *outgoing);
+/* The request of one attempt. */
+struct outgoing_request {
+    struct slice method;
+    struct buf head;         /* packed */
+    struct slice body;       /* of the message, of what transform made, or of those below */
+    struct slice plain_body; /* before it was compressed */
+    struct buf formatted;
+    struct buf compressed;
+};
+/* Takes of a forwarded message what may go on, of any other all it says; then the headers of the
+ * endpoint that it does not set, the trace with a span of its own unless one of them is set;
+ * formats, compresses and signs as the endpoint says. The request borrows from both, and is to be
+ * finished whatever this returns. */
+MUST_USE enum status outgoing_make(const struct endpoint_spec *endpoint,
+                                   const struct message *message, const struct outgoing *outgoing,
+                                   struct outgoing_request *request, struct err *err);
+void outgoing_request_finish(struct outgoing_request *request);
 /* The endpoint's URL with the message's own path and query put in. */
 MUST_USE enum status outgoing_add_url(const struct endpoint_spec *endpoint,
                                       const struct message *message,
                                       const struct outgoing *outgoing, struct buf *out,
                                       struct err *err);
-/* The headers: the message's, those of the endpoint that it does not set, the trace with a span of
- * its own unless one of them is set, the signature of now. */
-MUST_USE enum status outgoing_add_head(const struct endpoint_spec *endpoint,
-                                       const struct message *message,
-                                       const struct outgoing *outgoing, struct buf *out);
-
 #define DECISION_REASON_BYTES 320
 
 struct decision_input {

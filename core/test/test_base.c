@@ -7,6 +7,7 @@
 #include "base/head.h"
 #include "base/id.h"
 #include "base/inbox.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
@@ -215,6 +216,12 @@ static int l_json_string(lua_State *L)
 static int l_is_utf8(lua_State *L)
 {
     lua_pushboolean(L, text_is_utf8(check_slice(L, 1)));
+    return 1;
+}
+
+static int l_is_json(lua_State *L)
+{
+    lua_pushboolean(L, json_is_valid(check_slice(L, 1)));
     return 1;
 }
 
@@ -510,6 +517,7 @@ static const luaL_Reg functions[] = {
     {"id_parts", l_id_parts},
     {"id_row_ms", l_id_row_ms},
     {"inbox_relay", l_inbox_relay},
+    {"is_json", l_is_json},
     {"is_utf8", l_is_utf8},
     {"iso", l_iso},
     {"json_string", l_json_string},

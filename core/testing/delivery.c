@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #define DELIVERY "anzol.testing.delivery"
-#define HEAD_BYTES_MAX (128u * 1024)
 #define NS_PER_MS INT64_C(1000000)
 
 struct held_delivery {
@@ -103,27 +102,26 @@ static enum status push_request(lua_State *L, const struct held_delivery *held,
 {
     const struct message *message = held->delivery->message;
     struct buf *url = &held->project->text;
-    struct buf head;
+    struct outgoing_request request;
     buf_clear(url);
-    buf_init(&head, HEAD_BYTES_MAX);
-    enum status status = outgoing_add_head(held->endpoint, message, outgoing, &head);
-    if (status != OK)
-        (void)err_set(err, status, "the headers cannot be made: %s", status_name(status));
-    else
+    enum status status = outgoing_make(held->endpoint, message, outgoing, &request, err);
+    if (status == OK)
         status = outgoing_add_url(held->endpoint, message, outgoing, url, err);
     if (status == OK) {
-        lua_createtable(L, 0, 4);
+        lua_createtable(L, 0, 5);
         set_slice(L, "url", buf_slice(url));
-        set_slice(L, "method", outgoing_method(held->endpoint, message, outgoing));
-        set_head(L, "headers", buf_slice(&head));
-        set_slice(L, "body", outgoing->body);
+        set_slice(L, "method", request.method);
+        set_head(L, "headers", buf_slice(&request.head));
+        set_slice(L, "body", request.plain_body);
+        if (request.compressed.len > 0)
+            set_slice(L, "raw_body", request.body);
     }
-    buf_finish(&head);
+    outgoing_request_finish(&request);
     return status;
 }
 
-/* prepare() -> "request", { url, method, headers, body } | "failed", why (an attempt without an
- * exchange) | "cancelled", why | "dead", why */
+/* prepare() -> "request", { url, method, headers, body, raw_body? } | "failed", why (an attempt
+ * without an exchange) | "cancelled", why | "dead", why */
 static int l_prepare(lua_State *L)
 {
     const struct held_delivery *held = check_held(L);

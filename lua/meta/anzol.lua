@@ -79,6 +79,14 @@ function anzol.source(name, options) end
 ---@field rate_limit? string Attempts by time: `"50/s"`, `"100/m"`, `"1000/h"`.
 ---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
 ---@field allow_private? boolean May go to addresses that are not public. Default: `false`.
+---@field compress? "gzip" Bodies of 1 KiB or more go out compressed where that makes them smaller. Default: as they are.
+---@field cloudevents? anzol.CloudEventsOptions Messages go out as CloudEvents 1.0.
+
+---What an endpoint's messages are as CloudEvents: `id` is the message's, `type` its type, `time` that
+---of its event. Headers `ce-…` of a message are attributes too, and win: `["ce-subject"] = "7"`.
+---@class anzol.CloudEventsOptions
+---@field source string Where the events come from: a URI, or a path.
+---@field mode? "binary"|"structured" The attributes as headers beside the body, or all in one JSON object (data that is no JSON: in base64). Default: `"binary"`.
 
 ---Registers where messages go. Load phase only.
 ---

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What an attempt looks like on the wire (core/send): methods, the trace that goes along.
+-- What an attempt looks like on the wire (core/send): methods, the trace that goes along, gzip,
+-- CloudEvents.
 local rigs = require "core.send_rig"
 
 local with, ok, answer = rigs.with, rigs.ok, rigs.answer
@@ -94,5 +95,146 @@ describe("the trace of an event", function()
   it("takes no tracestate along that came without a trace", with(function(rig)
     local message = { trace = TRACE, forwarded = true, headers = { { "tracestate", "c=3" } } }
     assert.is_nil(sent(rig, message)[1].tracestate)
+  end))
+end)
+
+-- The one request of a message, with its headers.
+local function request_of(rig, message, spec)
+  local server = rig:server(function() return ok() end)
+  spec = spec or {}
+  spec.url = server.url
+  rig:endpoint(spec)
+  rig:commit(message)
+  rig:settle()
+  return server.requests[1], server.requests[1] and rigs.headers(server.requests[1])
+end
+
+describe("a body of an endpoint that takes gzip", function()
+  local plain = ("0123456789"):rep(103):sub(1, 1024)
+
+  it("is compressed when it has 1024 bytes", with(function(rig)
+    local request, headers = request_of(rig, { body = plain }, { compress = true })
+    assert.equal("gzip", headers["content-encoding"])
+    assert.equal("\31\139", request.body:sub(1, 2))
+    assert.is_true(#request.body < 100)
+    assert.equal(tostring(#request.body), headers["content-length"])
+  end))
+
+  for name, case in pairs {
+    ["one byte less"] = { body = plain:sub(2) },
+    ["a coding already"] = { body = plain, headers = { { "Content-Encoding", "br" } } },
+    ["a forwarded coding"] = { body = plain, forwarded = true, headers = { { "Content-Encoding", "gzip" } } },
+  } do
+    it("goes out as it is with " .. name, with(function(rig)
+      local request = request_of(rig, case, { compress = true })
+      assert.equal(case.body, request.body)
+    end))
+  end
+
+  it("goes out as it is if it would not become smaller", with(function(rig)
+    local state, bytes = 88172645463325252, {}
+    for i = 1, 4096 do
+      state = state ~ (state << 13)
+      state = state ~ (state >> 7)
+      state = state ~ (state << 17)
+      bytes[i] = string.char(state >> 32 & 255)
+    end
+    local body = table.concat(bytes)
+    local request, headers = request_of(rig, { body = body }, { compress = true })
+    assert.equal(body, request.body)
+    assert.is_nil(headers["content-encoding"])
+  end))
+
+  it("is signed as it was before", with(function(rig)
+    local signature = require "anzol_test.signature"
+    local secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    local _, headers = request_of(rig, { body = plain }, { compress = true, sign = secret })
+    assert.equal("gzip", headers["content-encoding"])
+    local list = {}
+    for _, name in ipairs { "webhook-id", "webhook-timestamp", "webhook-signature" } do
+      list[#list + 1] = { name, headers[name] }
+    end
+    assert.is_true((signature.verify({ kind = "standard", secrets = { secret } }, list, plain,
+      tonumber(headers["webhook-timestamp"]) * 1000)))
+  end))
+end)
+
+describe("a CloudEvent", function()
+  local json = require "dkjson"
+  local BINARY, STRUCTURED = 1, 2
+  local type_json = { "Content-Type", "application/json" }
+
+  local function sent(rig, mode, message)
+    return request_of(rig, message, { cloudevents = mode, source = "/orders" })
+  end
+
+  it("in binary mode is the body as it is, with its attributes in headers", with(function(rig)
+    local request, headers = sent(rig, BINARY, { body = '{"a": 1}', headers = { type_json } })
+    assert.equal('{"a": 1}', request.body)
+    assert.equal("application/json", headers["content-type"])
+    assert.equal("1.0", headers["ce-specversion"])
+    assert.equal(rig.rig:rows()[1].message, headers["ce-id"])
+    assert.equal("/orders", headers["ce-source"])
+    assert.equal("spec.message", headers["ce-type"])
+    assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", headers["ce-time"])
+  end))
+
+  it("has the attributes that the message gives", with(function(rig)
+    local own = { { "CE-Type", "other" }, { "ce-subject", "7" } }
+    local _, headers = sent(rig, BINARY, { headers = own })
+    assert.equal("other", headers["ce-type"])
+    assert.equal("7", headers["ce-subject"])
+    local request = sent(rig, STRUCTURED, { headers = own })
+    local event = json.decode(request.body)
+    assert.equal("other", event.type)
+    assert.equal("7", event.subject)
+    assert.equal("1.0", event.specversion)
+  end))
+
+  it("in structured mode is one JSON object", with(function(rig)
+    local request, headers = sent(rig, STRUCTURED, { body = '{"a": [1, "é"]}', headers = { type_json,
+      { "X-Other", "stays" } } })
+    assert.equal("application/cloudevents+json; charset=utf-8", headers["content-type"])
+    assert.equal("stays", headers["x-other"])
+    assert.is_nil(headers["ce-id"])
+    local event = json.decode(request.body)
+    assert.same({ specversion = "1.0", id = rig.rig:rows()[1].message, source = "/orders",
+      type = "spec.message", time = event.time, datacontenttype = "application/json",
+      data = { a = { 1, "é" } } }, event)
+    assert.truthy(request.body:find('"data":{"a": [1, "é"]}', 1, true))
+  end))
+
+  for content_type, body in pairs {
+    ["application/octet-stream"] = "\0\255",
+    ["text/plain"] = "words",
+    ["application/json"] = "{no json",
+    ["application/problem+jsonx"] = "{}",
+  } do
+    it("of " .. content_type .. " has its data in base64", with(function(rig)
+      local request = sent(rig, STRUCTURED, { body = body, headers = { { "Content-Type", content_type } } })
+      local event = json.decode(request.body)
+      assert.is_nil(event.data)
+      assert.equal(content_type, event.datacontenttype)
+      assert.equal((require "mime").b64(body), event.data_base64)
+    end))
+  end
+
+  it("of a type that ends with +json has its data as it is", with(function(rig)
+    local request = sent(rig, STRUCTURED, { body = "[1]",
+      headers = { { "Content-Type", "application/problem+JSON ; charset=utf-8" } } })
+    assert.same({ 1 }, json.decode(request.body).data)
+  end))
+
+  it("without a body has no data", with(function(rig)
+    local event = json.decode(sent(rig, STRUCTURED, { body = "" }).body)
+    assert.is_nil(event.data or event.data_base64 or event.datacontenttype)
+  end))
+
+  it("is not made of a compressed body in structured mode", with(function(rig)
+    rig:endpoint { url = "http://127.0.0.1:9/", cloudevents = STRUCTURED, source = "/", attempts = 1 }
+    rig:commit { body = "zip", forwarded = true, headers = { { "Content-Encoding", "gzip" } } }
+    local made = rig:settle()[1].attempts[1]
+    assert.equal("script", made.error)
+    assert.matches("binary mode", made.detail)
   end))
 end)

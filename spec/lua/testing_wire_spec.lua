@@ -45,4 +45,41 @@ describe("anzol.testing shows a request", function()
     assert.equal("PROPFIND", t:delivery("out").request.method)
     t:close()
   end)
+
+  local LARGE = ("x"):rep(2000)
+
+  it("compressed as it goes over the wire, and as it was before", function()
+    local t = test [[
+      anzol.endpoint("zip", { url = "https://zip.example/", sign = false, compress = "gzip" })
+      anzol.on("a", function(event) event:send("zip", { json = { type = "b", text = event.data.text } }) end)
+      anzol.on("b", function(event) event.log.info("inflated", { bytes = #event.data.text }) end)
+    ]]
+    t:receive("in", { json = { type = "a", text = LARGE } })
+    local request = t:delivery("zip").request
+    assert.equal("gzip", request.headers["content-encoding"])
+    assert.equal(LARGE, request.json.text)
+    assert.is_true(#request.raw_body < 200)
+    t:receive("in", { body = request.raw_body,
+      headers = { ["content-encoding"] = "gzip", ["content-type"] = "application/json" } })
+    assert.equal(tostring(#LARGE), t.logs[1].fields.bytes)
+    t:close()
+  end)
+
+  it("as a CloudEvent", function()
+    local t = test [[
+      anzol.endpoint("binary", { url = "https://ce.example/", sign = false, cloudevents = { source = "/shop" } })
+      anzol.endpoint("structured", { url = "https://ce.example/", sign = false,
+        cloudevents = { source = "/shop", mode = "structured" } })
+      anzol.on("a", function(event) event:send({ "binary", "structured" }, { json = { n = 1 } }) end)
+    ]]
+    t:receive("in", { json = { type = "a" } })
+    local binary, structured = t:delivery "binary", t:delivery("structured").request
+    assert.equal("a", binary.request.headers["ce-type"])
+    assert.equal(binary.message_id, binary.request.headers["ce-id"])
+    assert.equal(1, binary.request.json.n)
+    assert.equal(1, structured.json.data.n)
+    assert.equal(binary.message_id, structured.json.id)
+    assert.equal("2026-01-05T09:00:00.000Z", structured.json.time)
+    t:close()
+  end)
 end)

@@ -88,7 +88,8 @@ local request_meta = {
 function M.request(parts, world)
   return setmetatable({
     url = parts.url, method = parts.method, headers = headers.table(parts.headers),
-    header_list = parts.headers, body = parts.body, timeout_ms = parts.timeout_ms, world = world,
+    header_list = parts.headers, body = parts.body, raw_body = parts.raw_body,
+    timeout_ms = parts.timeout_ms, world = world,
   }, request_meta)
 end
 

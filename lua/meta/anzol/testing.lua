@@ -49,7 +49,7 @@ function testing.object(value) end
 ---A test under way. Its lists grow as things happen.
 ---@class anzol.Test
 ---@field events table[] As handlers see them, with `skipped` (a reason), `error` (a traceback), `runs`.
----@field deliveries table[] `{ endpoint, state, reason, request = { url, method, headers, body, json }, attempts }`.
+---@field deliveries table[] `{ endpoint, state, reason, request = { url, method, headers, body, json, raw_body }, attempts }`; `raw_body`: compressed, if it goes out so.
 ---@field calls table[] What `anzol.http` was asked for: `{ url, method, headers, body, json }`.
 ---@field dead_letters table[] `{ kind = "handler"|"type"|"delivery", reason, event_id, … }`.
 ---@field kv table<string, table<string, any>> What `anzol.kv` holds: `t.kv.namespace.key`, to read and to set.
