@@ -24,7 +24,7 @@ describe("trust = \"full\"", function()
   it("gives ordinary Lua back", function()
     local result = run('trust = "full"', [[
       assert(io.open("/nowhere/at/all") == nil and io.type(io.stdout) == "file")
-      assert(os.getenv "PATH" and io.popen "echo x":read "l" == "x" and os.tmpname)
+      assert(os.getenv "PATH" and io.type(io.popen "true") == "file" and os.tmpname)
       assert(debug.getregistry() and package.loadlib and #string.dump(function() end) > 0)
       assert(load(string.dump(function() return 1 end), "x", "b")() == 1)
       setmetatable({}, { __gc = function() end, __mode = "k" })
