@@ -302,8 +302,9 @@ void sink_finish(struct sink *sink)
     if (sink->listener.fd > 0)
         close(sink->listener.fd);
     sink->listener.fd = -1;
-    while (sink->open) {
-        struct sink_connection *connection = sink->open;
+    struct sink_connection *next;
+    for (struct sink_connection *connection = sink->open; connection; connection = next) {
+        next = connection->next_open;
         connection->is_waiting = false;
         close_connection(connection);
     }

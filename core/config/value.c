@@ -166,13 +166,13 @@ static enum status set_list(const struct assignment *assignment)
     char **items = calloc(capacity + 1, sizeof *items); /* ends with NULL */
     if (!items)
         return err_set(assignment->err, E_NOMEM, "%s: no memory", assignment->origin->name);
-    for (const char *item = assignment->text; item;) {
+    for (const char *item = assignment->text; *item != '\0';) {
         const size_t len = strcspn(item, separator);
         if (len > 0 && !(items[count++] = strndup(item, len))) {
             free_list(items, count - 1);
             return err_set(assignment->err, E_NOMEM, "%s: no memory", assignment->origin->name);
         }
-        item = item[len] ? item + len + 1 : NULL;
+        item += item[len] != '\0' ? len + 1 : len;
     }
     char ***place = place_of(assignment);
     size_t *place_count = (void *)((char *)assignment->config + assignment->option->count_offset);
@@ -187,7 +187,7 @@ static enum status set_blocks(const struct assignment *assignment)
     const char separator[2] = {assignment->origin->separator, '\0'};
     const int64_t max = assignment->option->max;
     int64_t count = 0;
-    for (const char *item = assignment->text; item;) {
+    for (const char *item = assignment->text; *item != '\0';) {
         const size_t len = strcspn(item, separator);
         struct cidr cidr;
         if (len > 0 && ++count > max && max > 0)
@@ -197,7 +197,7 @@ static enum status set_blocks(const struct assignment *assignment)
         if (len > 0 && !cidr_parse(slice_of(item, len), &cidr))
             return err_set(assignment->err, E_INVALID, "%s: \"%.*s\" is not " CIDR_FORMS,
                            assignment->origin->name, (int)len, item);
-        item = item[len] ? item + len + 1 : NULL;
+        item += item[len] != '\0' ? len + 1 : len;
     }
     return set_list(assignment);
 }

@@ -73,9 +73,9 @@ static int l_take(lua_State *L)
     int64_t wait_ms;
     const bool is_taken = limiter_take(shared, slice_str(limiter->name), &limiter->rate, count,
                                        wait_max_ms, &wait_ms);
-    if (is_taken && wait_ms > 0)
+    if (strand && is_taken && wait_ms > 0)
         return wait_for(L, strand, wait_ms);
-    if (!is_taken && strand)
+    if (strand && !is_taken)
         return too_late(L, limiter, wait_ms);
     lua_pushboolean(L, is_taken);
     if (is_taken)

@@ -53,7 +53,8 @@ static lua_Integer random_between(lua_Integer least, lua_Integer most)
     do
         random_bytes(&bits, sizeof bits);
     while (span != 0 && bits >= UINT64_MAX - UINT64_MAX % span);
-    return (lua_Integer)((uint64_t)least + (span == 0 ? bits : bits % span));
+    const uint64_t number = (uint64_t)least + (span == 0 ? bits : bits % span);
+    return (lua_Integer)number;
 }
 
 /* As math.random: () uniform in [0, 1), (m) a whole number from 1 to m, (m, n) from m to n. */
