@@ -137,10 +137,10 @@ void script_run(struct script *script, const struct run_options *options, job_cb
     context_init(&filter, PHASE_FILTER, 0);
     filter.subject = job->context.subject;
     filter.event = options->event->id;
-    if (options->subscription->order_function != 0 && !options->is_ordered &&
-        script_order_event(script, options->subscription, options->event, &key) != OK) {
-        fail(job);
-    } else if (script_call(script, &filter, l_prepare, job, 0) != OK) {
+    const bool is_keyed = options->subscription->order_function != 0 && !options->is_ordered;
+    if ((is_keyed &&
+         script_order_event(script, options->subscription, options->event, &key) != OK) ||
+        script_call(script, &filter, l_prepare, job, 0) != OK) {
         fail(job);
     } else if (job->is_filtered_out) {
         finish(job, &(struct job_result){.outcome = JOB_SKIPPED, .text = "filter"});

@@ -170,9 +170,9 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *s
 }
 
 /* curl gives a socket up. */
-int lane_close_socket(void *ctx, curl_socket_t fd)
+int lane_close_socket(void *lane, curl_socket_t fd)
 {
-    struct watch *watch = find_watch(ctx, fd);
+    struct watch *watch = find_watch(lane, fd);
     if (watch)
         drop_watch(watch);
     return close(fd);
