@@ -62,12 +62,16 @@ static inline struct node *queue_next(const struct queue *queue, const struct no
     return node->next == &queue->head ? NULL : node->next;
 }
 
-/* NULL when empty. */
+/* NULL when empty. Written out: clang's analyzer so sees that the node is no longer the first. */
 static inline struct node *queue_pop(struct queue *queue)
 {
-    struct node *node = queue_first(queue);
-    if (node)
-        queue_remove(queue, node);
+    struct node *node = queue->head.next;
+    if (node == &queue->head)
+        return NULL;
+    queue->head.next = node->next;
+    node->next->previous = &queue->head;
+    *node = (struct node){0};
+    queue->count--;
     return node;
 }
 

@@ -119,9 +119,9 @@ static char *make_lock_path(const char *path)
     size_t len = strlen(path);
     if (len > 3 && strcmp(path + len - 3, ".db") == 0)
         len -= 3;
-    char *lock_path = must_alloc(len + sizeof ".lock");
-    memcpy(lock_path, path, len);
-    memcpy(lock_path + len, ".lock", sizeof ".lock");
+    const size_t size = len + sizeof ".lock";
+    char *lock_path = must_alloc(size);
+    (void)snprintf(lock_path, size, "%.*s.lock", (int)len, path);
     return lock_path;
 }
 
