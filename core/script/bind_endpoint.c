@@ -130,7 +130,6 @@ static int l_endpoint(lua_State *L)
     struct endpoint_spec *endpoint = draft_add_endpoint(draft);
     if (!endpoint)
         return luaL_error(L, "out of memory");
-    draft->begun++;
     endpoint->name = text_copy(L, name);
     read_url(L, &options, endpoint);
     endpoint->method = text_copy(L, option_check_method(L, &options, "POST"));

@@ -284,7 +284,6 @@ static int l_source(lua_State *L)
     struct source_spec *source = draft_add_source(draft);
     if (!source)
         return luaL_error(L, "out of memory");
-    draft->begun++;
     source->name = text_copy(L, name);
     const int provider = push_provider(L, &options, name);
     read_path(L, &options, source);

@@ -144,7 +144,6 @@ static int l_on(lua_State *L)
     struct subscription_spec *subscription = draft_add_subscription(draft);
     if (!subscription)
         return luaL_error(L, "out of memory");
-    draft->begun++;
     read_patterns(L, subscription);
     subscription->deadline_ms = phases[PHASE_HANDLER].wall_ms;
     subscription->concurrency = CONCURRENCY > draft->worker_count

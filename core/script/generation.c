@@ -67,12 +67,14 @@ static struct registry *load_state(struct generation *generation, struct script 
             is_whole = load_file(script, path, findings) && is_whole;
     }
     script->draft = NULL;
-    if (draft.begun != draft.ended && !findings_have_error(findings))
-        findings_add(findings, &(struct finding_options){
-                                   .level = FINDING_ERROR,
-                                   .file = "",
-                                   .message = "a registration failed inside pcall; its error is "
-                                              "not to be caught"});
+    if (draft.begun != draft.ended && !findings_have_error(findings)) {
+        char message[ERR_TEXT_BYTES_MAX];
+        (void)snprintf(message, sizeof message,
+                       "%s: a registration failed inside pcall; its error is not to be caught",
+                       draft.place);
+        findings_add(findings,
+                     &(struct finding_options){.level = FINDING_ERROR, .message = message});
+    }
     struct context context;
     context_init(&context, PHASE_LOAD, 0);
     if (script_call(script, &context, l_close, NULL, 0) != OK)

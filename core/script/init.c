@@ -10,7 +10,6 @@
 static int l_register(lua_State *L)
 {
     struct draft *draft = draft_check(L, "anzol.init");
-    draft->begun++;
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
     struct init_spec *init = draft_add_init(draft);

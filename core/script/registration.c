@@ -12,6 +12,18 @@
 static const char *const framing_headers[] = {"connection", "content-length", "host",
                                               "transfer-encoding"};
 
+/* Of the script's own call: pcall may stand between. */
+static void place_of_call(lua_State *L, char place[PLACE_BYTES])
+{
+    lua_Debug debug = {0};
+    (void)snprintf(place, PLACE_BYTES, "?");
+    for (int level = 1; lua_getstack(L, level, &debug); level++)
+        if (lua_getinfo(L, "Sl", &debug) && debug.currentline > 0) {
+            (void)snprintf(place, PLACE_BYTES, "%s:%d", debug.short_src, debug.currentline);
+            return;
+        }
+}
+
 struct draft *draft_check(lua_State *L, const char *function)
 {
     struct script *script = script_of(L);
@@ -20,7 +32,10 @@ struct draft *draft_check(lua_State *L, const char *function)
                          "%s registers while the scripts are loaded, not in '%s': call it in the "
                          "body of a file",
                          function, script->context ? phases[script->context->phase].name : "?");
-    return script->draft;
+    struct draft *draft = script->draft;
+    if (draft->begun++ == draft->ended)
+        place_of_call(L, draft->place);
+    return draft;
 }
 
 static bool is_name_char(char c)
@@ -44,10 +59,8 @@ void name_check(lua_State *L, const char *name, const char *function)
 
 char *place_copy(lua_State *L)
 {
-    lua_Debug debug = {0};
-    char place[PLACE_BYTES] = "?";
-    if (lua_getstack(L, 1, &debug) && lua_getinfo(L, "Sl", &debug))
-        (void)snprintf(place, sizeof place, "%s:%d", debug.short_src, debug.currentline);
+    char place[PLACE_BYTES];
+    place_of_call(L, place);
     return text_copy(L, place);
 }
 

@@ -462,6 +462,7 @@ struct draft {
     size_t handler_count;
     unsigned begun; /* registrations; one that raised never ends */
     unsigned ended;
+    char place[PLACE_BYTES]; /* "scripts/crm.lua:31", where the first such one began */
 };
 
 /* Zeroed room for one more; NULL: no memory. */
