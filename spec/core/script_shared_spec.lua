@@ -202,6 +202,36 @@ describe("what scripts share", function()
       assert.equal("[true]", project:run("good", {}).emits[1].body)
     end)
 
+    it("forgets failures behind its window, and lets as many probes in as half_open says", function()
+      script.clock(1767225600000)
+      local project = rig.project [[
+        local function geo(n)
+          return anzol.breaker("geo" .. n, { failures = 2, window = "5s", cooldown = "10s", half_open = n })
+        end
+        local function down() return nil, "down" end
+        anzol.on("fail", { name = "fail" }, function() for n = 1, 2 do geo(n):call(down) end end)
+        anzol.on("nest", { name = "nest" }, function(event)
+          local got = {}
+          for n = 1, 2 do
+            local ok, err = geo(n):call(function()
+              local inner, why = geo(n):call(function() return "both" end)
+              return inner or why.code
+            end)
+            got[n] = ok or err.code
+          end
+          event:emit("out", got)
+        end)]]
+      local function nest() return project:run("nest", {}).emits[1].body end
+      project:run("fail", {})
+      script.advance(5001)
+      project:run("fail", {})
+      assert.equal('["both","both"]', nest())
+      project:run("fail", {})
+      assert.equal('["circuit_open","circuit_open"]', nest())
+      script.advance(10000)
+      assert.equal('["circuit_open","both"]', nest())
+    end)
+
     it("names what is wrong", function()
       assert.matches("option 'failures' of anzol.breaker 'geo' must be an integer from 1 to 100",
         rig.refusal 'local anzol = require "anzol" anzol.breaker("geo", { failures = 101 })', 1, true)
