@@ -445,6 +445,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .status = api_status,
                                                     .write_metrics = api_write_metrics,
                                                     .has_endpoint = api_has_endpoint,
+                                                    .pace = server_endpoint_pace,
                                                     .ctx = server}},
                     &server->api, err);
 }

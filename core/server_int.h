@@ -112,4 +112,7 @@ void server_watch_update(struct server *server);
 /* Every second: lua/ may have come. */
 void server_watch_turn(struct server *server);
 
+/* server_endpoint.c */
+bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx);
+
 #endif

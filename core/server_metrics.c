@@ -3,6 +3,8 @@
  * The text format of Prometheus, version 0.0.4; base units. Main thread. */
 #include "server_int.h"
 
+#include "send/send.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -141,6 +143,23 @@ static void put_scripts(struct writing *writing, const struct server *server)
             (double)shared_bytes(server->shared));
 }
 
+/* Those whose breaker may open. */
+static void put_endpoints(struct writing *writing, const struct server *server)
+{
+    const struct registry *registry =
+        server->generation ? generation_registry(server->generation) : NULL;
+    put_type(writing, "anzol_endpoint_breaker_open", "gauge",
+             "1: the endpoint gets no attempts but a probe now and then.");
+    for (size_t i = 0; registry && i < registry->endpoint_count; i++) {
+        const struct endpoint_spec *spec = &registry->endpoints[i];
+        char labels[LIMIT_NAME_BYTES + 16];
+        (void)snprintf(labels, sizeof labels, "{endpoint=\"%s\"}", spec->name);
+        if (spec->circuit.failures > 0)
+            put_sample(writing, "anzol_endpoint_breaker_open", labels,
+                       atomic_load(&spec->gate->circuit) != CIRCUIT_CLOSED);
+    }
+}
+
 struct breakers {
     struct writing *writing;
 };
@@ -162,6 +181,7 @@ enum status server_write_metrics(struct server *server, struct buf *out)
     put_workers(&writing, server);
     put_store(&writing, server);
     put_scripts(&writing, server);
+    put_endpoints(&writing, server);
     put_type(&writing, "anzol_breaker_open", "gauge", "1: calls are not made for now.");
     breaker_list(server->shared, put_breaker, &(struct breakers){&writing});
     if (writing.status == OK)

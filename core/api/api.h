@@ -46,6 +46,13 @@ struct api_status {
     size_t subscription_count;
 };
 
+/* How the owner of an endpoint paces its attempts. */
+struct api_pace {
+    const char *breaker;     /* "closed" "open" "half_open" */
+    int64_t paused_until_ms; /* Unix ms: the receiver asked for it; 0: it is not */
+    int64_t slowed_per_hour; /* attempts; 0: as fast as its options say */
+};
+
 struct api_hooks {
     /* Starts a reload; on_reloaded comes exactly once, at once or later, on the API's loop, and
      * before on_closed of api_close. */
@@ -58,6 +65,8 @@ struct api_hooks {
     enum status (*write_metrics)(struct buf *out, void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */
     bool (*has_endpoint)(const char *name, void *ctx);
+    /* False: no worker owns it (yet). */
+    bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
     void *ctx;
 };
 

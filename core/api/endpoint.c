@@ -9,6 +9,19 @@ static const char *const state_names[] = {
     [ENDPOINT_PAUSED] = "paused",
 };
 
+static void write_pace(struct document *out, const struct api_pace *pace)
+{
+    document_key(out, "breaker");
+    document_str(out, pace->breaker);
+    document_key(out, "pausedUntil");
+    document_instant(out, pace->paused_until_ms);
+    document_key(out, "slowedPerHour");
+    if (pace->slowed_per_hour > 0)
+        document_number(out, pace->slowed_per_hour);
+    else
+        document_null(out);
+}
+
 void api_list_endpoints(struct call *call)
 {
     call_read(call, STORE_LIST_ENDPOINTS);
@@ -23,6 +36,8 @@ void api_write_endpoints(const struct call *call, struct document *out)
     document_open(out, '[');
     for (size_t i = 0; i < list->row_count; i++) {
         const struct endpoint_row *row = &list->rows[i];
+        struct api_pace pace = {.breaker = "closed"};
+        (void)hooks->pace(row->id, &pace, hooks->ctx);
         document_open(out, '{');
         show_id(out, "id", ID_ENDPOINT, row->id);
         document_key(out, "name");
@@ -33,6 +48,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_str(out, state_names[row->state]);
         document_key(out, "reason");
         document_str(out, row->reason);
+        write_pace(out, &pace);
         document_key(out, "pending");
         document_number(out, (int64_t)row->pending_count);
         document_key(out, "pendingIsLeast"); /* there may be more: counting ends somewhere */

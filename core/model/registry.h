@@ -20,6 +20,10 @@ struct signer;
  * One per endpoint and process, never freed while the process runs. Any thread. */
 struct gate {
     atomic_int room;
+    /* What the owner shows; any thread reads. */
+    atomic_int circuit;                  /* enum circuit_state of send.h */
+    atomic_int_fast64_t paused_until_ms; /* Unix ms: as the receiver asked; 0: is not */
+    atomic_int_fast64_t slowed_per_hour; /* attempts; 0: as fast as its options say */
 };
 
 static inline bool gate_take(struct gate *gate)
@@ -95,6 +99,14 @@ static inline struct timeouts timeouts_of(int64_t whole_ms)
 /* As what messages go out: as they are, or as CloudEvents in one of their modes. */
 enum cloudevents_mode { CLOUDEVENTS_NONE, CLOUDEVENTS_BINARY, CLOUDEVENTS_STRUCTURED };
 
+/* When attempts at an endpoint pause because it fails. */
+struct circuit_spec {
+    uint32_t failures; /* within the window, at least; 0: never */
+    double rate;       /* of the attempts within the window, at least */
+    int64_t window_ms;
+    int64_t cooldown_ms; /* until one attempt probes */
+};
+
 struct endpoint_spec {
     char *name;
     uint64_t id;       /* from the store (set before the flip) */
@@ -111,6 +123,9 @@ struct endpoint_spec {
     struct timeouts timeouts;
     uint32_t concurrency;
     double rate_per_s; /* 0: no limit */
+    double burst;      /* attempts at once, at least 1 */
+    struct circuit_spec circuit;
+    bool slows_down; /* at 429 and 503 */
     bool allow_private;
     bool is_compressed; /* bodies that are worth it, by gzip */
     enum cloudevents_mode cloudevents;

@@ -10,9 +10,9 @@
 #define MISSING_URL "https://missing.invalid/"
 
 static const char *const option_names[] = {
-    "allow_private", "cloudevents", "compress",   "concurrency", "headers",
-    "method",        "order_by",    "rate_limit", "retry",       "sign",
-    "success",       "timeout",     "transform",  "url",         NULL,
+    "allow_private", "breaker", "burst",    "cloudevents", "compress", "concurrency",
+    "headers",       "method",  "order_by", "rate_limit",  "retry",    "sign",
+    "slow_down",     "success", "timeout",  "transform",   "url",      NULL,
 };
 static const char *const later_names[] = {
     "auth", "batch", "ca_file", "client_cert", "disable_after",

@@ -221,6 +221,12 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix_number(digest, endpoint->timeouts.whole_ms);
     mix_number(digest, endpoint->concurrency);
     mix_real(digest, endpoint->rate_per_s);
+    mix_real(digest, endpoint->burst);
+    mix_number(digest, endpoint->circuit.failures);
+    mix_real(digest, endpoint->circuit.rate);
+    mix_number(digest, endpoint->circuit.window_ms);
+    mix_number(digest, endpoint->circuit.cooldown_ms);
+    mix_number(digest, endpoint->slows_down);
     mix_number(digest, endpoint->allow_private);
     mix_number(digest, endpoint->is_compressed);
     mix_number(digest, endpoint->cloudevents);

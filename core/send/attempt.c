@@ -29,6 +29,7 @@ struct running {
     struct attempt attempt; /* if there was no transfer */
     struct err err;
     char reason[DECISION_REASON_BYTES];
+    struct pace_mark mark;
     struct store_settle settle;
     struct store_spill spill; /* if the settlement was not stored */
     struct store_spill_row spill_row;
@@ -186,6 +187,7 @@ static void disable(const struct running *running, const struct attempt *attempt
         return;
     outlet->state = ENDPOINT_DISABLED;
     claim_fall_behind(outlet);
+    claim_give_back(outlet);
     struct store_endpoint *it = must_alloc(sizeof *it);
     *it = (struct store_endpoint){
         .op = {.kind = STORE_ENDPOINT, .on_done = on_disabled, .ctx = outlet},
@@ -250,6 +252,8 @@ static void conclude(struct running *running, struct attempt *attempt)
     sender->attempt_count++;
     decide(running, attempt, &decision);
     log_outcome(running, attempt, &decision);
+    outlet_note(running->outlet, running->spec, &running->mark, attempt,
+                decision.state == DELIVERY_SUCCEEDED);
     if (decision.state == DELIVERY_SUCCEEDED)
         sender->succeeded_count++;
     else
@@ -371,6 +375,7 @@ static enum start_result run(struct running *running)
         fail(running);
         return START_SETTLED;
     }
+    running->mark = pace_start(&outlet->pace, clock_mono_ms());
     queue_push(&outlet->sender->attempts, &running->node);
     outlet->sender->in_flight++;
     outlet->in_flight++;

@@ -132,6 +132,62 @@ static void on_claimed(struct store_read *read)
     sender_check_idle(sender);
 }
 
+/* ---- Giving back ---- */
+
+struct give_back {
+    struct store_spill spill;
+    struct outlet *outlet;
+    struct queue deliveries;
+    struct store_spill_row rows[];
+};
+
+/* A failure leaves them in memory. */
+static void on_given_back(struct store_op *op)
+{
+    struct give_back *it = op->ctx;
+    struct outlet *outlet = it->outlet;
+    struct node *node;
+    while ((node = queue_pop(&it->deliveries))) {
+        if (op->status == OK)
+            outlet_release(outlet, container_of(node, struct delivery, node));
+        else
+            queue_push(&outlet->waiting, node);
+    }
+    outlet->sender->settling--;
+    sender_check_idle(outlet->sender);
+    free(it);
+    outlet_schedule(outlet);
+}
+
+void claim_give_back(struct outlet *outlet)
+{
+    struct sender *sender = outlet->sender;
+    const size_t count = outlet->waiting.count;
+    struct give_back *it =
+        count > 0 ? memory_calloc(1, sizeof *it + count * sizeof(struct store_spill_row)) : NULL;
+    if (!it)
+        return;
+    queue_init(&it->deliveries);
+    for (size_t i = 0; i < count; i++) {
+        struct node *node = queue_pop(&outlet->waiting);
+        const struct delivery *delivery = container_of(node, struct delivery, node);
+        /* As it came: the order stays. */
+        it->rows[i] = (struct store_spill_row){
+            .delivery = delivery->id,
+            .due_ms = delivery->due_ms > 0 ? delivery->due_ms : delivery->created_ms,
+        };
+        queue_push(&it->deliveries, node);
+    }
+    it->outlet = outlet;
+    it->spill = (struct store_spill){
+        .op = {.kind = STORE_SPILL, .on_done = on_given_back, .ctx = it},
+        .rows = it->rows,
+        .row_count = count,
+    };
+    sender->settling++;
+    check(store_submit(sender->options.store, sender->options.client, &it->spill.op) == OK);
+}
+
 /* At half the window, so that a claim is worth its price. */
 static void claim(struct outlet *outlet)
 {

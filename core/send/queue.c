@@ -5,11 +5,13 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
 
 #define RETRY_MS 20
+#define SECONDS_PER_HOUR 3600
 
 struct outlet *outlet_get(struct sender *sender, uint64_t endpoint)
 {
@@ -37,7 +39,8 @@ struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
 
 bool outlet_is_open(const struct outlet *outlet)
 {
-    return outlet->spec && outlet->state == ENDPOINT_ENABLED && !outlet->sender->is_stopping;
+    return outlet->spec && outlet->state == ENDPOINT_ENABLED && !outlet->sender->is_stopping &&
+           outlet->pace.circuit.state != CIRCUIT_OPEN;
 }
 
 /* Bodies in memory are bounded too, however few the deliveries. */
@@ -91,10 +94,44 @@ void outlet_release(struct outlet *outlet, struct delivery *delivery)
 static bool take_token(struct outlet *outlet)
 {
     int64_t wait_ms;
-    if (rate_take(&outlet->rate, outlet->spec->rate_per_s, clock_mono_ns(), &wait_ms))
+    if (pace_take(&outlet->pace, outlet->spec, clock_mono_ns(), &wait_ms))
         return true;
-    outlet_set_timer(outlet, wait_ms);
+    if (wait_ms >= 0)
+        outlet_set_timer(outlet, wait_ms);
     return false;
+}
+
+/* For those who ask from other threads. */
+static void show_pace(const struct outlet *outlet)
+{
+    const struct pace *pace = &outlet->pace;
+    const int64_t left_ms = pace->slowdown.paused_until_ms - clock_mono_ms();
+    if (!outlet->gate)
+        return;
+    atomic_store(&outlet->gate->circuit, (int)pace->circuit.state);
+    atomic_store(&outlet->gate->paused_until_ms, left_ms > 0 ? clock_now_ms() + left_ms : 0);
+    atomic_store(&outlet->gate->slowed_per_hour,
+                 (int64_t)(pace->slowdown.per_s * SECONDS_PER_HOUR));
+}
+
+void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
+                 const struct pace_mark *mark, const struct attempt *attempt, bool is_success)
+{
+    struct pace *pace = &outlet->pace;
+    const bool was_spared = pace->slowdown.per_s > 0 || pace->slowdown.paused_until_ms > 0;
+    const int64_t now_ms = clock_mono_ms();
+    const bool is_changed = pace_end(pace, spec, mark, attempt, is_success, now_ms);
+    if (is_changed || was_spared || pace->slowdown.per_s > 0 || pace->slowdown.paused_until_ms > 0)
+        show_pace(outlet);
+    if (!is_changed)
+        return;
+    log_info("breaker", "endpoint=%s state=%s", spec->name,
+             circuit_state_name(pace->circuit.state));
+    if (pace->circuit.state != CIRCUIT_OPEN)
+        return;
+    claim_fall_behind(outlet);
+    claim_give_back(outlet);
+    outlet_set_timer(outlet, pace->circuit.open_until_ms - now_ms);
 }
 
 /* ---- Turns
@@ -103,7 +140,8 @@ static bool take_token(struct outlet *outlet)
 static bool can_start(const struct outlet *outlet)
 {
     return outlet_is_open(outlet) && queue_first(&outlet->waiting) &&
-           outlet->in_flight < outlet->spec->concurrency;
+           outlet->in_flight < outlet->spec->concurrency &&
+           circuit_may_start(&outlet->pace.circuit);
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -152,10 +190,27 @@ void outlet_schedule(struct outlet *outlet)
 /* ---- Timer: the next due delivery, or the next token
  * ------------------------------------------------------ */
 
+/* Its cooldown may be over: what lies in the store comes for the probe. */
+static void look_at_circuit(struct outlet *outlet)
+{
+    struct circuit *circuit = &outlet->pace.circuit;
+    const int64_t now_ms = clock_mono_ms();
+    if (circuit->state != CIRCUIT_OPEN)
+        return;
+    circuit_look(circuit, now_ms);
+    if (circuit->state == CIRCUIT_OPEN) {
+        outlet_set_timer(outlet, circuit->open_until_ms - now_ms);
+        return;
+    }
+    show_pace(outlet);
+    claim_go_on(outlet);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct outlet *outlet = container_of(timer, struct outlet, timer);
     const int64_t due_ms = outlet->next_due_ms;
+    look_at_circuit(outlet);
     outlet_schedule(outlet);
     if (due_ms == 0)
         return;

@@ -2,17 +2,23 @@
 #include "send/send.h"
 
 #define NS_PER_S 1e9
+#define LATE_S 0.25 /* so late may somebody come who was told when */
 
-bool rate_take(struct rate *rate, double per_s, int64_t now_ns, int64_t *wait_ms)
+/* Whoever comes when he was told finds his token and what grew since, though the bucket is full: a
+ * timer is always late, and a rate of one a second would lose by each delay. */
+bool rate_take(struct rate *rate, double per_s, double burst, int64_t now_ns, int64_t *wait_ms)
 {
     if (per_s <= 0)
         return true;
-    const double most = per_s > 1 ? per_s : 1;
+    const double most = burst + (rate->is_awaited ? per_s * LATE_S : 0);
     rate->tokens += (double)(now_ns - rate->counted_ns) / NS_PER_S * per_s;
-    if (rate->counted_ns == 0 || rate->tokens > most)
+    if (rate->counted_ns == 0)
+        rate->tokens = burst;
+    else if (rate->tokens > most)
         rate->tokens = most;
     rate->counted_ns = now_ns;
-    if (rate->tokens < 1) {
+    rate->is_awaited = rate->tokens < 1;
+    if (rate->is_awaited) {
         *wait_ms = (int64_t)((1 - rate->tokens) / per_s * 1000) + 1;
         return false;
     }

@@ -121,16 +121,93 @@ struct sender_counts {
 };
 void sender_counts(const struct sender *sender, struct sender_counts *counts);
 
-/* ---- Rate: a token bucket of one second's worth at most (one thread) ---------------------------
+/* ---- Pace: when the next attempt at an endpoint may start (pure; one thread; monotonic times) ---
  */
 
-/* Zeroed: full. */
+/* A token bucket. Zeroed: full. */
 struct rate {
     double tokens;
     int64_t counted_ns; /* when */
+    bool is_awaited;    /* somebody was told to come again: coming late costs nothing */
 };
-/* Takes a token; false: there will be one in *wait_ms. now_ns: monotonic. per_s 0: no limit. */
-bool rate_take(struct rate *rate, double per_s, int64_t now_ns, int64_t *wait_ms);
+/* Takes a token; false: there will be one in *wait_ms. per_s 0: no limit. burst: at least 1. */
+bool rate_take(struct rate *rate, double per_s, double burst, int64_t now_ns, int64_t *wait_ms);
+
+/* What the end of an attempt says of its endpoint. */
+enum attempt_sign {
+    SIGN_NONE, /* it never got that far: the script, the guard */
+    SIGN_GOOD, /* the receiver answers */
+    SIGN_BAD,  /* no answer, or 5xx that is no success */
+};
+enum attempt_sign attempt_sign(const struct attempt *attempt, bool is_success);
+
+/* The numbers are shown in metrics. */
+enum circuit_state { CIRCUIT_CLOSED = 0, CIRCUIT_OPEN = 1, CIRCUIT_HALF_OPEN = 2 };
+const char *circuit_state_name(enum circuit_state state);
+
+#define CIRCUIT_SLOTS 10
+
+/* A breaker. Closed: what failed within the window is counted. Open: nothing goes until the
+ * cooldown is over. Half open: one attempt probes; its end closes or opens it. Zeroed: closed. */
+struct circuit {
+    enum circuit_state state;
+    unsigned era; /* one more with each change: attempts of an earlier one say nothing of now */
+    bool is_probing;
+    int64_t open_until_ms;
+    int64_t slot; /* number of the current slot of the window */
+    struct {
+        uint32_t attempts, failures;
+    } slots[CIRCUIT_SLOTS];
+};
+/* Open becomes half open when its time has come. */
+void circuit_look(struct circuit *circuit, int64_t now_ms);
+bool circuit_may_start(const struct circuit *circuit);
+/* An attempt starts. Returns the era, for its end. */
+unsigned circuit_start(struct circuit *circuit);
+/* True: the state has changed. */
+bool circuit_end(struct circuit *circuit, const struct circuit_spec *spec, unsigned era,
+                 enum attempt_sign sign, int64_t now_ms);
+
+/* A receiver that says 429 or 503 gets half as many attempts, and half again if one of those gets
+ * the same answer, at least one in 10 s; each second without adds a tenth of what it got before.
+ * With Retry-After it gets none until then, LIMIT_ENDPOINT_PAUSE_S at most. Zeroed: as fast as can
+ * be. */
+struct slowdown {
+    double per_s;      /* 0: not slowed */
+    double full_per_s; /* before it was */
+    int64_t changed_ms;
+    int64_t paused_until_ms;
+    int64_t second_ms; /* the second in which attempts are counted */
+    uint32_t started, started_before;
+};
+/* An attempt starts. */
+void slowdown_start(struct slowdown *slowdown, int64_t now_ms);
+/* What it gets now; 0: no limit of ours. limit_per_s: of its options, 0: none. */
+double slowdown_per_s(struct slowdown *slowdown, double limit_per_s, int64_t now_ms);
+/* An attempt that started then got this answer. */
+void slowdown_end(struct slowdown *slowdown, double limit_per_s, const struct attempt *attempt,
+                  int64_t started_ms, int64_t now_ms);
+
+/* All of them for one endpoint. Zeroed: nothing is known of it. */
+struct pace {
+    struct rate rate;
+    struct circuit circuit;
+    struct slowdown slowdown;
+};
+/* Of one attempt. */
+struct pace_mark {
+    bool is_started;
+    unsigned era;
+    int64_t started_ms;
+};
+/* An attempt may start, and its token was taken; else *wait_ms says when to ask again, -1: when the
+ * probe is over. */
+bool pace_take(struct pace *pace, const struct endpoint_spec *spec, int64_t now_ns,
+               int64_t *wait_ms);
+struct pace_mark pace_start(struct pace *pace, int64_t now_ms);
+/* True: the circuit's state has changed. */
+bool pace_end(struct pace *pace, const struct endpoint_spec *spec, const struct pace_mark *mark,
+              const struct attempt *attempt, bool is_success, int64_t now_ms);
 
 /* ---- What goes out, and what an attempt means (pure; any thread) -------------------------------
  */

@@ -142,6 +142,7 @@ static void pause_removed(struct sender *sender)
             continue;
         outlet->spec = NULL;
         claim_fall_behind(outlet);
+        claim_give_back(outlet);
         log_warn("endpoint removed", "endpoint=%llu held=%zu deliveries=paused",
                  (unsigned long long)id, outlet->held);
     }

@@ -46,8 +46,8 @@ struct outlet {
     struct store_claim_deliveries *claim; /* under way */
     struct map settled_meanwhile;         /* while it is: its rows may be stale */
     int64_t next_due_ms;                  /* Unix ms, 0: none known */
-    struct rate rate;                     /* attempts that may start now */
-    uv_timer_t timer;                     /* next_due_ms, or the next token */
+    struct pace pace;
+    uv_timer_t timer; /* next_due_ms, or when an attempt may start */
 };
 
 struct sender {
@@ -85,11 +85,14 @@ struct outlet *outlet_create(struct sender *sender, uint64_t endpoint);
 void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room);
 /* It leaves memory: its room is free. Destroys the delivery. */
 void outlet_release(struct outlet *outlet, struct delivery *delivery);
-/* May start attempts: enabled, known, not stopping. */
+/* May start attempts, now or when one that runs is over: enabled, known, its circuit not open. */
 bool outlet_is_open(const struct outlet *outlet);
 void outlet_schedule(struct outlet *outlet);
 void outlet_set_timer(struct outlet *outlet, int64_t delay_ms);
 void sender_pump(struct sender *sender);
+/* An attempt that started ended so. */
+void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
+                 const struct pace_mark *mark, const struct attempt *attempt, bool is_success);
 /* Tries again in 20 ms. */
 void sender_wait(struct sender *sender);
 /* Says on_idle if it is time. */
@@ -103,6 +106,8 @@ void claim_hint(struct outlet *outlet);
 void claim_fall_behind(struct outlet *outlet);
 /* Room came free, or the endpoint was enabled. */
 void claim_go_on(struct outlet *outlet);
+/* Gives what waits in memory back to the store, with its room. */
+void claim_give_back(struct outlet *outlet);
 void claim_due(struct outlet *outlet, int64_t due_ms);
 void claim_note_settled(struct outlet *outlet, uint64_t delivery);
 void claim_recover(struct sender *sender);

@@ -183,6 +183,16 @@ static void push_backoff(lua_State *L, const struct backoff *backoff)
     set_integer(L, "step_count", backoff->step_count);
 }
 
+static void push_circuit(lua_State *L, const struct circuit_spec *circuit)
+{
+    lua_newtable(L);
+    set_integer(L, "failures", circuit->failures);
+    lua_pushnumber(L, circuit->rate);
+    lua_setfield(L, -2, "rate");
+    set_integer(L, "window_ms", circuit->window_ms);
+    set_integer(L, "cooldown_ms", circuit->cooldown_ms);
+}
+
 static void push_endpoint(lua_State *L, const struct endpoint_spec *endpoint)
 {
     lua_newtable(L);
@@ -204,6 +214,11 @@ static void push_endpoint(lua_State *L, const struct endpoint_spec *endpoint)
     set_integer(L, "concurrency", endpoint->concurrency);
     lua_pushnumber(L, endpoint->rate_per_s);
     lua_setfield(L, -2, "rate_per_s");
+    lua_pushnumber(L, endpoint->burst);
+    lua_setfield(L, -2, "burst");
+    push_circuit(L, &endpoint->circuit);
+    lua_setfield(L, -2, "breaker");
+    set_bool(L, "slows_down", endpoint->slows_down);
     set_bool(L, "allow_private", endpoint->allow_private);
 }
 

@@ -4,6 +4,7 @@
 
 #include "signature/signature.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,17 @@ static struct timeouts get_timeouts(lua_State *L, int index)
     return timeouts;
 }
 
+/* failures = 0: never; failure_rate =, window_ms =, cooldown_ms = */
+static struct circuit_spec get_circuit(lua_State *L, int index)
+{
+    return (struct circuit_spec){
+        .failures = (uint32_t)get_integer(L, index, "failures", 0),
+        .rate = get_number(L, index, "failure_rate", 0.5),
+        .window_ms = get_integer(L, index, "window_ms", 10000),
+        .cooldown_ms = get_integer(L, index, "cooldown_ms", 100),
+    };
+}
+
 void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
 {
     struct buf head;
@@ -50,6 +62,9 @@ void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
         .timeouts = get_timeouts(L, index),
         .concurrency = (uint32_t)get_integer(L, index, "concurrency", 8),
         .rate_per_s = get_number(L, index, "rate", 0),
+        .burst = get_number(L, index, "burst", fmax(get_number(L, index, "rate", 1), 1)),
+        .circuit = get_circuit(L, index),
+        .slows_down = get_boolean(L, index, "slow_down"),
         .allow_private = !get_boolean(L, index, "public_only"),
         .is_compressed = get_boolean(L, index, "compress"),
         .cloudevents = (enum cloudevents_mode)get_integer(L, index, "cloudevents", 0),

@@ -112,6 +112,10 @@ double fake_random(struct store *store);
 /* The table at index: name, id, url and what endpoint_spec has. All but the gate. */
 void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec);
 
+/* ---- send_pace.c ---- */
+
+int l_pace(lua_State *L);
+
 /* ---- send_exchange.c ---------------------------------------------------------------------------
  */
 

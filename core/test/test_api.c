@@ -96,6 +96,16 @@ static bool has_endpoint(const char *name, void *ctx)
     return strcmp(name, "gone") != 0;
 }
 
+static bool pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
+{
+    (void)ctx;
+    if (endpoint != 1)
+        return false;
+    *pace = (struct api_pace){
+        .breaker = "open", .paused_until_ms = INT64_C(1772438400000), .slowed_per_hour = 3600};
+    return true;
+}
+
 static void status(struct api_status *status, void *ctx)
 {
     const struct rig *rig = ctx;
@@ -178,7 +188,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
         .hosts = hosts,
         .host_count = read_hosts(L, hosts),
         .version = "9.8.7",
-        .hooks = {start_reload, is_serving, status, write_metrics, has_endpoint, rig},
+        .hooks = {start_reload, is_serving, status, write_metrics, has_endpoint, pace, rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)
         luaL_error(L, "%s", err.text);

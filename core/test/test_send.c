@@ -61,6 +61,7 @@ static int l_check_url(lua_State *L)
 static const luaL_Reg functions[] = {
     {"check_url", l_check_url},
     {"judge", l_judge},
+    {"pace", l_pace},
     {NULL, NULL},
 };
 

@@ -14,13 +14,20 @@ struct held_delivery {
     struct project *project; /* alive: the object's user value holds it */
     const struct endpoint_spec *endpoint;
     struct delivery *delivery; /* owned */
+    struct pace_mark mark;     /* of the attempt under way */
 };
+
+static struct pace *pace_of(const struct held_delivery *held)
+{
+    const struct registry *registry = script_registry(held->project->script);
+    return &held->project->paces[held->endpoint - registry->endpoints];
+}
 
 void delivery_handle_push(lua_State *L, struct project *project,
                           const struct endpoint_spec *endpoint, struct delivery *delivery)
 {
     struct held_delivery *held = lua_newuserdatauv(L, sizeof *held, 1);
-    *held = (struct held_delivery){project, endpoint, delivery};
+    *held = (struct held_delivery){.project = project, .endpoint = endpoint, .delivery = delivery};
     luaL_setmetatable(L, DELIVERY);
     project_push(L, project);
     lua_setiuservalue(L, -2, 1);
@@ -124,7 +131,7 @@ static enum status push_request(lua_State *L, const struct held_delivery *held,
  * without an exchange) | "cancelled", why | "dead", why */
 static int l_prepare(lua_State *L)
 {
-    const struct held_delivery *held = check_held(L);
+    struct held_delivery *held = check_held(L);
     struct delivery *delivery = held->delivery;
     const struct message *message = delivery->message;
     struct outgoing outgoing = {.head = content_head(message->content),
@@ -145,6 +152,7 @@ static int l_prepare(lua_State *L)
     if (status == OK)
         status = push_request(L, held, &outgoing, &err);
     content_unref(outgoing.replaced);
+    held->mark = status == OK ? pace_start(pace_of(held), clock_mono_ms()) : (struct pace_mark){0};
     return status == OK ? 2 : tell(L, "failed", err.text);
 }
 
@@ -233,6 +241,8 @@ static int l_conclude(lua_State *L)
     struct decision decision;
     held->delivery->attempts++;
     decide(held, &attempt, &decision);
+    (void)pace_end(pace_of(held), held->endpoint, &held->mark, &attempt,
+                   decision.state == DELIVERY_SUCCEEDED, clock_mono_ms());
     buf_finish(&head);
     luaL_argcheck(L, has_room, 2, "the answer's headers are too large");
     lua_createtable(L, 0, 6);
@@ -300,8 +310,9 @@ void delivery_handle_open(lua_State *L)
 
 /* ---- When it may be made ---- */
 
-/* rate_wait(endpoint) -> nil: an attempt may start now (its token was taken) | ms to wait */
-int l_project_rate_wait(lua_State *L)
+/* pace_wait(endpoint) -> nil: an attempt may start now (its token was taken) | ms to wait | -1: one
+ * that is under way has to end first */
+int l_project_pace_wait(lua_State *L)
 {
     struct project *project = project_check(L);
     const struct registry *registry = script_registry(project->script);
@@ -309,7 +320,7 @@ int l_project_rate_wait(lua_State *L)
         registry_endpoint(registry, slice_str(luaL_checkstring(L, 2)));
     luaL_argcheck(L, endpoint, 2, "no such endpoint");
     int64_t wait_ms;
-    if (rate_take(&project->rates[endpoint - registry->endpoints], endpoint->rate_per_s,
+    if (pace_take(&project->paces[endpoint - registry->endpoints], endpoint,
                   clock_mono_ms() * NS_PER_MS, &wait_ms))
         return 0;
     lua_pushinteger(L, wait_ms);

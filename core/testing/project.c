@@ -223,8 +223,8 @@ static void attach(struct project *project)
     };
     struct registry *registry = generation_registry(project->generation);
     check(uv_loop_init(&project->loop) == 0);
-    project->rates = calloc(registry->endpoint_count + 1, sizeof *project->rates);
-    check(project->rates != NULL);
+    project->paces = calloc(registry->endpoint_count + 1, sizeof *project->paces);
+    check(project->paces != NULL);
     for (size_t i = 0; i < registry->endpoint_count; i++)
         registry->endpoints[i].id = i + 1;
     project->script = generation_attach(project->generation, 0, &project->loop, &hooks);
@@ -473,13 +473,13 @@ static int l_close(lua_State *L)
     shared_destroy(project->shared);
     generation_unref(project->generation);
     kept_finish(project);
-    free(project->rates);
+    free(project->paces);
     buf_finish(&project->variable);
     buf_finish(&project->text);
     project->script = NULL;
     project->generation = NULL;
     project->shared = NULL;
-    project->rates = NULL;
+    project->paces = NULL;
     put_back(before == project ? NULL : before);
     return 0;
 }
@@ -499,7 +499,7 @@ static const luaL_Reg methods[] = {
     {"match", l_project_match},
     {"metrics", l_metrics},
     {"next_timer", l_next_timer},
-    {"rate_wait", l_project_rate_wait},
+    {"pace_wait", l_project_pace_wait},
     {"receive", l_project_receive},
     {"rerun_delay", l_project_rerun_delay},
     {"run", l_project_run},

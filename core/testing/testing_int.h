@@ -36,7 +36,7 @@ struct project {
     uint64_t last_row;       /* the last delivery's id */
     uint64_t random;         /* the state of chance */
     int64_t now_ms;          /* both clocks */
-    struct rate *rates;      /* of each endpoint; owned */
+    struct pace *paces;      /* of each endpoint; owned */
     lua_State *L;            /* of the call under way */
     struct buf variable;     /* the one asked for last */
     struct buf text;         /* scratch of one call */
@@ -115,7 +115,7 @@ const struct delivery *delivery_handle_check(lua_State *L, int index,
                                              const struct endpoint_spec **endpoint);
 /* "timeout" -> ATTEMPT_TIMEOUT, "" -> ATTEMPT_OK; raises for others. */
 enum attempt_error attempt_error_check(lua_State *L, struct slice name);
-int l_project_rate_wait(lua_State *L);
+int l_project_pace_wait(lua_State *L);
 
 /* fields.c: between tables and C */
 /* A packed head as { {name, value}, … }, without pseudo fields. */

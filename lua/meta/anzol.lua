@@ -60,6 +60,15 @@ local anzol = {}
 ---@param options anzol.SourceOptions
 function anzol.source(name, options) end
 
+---An endpoint pauses when so many attempts within `window` failed, and that is such a part of all:
+---no answer, or 5xx that is no success. After `cooldown` one attempt probes: it ends the pause, or
+---begins it anew. What waits keeps its count of attempts.
+---@class anzol.EndpointBreaker
+---@field failures? integer At least so many: 1 to 100000, default 20.
+---@field rate? number At least such a part of the attempts: more than 0, at most 1, default 0.9.
+---@field window? anzol.Duration 1 ms to 1 h, default `"1m"`.
+---@field cooldown? anzol.Duration 1 ms to 1 h, default `"10s"`.
+
 ---What an attempt may take, in parts: each counts from its start.
 ---@class anzol.TimeoutOptions
 ---@field connect? anzol.Duration Name, TCP and TLS. Default: `"10s"`, or `first_byte` if that is less.
@@ -76,7 +85,10 @@ function anzol.source(name, options) end
 ---@field retry? anzol.Backoff|fun(attempt: anzol.Attempt, delivery: anzol.Delivery): (anzol.Duration|false|nil), string? When to try again. A function returns a delay, `false` and a reason (give up), or nothing (the default schedule); cannot wait.
 ---@field timeout? anzol.Duration|anzol.TimeoutOptions Of one attempt: 1 ms to 10 min, default `"15s"`. The attempt's `error` is `"timeout"`, and its detail begins with the part that ended.
 ---@field success? fun(status: integer): boolean Which answers are a success, instead of 2xx; also a 410 that it takes for one. Anything but a boolean is an error: then 2xx decides, and `anzol_script_errors_total` counts it. Cannot wait.
----@field rate_limit? string Attempts by time: `"50/s"`, `"100/m"`, `"1000/h"`.
+---@field rate_limit? string Attempts by time: `"50/s"`, `"100/m"`, `"1000/h"`. Default: as many as `concurrency` allows.
+---@field burst? number Attempts that may go at once after a pause: 1 to 1000000. Default: one second's worth of `rate_limit`, at least 1.
+---@field breaker? anzol.EndpointBreaker|false When attempts pause because the receiver fails. `false`: never.
+---@field slow_down? boolean Give a receiver that answers 429 or 503 less, and pause until its `Retry-After`, an hour at most. Default: `true`.
 ---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
 ---@field allow_private? boolean May go to addresses that are not public. Default: `false`.
 ---@field compress? "gzip" Bodies of 1 KiB or more go out compressed where that makes them smaller. Default: as they are.

@@ -427,6 +427,17 @@ describe("the endpoints of the API", function()
     assert.same({ "gone", false, 0 }, { second.name, second.isRegistered, second.pending })
     assert.matches("^ep_%w+$", first.id)
   end)
+
+  it("tell how their owners pace them", function()
+    rig:endpoint("crm", "http://127.0.0.1:1/")
+    rig:endpoint("chat", "http://127.0.0.1:1/")
+    local rows = get("/api/v1/endpoint").data
+    assert.same({ "open", "2026-03-02T08:00:00.000Z", 3600 },
+      { rows[1].breaker, rows[1].pausedUntil, rows[1].slowedPerHour })
+    assert.equal("closed", rows[2].breaker)
+    assert.is_nil(rows[2].pausedUntil)
+    assert.is_nil(rows[2].slowedPerHour)
+  end)
 end)
 
 describe("a reload by the API", function()

@@ -69,6 +69,23 @@ describe("loading", function()
     assert.same({ 600000, 600000, 600000 }, parts '{ connect = "10m", whole = "10m" }')
   end)
 
+  it("takes how an endpoint is paced", function()
+    local function endpoint(options)
+      return rig.project(([[anzol.endpoint("a", { url = "https://a.example", sign = false, %s })]])
+        :format(options)):registry().endpoints.a
+    end
+    local plain = endpoint ""
+    assert.same({ failures = 20, rate = 0.9, window_ms = 60000, cooldown_ms = 10000 }, plain.breaker)
+    assert.is_true(plain.slows_down)
+    assert.equal(50, endpoint('rate_limit = "50/s"').burst)
+    assert.equal(1, endpoint('rate_limit = "1000/h"').burst)
+    assert.equal(7.5, endpoint('rate_limit = "30/m", burst = 7.5').burst)
+    assert.equal(0, endpoint("breaker = false").breaker.failures)
+    assert.is_false(endpoint("slow_down = false").slows_down)
+    assert.same({ failures = 3, rate = 1, window_ms = 3600000, cooldown_ms = 1 },
+      endpoint('breaker = { failures = 3, rate = 1, window = "1h", cooldown = 0.001 }').breaker)
+  end)
+
   it("takes an endpoint with every option, secrets as URL and header", function()
     local endpoint = rig.project([[
       anzol.endpoint("a", { url = anzol.secret "URL", method = "PUT",
@@ -279,6 +296,24 @@ describe("loading", function()
     ["a connect longer than the first byte"] = { [[anzol.endpoint('a', { url = 'https://a.example',
       sign = false, timeout = { connect = '3s', first_byte = '2s' } })]],
       "connect is at most first_byte" },
+    ["a burst that is too small"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, rate_limit = '1/s', burst = 0.9 })",
+      "option 'burst' of anzol.endpoint 'a' is at least 1" },
+    ["a burst without a rate"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, burst = 5 })",
+      "option 'burst' of anzol.endpoint 'a' needs 'rate_limit'" },
+    ["a breaker that is none"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, breaker = true })",
+      "option 'breaker' of anzol.endpoint 'a' must be { failures" },
+    ["an option of a breaker that is none"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, breaker = { cooldwn = 1 } })",
+      "unknown option 'cooldwn' for 'breaker' of anzol.endpoint 'a' %(did you mean 'cooldown'%?%)" },
+    ["a breaker that opens by no failure"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, breaker = { rate = 0 } })",
+      "option 'rate' of 'breaker' of anzol.endpoint 'a' is more than 0 and at most 1" },
+    ["a cooldown that is too long"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, breaker = { cooldown = '61m' } })",
+      "option 'cooldown' of 'breaker' of anzol.endpoint 'a' is at least 1ms and at most 1h" },
     ["a success that is no function"] = {
       "anzol.endpoint('a', { url = 'https://a.example', sign = false, success = 204 })",
       "option 'success' of anzol.endpoint 'a' must be a function" },

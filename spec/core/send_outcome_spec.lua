@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- What the end of an attempt means (core/send): which of its times was over, what counts as a
--- success.
+-- success, what it means for the others of its endpoint.
 local rigs = require "core.send_rig"
 
-local with, answer = rigs.with, rigs.answer
+local with, ok, answer = rigs.with, rigs.ok, rigs.answer
 
 describe("a receiver", function()
   it("that is silent too long is told from one that is slow", with(function(rig)
@@ -63,5 +63,67 @@ describe("an answer", function()
       attempts = 1 }
     rig:commit()
     assert.equal("dead", rig:settle()[1].state)
+  end))
+end)
+
+describe("an endpoint that fails", function()
+  it("gets no attempts until one probe has gone well; what waits is not held in memory",
+    with(function(rig)
+      local is_down = true
+      local server = rig:server(function() return is_down and answer(500) or ok() end)
+      rig:endpoint { url = server.url, concurrency = 2, failures = 4, cooldown_ms = 400,
+        retry_ms = 1, attempts = 50 }
+      for i = 1, 100 do rig:commit { body = tostring(i) } end
+      assert.is_true(rig:wait(function() return rig.rig:counts().held == 0 end, 350))
+      local before = #server.requests
+      assert.is_true(before >= 4 and before <= 6, before)
+      for _, row in ipairs(rig.rig:rows()) do assert.is_true(row.attempt_count <= before) end
+      assert.is_true(rig:wait(function() return #server.requests > before end))
+      rig:wait(nil, 100)
+      assert.equal(before + 1, #server.requests) -- the probe, which failed
+      is_down = false
+      for _, row in ipairs(rig:settle(5000)) do assert.equal("succeeded", row.state) end
+      assert.equal(before + 1 + 100, #server.requests)
+    end))
+
+  it("keeps the order of what it gave back", with(function(rig)
+    local is_down = true
+    local server = rig:server(function() return is_down and answer(500) or ok() end)
+    rig:endpoint { url = server.url, concurrency = 1, failures = 1, cooldown_ms = 300,
+      attempts = 1 }
+    for i = 1, 50 do
+      rig:commit { body = tostring(i) }
+      rig:wait(nil, 1)
+    end
+    assert.is_true(rig:wait(function() return rig.rig:counts().held == 0 end, 200))
+    is_down = false
+    assert.is_true(rig:wait(function() return #server.requests == 50 end))
+    for i = 1, 50 do assert.equal(tostring(i), server.requests[i].body) end
+  end))
+
+  it("costs the others nothing while it is spared", with(function(rig)
+    local down = rig:server(function() return answer(500) end)
+    local live = rig:server(function() return ok() end)
+    rig:endpoints { { name = "down", id = 1, url = down.url, failures = 1, cooldown_ms = 60000 },
+      { name = "live", id = 2, url = live.url, failures = 1 } }
+    for _ = 1, 50 do rig:commit({}, "down") end
+    for _ = 1, 50 do rig:commit({}, "live") end
+    assert.is_true(rig:wait(function() return #live.requests == 50 end))
+    assert.is_true(#down.requests <= 8, #down.requests)
+  end))
+end)
+
+describe("an endpoint that asks for less", function()
+  it("gets nothing until its Retry-After is over", with(function(rig)
+    local server = rig:server(function(_, it)
+      return #it.requests == 1 and answer(429, { ["Retry-After"] = "1" }) or ok()
+    end)
+    rig:endpoint { url = server.url, concurrency = 1, slow_down = true }
+    rig:commit { body = "first" }
+    assert.is_true(rig:wait(function() return #server.requests == 1 end))
+    rig:commit { body = "second" }
+    rig:wait(nil, 500)
+    assert.equal(1, #server.requests)
+    for _, row in ipairs(rig:settle(5000)) do assert.equal("succeeded", row.state) end
   end))
 end)

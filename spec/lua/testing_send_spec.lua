@@ -50,6 +50,44 @@ describe("anzol.testing", function()
       t:close()
     end)
 
+    it("wait while the endpoint's breaker is open, and keep their count of attempts", function()
+      local t = test [[
+        anzol.endpoint("weak", { url = "https://weak.example/", sign = false,
+          retry = anzol.backoff.constant { base = "1s", attempts = 5, jitter = "none" },
+          breaker = { failures = 2, window = "1m", cooldown = "1h" } })
+        anzol.on("a", function(event) event:send "weak" end)
+      ]]
+      t:answer("weak", 500, { error = "timeout" }, 500, 200)
+      for _ = 1, 3 do t:receive("in", { json = { type = "a" } }) end
+      t:advance "59m"
+      local function counts()
+        local list = {}
+        for i, delivery in ipairs(t.deliveries) do list[i] = #delivery.attempts end
+        return list
+      end
+      assert.same({ 1, 1, 0 }, counts())
+      t:advance "2m" -- the probe, which fails
+      assert.same({ 1, 1, 1 }, counts())
+      t:answer_always("weak", 200)
+      t:advance "1h"
+      assert.same({ 2, 2, 2 }, counts())
+      for _, delivery in ipairs(t.deliveries) do assert.equal("succeeded", delivery.state) end
+      t:close()
+    end)
+
+    it("wait for a Retry-After that another got", function()
+      local t = test(forward)
+      t:answer("out", { status = 429, headers = { ["Retry-After"] = "120" } })
+      t:answer_always("out", 200)
+      t:receive("in", { json = { type = "a" } })
+      t:receive("in", { json = { type = "a" } })
+      t:advance "119s"
+      assert.equal(0, #t:delivery("out").attempts)
+      t:advance "1s"
+      assert.equal("succeeded", t:delivery("out").state)
+      t:close()
+    end)
+
     it("die when their attempts are used up", function()
       local t = test(forward)
       t:answer_always("out", 503)

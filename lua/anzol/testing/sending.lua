@@ -155,16 +155,16 @@ local function can_start(outlet)
 end
 
 function pump(self, outlet)
-  while can_start(outlet) and not outlet.is_paused do
-    local wait_ms = self.world.project:rate_wait(outlet.name)
-    if wait_ms then
-      outlet.is_paused = true
+  while can_start(outlet) and not outlet.is_waiting do
+    local wait_ms = self.world.project:pace_wait(outlet.name)
+    if wait_ms and wait_ms >= 0 then
+      outlet.is_waiting = true
       self.world.timeline:after(wait_ms, function()
-        outlet.is_paused = false
+        outlet.is_waiting = false
         pump(self, outlet)
       end)
-      return
     end
+    if wait_ms then return end
     local delivery = outlet.waiting[outlet.first]
     outlet.waiting[outlet.first] = false
     outlet.first = outlet.first + 1
