@@ -82,7 +82,7 @@ static int look_at_event(struct sqlite_reader *reader, struct store_list_events 
     if (rc == SQLITE_DONE) /* deleted meanwhile */
         return SQLITE_OK;
     list->row_count++;
-    if (rc == SQLITE_OK && event_fits(&list->query, row->event)) {
+    if (row->event && event_fits(&list->query, row->event)) {
         rc = find_state(reader, id, row);
         if (list->query.state < 0 || (int)row->state == list->query.state)
             return rc;
