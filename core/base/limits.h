@@ -63,6 +63,11 @@
 #define LIMIT_KV_LIST 1000                    /* keys of one list */
 #define LIMIT_KV_LIST_BYTES (4 * 1024 * 1024) /* values of one list */
 #define LIMIT_KV_CONFLICTS 5                  /* then runs on the same key go in turn */
+#define LIMIT_STEP_NAME_BYTES 100
+#define LIMIT_STEP_RESULTS 8                /* values that a step returns */
+#define LIMIT_STEP_RESULT_BYTES (64 * 1024) /* of all of them, as JSON */
+#define LIMIT_STEPS_PER_RUN 100
+#define LIMIT_STEP_BYTES_PER_RUN (1024 * 1024) /* results */
 #define LIMIT_STATE_BYTES (64u * 1024 * 1024)
 #define LIMIT_JOB_BYTES (16u * 1024 * 1024)
 #define LIMIT_TRACEBACK_BYTES 4096

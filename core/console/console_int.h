@@ -35,12 +35,14 @@ struct console {
     struct values values;
     struct letter *reads; /* asked for, answered when reads_due is */
     struct timer reads_due;
+    struct letter *steps; /* committed when steps_due is */
+    struct timer steps_due;
 };
 
 /* What a script asks of its worker, here of the command's loop. */
 struct script_hooks console_hooks(struct console *console);
 
-/* Those that are asked for. */
+/* Those that are asked for, and steps. */
 void console_answer_reads(struct console *console);
 
 /* What a run committed. */

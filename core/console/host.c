@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs may ask for: ids, timers, exchanges with others, reads of kv. */
+/* What runs may ask for: ids, timers, exchanges with others, reads of kv, steps. */
 #include "console/console_int.h"
 
 static uint64_t next_event_id(void *ctx)
@@ -31,8 +31,39 @@ static void cancel_exchange(void *ctx, struct exchange *exchange)
     exchanges_cancel(((struct console *)ctx)->exchanges, exchange);
 }
 
+/* A run in a terminal has one try: its steps need not be kept. */
+static void end_steps(struct console *console)
+{
+    timers_stop(&console->timers, &console->steps_due);
+    struct letter *letter = console->steps;
+    console->steps = NULL;
+    while (letter) {
+        struct store_op *op = container_of(letter, struct store_op, letter);
+        letter = letter->next;
+        op->status = OK;
+        op->on_done(op);
+    }
+}
+
+static void on_steps_due(struct timer *timer)
+{
+    end_steps(container_of(timer, struct console, steps_due));
+}
+
+static enum status submit(void *ctx, struct store_op *op)
+{
+    struct console *console = ctx;
+    op->letter.next = console->steps;
+    console->steps = &op->letter;
+    console->steps_due.on_time = on_steps_due;
+    timers_stop(&console->timers, &console->steps_due);
+    timers_start(&console->timers, &console->steps_due, 0);
+    return OK;
+}
+
 void console_answer_reads(struct console *console)
 {
+    end_steps(console);
     timers_stop(&console->timers, &console->reads_due);
     struct letter *letter = console->reads;
     console->reads = NULL;
@@ -69,6 +100,7 @@ struct script_hooks console_hooks(struct console *console)
         .start_exchange = start_exchange,
         .cancel_exchange = cancel_exchange,
         .read = start_read,
+        .submit = submit,
         .shared = console->shared,
         .ctx = console,
     };

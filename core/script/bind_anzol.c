@@ -30,6 +30,7 @@ int l_open_anzol(lua_State *L)
     open_signature(L);
     open_sleep(L);
     open_source(L);
+    open_step(L);
     open_subscription(L);
     open_time(L);
     open_verdict(L);

@@ -62,6 +62,7 @@ static struct event *make_event(const struct job *job, struct slice type, struct
 int l_event_emit(lua_State *L)
 {
     struct job *job = event_check_handler(L, "event:emit");
+    step_check_outside(L, "event:emit");
     lua_settop(L, 4);
     const struct slice type = check_type(L);
     struct slice key = slice_str("");

@@ -282,10 +282,8 @@ static const luaL_Reg meta[] = {{"__newindex", l_newindex}, {NULL, NULL}};
 const struct object_kind event_kind = {"event", meta, NULL};
 
 static const luaL_Reg methods[] = {
-    {"emit", l_event_emit},
-    {"get", l_get},
-    {"send", l_event_send},
-    {NULL, NULL},
+    {"emit", l_event_emit}, {"get", l_get}, {"send", l_event_send},
+    {"step", l_event_step}, {NULL, NULL},
 };
 
 void open_event(lua_State *L)

@@ -246,6 +246,7 @@ struct pending_read {
         struct store_read read;
         struct store_get_kv get_kv;
         struct store_list_kv list_kv;
+        struct store_list_steps list_steps;
         struct store_list_events events;
         struct store_list_deliveries deliveries;
     } of;
@@ -356,6 +357,7 @@ void open_secret(lua_State *L);
 void open_signature(lua_State *L);
 void open_sleep(lua_State *L);
 void open_source(lua_State *L);
+void open_step(lua_State *L);
 void open_subscription(lua_State *L);
 void open_time(lua_State *L);
 void open_verdict(lua_State *L);
@@ -363,5 +365,15 @@ void open_verdict(lua_State *L);
 /* The methods of events in files of their own. */
 int l_event_emit(lua_State *L);
 int l_event_send(lua_State *L);
+int l_event_step(lua_State *L);
+
+/* ---- Steps (bind_step.c) ---- */
+
+/* The name of the step that what runs in L is a part of; NULL: of none. */
+const char *step_around(const struct job *job, lua_State *L);
+/* Raises in a step: what commits with the run is not done again when the step is skipped. */
+void step_check_outside(lua_State *L, const char *function);
+/* Forgets the steps of a job. */
+void steps_finish(struct job *job);
 
 #endif

@@ -51,6 +51,7 @@ struct outbox *outbox_check(lua_State *L, const char *function)
                          "%s cannot write in '%s': writes commit with the run of a handler "
                          "(anzol.on); here values can only be read",
                          function, context ? phases[context->phase].name : "load");
+    step_check_outside(L, function);
     return job_outbox(L, job);
 }
 

@@ -216,6 +216,7 @@ static void add_deliveries(lua_State *L, const struct send *send, struct message
 int l_event_send(lua_State *L)
 {
     struct send send = {.job = event_check_handler(L, "event:send")};
+    step_check_outside(L, "event:send");
     lua_settop(L, 4);
     read_targets(L, &send);
     read_options(L, &send);

@@ -66,6 +66,8 @@ static void finish(struct job *job, struct job_result *result)
     free(job->keyed);
     job->keyed = NULL;
     job->keyed_count = 0;
+    result->has_steps = job->steps.count > 0;
+    steps_finish(job);
     job_close_views(job);
     if (job->base.L)
         lua_settop(job->base.L, 0);

@@ -25,6 +25,7 @@ struct generation;
 /* One state of a generation, of one worker. */
 struct script;
 struct store_read;
+struct store_op;
 
 /* ---- Settings (anzol.lua) ---- */
 
@@ -116,6 +117,9 @@ struct script_hooks {
     void (*cancel_exchange)(void *ctx, struct exchange *exchange);
     /* A read of the store; its on_done comes on the loop. E_BUSY: too many for now. */
     enum status (*read)(void *ctx, struct store_read *read);
+    /* An operation of the store that a job waits for; its on_done comes on the loop, never before
+     * this returned. */
+    enum status (*submit)(void *ctx, struct store_op *op);
     /* Gets the id of the event whose filter or handler is in Lua, 0 when it left; NULL: nobody
      * wants it. */
     _Atomic uint64_t *running_event;
@@ -197,6 +201,7 @@ struct job_result {
     const char *text;      /* reason or traceback; valid during the callback */
     int64_t delay_ms;      /* RETRY_LATER */
     bool is_hopeless;      /* FAILED: another run would fail alike (the chain is too deep) */
+    bool has_steps;        /* it used event:step: the store keeps results until the run ends */
     struct outbox *outbox; /* HANDLED: owned by the taker from now on (outbox_finish, free) */
     int64_t cpu_ns;
 };

@@ -174,6 +174,7 @@ struct script {
     struct queue idle;             /* pooled */
     struct queue strands;          /* pooled children */
     struct resumption *resumption; /* of the script's own coroutines, the innermost; NULL: none */
+    uint64_t step_count;           /* begun so far */
     uv_idle_t turns;               /* gives the pre-empted their next slice */
 };
 
@@ -257,6 +258,7 @@ struct strand {
     void (*cancel)(struct strand *strand);
     /* It came to its end: results, or the error, are on L. */
     void (*on_end)(struct strand *strand, bool is_ok, int result_count);
+    const char *step; /* what it was begun in: the name of a step of the job; NULL: in none */
 };
 
 /* A child of the strand that will wait for it, from the pool; its coroutine is the taker's to set
@@ -322,6 +324,21 @@ struct keyed_message {
     struct message *message; /* the outbox's */
 };
 
+/* A step of a run, by event:step. */
+struct step {
+    char *name;      /* owned */
+    char *result;    /* of an earlier try, owned; NULL: none, or given out */
+    bool is_used;    /* in this try */
+    uint64_t number; /* of this state, for what closes it */
+    lua_State *L;    /* its function runs there; NULL: it does not run */
+};
+struct steps {
+    struct step *items; /* owned */
+    size_t count;
+    size_t bytes;  /* of results */
+    bool is_known; /* those of earlier tries are here */
+};
+
 /* A job waits when its base strand does. Memory, CPU and wall limits are the job's, whichever
  * strand runs. */
 struct job {
@@ -345,7 +362,8 @@ struct job {
     struct outbox *outbox;       /* owned */
     struct keyed_message *keyed; /* messages with an idempotency key; owned */
     size_t keyed_count;
-    size_t init_index; /* of registry->inits */
+    struct steps steps; /* of the run */
+    size_t init_index;  /* of registry->inits */
     union {
         job_cb on_done;
         init_cb on_init;

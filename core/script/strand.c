@@ -59,6 +59,7 @@ struct strand *strand_take(struct strand *parent,
     strand->parent = parent;
     strand->thread = LUA_NOREF;
     strand->on_end = on_end;
+    strand->step = step_around(parent->job, parent->waiter);
     strand->job->child_count++;
     return strand;
 }

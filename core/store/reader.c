@@ -16,6 +16,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_BACKLOG:
     case STORE_GET_KV:
     case STORE_LIST_KV:
+    case STORE_LIST_STEPS:
         return true;
     case STORE_LIST_EVENTS:
     case STORE_LIST_DELIVERIES:
@@ -253,6 +254,17 @@ static void finish_list_kv(struct store_list_kv *list)
     list->row_count = 0;
 }
 
+static void finish_list_steps(struct store_list_steps *list)
+{
+    for (size_t i = 0; i < list->row_count; i++) {
+        free(list->rows[i].name);
+        free(list->rows[i].result);
+    }
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
@@ -296,6 +308,9 @@ void store_read_finish(struct store_read *read)
     }
     case STORE_LIST_KV:
         finish_list_kv(container_of(read, struct store_list_kv, read));
+        break;
+    case STORE_LIST_STEPS:
+        finish_list_steps(container_of(read, struct store_list_steps, read));
         break;
     case STORE_READ_KIND_COUNT:
         break;

@@ -65,6 +65,11 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                      " order_key) VALUES (?, ?, 0, 0, ?, ?, ?)",
     [SQL_RUN_RELEASE] = "UPDATE run SET due_ms = ?3 WHERE event = ?1 AND subscription = ?2",
     [SQL_RUN_LEAST_DUE] = "SELECT min(due_ms) FROM run WHERE event = ? AND state < 2",
+    [SQL_STEP_OPEN] = "SELECT 1 FROM event_due WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM run"
+                      " WHERE event = ?1 AND subscription = ?2 AND state >= 2)",
+    [SQL_STEP_FIND] = "SELECT result FROM step WHERE event = ? AND subscription = ? AND name = ?",
+    [SQL_STEP_INSERT] = "INSERT INTO step(event, subscription, name, result) VALUES (?, ?, ?, ?)",
+    [SQL_STEP_END] = "DELETE FROM step WHERE event = ? AND subscription = ?",
     [SQL_MESSAGE_INSERT] =
         "INSERT INTO message(id, type, content, delivery, deliveries) VALUES (?, ?, ?, ?, ?)",
     [SQL_DELIVERY_INSERT] = "INSERT INTO delivery(id, message, endpoint, state, attempts, due_ms,"
@@ -106,6 +111,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_DELETE_MESSAGE] = "DELETE FROM message WHERE id = ?",
     [SQL_DELETE_CONTENT] = "DELETE FROM content WHERE id = ?",
     [SQL_DELETE_RUNS] = "DELETE FROM run WHERE event = ?",
+    [SQL_DELETE_STEPS] = "DELETE FROM step WHERE event = ?",
     [SQL_DELETE_EVENT] = "DELETE FROM event WHERE id = ?",
     [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
     [SQL_FREE_PAGES] = "PRAGMA freelist_count",

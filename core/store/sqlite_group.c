@@ -153,6 +153,8 @@ static int apply(struct sqlite_engine *it, struct store_op *op)
         return sqlite_handled(it, container_of(op, struct store_handled, op));
     case STORE_RUN:
         return sqlite_run_failed(it, container_of(op, struct store_run, op));
+    case STORE_STEP:
+        return sqlite_step_done(it, container_of(op, struct store_step, op));
     case STORE_SETTLE:
         return sqlite_settle(it, container_of(op, struct store_settle, op));
     case STORE_SPILL:

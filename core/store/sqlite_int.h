@@ -46,6 +46,10 @@ enum write_sql {
     SQL_RUN_PLAN,
     SQL_RUN_RELEASE,
     SQL_RUN_LEAST_DUE,
+    SQL_STEP_OPEN,
+    SQL_STEP_FIND,
+    SQL_STEP_INSERT,
+    SQL_STEP_END,
     SQL_MESSAGE_INSERT,
     SQL_DELIVERY_INSERT,
     SQL_DELIVERY_ATTEMPT,
@@ -71,6 +75,7 @@ enum write_sql {
     SQL_DELETE_MESSAGE,
     SQL_DELETE_CONTENT,
     SQL_DELETE_RUNS,
+    SQL_DELETE_STEPS,
     SQL_DELETE_EVENT,
     SQL_VACUUM,
     SQL_FREE_PAGES,
@@ -148,6 +153,7 @@ enum group_result sqlite_upkeep(struct engine *engine);
 int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest);
 int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled);
 int sqlite_run_failed(struct sqlite_engine *engine, struct store_run *run);
+int sqlite_step_done(struct sqlite_engine *engine, struct store_step *step);
 int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle);
 int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
@@ -161,6 +167,9 @@ int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int
 int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content);
 /* What is told of an outcome that was written. */
 int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news);
+
+/* sqlite_step.c: the steps of a run that ended well go. */
+int sqlite_end_steps(struct sqlite_engine *engine, const struct store_run_ref *run);
 
 /* sqlite_run.c: a dead run of an event that is finished. */
 int sqlite_put_dead_run(struct sqlite_engine *engine, uint64_t event, const char *name,
@@ -241,6 +250,7 @@ enum read_sql {
     READ_ENDPOINT,
     READ_KV,
     READ_KV_LIST,
+    READ_STEPS,
     READ_SQL_COUNT
 };
 
@@ -266,6 +276,7 @@ int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);
 int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get);
 int sqlite_list_kv(struct sqlite_reader *reader, struct store_list_kv *list);
+int sqlite_list_steps(struct sqlite_reader *reader, struct store_list_steps *list);
 
 /* The run rows of an event, with their error texts if errors is not NULL. */
 int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claimed_run **runs,

@@ -73,6 +73,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_OPEN_COUNTS] = "SELECT endpoint, count(*) FROM delivery INDEXED BY delivery_open"
                          " WHERE state < 3 AND due_ms IS NULL GROUP BY endpoint",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
+    [READ_STEPS] = "SELECT name, result FROM step WHERE event = ? AND subscription = ?",
     [READ_KV_LIST] = SQL_TEXT_KV_LIST,
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
@@ -237,6 +238,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_get_kv(it, container_of(read, struct store_get_kv, read));
     case STORE_LIST_KV:
         return sqlite_list_kv(it, container_of(read, struct store_list_kv, read));
+    case STORE_LIST_STEPS:
+        return sqlite_list_steps(it, container_of(read, struct store_list_steps, read));
     case STORE_READ_KIND_COUNT:
         break;
     }

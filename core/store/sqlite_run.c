@@ -314,6 +314,8 @@ int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled)
     if (rc != SQLITE_OK || op->status != OK)
         return rc;
     rc = end_run(engine, &handled->run, &end, &op->status);
+    if (rc == SQLITE_OK && op->status == OK && handled->run.has_steps)
+        rc = sqlite_end_steps(engine, &handled->run);
     if (rc != SQLITE_OK || op->status != OK || !handled->outbox)
         return rc;
     return put_outbox(engine, handled->outbox);

@@ -111,6 +111,11 @@ static void on_inbox_closed(struct inbox *inbox)
         free(client);
 }
 
+bool store_client_is_idle(const struct store_client *client)
+{
+    return client->under_way == 0;
+}
+
 void store_client_destroy(struct store_client *client)
 {
     if (!client)
@@ -191,6 +196,8 @@ static size_t op_bytes(const struct store_op *op)
         const struct attempt *attempt = container_of(op, struct store_settle, op)->attempt;
         return attempt ? attempt->head.len + attempt->body.len : 0;
     }
+    case STORE_STEP:
+        return strlen(container_of(op, struct store_step, op)->result);
     case STORE_RUN:
     case STORE_SPILL:
     case STORE_ENDPOINT:

@@ -45,7 +45,9 @@ void store_close(struct store *store);
 
 /* On the loop's thread. */
 struct store_client *store_client_create(struct store *store, uv_loop_t *loop);
-/* On the loop's thread, when none of its operations is under way; the loop must run once more. */
+/* On the loop's thread: nothing that it asked for is under way. */
+bool store_client_is_idle(const struct store_client *client);
+/* On the loop's thread, when it is idle; the loop must run once more. */
 void store_client_destroy(struct store_client *client);
 
 struct store_health {
@@ -73,6 +75,7 @@ enum store_op_kind {
     STORE_INGEST,   /* a new event */
     STORE_HANDLED,  /* a run's effects and its end */
     STORE_RUN,      /* a run that failed */
+    STORE_STEP,     /* a step of a run that goes on */
     STORE_SETTLE,   /* the end of an attempt */
     STORE_SPILL,    /* deliveries given back from memory: they get a due time */
     STORE_ENDPOINT, /* an endpoint's row: made, or its state changed */
@@ -125,6 +128,7 @@ struct store_run_ref {
     size_t subscription_count;        /* 0: no subscription, finished at once */
     size_t index;                     /* which of them this outcome is of */
     bool is_ordered;   /* it has an order key: its end lets the next run of that key go */
+    bool has_steps;    /* they go with its end, unless it is dead */
     uint64_t released; /* out: the event of that run; 0: none */
 };
 
@@ -160,6 +164,18 @@ struct store_run {
     uint32_t number;
     int64_t due_ms;    /* Unix ms; 0: dead */
     const char *error; /* traceback, <= LIMIT_TRACEBACK_BYTES */
+};
+
+/* A step of a run that is not over: its result is kept until the run is. If an earlier try of the
+ * run had committed one under this name, that one stays and comes back in earlier. E_CONFLICT: the
+ * run had ended. It needs no credit: a run does few at a time, and waits for them. */
+struct store_step {
+    struct store_op op;
+    uint64_t event;
+    const char *subscription;
+    const char *name;   /* <= LIMIT_STEP_NAME_BYTES */
+    const char *result; /* a JSON array, <= LIMIT_STEP_RESULT_BYTES */
+    char *earlier;      /* out: owned by the submitter; NULL: there was none */
 };
 
 /* An event that the server makes of an outcome: it commits with it. It gets its parent's depth and
@@ -212,7 +228,7 @@ struct store_endpoint {
 };
 
 /* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:
- * the other kinds hold a credit and are always taken); on_done is not called then. */
+ * the other kinds hold a credit or are few, and are always taken); on_done is not called then. */
 MUST_USE enum status store_submit(struct store *store, struct store_client *client,
                                   struct store_op *op);
 
@@ -230,6 +246,7 @@ enum store_read_kind {
     STORE_GET_DELIVERY,
     STORE_GET_KV,
     STORE_LIST_KV,
+    STORE_LIST_STEPS,
     STORE_READ_KIND_COUNT
 };
 
@@ -440,6 +457,18 @@ struct store_list_kv {
     size_t row_count;
     uint64_t version;
     bool is_cut;
+};
+
+/* What a run committed in steps so far, by name. */
+struct step_row {
+    char *name, *result; /* owned */
+};
+struct store_list_steps {
+    struct store_read read;
+    uint64_t event;
+    const char *subscription;
+    struct step_row *rows; /* owned */
+    size_t row_count;
 };
 
 /* ---- Upkeep ---------------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ static const char *const read_names[STORE_READ_KIND_COUNT] = {
     [STORE_GET_DELIVERY] = "get_delivery",
     [STORE_GET_KV] = "get_kv",
     [STORE_LIST_KV] = "list_kv",
+    [STORE_LIST_STEPS] = "list_steps",
 };
 
 static struct tracer *tracer_of(struct engine *engine)
@@ -44,12 +45,14 @@ static enum group_result commit_group(struct engine *engine, struct store_op **o
     const uint64_t start_ns = uv_hrtime();
     const enum group_result result = inner->vtable->commit_group(inner, ops, count);
     engine->sync_us = inner->sync_us;
-    log_debug("store group",
-              "ingest=%u handled=%u run=%u settle=%u spill=%u endpoint=%u retain=%u result=%s "
-              "us=%llu sync_us=%lld",
-              kinds[STORE_INGEST], kinds[STORE_HANDLED], kinds[STORE_RUN], kinds[STORE_SETTLE],
-              kinds[STORE_SPILL], kinds[STORE_ENDPOINT], kinds[STORE_RETAIN], result_names[result],
-              (unsigned long long)(uv_hrtime() - start_ns) / 1000, (long long)engine->sync_us);
+    log_debug(
+        "store group",
+        "ingest=%u handled=%u run=%u step=%u settle=%u spill=%u endpoint=%u retain=%u result=%s "
+        "us=%llu sync_us=%lld",
+        kinds[STORE_INGEST], kinds[STORE_HANDLED], kinds[STORE_RUN], kinds[STORE_STEP],
+        kinds[STORE_SETTLE], kinds[STORE_SPILL], kinds[STORE_ENDPOINT], kinds[STORE_RETAIN],
+        result_names[result], (unsigned long long)(uv_hrtime() - start_ns) / 1000,
+        (long long)engine->sync_us);
     return result;
 }
 

@@ -13,6 +13,7 @@ struct lua_op {
         struct store_ingest ingest;
         struct store_handled handled;
         struct store_run run;
+        struct store_step step;
         struct store_settle settle;
         struct store_spill spill;
         struct store_endpoint endpoint;
@@ -63,6 +64,10 @@ static void set_results(lua_State *L, const struct lua_op *it)
         break;
     case STORE_RUN:
         set_integer(L, "released", (lua_Integer)it->u.run.run.released);
+        break;
+    case STORE_STEP:
+        set_text(L, "earlier", it->u.step.earlier);
+        free(it->u.step.earlier);
         break;
     case STORE_SPILL:
     case STORE_OP_KIND_COUNT:
@@ -206,7 +211,7 @@ static int l_ingest(lua_State *L)
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-/* event, subscriptions = { names }, index (from 1), is_ordered */
+/* event, subscriptions = { names }, index (from 1), is_ordered, has_steps */
 static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run)
 {
     run->event = (uint64_t)field_integer(L, 2, "event", 0);
@@ -227,6 +232,7 @@ static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run
     run->subscription_count = count;
     run->index = (size_t)field_integer(L, 2, "index", 1) - 1;
     run->is_ordered = field_boolean(L, 2, "is_ordered");
+    run->has_steps = field_boolean(L, 2, "has_steps");
 }
 
 /* The deliveries of the message whose table is on top. */
@@ -353,6 +359,17 @@ static int l_run(lua_State *L)
     return submit(L, it);
 }
 
+/* step{ event, subscription, name, result } */
+static int l_step(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_STEP);
+    it->u.step.event = (uint64_t)field_integer(L, 2, "event", 0);
+    it->u.step.subscription = arena_field(L, &it->arena, 2, "subscription");
+    it->u.step.name = arena_field(L, &it->arena, 2, "name");
+    it->u.step.result = arena_field(L, &it->arena, 2, "result");
+    return submit(L, it);
+}
+
 /* ---- Deliveries ------------------------------------------------------------------------------ */
 
 static struct slice arena_slice(lua_State *L, struct arena *arena, const char *name)
@@ -452,5 +469,5 @@ static int l_endpoint(lua_State *L)
 
 const luaL_Reg store_op_methods[] = {
     {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest}, {"run", l_run},
-    {"settle", l_settle},     {"spill", l_spill},     {NULL, NULL},
+    {"settle", l_settle},     {"spill", l_spill},     {"step", l_step},     {NULL, NULL},
 };

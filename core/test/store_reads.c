@@ -20,6 +20,7 @@ struct lua_read {
         struct store_get_delivery get_delivery;
         struct store_get_kv get_kv;
         struct store_list_kv list_kv;
+        struct store_list_steps list_steps;
     } u;
     struct lua_store *store;
     int result;
@@ -192,6 +193,14 @@ static void set_listed_deliveries(lua_State *L, const struct store_list_deliveri
     set_page(L, list->last, list->is_end);
 }
 
+static void set_steps(lua_State *L, const struct store_list_steps *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++)
+        set_text(L, list->rows[i].name, list->rows[i].result);
+    lua_setfield(L, -2, "steps");
+}
+
 static void set_listed_kv(lua_State *L, const struct store_list_kv *list)
 {
     lua_newtable(L);
@@ -265,6 +274,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
         break;
     case STORE_LIST_KV:
         set_listed_kv(L, &it->u.list_kv);
+        break;
+    case STORE_LIST_STEPS:
+        set_steps(L, &it->u.list_steps);
         break;
     case STORE_READ_KIND_COUNT:
         break;
@@ -431,6 +443,14 @@ static int l_list_kv(lua_State *L)
     return start(L, it);
 }
 
+static int l_list_steps(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_STEPS);
+    it->u.list_steps.event = (uint64_t)field_integer(L, 2, "event", 0);
+    it->u.list_steps.subscription = arena_field(L, &it->arena, 2, "subscription");
+    return start(L, it);
+}
+
 const luaL_Reg store_read_methods[] = {
     {"backlog", l_backlog},
     {"claim_deliveries", l_claim_deliveries},
@@ -443,5 +463,6 @@ const luaL_Reg store_read_methods[] = {
     {"list_endpoints", l_list_endpoints},
     {"list_events", l_list_events},
     {"list_kv", l_list_kv},
+    {"list_steps", l_list_steps},
     {NULL, NULL},
 };

@@ -218,6 +218,7 @@ static void attach(struct project *project)
         .start_exchange = exchange_start,
         .cancel_exchange = exchange_cancel,
         .read = kept_read,
+        .submit = kept_submit,
         .shared = project->shared,
         .ctx = project,
     };

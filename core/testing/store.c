@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The store of a test: keys and values in memory (events and deliveries: list.c). Reads are
- * answered at the same moment of the test's clock, writes commit with the run that made them. */
+/* The store of a test: keys and values, and steps, in memory (events and deliveries: list.c). Reads
+ * are answered at the same moment of the test's clock, writes commit with the run that made them. */
 #include "testing/testing_int.h"
 
 #include <stdlib.h>
@@ -93,6 +93,74 @@ static void answer_get(const struct project *project, struct store_get_kv *get)
     get->value = must_copy(kept->value, strlen(kept->value));
 }
 
+/* ---- Steps ---- */
+
+struct step_commit {
+    struct timer timer;
+    struct project *project;
+    struct store_step *step;
+};
+
+static bool is_step_of(const struct kept_step *kept, uint64_t event, const char *subscription)
+{
+    return kept->event == event && strcmp(kept->subscription, subscription) == 0;
+}
+
+static char *copy(const char *text)
+{
+    return must_copy(text, strlen(text));
+}
+
+static void keep_step(struct project *project, struct store_step *step)
+{
+    for (size_t i = 0; i < project->step_count; i++) {
+        const struct kept_step *kept = &project->steps[i];
+        if (is_step_of(kept, step->event, step->subscription) &&
+            strcmp(kept->name, step->name) == 0) {
+            step->earlier = copy(kept->result);
+            return;
+        }
+    }
+    struct kept_step *more =
+        realloc(project->steps, (project->step_count + 1) * sizeof *project->steps);
+    check(more != NULL);
+    project->steps = more;
+    more[project->step_count++] = (struct kept_step){step->event, copy(step->subscription),
+                                                     copy(step->name), copy(step->result)};
+}
+
+static void on_commit(struct timer *timer)
+{
+    struct step_commit *commit = container_of(timer, struct step_commit, timer);
+    struct store_op *op = &commit->step->op;
+    keep_step(commit->project, commit->step);
+    op->status = OK;
+    free(commit);
+    op->on_done(op);
+}
+
+enum status kept_submit(void *ctx, struct store_op *op)
+{
+    struct project *project = ctx;
+    struct step_commit *commit = must_alloc(sizeof *commit);
+    check(op->kind == STORE_STEP);
+    *commit = (struct step_commit){.timer.on_time = on_commit,
+                                   .project = project,
+                                   .step = container_of(op, struct store_step, op)};
+    timer_heap_start(&project->timers, &commit->timer, project->now_ms);
+    return OK;
+}
+
+static void answer_steps(const struct project *project, struct store_list_steps *list)
+{
+    list->rows = must_alloc((project->step_count + 1) * sizeof *list->rows);
+    for (size_t i = 0; i < project->step_count; i++) {
+        const struct kept_step *kept = &project->steps[i];
+        if (is_step_of(kept, list->event, list->subscription))
+            list->rows[list->row_count++] = (struct step_row){copy(kept->name), copy(kept->result)};
+    }
+}
+
 /* ---- Reads ---- */
 
 static void on_time(struct timer *timer)
@@ -104,6 +172,8 @@ static void on_time(struct timer *timer)
         answer_get(answer->project, container_of(read, struct store_get_kv, read));
     else if (read->kind == STORE_LIST_KV)
         answer_list(answer->project, container_of(read, struct store_list_kv, read));
+    else if (read->kind == STORE_LIST_STEPS)
+        answer_steps(answer->project, container_of(read, struct store_list_steps, read));
     else
         read->status = list_answer(answer->project, read);
     free(answer);
@@ -244,4 +314,12 @@ void kept_finish(struct project *project)
     free(project->kept);
     project->kept = NULL;
     project->kept_count = 0;
+    for (size_t i = 0; i < project->step_count; i++) {
+        free(project->steps[i].subscription);
+        free(project->steps[i].name);
+        free(project->steps[i].result);
+    }
+    free(project->steps);
+    project->steps = NULL;
+    project->step_count = 0;
 }

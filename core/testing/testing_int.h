@@ -24,6 +24,12 @@ struct kept_value {
     int64_t expires_ms; /* 0: never */
 };
 
+/* What a step of a run returned. */
+struct kept_step {
+    uint64_t event;
+    char *subscription, *name, *result; /* owned */
+};
+
 struct project {
     struct generation *generation;
     struct script *script; /* NULL: not loaded, or closed */
@@ -43,7 +49,9 @@ struct project {
     size_t unfinished;       /* results to come */
     struct kept_value *kept; /* owned */
     size_t kept_count;
-    uint64_t kept_version; /* the last one given */
+    uint64_t kept_version;   /* the last one given */
+    struct kept_step *steps; /* owned */
+    size_t step_count;
 };
 
 /* What a project keeps in the outer state, in its user value. */
@@ -74,8 +82,9 @@ enum status exchange_start(void *ctx, const struct exchange_request *request, ex
 void exchange_cancel(void *ctx, struct exchange *exchange);
 int l_project_answer_exchange(lua_State *L);
 
-/* store.c: keys and values */
+/* store.c: keys and values, steps */
 enum status kept_read(void *ctx, struct store_read *read);
+enum status kept_submit(void *ctx, struct store_op *op);
 enum kept_outcome { KEPT_OK, KEPT_CONFLICT, KEPT_NO_NUMBER };
 enum kept_outcome kept_commit(struct project *project, struct outbox *outbox);
 void kept_finish(struct project *project);

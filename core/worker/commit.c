@@ -19,6 +19,7 @@ static struct store_run_ref ref_of(const struct run *run)
         .subscription_count = work->run_count,
         .index = (size_t)(run - work->runs),
         .is_ordered = run->is_ordered,
+        .has_steps = run->has_steps,
     };
 }
 
@@ -259,6 +260,7 @@ void commit_result(struct run *run, const struct job_result *result)
     struct worker *worker = run->work->worker;
     const bool is_cancelled = result->outcome == JOB_CANCELLED;
     run->outbox = result->outcome == JOB_HANDLED ? result->outbox : NULL;
+    run->has_steps = result->has_steps;
     switch (result->outcome) {
     case JOB_HANDLED:
         commit_handled(run, NULL);

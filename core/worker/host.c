@@ -49,6 +49,12 @@ static enum status start_read(void *ctx, struct store_read *read)
     return store_read(worker->options.store, worker->client, read);
 }
 
+static enum status submit(void *ctx, struct store_op *op)
+{
+    struct worker *worker = ctx;
+    return store_submit(worker->options.store, worker->client, op);
+}
+
 struct script_hooks host_hooks(struct worker *worker)
 {
     return (struct script_hooks){
@@ -58,6 +64,7 @@ struct script_hooks host_hooks(struct worker *worker)
         .start_exchange = start_exchange,
         .cancel_exchange = cancel_exchange,
         .read = start_read,
+        .submit = submit,
         .shared = worker->options.shared,
         .running_event = worker->options.box
                              ? black_box_running(worker->options.box, worker->options.index)

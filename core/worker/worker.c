@@ -236,8 +236,8 @@ static void sweep_stopping(struct worker *worker)
         script_cancel_all(worker->script);
     work_forget_idle(worker);
     if (worker->active == 0 && worker->is_sender_idle && !worker->backlog.is_underway &&
-        worker->backlog.ones == 0 && script_job_count(worker->script) == 0 &&
-        queue_first(&worker->draining) == NULL &&
+        worker->backlog.ones == 0 && store_client_is_idle(worker->client) &&
+        script_job_count(worker->script) == 0 && queue_first(&worker->draining) == NULL &&
         worker->options.hooks->is_quiet(worker, worker->options.ctx)) {
         worker->state = WORKER_QUIET;
         worker->options.hooks->on_quiet(worker, worker->options.ctx);

@@ -44,6 +44,7 @@ struct run {
     uint8_t first_ordinal;
     uint8_t ordinal_count;
     bool is_ordered; /* has an order key in the store */
+    bool has_steps;  /* the store may keep some */
     int64_t due_ms;  /* LATER */
     bool has_credit;
     bool has_turn;      /* or waits for it */

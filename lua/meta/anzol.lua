@@ -365,6 +365,26 @@ function Event:emit(type, data, options) end
 ---@return any
 function Event:get(path, default) end
 
+---Does a part of the handler once: what the function returns is committed before this returns it, and
+---another try of the run, after an error, a crash or a reload, gets the same without calling it. What
+---is kept is what JSON can hold (up to 8 values, 64 KiB); the handler gets a copy. `nil` and an Error
+---are returned and not kept, an error is raised here and not kept. In the function `send`, `emit` and
+---writes of `anzol.kv` raise: call them behind the step. At most 100 steps in a run, 1 MiB of results.
+---Only in the event's handler. Waits.
+---
+---```lua
+---local charge = assert(event:step("charge", function()
+---  local res, err = anzol.http.post("https://payments.example/charges", { json = event.data })
+---  if not res then return nil, err end
+---  return assert(res:json()).id
+---end))
+---```
+---@param name string 1 to 100 bytes; once in a run.
+---@param fn fun(...: any): ...any May wait.
+---@param ... any What it is called with.
+---@return any ... What it returned.
+function Event:step(name, fn, ...) end
+
 ---A message as `transform` sees it: change and return it, or make another one.
 ---@class anzol.OutgoingMessage
 ---@field id string

@@ -87,7 +87,8 @@ end
 local unlisted = { ["anzol.Headers"] = { "all" } }
 
 -- What no script gets to see.
-local inner = { ["anzol.listing"] = true, ["anzol.read"] = true }
+local inner = { ["anzol.listing"] = true, ["anzol.read"] = true, ["anzol.step"] = true,
+  ["anzol.step.commit"] = true }
 
 local function class_of_kind(kind)
   local name = kind:gsub("^anzol%.", "")
