@@ -68,6 +68,9 @@
 #define LIMIT_STEP_RESULT_BYTES (64 * 1024) /* of all of them, as JSON */
 #define LIMIT_STEPS_PER_RUN 100
 #define LIMIT_STEP_BYTES_PER_RUN (1024 * 1024) /* results */
+#define LIMIT_BATCH_EVENTS 1000
+#define LIMIT_BATCH_BYTES (1024 * 1024) /* of bodies: a batch that has them closes */
+#define LIMIT_BATCH_WAIT_MS (7 * 86400000LL)
 #define LIMIT_STATE_BYTES (64u * 1024 * 1024)
 #define LIMIT_JOB_BYTES (16u * 1024 * 1024)
 #define LIMIT_TRACEBACK_BYTES 4096

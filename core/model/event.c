@@ -19,7 +19,7 @@ struct run_plan *run_plan_create(const struct planned_run *runs, size_t count)
 {
     size_t bytes = sizeof(struct run_plan) + count * sizeof *runs;
     for (size_t i = 0; i < count; i++)
-        bytes += strlen(runs[i].subscription) + runs[i].order_key.len + 2;
+        bytes += strlen(runs[i].subscription) + runs[i].order_key.len + runs[i].batch_key.len + 3;
     struct run_plan *plan = malloc(bytes);
     if (!plan)
         return NULL;
@@ -27,11 +27,13 @@ struct run_plan *run_plan_create(const struct planned_run *runs, size_t count)
     char *place = (char *)&plan->runs[count];
     for (size_t i = 0; i < count; i++) {
         struct planned_run *run = &plan->runs[i];
+        *run = runs[i];
         run->subscription = place;
         (void)put_text(&place, slice_str(runs[i].subscription));
-        run->order_key = runs[i].order_key;
         if (run->order_key.data)
             run->order_key = put_text(&place, run->order_key);
+        if (run->batch_key.data)
+            run->batch_key = put_text(&place, run->batch_key);
     }
     return plan;
 }

@@ -5,12 +5,17 @@
 #define MODEL_EVENT_H
 
 #include "model/content.h"
+#include "model/registry.h"
 #include "model/trace.h"
 
-/* The runs of a new event of which some go in order: decided before it is stored. One block. */
+/* The runs of a new event of which some go in order or in batches: decided before it is stored. One
+ * block. */
 struct planned_run {
     char *subscription;
-    struct slice order_key; /* data NULL: in no order */
+    struct slice order_key;  /* data NULL: in no order */
+    struct slice batch_key;  /* data NULL: in no batch */
+    struct batch_spec batch; /* if it has a batch_key */
+    uint64_t released;       /* by the store: the event of the batch that is due now; 0: none */
 };
 struct run_plan {
     size_t count;
@@ -26,8 +31,9 @@ struct event {
     int64_t received_ms;
     uint32_t depth; /* of the chain: 0 for what came in from outside */
     struct trace trace;
-    int64_t due_ms;        /* not handled before; 0: at once */
-    struct run_plan *plan; /* owned; NULL: none of its runs has an order. Only until it is stored */
+    int64_t due_ms; /* not handled before; 0: at once */
+    struct run_plan
+        *plan; /* owned; NULL: its runs have no order and no batch. Only until it is stored */
     struct content *content; /* owned reference */
     struct slice source;     /* name; these three lie behind the struct, each terminated */
     struct slice type;

@@ -133,6 +133,14 @@ struct endpoint_spec {
     char *script;
 };
 
+/* How events of a subscription are handled together. */
+struct batch_spec {
+    uint32_t count_max; /* 0: each by itself */
+    int64_t wait_ms;    /* from the first event on, at most */
+    int64_t quiet_ms;   /* from the last event on; 0: no matter */
+    bool keeps_last;    /* the others of a batch are skipped */
+};
+
 struct subscription_spec {
     char *name; /* unique */
     char **patterns;
@@ -140,6 +148,8 @@ struct subscription_spec {
     char *source; /* only of this source; NULL: any */
     int filter_function;
     int order_function; /* the key of an event; 0: no order */
+    struct batch_spec batch;
+    int batch_function; /* the key of an event; 0: one for all */
     int handler_function;
     int64_t deadline_ms;
     uint32_t concurrency; /* per worker share of opts.concurrency, at least 1 */
@@ -164,7 +174,7 @@ struct registry {
     size_t subscription_count;
     struct init_spec *inits; /* in the order they run */
     size_t init_count;
-    bool has_order; /* some subscription has an order_function */
+    bool has_plans; /* some subscription has an order_function or a batch */
     /* How verifiers and signers go: set by whoever makes them, so that this floor need not know. */
     void (*verifier_destroy)(struct verifier *verifier);
     void (*signer_destroy)(struct signer *signer);

@@ -45,6 +45,7 @@ static void submit(struct receiver *receiver, struct event *event)
     telling->receiver = receiver;
     telling->placement = options->hooks->place(options->ctx);
     event->id = store_next_event_id(options->store, telling->placement.shard);
+    script_plan(options->hooks->script(options->ctx), event);
     telling->ingest = (struct store_ingest){
         .op = {.kind = STORE_INGEST, .on_done = on_told, .ctx = telling}, .event = event};
     receiver->news_count++;

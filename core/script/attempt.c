@@ -90,14 +90,14 @@ static int l_order(lua_State *L)
     push_function(L, order->endpoint->order_function);
     message_push(L, order->message);
     lua_call(L, 1, 1);
-    order_key_check(L, order->key);
+    order_key_check(L, "order_by", order->key);
     return 0;
 }
 
 enum status script_order(struct script *script, const struct endpoint_spec *endpoint,
                          const struct message *message, struct order_key *key, struct err *err)
 {
-    key->len = 0;
+    key->is_set = false;
     if (endpoint->order_function == 0)
         return OK;
     struct order order = {.endpoint = endpoint, .message = message, .key = key};

@@ -40,10 +40,10 @@ static struct content *check_content(lua_State *L)
     return message_content(&text);
 }
 
-static struct event *make_event(const struct job *job, struct slice type, struct slice key,
+static struct event *make_event(const struct event_view *view, struct slice type, struct slice key,
                                 struct content *content)
 {
-    const struct event *parent = job->run.event;
+    const struct event *parent = view->event;
     struct trace trace = parent->trace;
     trace_continue(&trace);
     const struct event_options options = {
@@ -61,7 +61,8 @@ static struct event *make_event(const struct job *job, struct slice type, struct
 
 int l_event_emit(lua_State *L)
 {
-    struct job *job = event_check_handler(L, "event:emit");
+    const struct event_view *view = event_check_handler(L, "event:emit");
+    struct job *job = view->job;
     step_check_outside(L, "event:emit");
     lua_settop(L, 4);
     const struct slice type = check_type(L);
@@ -75,7 +76,7 @@ int l_event_emit(lua_State *L)
         if (delay_ms > DELAY_MS_MAX)
             return luaL_error(L, "option 'delay' of event:emit is at most 366d");
     }
-    if (job->run.event->depth + 1 > LIMIT_CHAIN_DEPTH) {
+    if (view->event->depth + 1 > LIMIT_CHAIN_DEPTH) {
         job->is_hopeless = true;
         return luaL_error(L,
                           "event:emit: a chain of events is at most %d deep (does this handler "
@@ -87,7 +88,7 @@ int l_event_emit(lua_State *L)
         return luaL_error(L, "a run may emit at most %d events", LIMIT_EMITS_PER_RUN);
     struct script *script = script_of(L);
     struct content *content = check_content(L);
-    struct event *event = content ? make_event(job, type, key, content) : NULL;
+    struct event *event = content ? make_event(view, type, key, content) : NULL;
     if (!event)
         content_unref(content);
     if (!event || outbox_add_emit(outbox, event) != OK) {

@@ -258,13 +258,17 @@ static int l_get(lua_State *L)
 
 /* ---- Making one ---- */
 
-struct event_view *event_push(lua_State *L, struct job *job)
+struct event_view *event_push(lua_State *L, struct job *job, const struct run_member *member)
 {
     struct event_view *view = object_push(L, &event_kind, sizeof *view, VALUE_COUNT);
     view->job = job;
-    view->event = job->run.event;
+    view->event = member->event;
     view->run_number = job->run.run_number;
-    view->head = content_head(job->run.event->content);
+    view->first_ordinal = member->first_ordinal;
+    view->ordinal_count = member->ordinal_count;
+    view->head = content_head(member->event->content);
+    view->next = job->view;
+    job->view = view;
     return view;
 }
 

@@ -210,10 +210,16 @@ struct event_view {
     struct job *job;
     struct event *event; /* NULL: over */
     uint32_t run_number;
-    struct slice head; /* of the event's content */
+    uint8_t first_ordinal; /* of its messages in this run */
+    uint8_t ordinal_count;
+    uint8_t message_count; /* made so far */
+    bool are_steps_known;  /* those of earlier tries are in the job */
+    struct slice head;     /* of the event's content */
     bool is_lossy;
+    struct event_view *next; /* of the same job */
 };
-struct event_view *event_push(lua_State *L, struct job *job);
+/* The job keeps it in its list; what is pushed must stay at the bottom of the job's stack. */
+struct event_view *event_push(lua_State *L, struct job *job, const struct run_member *member);
 
 struct request_view {
     const struct source_spec *source; /* NULL: over */
@@ -226,10 +232,10 @@ struct request_view *request_push(lua_State *L, const struct admit_request *requ
 /* The event for a synchronous call; it raises once the caller cut it off (event NULL). */
 struct event_view *event_push_alone(lua_State *L, struct event *event);
 /* What order_by returned, on top of the stack: a string, or nil (no key). */
-void order_key_check(lua_State *L, struct order_key *key);
+void order_key_check(lua_State *L, const char *what, struct order_key *key);
 
-/* The job of the event at index 1, checked to be in its handler; raises otherwise. */
-struct job *event_check_handler(lua_State *L, const char *function);
+/* The event at index 1, checked to be in its handler; raises otherwise. */
+struct event_view *event_check_handler(lua_State *L, const char *function);
 /* Made at the first effect. */
 struct outbox *job_outbox(lua_State *L, struct job *job);
 /* The same, of the handler that runs; raises elsewhere. function: "anzol.kv:set". */

@@ -80,7 +80,7 @@ void script_log(lua_State *L, enum log_level level, struct slice message, int fi
     add_place(L, line);
     if (context && context->job && context->job->view) {
         char id[ID_TEXT_BYTES];
-        id_format(ID_EVENT, context->job->run.event->id, id);
+        id_format(ID_EVENT, context->job->run.own.event->id, id);
         (void)!buf_printf(line, " event=%s", id);
     }
     if (fields != 0)

@@ -17,6 +17,7 @@ static const char *const later_names[] = {"priority", NULL};
 
 struct send {
     struct job *job;
+    struct event_view *view;
     const struct endpoint_spec *targets[LIMIT_DELIVERIES_PER_RUN];
     size_t target_count;
     int64_t delay_ms;
@@ -24,16 +25,16 @@ struct send {
     struct slice key;
 };
 
-struct job *event_check_handler(lua_State *L, const char *function)
+struct event_view *event_check_handler(lua_State *L, const char *function)
 {
-    const struct event_view *view = object_check(L, 1, &event_kind);
+    struct event_view *view = object_check(L, 1, &event_kind);
     const struct context *context = script_of(L)->context;
     if (!view->event)
         (void)luaL_error(L, "this event's handler is over: keep its values, not the event");
     if (!context || context->phase != PHASE_HANDLER || context->job != view->job)
         (void)luaL_error(L, "%s works in the handler of this event only, not in '%s'", function,
                          context ? phases[context->phase].name : "load");
-    return view->job;
+    return view;
 }
 
 struct outbox *job_outbox(lua_State *L, struct job *job)
@@ -154,15 +155,15 @@ static struct message *make_message(lua_State *L, const struct send *send,
 {
     struct job *job = send->job;
     struct outbox *outbox = job_outbox(L, job);
-    const struct event *event = job->run.event;
-    const size_t position = outbox->message_count;
-    if (position >= job->run.ordinal_count)
+    struct event_view *view = send->view;
+    const struct event *event = view->event;
+    if (view->message_count >= view->ordinal_count)
         (void)luaL_error(L,
                          "this run may make at most %d messages (%d for each event, shared by its "
                          "subscriptions); send one message to several endpoints, or emit events",
-                         (int)job->run.ordinal_count, LIMIT_MESSAGES_PER_EVENT);
+                         (int)view->ordinal_count, LIMIT_MESSAGES_PER_EVENT);
     struct content *content = text->is_new ? message_content(text) : content_ref(event->content);
-    const uint64_t id = event->id | (uint64_t)(job->run.first_ordinal + position);
+    const uint64_t id = event->id | (uint64_t)(view->first_ordinal + view->message_count);
     struct message *message =
         content ? message_create(id, text->type.len > 0 ? text->type : event->type, content,
                                  !text->is_new)
@@ -174,6 +175,7 @@ static struct message *make_message(lua_State *L, const struct send *send,
         message_unref(message);
     if (!is_kept || (send->key.len > 0 && !keep_key(job, send->key, message)))
         (void)luaL_error(L, "out of memory");
+    view->message_count++;
     message->expires_ms = send->expires_ms;
     message->trace = event->trace;
     return message;
@@ -215,7 +217,8 @@ static void add_deliveries(lua_State *L, const struct send *send, struct message
 
 int l_event_send(lua_State *L)
 {
-    struct send send = {.job = event_check_handler(L, "event:send")};
+    struct send send = {.view = event_check_handler(L, "event:send")};
+    send.job = send.view->job;
     step_check_outside(L, "event:send");
     lua_settop(L, 4);
     read_targets(L, &send);
@@ -229,7 +232,7 @@ int l_event_send(lua_State *L)
                               "the message of event:send is a table { json = … }, or nil for "
                               "the received bytes, got %s",
                               luaL_typename(L, 3));
-        message_check(L, 3, send.job->run.event->content, &text);
+        message_check(L, 3, send.view->event->content, &text);
         message = make_message(L, &send, &text);
     }
     add_deliveries(L, &send, message, is_repeat);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* event:step(name, fn, …): what fn returned is committed before the handler goes on, so that another
- * try of the run finds it and does not call fn again. The steps of earlier tries are read at the
- * first step of a try; a handler without steps costs nothing. */
+/* event:step(name, fn, …): what fn returned is committed before the handler goes on, so that
+ * another try of the run finds it and does not call fn again. The steps of earlier tries are read
+ * at the first step of a try; a handler without steps costs nothing. */
 #include "script/bind_int.h"
 
 #include <stdlib.h>
@@ -39,10 +39,11 @@ void step_check_outside(lua_State *L, const char *function)
     const struct job *job = job_of(L);
     const char *name = job && job->steps.count > 0 ? step_around(job, L) : NULL;
     if (name)
-        (void)luaL_error(L,
-                         "%s cannot be called in the step '%s': a run that finds the step done does "
-                         "not do it again; return from the step what it needs, and call it behind",
-                         function, name);
+        (void)luaL_error(
+            L,
+            "%s cannot be called in the step '%s': a run that finds the step done does "
+            "not do it again; return from the step what it needs, and call it behind",
+            function, name);
 }
 
 void steps_finish(struct job *job)
@@ -56,11 +57,12 @@ void steps_finish(struct job *job)
     *steps = (struct steps){0};
 }
 
-static struct step *find_named(const struct job *job, const char *name)
+static struct step *find_named(const struct event_view *view, const char *name)
 {
-    for (size_t i = 0; i < job->steps.count; i++)
-        if (strcmp(job->steps.items[i].name, name) == 0)
-            return &job->steps.items[i];
+    const struct steps *steps = &view->job->steps;
+    for (size_t i = 0; i < steps->count; i++)
+        if (steps->items[i].event == view->event->id && strcmp(steps->items[i].name, name) == 0)
+            return &steps->items[i];
     return NULL;
 }
 
@@ -73,15 +75,19 @@ static struct step *find_numbered(const struct job *job, uint64_t number)
 }
 
 /* Takes name and result (may be NULL) over; NULL: no memory, they are the caller's. */
-static struct step *add(struct job *job, char *name, char *result)
+static struct step *add(const struct event_view *view, char *name, char *result)
 {
+    struct job *job = view->job;
     struct steps *steps = &job->steps;
     struct step *items = realloc(steps->items, (steps->count + 1) * sizeof *items);
     if (!items)
         return NULL;
     steps->items = items;
     struct step *step = &items[steps->count++];
-    *step = (struct step){.name = name, .result = result, .number = ++job->script->step_count};
+    *step = (struct step){.event = view->event->id,
+                          .name = name,
+                          .result = result,
+                          .number = ++job->script->step_count};
     steps->bytes += result ? strlen(result) : 0;
     return step;
 }
@@ -100,7 +106,8 @@ static int l_close(lua_State *L)
 static const luaL_Reg guard_meta[] = {{"__close", l_close}, {NULL, NULL}};
 static const struct object_kind guard_kind = {"anzol.step", guard_meta, NULL};
 
-/* ---- Commits: in memory of their own until both the store and the script are done with them ---- */
+/* ---- Commits: in memory of their own until both the store and the script are done with them ----
+ */
 
 struct commit {
     struct store_step step;
@@ -150,8 +157,9 @@ static void cancel(struct strand *strand)
 }
 
 /* The result is in the script's body buffer. */
-static struct commit *push_commit(lua_State *L, const struct job *job, const char *name)
+static struct commit *push_commit(lua_State *L, const struct event_view *view, const char *name)
 {
+    const struct job *job = view->job;
     struct commit **place = object_push(L, &commit_kind, sizeof *place, 0);
     struct commit *commit = *place = calloc(1, sizeof *commit);
     if (!commit)
@@ -164,7 +172,7 @@ static struct commit *push_commit(lua_State *L, const struct job *job, const cha
         (void)luaL_error(L, "out of memory");
     commit->step = (struct store_step){
         .op = {.kind = STORE_STEP, .on_done = on_done, .ctx = commit},
-        .event = job->run.event->id,
+        .event = view->event->id,
         .subscription = commit->texts[0],
         .name = commit->texts[1],
         .result = commit->texts[2],
@@ -225,10 +233,11 @@ static void check_encode(lua_State *L, const char *name)
         (void)luaL_error(L, "what the step '%s' returned cannot be kept: %s", name,
                          luaL_tolstring(L, -1, NULL));
     if (script->body.len > LIMIT_STEP_RESULT_BYTES)
-        (void)luaL_error(L,
-                         "the step '%s' returned %d bytes as JSON, at most %d are kept; return what "
-                         "the handler needs of it",
-                         name, (int)script->body.len, LIMIT_STEP_RESULT_BYTES);
+        (void)luaL_error(
+            L,
+            "the step '%s' returned %d bytes as JSON, at most %d are kept; return what "
+            "the handler needs of it",
+            name, (int)script->body.len, LIMIT_STEP_RESULT_BYTES);
 }
 
 static int finish_commit(lua_State *L, int status, lua_KContext place)
@@ -249,15 +258,16 @@ static int finish_commit(lua_State *L, int status, lua_KContext place)
     return count;
 }
 
-static int commit_and_wait(lua_State *L, struct job *job, const char *name)
+static int commit_and_wait(lua_State *L, const struct event_view *view, const char *name)
 {
+    struct job *job = view->job;
     const struct script_hooks *hooks = &job->script->hooks;
     const size_t bytes = job->script->body.len;
     if (job->steps.bytes + bytes > LIMIT_STEP_BYTES_PER_RUN)
         return luaL_error(L, "the steps of a run may return at most %d bytes as JSON",
                           LIMIT_STEP_BYTES_PER_RUN);
     struct strand *strand = strand_check_may_wait(L, WHAT);
-    struct commit *commit = push_commit(L, job, name);
+    struct commit *commit = push_commit(L, view, name);
     const enum status status =
         hooks->submit ? hooks->submit(hooks->ctx, &commit->step.op) : E_INVALID;
     if (status != OK)
@@ -281,17 +291,18 @@ static int finish_function(lua_State *L, int status, lua_KContext ctx)
     lua_closeslot(L, SLOT_GUARD);
     const char *name = lua_tostring(L, SLOT_NAME);
     check_encode(L, name);
-    return commit_and_wait(L, job_of(L), name);
+    return commit_and_wait(L, event_check_handler(L, WHAT), name);
 }
 
 /* event, name, function, arguments. */
-static int call(lua_State *L, struct job *job, const char *name)
+static int call(lua_State *L, const struct event_view *view, const char *name)
 {
+    struct job *job = view->job;
     if (job->steps.count >= LIMIT_STEPS_PER_RUN)
         return luaL_error(L, "a run has at most %d steps", LIMIT_STEPS_PER_RUN);
     uint64_t *number = object_push(L, &guard_kind, sizeof *number, 0);
     char *copy = text_copy(L, name);
-    struct step *step = add(job, copy, NULL);
+    struct step *step = add(view, copy, NULL);
     if (!step) {
         free(copy);
         return luaL_error(L, "out of memory");
@@ -305,12 +316,12 @@ static int call(lua_State *L, struct job *job, const char *name)
     return finish_function(L, LUA_OK, 0);
 }
 
-static int begin(lua_State *L, struct job *job)
+static int begin(lua_State *L, const struct event_view *view)
 {
     const char *name = lua_tostring(L, SLOT_NAME);
-    struct step *step = find_named(job, name);
+    struct step *step = find_named(view, name);
     if (!step)
-        return call(L, job, name);
+        return call(L, view, name);
     if (step->is_used)
         return luaL_error(L,
                           "two steps of this run are called '%s': a name says which result is "
@@ -328,16 +339,16 @@ static int finish_list(lua_State *L, int status, lua_KContext index)
 {
     (void)status;
     struct store_list_steps *list = &pending_check(L, (int)index)->of.list_steps;
-    struct job *job = job_of(L);
-    for (size_t i = 0; i < list->row_count && !job->steps.is_known; i++) {
-        if (!add(job, list->rows[i].name, list->rows[i].result))
+    struct event_view *view = event_check_handler(L, WHAT);
+    for (size_t i = 0; i < list->row_count && !view->are_steps_known; i++) {
+        if (!add(view, list->rows[i].name, list->rows[i].result))
             return luaL_error(L, "out of memory");
         list->rows[i] = (struct step_row){0};
     }
-    job->steps.is_known = true;
+    view->are_steps_known = true;
     pending_close(L, (int)index);
     lua_settop(L, (int)index - 1);
-    return begin(L, job);
+    return begin(L, view);
 }
 
 static void check_name(lua_State *L)
@@ -353,7 +364,8 @@ static void check_name(lua_State *L)
 
 int l_event_step(lua_State *L)
 {
-    struct job *job = event_check_handler(L, WHAT);
+    const struct event_view *view = event_check_handler(L, WHAT);
+    const struct job *job = view->job;
     check_name(L);
     if (lua_type(L, SLOT_GUARD) != LUA_TFUNCTION)
         return luaL_error(L, "event:step(name, function, …): the function is missing, got %s",
@@ -365,10 +377,10 @@ int l_event_step(lua_State *L)
                           "them one after another",
                           outer);
     struct strand *strand = strand_check_may_wait(L, WHAT);
-    if (job->steps.is_known)
-        return begin(L, job);
+    if (view->are_steps_known)
+        return begin(L, view);
     struct pending_read *pending = pending_push(L, STORE_LIST_STEPS);
-    pending->of.list_steps.event = job->run.event->id;
+    pending->of.list_steps.event = view->event->id;
     pending->of.list_steps.subscription = pending_text(L, pending, job->run.subscription->name);
     return pending_wait(L, strand, pending, finish_list);
 }

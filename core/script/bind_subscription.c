@@ -8,9 +8,10 @@
 #define CONCURRENCY 50
 #define CONCURRENCY_MAX 10000
 #define PATTERNS_MAX 64
+#define BATCH_EVENTS 100
 
 static const char *const option_names[] = {
-    "concurrency", "deadline", "filter", "name", "order_by", "source", NULL,
+    "batch", "concurrency", "deadline", "filter", "name", "order_by", "source", NULL,
 };
 
 static void add_pattern(lua_State *L, int index, struct subscription_spec *subscription)
@@ -97,6 +98,42 @@ static void check_unique(lua_State *L, const struct registry *registry,
     }
 }
 
+static const char *const batch_names[] = {"by", "keep", "max", "quiet", "wait", NULL};
+
+static bool check_keep(lua_State *L, const struct options *options)
+{
+    const char *keep = option_check_text(L, options, "keep", "all");
+    if (strcmp(keep, "all") != 0 && strcmp(keep, "last") != 0)
+        (void)option_error(L, options, "keep", "\"all\" or \"last\"");
+    return strcmp(keep, "last") == 0;
+}
+
+/* The table is on top; pops it. */
+static void read_batch(lua_State *L, struct subscription_spec *subscription)
+{
+    const struct options options = {.index = lua_gettop(L), .what = "batch of anzol.on"};
+    struct batch_spec *batch = &subscription->batch;
+    options_check_names(L, &options, batch_names, NULL);
+    subscription->batch_function = option_check_function(L, &options, "by");
+    batch->count_max = (uint32_t)option_check_integer(
+        L, &options, "max", (struct range){1, LIMIT_BATCH_EVENTS}, BATCH_EVENTS);
+    batch->wait_ms = option_check_duration(L, &options, "wait", 0);
+    batch->quiet_ms = option_check_duration(L, &options, "quiet", 0);
+    batch->keeps_last = check_keep(L, &options);
+    if (batch->wait_ms == 0 && batch->quiet_ms == 0)
+        (void)luaL_error(L, "batch of anzol.on needs 'wait' (how long after its first event it "
+                            "closes), or 'quiet' (how long after its last)");
+    if (batch->wait_ms == 0)
+        batch->wait_ms = LIMIT_BATCH_WAIT_MS;
+    if (batch->wait_ms < 1 || batch->wait_ms > LIMIT_BATCH_WAIT_MS || batch->quiet_ms < 0 ||
+        batch->quiet_ms > LIMIT_BATCH_WAIT_MS)
+        (void)luaL_error(L, "options 'wait' and 'quiet' of batch of anzol.on are 1ms to 7d");
+    if (subscription->order_function != 0)
+        (void)luaL_error(L, "anzol.on takes 'order_by' or 'batch': the batches of a key go one "
+                            "after another by themselves");
+    lua_pop(L, 1);
+}
+
 static void read_options(lua_State *L, const struct options *options, unsigned worker_count,
                          struct subscription_spec *subscription)
 {
@@ -106,6 +143,12 @@ static void read_options(lua_State *L, const struct options *options, unsigned w
         subscription->source = text_copy(L, source);
     subscription->filter_function = option_check_function(L, options, "filter");
     subscription->order_function = option_check_function(L, options, "order_by");
+    if (lua_getfield(L, options->index, "batch") == LUA_TTABLE)
+        read_batch(L, subscription);
+    else if (!lua_isnil(L, -1))
+        (void)option_error(L, options, "batch", "a table { wait = … }");
+    else
+        lua_pop(L, 1);
     subscription->deadline_ms =
         option_check_duration(L, options, "deadline", subscription->deadline_ms);
     if (subscription->deadline_ms < 1 || subscription->deadline_ms > DEADLINE_MS_MAX)
@@ -159,8 +202,8 @@ static int l_on(lua_State *L)
     lua_pushvalue(L, function);
     note_parameter(L, draft);
     subscription->handler_function = function_keep(L);
-    if (subscription->order_function != 0)
-        draft->registry->has_order = true;
+    if (subscription->order_function != 0 || subscription->batch.count_max > 0)
+        draft->registry->has_plans = true;
     draft->ended++;
     return 0;
 }

@@ -247,6 +247,12 @@ static void mix_subscription(uint64_t *digest, const struct subscription_spec *s
     mix_text(digest, subscription->source);
     mix_text(digest, subscription->script);
     mix_number(digest, subscription->filter_function);
+    mix_number(digest, subscription->order_function);
+    mix_number(digest, subscription->batch_function);
+    mix_number(digest, subscription->batch.count_max);
+    mix_number(digest, subscription->batch.wait_ms);
+    mix_number(digest, subscription->batch.quiet_ms);
+    mix_number(digest, subscription->batch.keeps_last);
     mix_number(digest, subscription->handler_function);
     mix_number(digest, subscription->deadline_ms);
     mix_number(digest, subscription->concurrency);

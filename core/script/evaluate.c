@@ -76,9 +76,9 @@ void script_evaluate(struct script *script, const struct evaluate_options *optio
     }
     script_run(script,
                &(struct run_options){.subscription = &evaluation->subscription,
-                                     .event = options->event,
-                                     .run_number = 1,
-                                     .first_ordinal = 1,
-                                     .ordinal_count = ID_ORDINAL_MAX - 1},
+                                     .own = {.event = options->event,
+                                             .first_ordinal = 1,
+                                             .ordinal_count = ID_ORDINAL_MAX - 1},
+                                     .run_number = 1},
                on_done, evaluation);
 }

@@ -10,9 +10,9 @@
 
 void job_close_views(struct job *job)
 {
-    if (job->view) {
-        job->view->event = NULL;
-        job->view->head = slice_str("");
+    for (struct event_view *view = job->view; view; view = view->next) {
+        view->event = NULL;
+        view->head = slice_str("");
     }
     if (job->request) {
         job->request->source = NULL;

@@ -1,41 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* order_by of subscriptions: which runs of a new event go in order, asked before it is stored. */
+/* order_by and batch of subscriptions: which runs of a new event go in order or together, asked
+ * before it is stored. */
 #include "script/bind_int.h"
 
 #include <stdlib.h>
 
+/* One function of a subscription, asked about an event. */
 struct order {
-    const struct subscription_spec *subscription;
     struct event *event;
-    struct order_key *key;
+    int function;
+    struct order_key *key; /* NULL: it says yes or no */
+    bool is_yes;
 };
 
-void order_key_check(lua_State *L, struct order_key *key)
+void order_key_check(lua_State *L, const char *what, struct order_key *key)
 {
-    key->len = 0;
+    key->is_set = false;
     if (lua_isnil(L, -1))
         return;
     if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
-        (void)luaL_error(L, "order_by must return a string or nil, got %s", luaL_typename(L, -1));
+        (void)luaL_error(L, "%s must return a string or nil, got %s", what, luaL_typename(L, -1));
     size_t len;
     const char *text = lua_tolstring(L, -1, &len);
     if (len > sizeof key->data)
-        (void)luaL_error(L, "order_by returned %d bytes, at most %d are taken", (int)len,
+        (void)luaL_error(L, "%s returned %d bytes, at most %d are taken", what, (int)len,
                          LIMIT_KEY_BYTES);
     memcpy(key->data, text, len);
     key->len = len;
+    key->is_set = true;
 }
 
 static int l_order(lua_State *L)
 {
-    const struct order *order = lua_touserdata(L, 1);
+    struct order *order = lua_touserdata(L, 1);
     script_push_ref(L, script_of(L), REF_FUNCTIONS);
-    lua_rawgeti(L, -1, order->subscription->order_function);
+    lua_rawgeti(L, -1, order->function);
     (void)event_push_alone(L, order->event);
     lua_pushvalue(L, -1);
     lua_rawseti(L, LUA_REGISTRYINDEX, script_of(L)->refs[REF_VIEW]);
     lua_call(L, 1, 1);
-    order_key_check(L, order->key);
+    if (order->key)
+        order_key_check(L, "order_by", order->key);
+    else
+        order->is_yes = lua_toboolean(L, -1) && !object_test(L, -1, &verdict_kind);
     return 0;
 }
 
@@ -50,18 +57,39 @@ static void close_view(struct script *script)
     lua_rawseti(L, LUA_REGISTRYINDEX, script->refs[REF_VIEW]);
 }
 
+static enum status ask(struct script *script, const struct subscription_spec *subscription,
+                       enum phase_id phase, struct order *order)
+{
+    struct context context;
+    context_init(&context, phase, 0);
+    context.subject = (struct subject){
+        .kind = "subscription", .name = subscription->name, .place = subscription->script};
+    const enum status status = script_call(script, &context, l_order, order, 0);
+    close_view(script);
+    return status;
+}
+
 enum status script_order_event(struct script *script, const struct subscription_spec *subscription,
                                struct event *event, struct order_key *key)
 {
-    struct order order = {subscription, event, key};
-    struct context context;
+    struct order order = {.event = event, .function = subscription->order_function, .key = key};
+    key->is_set = false;
+    return ask(script, subscription, PHASE_ORDER, &order);
+}
+
+/* What raises, or is filtered out, runs alone, which asks again. */
+static bool finds_batch(struct script *script, const struct subscription_spec *subscription,
+                        struct event *event, struct order_key *key)
+{
+    struct order filter = {.event = event, .function = subscription->filter_function};
+    struct order by = {.event = event, .function = subscription->batch_function, .key = key};
+    if (event->due_ms > 0 ||
+        (filter.function != 0 &&
+         (ask(script, subscription, PHASE_FILTER, &filter) != OK || !filter.is_yes)))
+        return false;
+    key->is_set = by.function == 0;
     key->len = 0;
-    context_init(&context, PHASE_ORDER, 0);
-    context.subject = (struct subject){
-        .kind = "subscription", .name = subscription->name, .place = subscription->script};
-    const enum status status = script_call(script, &context, l_order, &order, 0);
-    close_view(script);
-    return status;
+    return (key->is_set || ask(script, subscription, PHASE_ORDER, &by) == OK) && key->is_set;
 }
 
 static struct run_plan *make_plan(struct script *script, struct event *event,
@@ -69,23 +97,29 @@ static struct run_plan *make_plan(struct script *script, struct event *event,
 {
     struct order_key keys[LIMIT_SUBSCRIPTIONS_PER_EVENT];
     struct planned_run runs[LIMIT_SUBSCRIPTIONS_PER_EVENT];
-    bool has_order = false;
+    bool has_key = false;
     for (size_t i = 0; i < count; i++) {
-        runs[i] = (struct planned_run){.subscription = matches[i]->name};
-        if (matches[i]->order_function == 0 ||
-            script_order_event(script, matches[i], event, &keys[i]) != OK || keys[i].len == 0)
-            continue; /* what raises fails its run, which asks again */
-        runs[i].order_key = slice_of(keys[i].data, keys[i].len);
-        has_order = true;
+        struct planned_run *run = &runs[i];
+        const struct slice key = slice_of(keys[i].data, 0);
+        *run = (struct planned_run){.subscription = matches[i]->name};
+        if (matches[i]->batch.count_max > 0 && finds_batch(script, matches[i], event, &keys[i])) {
+            run->batch_key = slice_of(key.data, keys[i].len);
+            run->batch = matches[i]->batch;
+        }
+        /* What raises fails its run, which asks again. */
+        if (matches[i]->order_function != 0 &&
+            script_order_event(script, matches[i], event, &keys[i]) == OK && keys[i].is_set)
+            run->order_key = slice_of(key.data, keys[i].len);
+        has_key = has_key || run->batch_key.data || run->order_key.data;
     }
-    return has_order ? run_plan_create(runs, count) : NULL;
+    return has_key ? run_plan_create(runs, count) : NULL;
 }
 
 void script_plan(struct script *script, struct event *event)
 {
     const struct registry *registry = script_registry(script);
     const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT];
-    if (!registry->has_order)
+    if (!registry->has_plans)
         return;
     size_t count = registry_match(registry, event->source, event->type, matches,
                                   LIMIT_SUBSCRIPTIONS_PER_EVENT);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One run of one event: filter, then the handler as a job; its outbox is the taker's. */
+/* One run, of one event or a batch: filter, then the handler as a job; its outbox is the taker's.
+ */
 #include "script/bind_int.h"
 
 #include "base/crash.h"
@@ -19,21 +20,65 @@ static void push_function(lua_State *L, int number)
     lua_remove(L, -2);
 }
 
-/* Leaves the event (which holds the view), the handler and the event on job->base.L. */
-static int l_prepare(lua_State *L)
+/* Upon the event: the functions that decide how it is run. */
+static void ask_subscription(lua_State *L, struct job *job)
 {
-    struct job *job = lua_touserdata(L, 1);
     const struct subscription_spec *subscription = job->run.subscription;
-    l_strand_prepare(L, &job->base);
-    struct event_view *view = event_push(L, job);
-    lua_pushvalue(L, -1);
-    lua_xmove(L, job->base.L, 1);
-    job->view = view;
     if (subscription->filter_function != 0) {
         push_function(L, subscription->filter_function);
         lua_pushvalue(L, -2);
         lua_call(L, 1, 1);
         job->is_filtered_out = !lua_toboolean(L, -1) || object_test(L, -1, &verdict_kind);
+        lua_pop(L, 1);
+    }
+    if (subscription->batch_function != 0 && !job->is_filtered_out) {
+        struct order_key key; /* it raised, or gave none, when the event came in */
+        push_function(L, subscription->batch_function);
+        lua_pushvalue(L, -2);
+        lua_call(L, 1, 1);
+        order_key_check(L, "by of a batch", &key);
+        lua_pop(L, 1);
+    }
+}
+
+/* Pushes what the handler gets, once for it and once for the bottom of its stack: scripts may
+ * change a list of events, and the views must stay alive. */
+static void push_events(lua_State *L, struct job *job)
+{
+    const struct run_options *run = &job->run;
+    const bool is_alone = run->member_count == 0;
+    if (run->subscription->batch.count_max == 0) {
+        (void)event_push(L, job, &run->own);
+        lua_pushvalue(L, -1);
+        return;
+    }
+    const int count = is_alone ? 1 : (int)run->member_count;
+    lua_createtable(L, count, 0);
+    lua_createtable(L, count, 0);
+    for (int i = 1; i <= count; i++) {
+        (void)event_push(L, job, is_alone ? &run->own : &run->members[i - 1]);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, i);
+        lua_rawseti(L, -3, i);
+    }
+}
+
+/* Leaves the event (which holds the view), the handler and the event on job->base.L; of a batch the
+ * list of its events. */
+static int l_prepare(lua_State *L)
+{
+    struct job *job = lua_touserdata(L, 1);
+    const struct subscription_spec *subscription = job->run.subscription;
+    l_strand_prepare(L, &job->base);
+    push_events(L, job);
+    lua_insert(L, -2);
+    lua_xmove(L, job->base.L, 1);
+    if (job->run.member_count == 0) {
+        if (subscription->batch.count_max > 0)
+            lua_rawgeti(L, -1, 1);
+        else
+            lua_pushvalue(L, -1);
+        ask_subscription(L, job);
         lua_pop(L, 1);
     }
     push_function(L, subscription->handler_function);
@@ -133,15 +178,15 @@ void script_run(struct script *script, const struct run_options *options, job_cb
     job->is_filtered_out = false;
     job->is_hopeless = false;
     job->context.subject = subject_of(options->subscription);
-    job->context.event = options->event->id;
+    job->context.event = options->own.event->id;
     struct context filter;
     struct order_key key;
     context_init(&filter, PHASE_FILTER, 0);
     filter.subject = job->context.subject;
-    filter.event = options->event->id;
+    filter.event = options->own.event->id;
     const bool is_keyed = options->subscription->order_function != 0 && !options->is_ordered;
     if ((is_keyed &&
-         script_order_event(script, options->subscription, options->event, &key) != OK) ||
+         script_order_event(script, options->subscription, options->own.event, &key) != OK) ||
         script_call(script, &filter, l_prepare, job, 0) != OK) {
         fail(job);
     } else if (job->is_filtered_out) {

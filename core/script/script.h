@@ -207,16 +207,23 @@ struct job_result {
 };
 typedef void (*job_cb)(const struct job_result *result, void *ctx);
 
-struct run_options {
-    const struct subscription_spec *subscription;
+/* An event that a run handles, and the ids that its messages get. */
+struct run_member {
     struct event *event;   /* borrowed until the callback */
-    uint32_t run_number;   /* 1, 2, … */
     uint8_t first_ordinal; /* messages get event->id | first_ordinal + i */
     uint8_t ordinal_count; /* that many at most */
-    bool is_ordered;       /* its order key was stored with the event */
 };
-/* filter, then the handler, as a coroutine with the limits of its phases. The callback comes
- * exactly once, perhaps before this returns. */
+
+struct run_options {
+    const struct subscription_spec *subscription;
+    struct run_member own;            /* the event; of a batch its first one */
+    const struct run_member *members; /* of a batch, own among them; borrowed until the callback */
+    size_t member_count;              /* 0: no batch */
+    uint32_t run_number;              /* 1, 2, … */
+    bool is_ordered;                  /* its order key was stored with the event */
+};
+/* filter (of a batch it was asked before the event was stored), then the handler, as a coroutine
+ * with the limits of its phases. The callback comes exactly once, perhaps before this returns. */
 void script_run(struct script *script, const struct run_options *options, job_cb on_done,
                 void *ctx);
 
@@ -231,8 +238,9 @@ MUST_USE enum status script_transform(struct script *script, const struct endpoi
                                       struct err *err);
 
 struct order_key {
+    bool is_set; /* false: no key, no order */
+    size_t len;  /* an empty key is one as any other */
     char data[LIMIT_KEY_BYTES];
-    size_t len; /* 0: no key, no order */
 };
 /* endpoint.order_by(message). */
 MUST_USE enum status script_order(struct script *script, const struct endpoint_spec *endpoint,
@@ -243,7 +251,8 @@ MUST_USE enum status script_order(struct script *script, const struct endpoint_s
 MUST_USE enum status script_order_event(struct script *script,
                                         const struct subscription_spec *subscription,
                                         struct event *event, struct order_key *key);
-/* Before an event is stored: sets its plan if a subscription that matches wants it in order. */
+/* Before an event is stored: sets its plan if a subscription that matches wants it in order or in a
+ * batch. */
 void script_plan(struct script *script, struct event *event);
 
 /* endpoint.success(status) of an answer. 2xx is one if there is no such function or it fails. */

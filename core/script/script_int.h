@@ -326,6 +326,7 @@ struct keyed_message {
 
 /* A step of a run, by event:step. */
 struct step {
+    uint64_t event;
     char *name;      /* owned */
     char *result;    /* of an earlier try, owned; NULL: none, or given out */
     bool is_used;    /* in this try */
@@ -335,8 +336,7 @@ struct step {
 struct steps {
     struct step *items; /* owned */
     size_t count;
-    size_t bytes;  /* of results */
-    bool is_known; /* those of earlier tries are here */
+    size_t bytes; /* of results */
 };
 
 /* A job waits when its base strand does. Memory, CPU and wall limits are the job's, whichever
@@ -352,8 +352,8 @@ struct job {
     int64_t started_ms; /* by the clock of timers */
     job_end_cb on_end;
 
-    /* Its event or request object, alive at the bottom of base.L; taken from it by job_close_views
-     * before that goes. */
+    /* Its event (the first of a list) or request object, alive at the bottom of base.L; taken from
+     * it by job_close_views before that goes. */
     struct event_view *view;
     struct request_view *request;
     struct run_options run;

@@ -11,6 +11,7 @@ static bool is_claim(enum store_read_kind kind)
 {
     switch (kind) {
     case STORE_CLAIM_EVENTS:
+    case STORE_CLAIM_BATCH:
     case STORE_CLAIM_DELIVERIES:
     case STORE_CLAIM_OPEN:
     case STORE_BACKLOG:
@@ -254,6 +255,15 @@ static void finish_list_kv(struct store_list_kv *list)
     list->row_count = 0;
 }
 
+static void finish_claim_batch(struct store_claim_batch *claim)
+{
+    for (size_t i = 0; i < claim->member_count; i++)
+        event_unref(claim->members[i].event);
+    free(claim->members);
+    claim->members = NULL;
+    claim->member_count = 0;
+}
+
 static void finish_list_steps(struct store_list_steps *list)
 {
     for (size_t i = 0; i < list->row_count; i++) {
@@ -308,6 +318,9 @@ void store_read_finish(struct store_read *read)
     }
     case STORE_LIST_KV:
         finish_list_kv(container_of(read, struct store_list_kv, read));
+        break;
+    case STORE_CLAIM_BATCH:
+        finish_claim_batch(container_of(read, struct store_claim_batch, read));
         break;
     case STORE_LIST_STEPS:
         finish_list_steps(container_of(read, struct store_list_steps, read));

@@ -62,9 +62,22 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_RUN_ORDER_FIND] = "SELECT 1 FROM run INDEXED BY run_order WHERE subscription = ?"
                            " AND order_key = ? AND state < 2 LIMIT 1",
     [SQL_RUN_PLAN] = "INSERT INTO run(event, subscription, state, number, due_ms, first_ordinal,"
-                     " order_key) VALUES (?, ?, 0, 0, ?, ?, ?)",
+                     " order_key, batch) VALUES (?, ?, 0, 0, ?, ?, ?, ?)",
     [SQL_RUN_RELEASE] = "UPDATE run SET due_ms = ?3 WHERE event = ?1 AND subscription = ?2",
     [SQL_RUN_LEAST_DUE] = "SELECT min(due_ms) FROM run WHERE event = ? AND state < 2",
+    [SQL_BATCH_NEWEST] = "SELECT id, leader, count, bytes, opened_ms, close_ms FROM batch"
+                         " INDEXED BY batch_key WHERE subscription = ? AND key = ?"
+                         " ORDER BY id DESC LIMIT 1",
+    [SQL_BATCH_FIRST] = "SELECT id, leader, close_ms FROM batch INDEXED BY batch_key"
+                        " WHERE subscription = ? AND key = ? ORDER BY id LIMIT 1",
+    [SQL_BATCH_FIND] = "SELECT key FROM batch WHERE id = ? AND leader = ?",
+    [SQL_BATCH_INSERT] = "INSERT INTO batch(subscription, key, leader, count, bytes, opened_ms,"
+                         " close_ms) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+    [SQL_BATCH_UPDATE] =
+        "UPDATE batch SET leader = ?2, count = ?3, bytes = ?4, close_ms = ?5 WHERE id = ?1",
+    [SQL_BATCH_DELETE] = "DELETE FROM batch WHERE id = ?",
+    [SQL_BATCH_RUN] = "SELECT event FROM run INDEXED BY run_batch WHERE batch = ? AND state < 2"
+                      " ORDER BY event LIMIT 1",
     [SQL_STEP_OPEN] = "SELECT 1 FROM event_due WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM run"
                       " WHERE event = ?1 AND subscription = ?2 AND state >= 2)",
     [SQL_STEP_FIND] = "SELECT result FROM step WHERE event = ? AND subscription = ? AND name = ?",

@@ -77,6 +77,7 @@ static bool read_run(sqlite3_stmt *statement, struct claimed_run *run)
         .due_ms = sqlite3_column_int64(statement, 3),
         .first_ordinal = (uint8_t)sqlite3_column_int(statement, 4),
         .is_ordered = sqlite3_column_int(statement, 6) != 0,
+        .batch = column_id(statement, 7),
     };
     return run->subscription != NULL;
 }

@@ -46,6 +46,13 @@ enum write_sql {
     SQL_RUN_PLAN,
     SQL_RUN_RELEASE,
     SQL_RUN_LEAST_DUE,
+    SQL_BATCH_NEWEST,
+    SQL_BATCH_FIRST,
+    SQL_BATCH_FIND,
+    SQL_BATCH_INSERT,
+    SQL_BATCH_UPDATE,
+    SQL_BATCH_DELETE,
+    SQL_BATCH_RUN,
     SQL_STEP_OPEN,
     SQL_STEP_FIND,
     SQL_STEP_INSERT,
@@ -171,6 +178,30 @@ int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news);
 /* sqlite_step.c: the steps of a run that ended well go. */
 int sqlite_end_steps(struct sqlite_engine *engine, const struct store_run_ref *run);
 
+/* sqlite_run.c: rows of runs. */
+struct run_end {
+    enum run_state state;
+    uint32_t number;
+    int64_t due_ms;
+    const char *error;
+};
+/* *is_open: it was, and so this is its end now. */
+int sqlite_end_row(struct sqlite_engine *engine, uint64_t event, const char *subscription,
+                   const struct run_end *end, bool *is_open);
+/* event_due follows the runs that are open: the least due time, or no row. */
+int sqlite_follow_runs(struct sqlite_engine *engine, uint64_t event);
+/* A run that waited is due then. */
+int sqlite_release_run(struct sqlite_engine *engine, uint64_t event, const char *subscription,
+                       int64_t due_ms);
+
+/* sqlite_batch.c: a new event comes into the batch of its key. *batch: its id, *due_ms: of the
+ * event's run; run->released is set. */
+int sqlite_batch_join(struct sqlite_engine *engine, const struct event *event,
+                      struct planned_run *run, uint64_t *batch, int64_t *due_ms);
+/* The run of a batch ended. */
+int sqlite_batch_end(struct sqlite_engine *engine, struct store_run_ref *run,
+                     const struct run_end *end, enum status *status);
+
 /* sqlite_run.c: a dead run of an event that is finished. */
 int sqlite_put_dead_run(struct sqlite_engine *engine, uint64_t event, const char *name,
                         const char *error);
@@ -228,6 +259,9 @@ enum read_sql {
     READ_DUE_EVENT,
     READ_EVENT,
     READ_RUNS,
+    READ_BATCH,
+    READ_BATCH_RUN,
+    READ_BATCH_RUNS,
     READ_DUE_DELIVERIES,
     READ_NEXT_DUE,
     READ_OPEN_DELIVERIES,
@@ -266,6 +300,7 @@ void sqlite_read(struct engine *engine, void *reader, struct store_read *read);
 
 /* Each fills its read: SQLITE_OK with read->status set, or the error. */
 int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events *claim);
+int sqlite_claim_batch(struct sqlite_reader *reader, struct store_claim_batch *claim);
 int sqlite_claim_deliveries(struct sqlite_reader *reader, struct store_claim_deliveries *claim);
 int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *claim);
 int sqlite_backlog(struct sqlite_reader *reader, struct store_backlog *backlog);

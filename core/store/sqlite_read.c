@@ -29,8 +29,14 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                    " c.head, c.body FROM event e JOIN source s ON s.id = e.source"
                    " JOIN content c ON c.id = e.id WHERE e.id = ?",
     [READ_RUNS] = "SELECT subscription, state, number, due_ms, first_ordinal, error,"
-                  " order_key IS NOT NULL FROM run"
+                  " order_key IS NOT NULL, batch FROM run"
                   " WHERE event = ? ORDER BY first_ordinal, subscription",
+    [READ_BATCH] = "SELECT leader, close_ms FROM batch WHERE id = ?",
+    [READ_BATCH_RUN] = "SELECT event, first_ordinal, (SELECT count(*) FROM run a WHERE a.event ="
+                       " r.event) FROM run r WHERE event = ? AND subscription = ? AND state < 2",
+    [READ_BATCH_RUNS] = "SELECT event, first_ordinal, (SELECT count(*) FROM run a WHERE a.event ="
+                        " r.event) FROM run r INDEXED BY run_batch WHERE batch = ? AND state < 2"
+                        " ORDER BY event LIMIT ?",
     [READ_DUE_DELIVERIES] =
         DELIVERY_COLUMNS " INDEXED BY delivery_due" DELIVERY_JOINS
                          " WHERE d.endpoint = ? AND d.due_ms <= ? AND d.state < 3"
@@ -218,6 +224,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
     switch (read->kind) {
     case STORE_CLAIM_EVENTS:
         return sqlite_claim_events(it, container_of(read, struct store_claim_events, read));
+    case STORE_CLAIM_BATCH:
+        return sqlite_claim_batch(it, container_of(read, struct store_claim_batch, read));
     case STORE_CLAIM_DELIVERIES:
         return sqlite_claim_deliveries(it, container_of(read, struct store_claim_deliveries, read));
     case STORE_CLAIM_OPEN:

@@ -48,15 +48,22 @@ static int is_order_taken(struct sqlite_engine *it, const struct planned_run *ru
 
 int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int64_t *due_ms)
 {
-    const struct run_plan *plan = event->plan;
+    struct run_plan *plan = event->plan;
     *due_ms = INT64_MAX;
     for (size_t i = 0; i < plan->count; i++) {
-        const struct planned_run *run = &plan->runs[i];
+        struct planned_run *run = &plan->runs[i];
         bool is_held = false;
-        int rc = run->order_key.data ? is_order_taken(engine, run, &is_held) : SQLITE_OK;
+        uint64_t batch = 0;
+        int64_t run_due_ms = event->due_ms;
+        int rc = SQLITE_OK;
+        if (run->order_key.data)
+            rc = is_order_taken(engine, run, &is_held);
+        else if (run->batch_key.data)
+            rc = sqlite_batch_join(engine, event, run, &batch, &run_due_ms);
         if (rc != SQLITE_OK)
             return rc;
-        const int64_t run_due_ms = is_held ? event->due_ms + STORE_HELD_MS : event->due_ms;
+        if (is_held)
+            run_due_ms += STORE_HELD_MS;
         sqlite3_stmt *statement = engine->statements[SQL_RUN_PLAN];
         bind_id(statement, 1, event->id);
         bind_text(statement, 2, slice_str(run->subscription));
@@ -67,6 +74,7 @@ int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int
             bind_blob(statement, 5, run->order_key);
         else
             (void)sqlite3_bind_null(statement, 5);
+        bind_id_or_null(statement, 6, batch);
         rc = sqlite_run(engine, SQL_RUN_PLAN);
         if (rc != SQLITE_OK)
             return rc;
@@ -76,24 +84,31 @@ int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int
     return SQLITE_OK;
 }
 
-struct run_end {
-    enum run_state state;
-    uint32_t number;
-    int64_t due_ms;
-    const char *error;
-};
-
-static int put_run(struct sqlite_engine *it, const struct store_run_ref *run,
+static int put_row(struct sqlite_engine *it, uint64_t event, const char *subscription,
                    const struct run_end *end, enum write_sql which)
 {
     sqlite3_stmt *statement = it->statements[which];
-    bind_id(statement, 1, run->event);
-    bind_text(statement, 2, slice_str(run->subscriptions[run->index]));
+    bind_id(statement, 1, event);
+    bind_text(statement, 2, slice_str(subscription));
     (void)sqlite3_bind_int64(statement, 3, (int64_t)end->state);
     (void)sqlite3_bind_int64(statement, 4, end->number);
     (void)sqlite3_bind_int64(statement, 5, end->due_ms);
     bind_text_or_null(statement, 6, end->error);
     return sqlite_run(it, which);
+}
+
+static int put_run(struct sqlite_engine *it, const struct store_run_ref *run,
+                   const struct run_end *end, enum write_sql which)
+{
+    return put_row(it, run->event, run->subscriptions[run->index], end, which);
+}
+
+int sqlite_end_row(struct sqlite_engine *engine, uint64_t event, const char *subscription,
+                   const struct run_end *end, bool *is_open)
+{
+    const int rc = put_row(engine, event, subscription, end, SQL_RUN_UPDATE);
+    *is_open = rc == SQLITE_OK && sqlite3_changes(engine->db) > 0;
+    return rc;
 }
 
 int sqlite_put_dead_run(struct sqlite_engine *engine, uint64_t event, const char *name,
@@ -142,8 +157,7 @@ static int end_only_run(struct sqlite_engine *it, const struct store_run_ref *ru
                                                          : rc;
 }
 
-/* event_due follows the runs that are open: the least due time, or no row. */
-static int follow_runs(struct sqlite_engine *it, uint64_t event)
+int sqlite_follow_runs(struct sqlite_engine *it, uint64_t event)
 {
     sqlite3_stmt *statement = it->statements[SQL_RUN_LEAST_DUE];
     bind_id(statement, 1, event);
@@ -171,7 +185,18 @@ static int end_one_run(struct sqlite_engine *it, const struct store_run_ref *run
     }
     if (rc == SQLITE_OK && !is_open)
         *status = E_CONFLICT;
-    return rc == SQLITE_OK && is_open ? follow_runs(it, run->event) : rc;
+    return rc == SQLITE_OK && is_open ? sqlite_follow_runs(it, run->event) : rc;
+}
+
+int sqlite_release_run(struct sqlite_engine *engine, uint64_t event, const char *subscription,
+                       int64_t due_ms)
+{
+    sqlite3_stmt *statement = engine->statements[SQL_RUN_RELEASE];
+    bind_id(statement, 1, event);
+    bind_text(statement, 2, slice_str(subscription));
+    (void)sqlite3_bind_int64(statement, 3, due_ms);
+    const int rc = sqlite_run(engine, SQL_RUN_RELEASE);
+    return rc == SQLITE_OK ? sqlite_follow_runs(engine, event) : rc;
 }
 
 /* The run that waited behind this one is due. */
@@ -187,13 +212,8 @@ static int release_next(struct sqlite_engine *it, struct store_run_ref *run)
     (void)sqlite3_reset(statement);
     if (due_ms < STORE_HELD_MS)
         return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-    statement = it->statements[SQL_RUN_RELEASE];
-    bind_id(statement, 1, event);
-    bind_text(statement, 2, slice_str(subscription));
-    (void)sqlite3_bind_int64(statement, 3, due_ms - STORE_HELD_MS);
-    rc = sqlite_run(it, SQL_RUN_RELEASE);
     run->released = event;
-    return rc == SQLITE_OK ? follow_runs(it, event) : rc;
+    return sqlite_release_run(it, event, subscription, due_ms - STORE_HELD_MS);
 }
 
 static int end_run(struct sqlite_engine *it, struct store_run_ref *run, const struct run_end *end,
@@ -201,6 +221,8 @@ static int end_run(struct sqlite_engine *it, struct store_run_ref *run, const st
 {
     check(run->subscription_count == 0 || run->index < run->subscription_count);
     run->released = 0;
+    if (run->batch != 0)
+        return sqlite_batch_end(it, run, end, status);
     const int rc = run->subscription_count > 1 ? end_one_run(it, run, end, status)
                                                : end_only_run(it, run, end, status);
     if (rc != SQLITE_OK || *status != OK || !run->is_ordered || end->state == RUN_RETRYING)

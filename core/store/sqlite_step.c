@@ -57,8 +57,14 @@ int sqlite_step_done(struct sqlite_engine *engine, struct store_step *step)
 
 int sqlite_end_steps(struct sqlite_engine *engine, const struct store_run_ref *run)
 {
-    bind_run(engine->statements[SQL_STEP_END], run->event, run->subscriptions[run->index]);
-    return sqlite_run(engine, SQL_STEP_END);
+    const size_t count = run->batch != 0 ? run->member_count : 1;
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < count && rc == SQLITE_OK; i++) {
+        bind_run(engine->statements[SQL_STEP_END], run->batch != 0 ? run->members[i] : run->event,
+                 run->subscriptions[run->index]);
+        rc = sqlite_run(engine, SQL_STEP_END);
+    }
+    return rc;
 }
 
 int sqlite_list_steps(struct sqlite_reader *reader, struct store_list_steps *list)

@@ -100,7 +100,8 @@ struct store_op {
 };
 
 /* Checks the key, then INSERT event, content, event_due (due at event->due_ms). With event->plan
- * its runs are written too; one whose key an earlier event has that is not done with is held.
+ * its runs are written too; one whose key an earlier event has that is not done with is held, and
+ * so is one in a batch: the run of the batch's first event is due when it closes, and is all of it.
  * is_duplicate: an event of the same source
  * with the same key is younger than key_window_ms: nothing was written, duplicate_of is its id and
  * it is synced. Keys of events that were emitted (parent is set) are apart from those of senders,
@@ -127,9 +128,14 @@ struct store_run_ref {
     const char *const *subscriptions; /* names of all matching, in order of registration */
     size_t subscription_count;        /* 0: no subscription, finished at once */
     size_t index;                     /* which of them this outcome is of */
-    bool is_ordered;   /* it has an order key: its end lets the next run of that key go */
-    bool has_steps;    /* they go with its end, unless it is dead */
-    uint64_t released; /* out: the event of that run; 0: none */
+    bool is_ordered; /* it has an order key: its end lets the next run of that key go */
+    bool has_steps;  /* they go with its end, unless it is dead */
+    uint64_t batch;  /* it is a batch (claimed_run.batch); 0: none */
+    const uint64_t
+        *members; /* events whose runs are handled or skipped with it; its own among them */
+    size_t member_count;
+    uint64_t
+        released; /* out: the event of the run that may go now, of its order or batch; 0: none */
 };
 
 /* Run states as stored. Never renumber. */
@@ -236,6 +242,7 @@ MUST_USE enum status store_submit(struct store *store, struct store_client *clie
 
 enum store_read_kind {
     STORE_CLAIM_EVENTS,
+    STORE_CLAIM_BATCH,
     STORE_CLAIM_DELIVERIES,
     STORE_CLAIM_OPEN,
     STORE_BACKLOG,
@@ -277,6 +284,7 @@ struct claimed_run {
     uint8_t first_ordinal;
     int64_t due_ms;
     bool is_ordered; /* it has an order key */
+    uint64_t batch;  /* it is part of one, or was: store_claim_batch; 0: none */
 };
 
 /* An event that is not finished, with its run rows (none: nothing committed yet). */
@@ -303,6 +311,24 @@ struct store_claim_events {
     uint64_t last; /* id to go on after */
     bool is_end;
     int64_t next_due_ms;
+};
+
+/* The runs that are handled together with this one: those of its batch that are open, by event;
+ * only its own if the batch is no more (a dead run that is tried again). None: its own run is over.
+ */
+struct batch_member {
+    struct event *event; /* owned reference */
+    uint8_t first_ordinal;
+    size_t run_count; /* of the event */
+};
+struct store_claim_batch {
+    struct store_read read;
+    uint64_t batch;
+    uint64_t event;
+    const char *subscription;
+    struct batch_member *members; /* owned */
+    size_t member_count;
+    int64_t close_ms; /* it takes more until then; 0: closed */
 };
 
 /* Due deliveries of one endpoint with their messages, least due first. is_end: the store has no

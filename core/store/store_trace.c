@@ -18,6 +18,7 @@ static const char *const result_names[] = {
 
 static const char *const read_names[STORE_READ_KIND_COUNT] = {
     [STORE_CLAIM_EVENTS] = "claim_events",
+    [STORE_CLAIM_BATCH] = "claim_batch",
     [STORE_CLAIM_DELIVERIES] = "claim_deliveries",
     [STORE_CLAIM_OPEN] = "claim_open",
     [STORE_BACKLOG] = "backlog",

@@ -39,10 +39,8 @@ int l_project_bench(lua_State *L)
     struct bench bench = {
         .project = project,
         .options = {.subscription = subscription,
-                    .event = event,
-                    .run_number = 1,
-                    .first_ordinal = 1,
-                    .ordinal_count = LIMIT_MESSAGES_PER_EVENT},
+                    .own = {event, 1, LIMIT_MESSAGES_PER_EVENT},
+                    .run_number = 1},
     };
     const int64_t from_ns = clock_thread_cpu_ns();
     for (lua_Integer i = 0; i < count; i++) {

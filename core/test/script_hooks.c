@@ -173,10 +173,9 @@ int l_project_start(lua_State *L)
     project->open_count++;
     const struct run_options options = {
         .subscription = subscription,
-        .event = waiting->event,
+        .own = {waiting->event, (uint8_t)field_integer(L, 4, "first", 1),
+                (uint8_t)field_integer(L, 4, "count", 254)},
         .run_number = (uint32_t)field_integer(L, 4, "number", 1),
-        .first_ordinal = (uint8_t)field_integer(L, 4, "first", 1),
-        .ordinal_count = (uint8_t)field_integer(L, 4, "count", 254),
     };
     script_run(project->script, &options, on_done, waiting);
     return 1;

@@ -47,6 +47,8 @@ static void set_results(lua_State *L, const struct lua_op *it)
     case STORE_INGEST:
         set_bool(L, "is_duplicate", it->u.ingest.is_duplicate);
         set_integer(L, "duplicate_of", (lua_Integer)it->u.ingest.duplicate_of);
+        if (it->event->plan)
+            set_integer(L, "released", (lua_Integer)it->event->plan->runs[0].released);
         break;
     case STORE_HANDLED:
         set_bool(L, "is_kv_conflict", it->u.handled.is_kv_conflict);
@@ -142,7 +144,24 @@ static struct content *field_content(lua_State *L, int index)
     return content;
 }
 
-/* plan = { { subscription, order_key? }, … } */
+/* Field batch = { key, max, wait_ms, quiet_ms, keeps_last } of the entry on top. */
+static void field_batch(lua_State *L, struct planned_run *run)
+{
+    lua_getfield(L, -1, "batch");
+    if (lua_istable(L, -1)) {
+        const int index = lua_gettop(L);
+        run->batch_key = field_slice(L, index, "key");
+        run->batch = (struct batch_spec){
+            .count_max = (uint32_t)field_integer(L, index, "max", 100),
+            .wait_ms = field_integer(L, index, "wait_ms", 60000),
+            .quiet_ms = field_integer(L, index, "quiet_ms", 0),
+            .keeps_last = field_boolean(L, index, "keeps_last"),
+        };
+    }
+    lua_pop(L, 1);
+}
+
+/* plan = { { subscription, order_key?, batch? }, … } */
 static struct run_plan *field_plan(lua_State *L, int index)
 {
     struct planned_run runs[LIMIT_SUBSCRIPTIONS_PER_EVENT] = {{0}};
@@ -150,6 +169,7 @@ static struct run_plan *field_plan(lua_State *L, int index)
     const size_t count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
     for (size_t i = 0; i < count; i++) {
         lua_geti(L, -1, (lua_Integer)i + 1);
+        field_batch(L, &runs[i]);
         lua_geti(L, -1, 1);
         lua_geti(L, -2, 2);
         runs[i].subscription = (char *)(uintptr_t)luaL_checkstring(L, -2);
@@ -211,7 +231,21 @@ static int l_ingest(lua_State *L)
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-/* event, subscriptions = { names }, index (from 1), is_ordered, has_steps */
+static void field_members(lua_State *L, struct lua_op *it, struct store_run_ref *run)
+{
+    lua_getfield(L, 2, "members");
+    run->member_count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
+    uint64_t *members = arena_take(&it->arena, (run->member_count + 1) * sizeof *members);
+    for (size_t i = 0; i < run->member_count; i++) {
+        lua_geti(L, -1, (lua_Integer)i + 1);
+        members[i] = (uint64_t)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    run->members = members;
+}
+
+/* event, subscriptions = { names }, index (from 1), is_ordered, has_steps, batch, members */
 static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run)
 {
     run->event = (uint64_t)field_integer(L, 2, "event", 0);
@@ -233,6 +267,8 @@ static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run
     run->index = (size_t)field_integer(L, 2, "index", 1) - 1;
     run->is_ordered = field_boolean(L, 2, "is_ordered");
     run->has_steps = field_boolean(L, 2, "has_steps");
+    run->batch = (uint64_t)field_integer(L, 2, "batch", 0);
+    field_members(L, it, run);
 }
 
 /* The deliveries of the message whose table is on top. */

@@ -10,6 +10,7 @@ struct lua_read {
     union {
         struct store_read read;
         struct store_claim_events claim_events;
+        struct store_claim_batch claim_batch;
         struct store_claim_deliveries claim_deliveries;
         struct store_claim_open claim_open;
         struct store_backlog backlog;
@@ -55,6 +56,8 @@ static void set_runs(lua_State *L, const struct claimed_run *runs, char *const *
         set_integer(L, "first_ordinal", runs[i].first_ordinal);
         set_integer(L, "due_ms", runs[i].due_ms);
         set_bool(L, "is_ordered", runs[i].is_ordered);
+        if (runs[i].batch != 0)
+            set_integer(L, "batch", (lua_Integer)runs[i].batch);
         set_text(L, "error", errors ? errors[i] : NULL);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
@@ -193,6 +196,20 @@ static void set_listed_deliveries(lua_State *L, const struct store_list_deliveri
     set_page(L, list->last, list->is_end);
 }
 
+static void set_batch(lua_State *L, const struct store_claim_batch *claim)
+{
+    set_integer(L, "close_ms", claim->close_ms);
+    lua_newtable(L);
+    for (size_t i = 0; i < claim->member_count; i++) {
+        lua_newtable(L);
+        set_integer(L, "id", (lua_Integer)claim->members[i].event->id);
+        set_integer(L, "first_ordinal", claim->members[i].first_ordinal);
+        set_integer(L, "run_count", (lua_Integer)claim->members[i].run_count);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "members");
+}
+
 static void set_steps(lua_State *L, const struct store_list_steps *list)
 {
     lua_newtable(L);
@@ -237,6 +254,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
     switch (it->u.read.kind) {
     case STORE_CLAIM_EVENTS:
         set_claimed_events(L, &it->u.claim_events);
+        break;
+    case STORE_CLAIM_BATCH:
+        set_batch(L, &it->u.claim_batch);
         break;
     case STORE_CLAIM_DELIVERIES:
         set_deliveries(L, it->u.claim_deliveries.deliveries, it->u.claim_deliveries.delivery_count);
@@ -341,6 +361,15 @@ static int l_claim_events(lua_State *L)
     claim->now_ms = field_integer(L, 2, "now_ms", INT64_MAX);
     claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
     claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
+    return start(L, it);
+}
+
+static int l_claim_batch(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_CLAIM_BATCH);
+    it->u.claim_batch.batch = (uint64_t)field_integer(L, 2, "batch", 0);
+    it->u.claim_batch.event = (uint64_t)field_integer(L, 2, "event", 0);
+    it->u.claim_batch.subscription = arena_field(L, &it->arena, 2, "subscription");
     return start(L, it);
 }
 
@@ -453,6 +482,7 @@ static int l_list_steps(lua_State *L)
 
 const luaL_Reg store_read_methods[] = {
     {"backlog", l_backlog},
+    {"claim_batch", l_claim_batch},
     {"claim_deliveries", l_claim_deliveries},
     {"claim_events", l_claim_events},
     {"claim_open", l_claim_open},

@@ -78,7 +78,7 @@ static int l_order_key(lua_State *L)
     if (script_order(held->project->script, held->endpoint, held->delivery->message, &key, &err) !=
         OK)
         return tell(L, NULL, err.text);
-    if (key.len == 0)
+    if (!key.is_set)
         return 0;
     lua_pushlstring(L, key.data, key.len);
     return 1;

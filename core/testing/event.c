@@ -86,8 +86,19 @@ int l_project_unverified(lua_State *L)
     return project_push_meta(L, project, event, 0);
 }
 
+/* { key, max, wait_ms, quiet_ms, keeps_last } of a run's batch. */
+static void push_batch(lua_State *L, const struct planned_run *run)
+{
+    lua_createtable(L, 0, 5);
+    set_slice(L, "key", run->batch_key);
+    set_integer(L, "max", run->batch.count_max);
+    set_integer(L, "wait_ms", run->batch.wait_ms);
+    set_integer(L, "quiet_ms", run->batch.quiet_ms);
+    set_bool(L, "keeps_last", run->batch.keeps_last);
+}
+
 /* match(event) -> { number of subscription, … } in order of registration, { [position] = order key
- * }
+ * }, { [position] = batch }
  */
 int l_project_match(lua_State *L)
 {
@@ -106,13 +117,17 @@ int l_project_match(lua_State *L)
     }
     script_plan(script, event);
     lua_newtable(L);
+    lua_newtable(L);
     for (size_t i = 0; event->plan && i < event->plan->count; i++) {
-        const struct slice key = event->plan->runs[i].order_key;
-        lua_pushlstring(L, key.data, key.len);
-        if (key.data)
+        const struct planned_run *run = &event->plan->runs[i];
+        if (run->order_key.data) {
+            lua_pushlstring(L, run->order_key.data, run->order_key.len);
+            lua_rawseti(L, -3, (lua_Integer)i + 1);
+        }
+        if (run->batch_key.data) {
+            push_batch(L, run);
             lua_rawseti(L, -2, (lua_Integer)i + 1);
-        else
-            lua_pop(L, 1);
+        }
     }
-    return 2;
+    return 3;
 }

@@ -11,6 +11,8 @@ struct waiting_run {
     struct event *event; /* owned reference */
     int result;
     bool is_lost; /* its commit fails */
+    size_t member_count;
+    struct run_member members[]; /* of a batch; owned references */
 };
 
 /* What commits with the run, given away: emits, and deliveries as of now. */
@@ -65,13 +67,46 @@ static void on_done(const struct job_result *result, void *ctx)
     if (result->outbox)
         outbox_finish(result->outbox);
     free(result->outbox);
+    for (size_t i = 0; i < waiting->member_count; i++)
+        event_unref(waiting->members[i].event);
     event_unref(waiting->event);
     free(waiting);
 }
 
-/* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1?, is_lost = 1? },
- * result): result gets outcome "handled" "skipped" "retry_later" "failed" "cancelled", text,
- * delay_ms, is_hopeless, deliveries { { delivery, delay_ms }, … }, emits { event, … } */
+/* { event, first_ordinal, ordinal_count } at index */
+static struct run_member read_member(lua_State *L, int index)
+{
+    lua_getfield(L, index, "event");
+    const struct run_member member = {
+        .event = event_ref(event_handle_check(L, -1)),
+        .first_ordinal = (uint8_t)field_integer(L, index, "first_ordinal", 1),
+        .ordinal_count = (uint8_t)field_integer(L, index, "ordinal_count", ID_ORDINAL_MAX - 1),
+    };
+    lua_pop(L, 1);
+    return member;
+}
+
+static struct waiting_run *create_waiting(lua_State *L, struct event *event)
+{
+    size_t count = 0;
+    if (lua_getfield(L, 4, "members") == LUA_TTABLE)
+        count = lua_rawlen(L, -1);
+    struct waiting_run *waiting = must_alloc(sizeof *waiting + count * sizeof waiting->members[0]);
+    waiting->event = event_ref(event);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        waiting->members[i] = read_member(L, lua_gettop(L));
+        waiting->member_count++;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return waiting;
+}
+
+/* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1?, is_lost = 1?,
+ * members = { { event, first_ordinal, ordinal_count }, … }? }, result): result gets outcome
+ * "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms, is_hopeless, deliveries {
+ * { delivery, delay_ms }, … }, emits { event, … } */
 int l_project_run(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -82,23 +117,19 @@ int l_project_run(lua_State *L)
     struct event *event = event_handle_check(L, 3);
     luaL_checktype(L, 4, LUA_TTABLE);
     lua_settop(L, 5);
+    struct waiting_run *waiting = create_waiting(L, event);
     const struct run_options options = {
         .subscription = &registry->subscriptions[number - 1],
-        .event = event,
+        .own = {event, (uint8_t)field_integer(L, 4, "first_ordinal", 1),
+                (uint8_t)field_integer(L, 4, "ordinal_count", ID_ORDINAL_MAX - 1)},
+        .members = waiting->members,
+        .member_count = waiting->member_count,
         .run_number = (uint32_t)field_integer(L, 4, "number", 1),
-        .first_ordinal = (uint8_t)field_integer(L, 4, "first_ordinal", 1),
-        .ordinal_count = (uint8_t)field_integer(L, 4, "ordinal_count", ID_ORDINAL_MAX - 1),
         .is_ordered = field_integer(L, 4, "is_ordered", 0) != 0,
     };
-    struct waiting_run *waiting = calloc(1, sizeof *waiting);
-    if (!waiting)
-        return luaL_error(L, "out of memory");
-    *waiting = (struct waiting_run){
-        .project = project,
-        .event = event_ref(event),
-        .result = project_expect_result(L, project),
-        .is_lost = field_integer(L, 4, "is_lost", 0) != 0,
-    };
+    waiting->project = project;
+    waiting->result = project_expect_result(L, project);
+    waiting->is_lost = field_integer(L, 4, "is_lost", 0) != 0;
     script_run(project->script, &options, on_done, waiting);
     return 0;
 }

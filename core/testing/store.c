@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The store of a test: keys and values, and steps, in memory (events and deliveries: list.c). Reads
- * are answered at the same moment of the test's clock, writes commit with the run that made them. */
+ * are answered at the same moment of the test's clock, writes commit with the run that made them.
+ */
 #include "testing/testing_int.h"
 
 #include <stdlib.h>

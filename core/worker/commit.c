@@ -13,6 +13,7 @@
 static struct store_run_ref ref_of(const struct run *run)
 {
     const struct work *work = run->work;
+    const bool is_alone = run->member_count == 0;
     return (struct store_run_ref){
         .event = work->event->id,
         .subscriptions = work->list,
@@ -20,6 +21,9 @@ static struct store_run_ref ref_of(const struct run *run)
         .index = (size_t)(run - work->runs),
         .is_ordered = run->is_ordered,
         .has_steps = run->has_steps,
+        .batch = run->batch,
+        .members = is_alone ? &work->event->id : run->member_ids,
+        .member_count = is_alone ? 1 : run->member_count,
     };
 }
 
@@ -135,6 +139,7 @@ static void on_handled(struct store_op *op)
     struct work *work = run->work;
     const struct store_handled *handled = container_of(op, struct store_handled, op);
     put_credit(run);
+    batch_finish(run);
     release_next(work->worker, op, &handled->run);
     if (run->outbox && op->status == OK)
         route_outbox(work->worker, run->outbox);
@@ -172,6 +177,7 @@ static void on_failed(struct store_op *op)
     struct run *run = op->ctx;
     struct work *work = run->work;
     put_credit(run);
+    batch_finish(run);
     release_next(work->worker, op, &run->outcome.failed.run);
     turn_put(run);
     free(run->text);
@@ -259,6 +265,8 @@ void commit_result(struct run *run, const struct job_result *result)
 {
     struct worker *worker = run->work->worker;
     const bool is_cancelled = result->outcome == JOB_CANCELLED;
+    if (is_cancelled)
+        batch_finish(run);
     run->outbox = result->outcome == JOB_HANDLED ? result->outbox : NULL;
     run->has_steps = result->has_steps;
     switch (result->outcome) {
@@ -285,6 +293,17 @@ void commit_result(struct run *run, const struct job_result *result)
         work_requeue(run);
     else if (is_cancelled)
         run_move(run, RUN_QUEUED);
+}
+
+void commit_nothing(struct run *run, enum run_phase phase)
+{
+    struct work *work = run->work;
+    put_credit(run);
+    run_lane_leave(run);
+    run_move(run, phase);
+    if (phase == RUN_LATER)
+        backlog_due(work->worker, run->due_ms);
+    work_settle(work);
 }
 
 void commit_dead(struct run *run, const char *why)

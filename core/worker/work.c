@@ -17,7 +17,8 @@
 static const struct machine_state phases[RUN_PHASE_COUNT] = {
     [RUN_QUEUED] = {"queued", MACHINE_BIT(RUN_RUNNING) | MACHINE_BIT(RUN_COMMITTING)},
     [RUN_RUNNING] = {"running", MACHINE_BIT(RUN_COMMITTING) | MACHINE_BIT(RUN_QUEUED) |
-                                    MACHINE_BIT(RUN_WAITING)},
+                                    MACHINE_BIT(RUN_WAITING) | MACHINE_BIT(RUN_LATER) |
+                                    MACHINE_BIT(RUN_ENDED)},
     [RUN_WAITING] = {"waiting", MACHINE_BIT(RUN_QUEUED)},
     [RUN_COMMITTING] = {"committing", MACHINE_BIT(RUN_ENDED) | MACHINE_BIT(RUN_LATER) |
                                           MACHINE_BIT(RUN_QUEUED) | MACHINE_BIT(RUN_WAITING)},
@@ -66,6 +67,7 @@ static void destroy(struct work *work)
     black_box_clear(worker->options.box, work->event->id);
     for (size_t i = 0; i < work->run_count; i++) {
         turn_put(&work->runs[i]);
+        batch_finish(&work->runs[i]);
         if (work->runs[i].generation)
             generation_unref(work->runs[i].generation);
         if (work->names)
@@ -96,22 +98,29 @@ static void on_job_done(const struct job_result *result, void *ctx)
     commit_result(ctx, result);
 }
 
-static void start(struct run *run)
+void run_start_job(struct run *run)
 {
     struct work *work = run->work;
-    run_move(run, RUN_RUNNING);
-    work->worker->active++;
-
     atomic_fetch_add_explicit(&work->worker->runs, 1, memory_order_relaxed);
     const struct run_options options = {
         .subscription = run->spec,
-        .event = work->event,
+        .own = {work->event, run->first_ordinal, run->ordinal_count},
+        .members = run->members,
+        .member_count = run->member_count,
         .run_number = run->number + 1,
-        .first_ordinal = run->first_ordinal,
-        .ordinal_count = run->ordinal_count,
         .is_ordered = run->is_ordered,
     };
     script_run(work->worker->script, &options, on_job_done, run);
+}
+
+static void start(struct run *run)
+{
+    run_move(run, RUN_RUNNING);
+    run->work->worker->active++;
+    if (run->batch != 0 && run->spec->batch.count_max > 0)
+        batch_start(run);
+    else
+        run_start_job(run);
 }
 
 static void pump(struct worker *worker, struct lane *lane, uint32_t concurrency)
@@ -278,6 +287,7 @@ static void start_stored(struct worker *worker, struct claimed_event *claimed)
         run->number = stored->number;
         run->first_ordinal = stored->first_ordinal;
         run->is_ordered = stored->is_ordered;
+        run->batch = stored->batch;
         run->due_ms = stored->due_ms;
         run->phase = is_over(stored->state)    ? RUN_ENDED
                      : stored->due_ms > now_ms ? RUN_LATER
@@ -311,8 +321,9 @@ void work_refresh(struct worker *worker, const struct claimed_event *claimed)
     for (size_t i = 0; work && i < work->run_count && i < claimed->run_count; i++) {
         struct run *run = &work->runs[i];
         const struct claimed_run *stored = &claimed->runs[i];
-        if (run->phase != RUN_LATER || run->due_ms < STORE_HELD_MS ||
-            stored->due_ms >= STORE_HELD_MS || strcmp(stored->subscription, work->list[i]) != 0)
+        const bool may_move = run->due_ms >= STORE_HELD_MS || run->batch != 0;
+        if (run->phase != RUN_LATER || !may_move || stored->due_ms >= STORE_HELD_MS ||
+            strcmp(stored->subscription, work->list[i]) != 0)
             continue;
         run->due_ms = stored->due_ms;
         if (run->due_ms <= clock_now_ms())

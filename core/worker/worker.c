@@ -72,8 +72,10 @@ static struct event *on_tell(void *ctx, const struct sender_news *news)
 {
     struct worker *worker = ctx;
     struct event *event = sender_news_event(worker->registry, news);
-    if (event)
+    if (event) {
         event->id = worker_next_event_id(worker);
+        script_plan(worker->script, event);
+    }
     return event;
 }
 
@@ -452,6 +454,15 @@ struct placement worker_place(struct worker *worker)
     return placement;
 }
 
+/* An event that lies in the store is taken up from there, and so is the batch that it made due. */
+static void tell_owners(struct worker *worker, const struct event *event)
+{
+    worker_event_due(worker, event->id, event->due_ms);
+    for (size_t i = 0; event->plan && i < event->plan->count; i++)
+        if (event->plan->runs[i].released != 0)
+            worker_event_due(worker, event->plan->runs[i].released, 0);
+}
+
 void worker_placed(struct worker *worker, struct placement placement, struct event *event,
                    bool is_committed)
 {
@@ -461,7 +472,7 @@ void worker_placed(struct worker *worker, struct placement placement, struct eve
         if (placement.has_room)
             gate_put(&owner->gate);
         if (is_committed)
-            worker_event_due(worker, event->id, event->due_ms);
+            tell_owners(worker, event);
         event_unref(event);
         return;
     }

@@ -43,9 +43,13 @@ struct run {
     uint32_t number;                      /* runs made before this one */
     uint8_t first_ordinal;
     uint8_t ordinal_count;
-    bool is_ordered; /* has an order key in the store */
-    bool has_steps;  /* the store may keep some */
-    int64_t due_ms;  /* LATER */
+    bool is_ordered;            /* has an order key in the store */
+    bool has_steps;             /* the store may keep some */
+    uint64_t batch;             /* it is, or was, part of that one; 0: none */
+    struct run_member *members; /* while it runs as a batch: what it handles; owned */
+    uint64_t *member_ids;       /* theirs, for the store; owned */
+    size_t member_count;
+    int64_t due_ms; /* LATER */
     bool has_credit;
     bool has_turn;      /* or waits for it */
     unsigned conflicts; /* so often others changed what it had read of kv */
@@ -212,6 +216,8 @@ void work_finish(struct worker *worker);
 void run_move(struct run *run, enum run_phase phase);
 void run_resolve(struct run *run, const struct subscription_spec *spec);
 void run_lane_leave(struct run *run);
+/* The job itself. */
+void run_start_job(struct run *run);
 
 /* The turn of this run may have come. */
 void work_take_turn(struct worker *worker, uint64_t event, size_t index);
@@ -226,8 +232,16 @@ bool turn_may_commit(struct run *run);
 /* The store refused it. True: it runs again at once; false: it waits for its turn. */
 bool turn_after_conflict(struct run *run, const struct kv_read *lost);
 
+/* batch.c */
+/* Reads what is to be handled with the run, then starts it. */
+void batch_start(struct run *run);
+/* The run is over, or starts anew. */
+void batch_finish(struct run *run);
+
 /* commit.c */
 void commit_result(struct run *run, const struct job_result *result);
+/* It ended before, or ends later: nothing is written. */
+void commit_nothing(struct run *run, enum run_phase phase);
 /* A queued run dies without a job: its subscription vanished. */
 void commit_dead(struct run *run, const char *why);
 /* The one stand-in run of an event that no subscription matches. */

@@ -113,7 +113,16 @@ function anzol.source(name, options) end
 ---@param options anzol.EndpointOptions
 function anzol.endpoint(name, options) end
 
+---Events that are handled together, as one job; `wait` or `quiet` must be given.
+---@class anzol.BatchOptions
+---@field wait? anzol.Duration The batch closes so long after its first event, at the latest: 1 ms to 7 days, default `"7d"`.
+---@field quiet? anzol.Duration It closes so long after its last event: 1 ms to 7 days. Default: no matter.
+---@field max? integer It closes when it holds so many events: 1 to 1000, default 100. It also closes when their bodies come to 1 MiB.
+---@field by? fun(event: anzol.Event): string? A key of at most 512 bytes: events with the same one are handled together; `nil`: this one alone, at once. Asked once, when the event is stored. If it raises, the run fails. Default: one key for all. Cannot wait or send.
+---@field keep? "all"|"last" `"last"`: only the newest event is handled, those before it are skipped. Default: `"all"`.
+
 ---@class anzol.OnOptions
+---@field batch? anzol.BatchOptions The handler gets a list of events, in stored order; the batches of a key go one after another. Not with `order_by`.
 ---@field source? string Only events of this source.
 ---@field filter? fun(event: anzol.Event): boolean `false`: the event is skipped. Cannot wait or send.
 ---@field deadline? anzol.Duration How long a run may take, waits included: 1 ms to 10 min, default `"30s"`.
@@ -134,10 +143,19 @@ function anzol.endpoint(name, options) end
 ---  event:send "crm"
 ---end)
 ---```
+---
+---With `batch` it gets many events as one job:
+---
+---```lua
+---anzol.on("ticket.commented", { batch = { wait = "5m", max = 50 } }, function(events)
+---  events[1]:send("mail", { json = { count = #events } })
+---end)
+---```
 ---@param pattern string|string[] As `"github.push"`, `"stripe.invoice.*"`, `"**"`.
 ---@param options anzol.OnOptions
 ---@param handler fun(event: anzol.Event): anzol.Verdict?, anzol.Error?
 ---@overload fun(pattern: string|string[], handler: fun(event: anzol.Event): anzol.Verdict?, anzol.Error?)
+---@overload fun(pattern: string|string[], options: anzol.OnOptions, handler: fun(events: anzol.Event[]): anzol.Verdict?, anzol.Error?)
 function anzol.on(pattern, options, handler) end
 
 ---Registers what a state does once, before its generation serves: each worker's state by itself. It

@@ -257,6 +257,6 @@ describe("event:step", function()
       anzol.on("a", { deadline = "1s" }, function(event)
         event:step("slow", function() anzol.sleep "2s" end)
       end)]]
-    assert.matches("'handler' went over its limit of 1000 ms", run(t).error)
+    assert.matches("'handler' went over its time limit of 1000 ms", run(t).error)
   end)
 end)

@@ -83,7 +83,8 @@ describe("opening a store", function()
       end
     end
     S.sql(path, [[
-      DROP TABLE step; DROP INDEX run_order; ALTER TABLE run DROP COLUMN order_key;
+      DROP TABLE step; DROP TABLE batch; DROP INDEX run_batch; ALTER TABLE run DROP COLUMN batch;
+      DROP INDEX run_order; ALTER TABLE run DROP COLUMN order_key;
       DROP TABLE dedupe; DROP TABLE dedupe_run; DROP TABLE dedupe_log;
       CREATE TABLE dedupe (hash INTEGER NOT NULL, event INTEGER NOT NULL,
         PRIMARY KEY (hash, event)) WITHOUT ROWID;

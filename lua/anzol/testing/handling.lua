@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Events in a test and their runs: which subscriptions, how many at a time, what a run commits,
 -- when it runs again.
+local batches = require "anzol.testing.batches"
 local headers = require "anzol.testing.headers"
 
 local Handling = {}
@@ -17,9 +18,10 @@ function M.new(world)
   for _, lane in ipairs(lanes) do
     lane.running, lane.waiting, lane.first = 0, {}, 1
   end
-  return setmetatable({ world = world, lanes = lanes, events = {}, keys = {}, lines = {},
-    lost_commits = 0 },
-    Handling)
+  local handling = setmetatable({ world = world, lanes = lanes, events = {}, keys = {}, lines = {},
+    lost_commits = 0 }, Handling)
+  handling.batches = batches.new(world.timeline, function(run) handling:queue(run) end)
+  return handling
 end
 
 -- ---- Events for people ----
@@ -77,7 +79,7 @@ local function pump(self, lane)
     self.world.project:run(run.subscription_number, run.event.hidden.handle, {
       number = run.number + 1, first_ordinal = run.first_ordinal,
       ordinal_count = run.ordinal_count, is_ordered = run.line and 1,
-      is_lost = is_lost(self),
+      is_lost = is_lost(self), members = batches.members(run),
     }, run.result)
   end
   if lane.first > #lane.waiting then lane.waiting, lane.first = {}, 1 end
@@ -121,24 +123,27 @@ local function stand_in_line(self, run, key)
 end
 
 local function leave_line(self, run)
+  self.batches:leave(run)
   if not run.line then return end
   table.remove(run.line, 1)
   if run.line[1] then start(self, run.line[1]) end
 end
 
 local function die(self, run)
-  run.state = "dead"
+  batches.each(run, function(one)
+    one.state, one.error, one.number = "dead", run.error, run.number
+    self.world:add_dead_letter({ kind = one.subscription == "type" and "type" or "handler",
+      subscription = one.subscription, reason = one.error, event = one.event,
+      event_id = one.event.id })
+  end)
   leave_line(self, run)
-  self.world:add_dead_letter({ kind = run.subscription == "type" and "type" or "handler",
-    subscription = run.subscription, reason = run.error, event = run.event,
-    event_id = run.event.id })
 end
 
 local outcomes = {}
 
 function outcomes.handled(self, run, result)
-  run.state, run.error = "handled", nil
   run.number = run.number + 1
+  batches.each(run, function(one) one.state, one.error, one.number = "handled", nil, run.number end)
   for _, entry in ipairs(result.deliveries) do
     self.world.sending:add(entry.delivery, entry.delay_ms)
   end
@@ -147,8 +152,10 @@ function outcomes.handled(self, run, result)
 end
 
 function outcomes.skipped(self, run, result)
-  run.state, run.skipped, run.error = "skipped", result.text, nil
   run.number = run.number + 1
+  batches.each(run, function(one)
+    one.state, one.skipped, one.error, one.number = "skipped", result.text, nil, run.number
+  end)
   leave_line(self, run)
 end
 
@@ -179,7 +186,7 @@ local function add_runs(self, event)
     runs[1] = { subscription = "type", number = 1, event = event, error = event.hidden.reason }
     return die(self, runs[1])
   end
-  local numbers, order_keys = self.world.project:match(event.hidden.handle)
+  local numbers, order_keys, specs = self.world.project:match(event.hidden.handle)
   local share = #numbers > 0 and MESSAGES_PER_EVENT // #numbers
   for i, number in ipairs(numbers) do
     runs[i] = {
@@ -188,7 +195,11 @@ local function add_runs(self, event)
     }
   end
   for i, run in ipairs(runs) do
-    if not order_keys[i] or stand_in_line(self, run, order_keys[i]) then start(self, run) end
+    if specs[i] then
+      self.batches:join(run, specs[i])
+    elseif not order_keys[i] or stand_in_line(self, run, order_keys[i]) then
+      start(self, run)
+    end
   end
 end
 
