@@ -151,8 +151,10 @@ static void on_claimed(struct store_read *read)
                   read->err.text);
         backlog_due(worker, clock_now_ms() + 1000);
     } else if (worker->state == WORKER_RUNNING) {
-        for (size_t i = 0; i < result->event_count; i++)
+        for (size_t i = 0; i < result->event_count; i++) {
+            work_refresh(worker, &result->events[i]);
             work_take_claimed(worker, &result->events[i]);
+        }
         backlog->after = result->last;
         if (result->next_due_ms > 0)
             backlog_due(worker, result->next_due_ms);

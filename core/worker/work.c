@@ -295,6 +295,11 @@ static void start_stored(struct worker *worker, struct claimed_event *claimed)
         if (run->phase == RUN_QUEUED)
             run_resolve(run, registry_subscription(worker->registry, slice_str(names[i])));
     }
+    for (size_t i = 0; i < work->run_count; i++) {
+        const struct run *run = &work->runs[i];
+        if (run->phase == RUN_LATER && run->batch != 0 && run->due_ms < STORE_HELD_MS)
+            backlog_due(worker, run->due_ms);
+    }
     for (size_t i = 0; i < work->run_count; i++)
         if (work->runs[i].phase == RUN_QUEUED)
             enqueue(&work->runs[i]);

@@ -201,7 +201,7 @@ void work_take(struct worker *worker, struct event *event);
 void work_take_claimed(struct worker *worker, struct claimed_event *claimed);
 /* Starts what can start. */
 void work_pump(struct worker *worker);
-/* The rows of a held event, read anew: runs that were held for their order may go. */
+/* The rows of a held event, read anew: runs that were held for their order, and batches, may go. */
 void work_refresh(struct worker *worker, const struct claimed_event *claimed);
 /* Any thread: the event is in the store only; its owner takes it up when it is due (0: now). */
 void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms);

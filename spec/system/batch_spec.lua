@@ -47,6 +47,7 @@ anzol.on("quick.*", { name = "quick", batch = { by = by, wait = "200ms", max = 3
 anzol.on("slow.*", { name = "slow", batch = { by = by, wait = "2s" } }, note "slow")
 anzol.on("both.*", { name = "both-1", batch = { by = by, wait = "100ms" } }, note "both-1")
 anzol.on("both.*", { name = "both-2" }, function(event)
+  if event.data.wait then anzol.sleep(event.data.wait) end
   anzol.kv("both-2"):set(tostring(event.data.number), true)
 end)
 anzol.on("make.*", { name = "make" }, function(event)
@@ -140,6 +141,12 @@ describe("a batch of anzol.on", function()
     idle()
     assert.same({ 1, 2, 3, 4 }, flatten(notes("both-1", "k")))
     assert.equal(4, sql("SELECT count(*) FROM kv WHERE ns = 'both-2'")[1][1])
+  end)
+
+  it("does not wait for another handler of its first event", function()
+    local id = post("both.a", { key = "k", number = 1, wait = "20s" })
+    wait.until_true("the batch is handled", WITHIN_MS, function() return #notes("both-1", "k") == 1 end)
+    assert.equal("pending", server:get("/api/v1/event/" .. id).state)
   end)
 
   it("that is open when the server ends closes at its time", function()
