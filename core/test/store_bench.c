@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 
 #define SOURCES 20u
-#define ENDPOINTS 1000u
+#define ENDPOINTS 1000
 
 struct bench {
     struct store *store;
@@ -20,7 +20,8 @@ struct bench {
     uint64_t left; /* lives to start */
     unsigned under_way;
     bool has_keys;
-    unsigned stage_count; /* 1: ingest only; 3: the whole life */
+    uint64_t endpoint_count; /* their ids: from 1 */
+    unsigned stage_count; /* 1: ingest; 2: and handled, its delivery pending; 3: the whole life */
 };
 
 /* One event's life; then the next one's. */
@@ -67,6 +68,10 @@ static void on_handled(struct store_op *op)
     struct life *it = op->ctx;
     check(op->status == OK);
     const uint64_t delivery = it->outbox.deliveries[0].delivery->id;
+    if (it->bench->stage_count == 2) {
+        end_life(it);
+        return;
+    }
     it->attempt = (struct attempt){
         .number = 1,
         .status = 200,
@@ -98,8 +103,10 @@ static void on_ingested(struct store_op *op)
     struct message *message =
         message_create(it->event->id | 1, it->event->type, content_ref(it->event->content), true);
     check(outbox_add_message(&it->outbox, message) == OK);
-    struct delivery *delivery =
-        delivery_create(1 + (it->event->id >> 16) % ENDPOINTS, message_ref(message));
+    struct delivery *delivery = delivery_create(
+        1 + (it->event->id >> 16) % it->bench->endpoint_count, message_ref(message));
+    if (it->bench->stage_count == 2)
+        delivery->due_ms = clock_now_ms();
     check(outbox_add_delivery(&it->outbox, &(struct outbox_delivery){.delivery = delivery}) == OK);
     it->u.handled = (struct store_handled){
         .op = {.kind = STORE_HANDLED, .on_done = on_handled, .ctx = it},
@@ -157,7 +164,8 @@ static struct content *make_content(size_t body_len)
     return content;
 }
 
-/* bench{ path, events, in_flight, body, stages = 1|3, keys } -> { seconds, cpu_us, commits, … } */
+/* bench{ path, events, in_flight, body, stages = 1|2|3, keys, endpoints } -> { seconds, cpu_us,
+ * commits, … } */
 static int l_bench(lua_State *L)
 {
     struct arena arena = {0};
@@ -168,6 +176,7 @@ static int l_bench(lua_State *L)
         .content = make_content((size_t)field_integer(L, 1, "body", 1024)),
         .left = count,
         .has_keys = field_boolean(L, 1, "keys"),
+        .endpoint_count = (uint64_t)field_integer(L, 1, "endpoints", ENDPOINTS),
         .stage_count = (unsigned)field_integer(L, 1, "stages", 3),
     };
     struct err err;

@@ -95,9 +95,9 @@ function M.bare_send(bench)
   return result
 end
 
--- A server in a fresh folder: server, folder. scripts: more of them, by name.
-function M.serve(bench, wrap, scripts)
-  local folder = M.folder(bench)
+-- A server in a fresh folder, or in that one: server, folder. scripts: more of them, by name.
+function M.serve(bench, wrap, scripts, folder)
+  folder = folder or M.folder(bench)
   local server = project.serve {
     anzol = bench.anzol, dir = folder, core = bench.core_server, wrap = wrap, scripts = scripts,
   }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- `./dev bench`: the figures of performance, beside bare prototypes in the same run.
--- usage: run.lua BUILD [--quick] [--callgrind] [-o FILE]
+-- usage: run.lua BUILD [--quick] [--callgrind] [--full] [-o FILE]
 -- Medians of three rounds; in a round a prototype and what it is compared with follow each other,
 -- and a ratio is the median of the rounds' ratios. On a machine with two cores or more the server
 -- has core 0 to itself, the load and the sink share core 1.
@@ -9,12 +9,13 @@ package.path = here .. "/?.lua;" .. package.path
 
 local json = require "dkjson"
 local figures = require "figures"
+local full = require "full"
 local measure = require "measure"
 local peers = require "peers"
 local process = require "process"
 local scripts = require "scripts"
 
-local USAGE = "usage: run.lua BUILD [--quick] [--callgrind] [-o FILE]"
+local USAGE = "usage: run.lua BUILD [--quick] [--callgrind] [--full] [-o FILE]"
 
 local function parse(argv)
   local options = { build = argv[1] }
@@ -22,6 +23,7 @@ local function parse(argv)
   while i <= #argv do
     if argv[i] == "--quick" then options.is_quick = true
     elseif argv[i] == "--callgrind" then options.has_callgrind = true
+    elseif argv[i] == "--full" then options.is_full = true
     elseif argv[i] == "-o" and argv[i + 1] then
       options.output = argv[i + 1]
       i = i + 1
@@ -254,6 +256,37 @@ local function run_callgrind(bench)
     runs = { measure.instructions_per_event(bench, bench.is_quick and 500 or 2000) } }
 end
 
+-- P4 and P5.
+local function run_full(bench)
+  local all = bench.figures
+  local store = full.prepare(bench)
+  local rate, cpu, ingest, start = {}, {}, {}, {}
+  rounds(bench, "the whole way in a full and an empty store", function()
+    local filled, empty = full.measure(bench, store), full.measure(bench)
+    rate[#rate + 1] = filled.rate_per_s / empty.rate_per_s
+    cpu[#cpu + 1] = empty.cpu_us / filled.cpu_us
+    ingest[#ingest + 1] = filled.ingest_per_s / empty.ingest_per_s
+    start[#start + 1] = filled.start_s
+  end)
+  local what = ("%d retained, %d pending"):format(store.retained, store.pending)
+  all:heading("P5  A full store (" .. what .. ") against an empty one")
+  all:add { id = "p5.rate", name = "rate of the whole way, of the empty one's", unit = "",
+    runs = rate, at_least = 0.85 }
+  all:add { id = "p5.cpu", name = "  the empty one's CPU an event, of ours", unit = "", runs = cpu }
+  all:add { id = "p5.ingest", name = "rate of durable ingest, of the empty one's", unit = "",
+    runs = ingest, at_least = 0.85 }
+  all:add { id = "p5.start", name = "start", unit = "s", runs = start, at_most = 1 }
+  local memory = full.memory(bench, store)
+  all:heading("P4  Memory (RSS) with 10,000 endpoints that hang, " .. what)
+  all:add { id = "p4.idle", name = "an empty store, without them", unit = "MiB",
+    runs = { memory.empty_mb } }
+  all:add { id = "p4.more", name = "more than that, while all are sent to", unit = "MiB",
+    runs = { memory.more_mb }, at_most = 64 }
+  all:add { id = "p4.endpoints", name = "  of it, the scripts of the endpoints", unit = "MiB",
+    runs = { memory.endpoints_mb } }
+  measure.drop_folder(store.folder)
+end
+
 local function report(bench, options)
   local about = { machine = machine(), commit = commit(), date = os.date "!%Y-%m-%dT%H:%M:%SZ" }
   io.write(("\n%s\ncommit %s, %s%s\n"):format(about.machine, about.commit, about.date,
@@ -300,6 +333,7 @@ local function main()
     run_scripts(bench)
     run_reload(bench)
     report_memory(bench)
+    if options.is_full then run_full(bench) end
     if options.has_callgrind then run_callgrind(bench) end
     report(bench, options)
   end)
