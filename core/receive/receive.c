@@ -5,6 +5,7 @@
 #include "base/crash.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "model/hops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #define DEPTH_OUTSIDE 0
 #define ID_BODY_BYTES 64
 #define NO_MEMORY "out of memory for now; send it again"
-#define HOPS_HEADER "anzol-hops"
 
 /* One request on its way in. Lives until both the exchange is over and the commit is back. */
 struct intake {
@@ -250,11 +250,7 @@ static bool allows(const struct source_spec *source, struct slice method)
 static bool is_loop(const struct http_request *request)
 {
     struct slice value;
-    if (!http_header(request, HOPS_HEADER, &value) || value.len > 4)
-        return false;
-    char text[8];
-    (void)snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
-    return strtol(text, NULL, 10) > LIMIT_HOPS;
+    return http_header(request, HOPS_HEADER, &value) && hops_parse(value) > LIMIT_HOPS;
 }
 
 static void on_head(struct http_request *request, void *ctx)

@@ -24,7 +24,7 @@ static struct slice check_type(lua_State *L)
 }
 
 /* The data as JSON, with its type. */
-static struct content *check_content(lua_State *L)
+static struct content *check_content(lua_State *L, const struct event *parent)
 {
     struct script *script = script_of(L);
     buf_clear(&script->body);
@@ -35,6 +35,7 @@ static struct content *check_content(lua_State *L)
     buf_clear(&script->head);
     if (head_add(&script->head, slice_str("content-type"), slice_str("application/json")) != OK)
         (void)luaL_error(L, "out of memory");
+    message_add_hops(L, &script->head, content_head(parent->content));
     const struct message_text text = {.head = buf_slice(&script->head),
                                       .body = buf_slice(&script->body)};
     return message_content(&text);
@@ -87,7 +88,7 @@ int l_event_emit(lua_State *L)
     if (outbox->emit_count >= LIMIT_EMITS_PER_RUN)
         return luaL_error(L, "a run may emit at most %d events", LIMIT_EMITS_PER_RUN);
     struct script *script = script_of(L);
-    struct content *content = check_content(L);
+    struct content *content = check_content(L, view->event);
     struct event *event = content ? make_event(view, type, key, content) : NULL;
     if (!event)
         content_unref(content);

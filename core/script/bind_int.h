@@ -302,6 +302,8 @@ const char *body_check(lua_State *L, const struct options *options, struct slice
 void message_push(lua_State *L, const struct message *message);
 /* Reads it back: index is what transform returned, pristine a second message_push. */
 void message_check_changes(lua_State *L, int index, int pristine, struct message_text *text);
+/* What is made of an event has passed as many servers as its bytes (model/hops.h). */
+void message_add_hops(lua_State *L, struct buf *head, struct slice original);
 /* New content; NULL: no memory. */
 struct content *message_content(const struct message_text *text);
 /* The headers at index (nil: none), sorted by name, appended to head. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* From a script's message table to bytes, for event:send and for transform. */
+#include "model/hops.h"
 #include "script/bind_int.h"
 #include "script/fields.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TYPE_JSON "application/json"
@@ -95,6 +97,16 @@ static void add_trace_state(lua_State *L, struct buf *head, struct slice origina
             add(L, head, ":tracestate", field.value);
 }
 
+void message_add_hops(lua_State *L, struct buf *head, struct slice original)
+{
+    const unsigned hops = hops_of_head(original);
+    char text[16];
+    if (hops == 0)
+        return;
+    (void)snprintf(text, sizeof text, "%u", hops);
+    add(L, head, HOPS_FIELD, slice_str(text));
+}
+
 /* content_type NULL: as the original has it, with its encoding. */
 static void build_head(lua_State *L, int index, const char *content_type, struct slice original)
 {
@@ -104,6 +116,7 @@ static void build_head(lua_State *L, int index, const char *content_type, struct
     add_path(L, index, head);
     add_query(L, index, head);
     add_trace_state(L, head, original);
+    message_add_hops(L, head, original);
     lua_getfield(L, index, "headers");
     headers_check_add(L, -1, WHAT, head);
     lua_pop(L, 1);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "model/hops.h"
 #include "signature/signature.h"
 
 #include <stdio.h>
@@ -81,6 +82,14 @@ static enum status add_trace(const struct message *message, struct buf *out)
     return status;
 }
 
+/* One more than what the event came with. */
+static enum status add_hops(const struct message *message, struct buf *out)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", hops_of_head(content_head(message->content)) + 1);
+    return head_add(out, slice_str(HOPS_HEADER), slice_str(text));
+}
+
 /* A signature is of the body that the receiver's verifier gets, which is the one before it was
  * compressed; but what signs a Content-Digest signs the coded one (RFC 9530). */
 static enum status sign(const struct endpoint_spec *endpoint, const struct message *message,
@@ -120,7 +129,11 @@ static enum status add_own_fields(const struct endpoint_spec *endpoint,
     if (status == OK && !is_set(buf_slice(head), slice_str("content-type")) &&
         request->body.len > 0)
         status = head_add(head, slice_str("content-type"), slice_str("application/octet-stream"));
-    return status == OK ? add_trace(message, head) : status;
+    if (status == OK)
+        status = add_trace(message, head);
+    return status == OK && !is_set(buf_slice(head), slice_str(HOPS_HEADER))
+               ? add_hops(message, head)
+               : status;
 }
 
 enum status outgoing_make(const struct endpoint_spec *endpoint, const struct message *message,

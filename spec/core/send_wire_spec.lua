@@ -238,3 +238,20 @@ describe("a CloudEvent", function()
     assert.matches("binary mode", made.detail)
   end))
 end)
+
+describe("anzol-hops", function()
+  -- headers of the message's own bytes or of the forwarded ones, what goes out.
+  for _, case in ipairs {
+    { {}, false, "1" }, { { { ":hops", "3" } }, false, "4" },
+    { { { "Anzol-Hops", "15" } }, true, "16" }, { { { "anzol-hops", "99999" } }, true, "1" },
+    { { { "anzol-hops", "-1" } }, true, "1" },
+  } do
+    it("is " .. case[3] .. (case[2] and " of forwarded bytes" or ""), with(function(rig)
+      local server = rig:server(function() return ok() end)
+      rig:endpoint { url = server.url }
+      rig:commit { body = "x", headers = case[1], forwarded = case[2] }
+      rig:settle()
+      assert.equal(case[3], rigs.headers(server.requests[1])["anzol-hops"])
+    end))
+  end
+end)
