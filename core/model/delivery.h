@@ -56,6 +56,10 @@ struct message {
 /* content: a reference is taken over. NULL: no memory. */
 struct message *message_create(uint64_t id, struct slice type, struct content *content,
                                bool is_forwarded);
+static inline bool message_is_expired(const struct message *message, int64_t now_ms)
+{
+    return message->expires_ms > 0 && message->expires_ms <= now_ms;
+}
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message);
 
@@ -69,6 +73,8 @@ struct delivery {
     int64_t created_ms;
     int64_t due_ms; /* Unix ms; 0: held in its owner's memory */
     int64_t previous_delay_ms;
+    int priority;    /* higher goes first among those that are due */
+    bool is_ordered; /* it has an order key: the first of its line, once it is in memory */
 };
 
 /* message: a reference is taken over. */

@@ -99,12 +99,20 @@ char *kv_add(const char *value, int64_t delta)
     return real_text(real + (double)delta);
 }
 
+void outbox_cut(struct outbox *outbox, size_t message_count, size_t delivery_count)
+{
+    while (outbox->delivery_count > delivery_count) {
+        struct outbox_delivery *last = &outbox->deliveries[--outbox->delivery_count];
+        delivery_destroy(last->delivery);
+        free((char *)(uintptr_t)last->order_key.data);
+    }
+    while (outbox->message_count > message_count)
+        message_unref(outbox->messages[--outbox->message_count]);
+}
+
 void outbox_finish(struct outbox *outbox)
 {
-    for (size_t i = 0; i < outbox->delivery_count; i++)
-        delivery_destroy(outbox->deliveries[i].delivery);
-    for (size_t i = 0; i < outbox->message_count; i++)
-        message_unref(outbox->messages[i]);
+    outbox_cut(outbox, 0, 0);
     for (size_t i = 0; i < outbox->emit_count; i++)
         event_unref(outbox->emits[i]);
     for (size_t i = 0; i < outbox->kv_write_count; i++) {

@@ -12,7 +12,9 @@
 struct outbox_delivery {
     const struct endpoint_spec *endpoint; /* borrowed from the run's registry */
     struct delivery *delivery;            /* owned */
+    struct slice order_key;               /* owned; data NULL: in no order */
     int64_t delay_ms;
+    bool is_held; /* by the store: others of its key go first */
 };
 
 struct kv_write {
@@ -49,6 +51,8 @@ struct outbox {
 
 /* Frees what is still there and empties it; taken pointers are set NULL by the taker. */
 void outbox_finish(struct outbox *outbox);
+/* Frees the messages and deliveries behind the first so many. */
+void outbox_cut(struct outbox *outbox, size_t message_count, size_t delivery_count);
 /* Each takes the argument over. E_NOMEM: still the caller's. */
 MUST_USE enum status outbox_add_message(struct outbox *outbox, struct message *message);
 MUST_USE enum status outbox_add_delivery(struct outbox *outbox,

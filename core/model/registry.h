@@ -120,6 +120,7 @@ struct endpoint_spec {
     int retry_function;   /* 0: retry above */
     int order_function;   /* the key of a message; 0: no order */
     int success_function; /* 0: 2xx is a success */
+    bool blocks_on_dead;  /* a dead delivery keeps the place in its key's line */
     struct timeouts timeouts;
     uint32_t concurrency;
     double rate_per_s; /* 0: no limit */

@@ -86,7 +86,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_MESSAGE_INSERT] =
         "INSERT INTO message(id, type, content, delivery, deliveries) VALUES (?, ?, ?, ?, ?)",
     [SQL_DELIVERY_INSERT] = "INSERT INTO delivery(id, message, endpoint, state, attempts, due_ms,"
-                            " expires_ms) VALUES (?, ?, ?, 0, 0, ?, ?)",
+                            " expires_ms, order_key, priority) VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?)",
     [SQL_DELIVERY_ATTEMPT] = "SELECT attempt FROM delivery WHERE id = ? AND state < 3",
     [SQL_DELIVERY_SETTLE] = "UPDATE delivery SET state = ?2, attempts = attempts + 1, attempt = ?3,"
                             " due_ms = ?4, reason = ?5 WHERE id = ?1 AND state < 3",
@@ -94,11 +94,22 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                           " WHERE id = ?1 AND state < 3",
     [SQL_DELIVERY_END] = "UPDATE delivery SET state = ?2, due_ms = ?3, reason = ?4"
                          " WHERE id = ?1 AND state < 3",
-    [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3",
+    /* One that is held was not released: the outcome before it was not written. */
+    [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3"
+                           " AND (due_ms IS NULL OR due_ms < (1 << 62))",
     [SQL_ATTEMPT_INSERT] = "INSERT INTO attempt(id, delivery, number, previous, state, status,"
                            " error, started_ms, duration_ms, dns_us, connect_us, tls_us,"
                            " first_byte_us, next_ms, is_cut, detail, head, body)"
                            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_ORDER_FIND] = "SELECT 1 FROM delivery INDEXED BY delivery_order WHERE endpoint = ?"
+                       " AND order_key = ? AND (state < 3 OR is_blocking) LIMIT 1",
+    [SQL_ORDER_BLOCK] = "UPDATE delivery SET is_blocking = 1 WHERE id = ?",
+    [SQL_ORDER_NEXT] = "SELECT d.id, d.due_ms FROM delivery e CROSS JOIN delivery d"
+                       " INDEXED BY delivery_order ON d.endpoint = e.endpoint"
+                       " AND d.order_key = e.order_key AND (d.state < 3 OR d.is_blocking)"
+                       " WHERE e.id = ? ORDER BY d.id LIMIT 1",
+    [SQL_ORDER_LOAD] = SQL_TEXT_DELIVERY SQL_TEXT_DELIVERY_JOINS " WHERE d.id = ?",
+    [SQL_ORDER_RELEASE] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1",
     [SQL_ENDPOINT_FIND] = "SELECT id, url, state FROM endpoint WHERE name = ?",
     [SQL_ENDPOINT_INSERT] =
         "INSERT INTO endpoint(name, url, state, reason) VALUES (?, ?, ?, ?) RETURNING id",
@@ -117,7 +128,8 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                           " WHERE e.id > ? AND e.id < ? ORDER BY e.id",
     [SQL_RETAIN_MESSAGES] =
         "SELECT id, content, delivery, deliveries FROM message WHERE id BETWEEN ?1 AND ?1 | 255",
-    [SQL_RETAIN_DELIVERY] = "SELECT state, attempt FROM delivery WHERE id = ?",
+    /* A dead one that its key waits for is not over. */
+    [SQL_RETAIN_DELIVERY] = "SELECT iif(is_blocking, 0, state), attempt FROM delivery WHERE id = ?",
     [SQL_RETAIN_ATTEMPT] = "SELECT previous FROM attempt WHERE id = ?",
     [SQL_DELETE_ATTEMPT] = "DELETE FROM attempt WHERE id = ?",
     [SQL_DELETE_DELIVERY] = "DELETE FROM delivery WHERE id = ?",

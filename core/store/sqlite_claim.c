@@ -218,7 +218,7 @@ static struct message *make_message(sqlite3_stmt *statement)
     return message;
 }
 
-static struct delivery *make_delivery(sqlite3_stmt *statement)
+struct delivery *sqlite_delivery_of(sqlite3_stmt *statement)
 {
     struct message *message = make_message(statement);
     if (!message)
@@ -234,6 +234,8 @@ static struct delivery *make_delivery(sqlite3_stmt *statement)
     delivery->created_ms = id_row_ms(delivery->id);
     delivery->due_ms = sqlite3_column_int64(statement, 4);
     delivery->previous_delay_ms = sqlite3_column_int64(statement, 10);
+    delivery->is_ordered = sqlite3_column_int(statement, 13) != 0;
+    delivery->priority = sqlite3_column_int(statement, 14);
     return delivery;
 }
 
@@ -259,7 +261,7 @@ static int fill(sqlite3_stmt *statement, struct claimed_list *list)
             array_grow(list->deliveries, list->count, sizeof(struct delivery *));
         if (more)
             list->deliveries = more;
-        struct delivery *delivery = more ? make_delivery(statement) : NULL;
+        struct delivery *delivery = more ? sqlite_delivery_of(statement) : NULL;
         rc = delivery ? SQLITE_OK : SQLITE_NOMEM;
         if (!delivery)
             break;
@@ -274,28 +276,87 @@ static int fill(sqlite3_stmt *statement, struct claimed_list *list)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static int find_next_due(struct sqlite_reader *reader, struct store_claim_deliveries *claim)
+/* The priorities of one endpoint's deliveries, the highest first. */
+struct priority_walk {
+    uint64_t endpoint;
+    int priority;
+    int64_t due_ms; /* the least of that priority */
+};
+
+static struct priority_walk walk_priorities(uint64_t endpoint)
+{
+    return (struct priority_walk){.endpoint = endpoint, .priority = LIMIT_PRIORITY + 1};
+}
+
+/* SQLITE_ROW: on the next priority; SQLITE_DONE: there is none; or the error. */
+static int next_priority(struct sqlite_reader *reader, struct priority_walk *walk)
+{
+    sqlite3_stmt *statement = reader->statements[READ_NEXT_PRIORITY];
+    bind_id(statement, 1, walk->endpoint);
+    (void)sqlite3_bind_int(statement, 2, walk->priority);
+    const int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        walk->priority = sqlite3_column_int(statement, 0);
+        walk->due_ms = sqlite3_column_int64(statement, 1);
+    }
+    (void)sqlite3_reset(statement);
+    return rc;
+}
+
+static void note_due(int64_t *next_due_ms, int64_t due_ms)
+{
+    if (due_ms < STORE_HELD_MS && (*next_due_ms == 0 || due_ms < *next_due_ms))
+        *next_due_ms = due_ms;
+}
+
+static int find_next_due(struct sqlite_reader *reader, const struct priority_walk *walk,
+                         struct store_claim_deliveries *claim)
 {
     sqlite3_stmt *statement = reader->statements[READ_NEXT_DUE];
     bind_id(statement, 1, claim->endpoint);
-    (void)sqlite3_bind_int64(statement, 2, claim->now_ms);
+    (void)sqlite3_bind_int(statement, 2, walk->priority);
+    (void)sqlite3_bind_int64(statement, 3, claim->now_ms);
     const int rc = sqlite3_step(statement);
-    claim->next_due_ms = rc == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    if (rc == SQLITE_ROW)
+        note_due(&claim->next_due_ms, sqlite3_column_int64(statement, 0));
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* The due ones of the priority that the walk stands on. */
+static int claim_priority(struct sqlite_reader *reader, const struct priority_walk *walk,
+                          struct store_claim_deliveries *claim, struct claimed_list *list)
+{
+    if (walk->due_ms > claim->now_ms) {
+        note_due(&claim->next_due_ms, walk->due_ms);
+        return SQLITE_OK;
+    }
+    sqlite3_stmt *statement = reader->statements[READ_DUE_DELIVERIES];
+    bind_id(statement, 1, claim->endpoint);
+    (void)sqlite3_bind_int(statement, 2, walk->priority);
+    (void)sqlite3_bind_int64(statement, 3, claim->now_ms);
+    const int rc = fill(statement, list);
+    return rc == SQLITE_OK ? find_next_due(reader, walk, claim) : rc;
+}
+
 int sqlite_claim_deliveries(struct sqlite_reader *reader, struct store_claim_deliveries *claim)
 {
-    sqlite3_stmt *statement = reader->statements[READ_DUE_DELIVERIES];
-    struct claimed_list list = {.count_max = claim->count_max, .bytes_max = claim->bytes_max};
-    bind_id(statement, 1, claim->endpoint);
-    (void)sqlite3_bind_int64(statement, 2, claim->now_ms);
-    const int rc = fill(statement, &list);
+    struct claimed_list list = {
+        .count_max = claim->count_max, .bytes_max = claim->bytes_max, .is_end = true};
+    struct priority_walk walk = walk_priorities(claim->endpoint);
+    claim->next_due_ms = 0;
+    int rc = SQLITE_ROW;
+    while (list.is_end && (rc = next_priority(reader, &walk)) == SQLITE_ROW) {
+        const int claimed = claim_priority(reader, &walk, claim, &list);
+        if (claimed != SQLITE_OK) {
+            rc = claimed;
+            break;
+        }
+    }
     claim->deliveries = list.deliveries;
     claim->delivery_count = list.count;
     claim->is_end = list.is_end;
-    return rc == SQLITE_OK ? find_next_due(reader, claim) : rc;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *claim)
@@ -315,24 +376,44 @@ int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *cla
 
 /* ---- Backlog --------------------------------------------------------------------------------- */
 
+/* The least due time of an endpoint's deliveries, but for those that only wait for their key. */
+static int find_least_due(struct sqlite_reader *reader, struct backlog_row *row)
+{
+    struct priority_walk walk = walk_priorities(row->endpoint);
+    int rc;
+    while ((rc = next_priority(reader, &walk)) == SQLITE_ROW)
+        note_due(&row->due_ms, walk.due_ms);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int add_backlog(struct store_backlog *backlog, const struct backlog_row *row)
+{
+    if (row->due_ms == 0)
+        return SQLITE_OK;
+    struct backlog_row *rows = array_grow(backlog->rows, backlog->row_count, sizeof *backlog->rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    backlog->rows = rows;
+    rows[backlog->row_count++] = *row;
+    return SQLITE_OK;
+}
+
 int sqlite_backlog(struct sqlite_reader *reader, struct store_backlog *backlog)
 {
     sqlite3_stmt *statement = reader->statements[READ_BACKLOG];
     uint64_t endpoint = 0;
     for (;;) {
         bind_id(statement, 1, endpoint);
-        const int rc = sqlite3_step(statement);
-        const struct backlog_row row = {column_id(statement, 0),
-                                        sqlite3_column_int64(statement, 1)};
+        int rc = sqlite3_step(statement);
+        endpoint = column_id(statement, 0);
         (void)sqlite3_reset(statement);
         if (rc != SQLITE_ROW)
             return rc == SQLITE_DONE ? SQLITE_OK : rc;
-        struct backlog_row *rows =
-            array_grow(backlog->rows, backlog->row_count, sizeof *backlog->rows);
-        if (!rows)
-            return SQLITE_NOMEM;
-        backlog->rows = rows;
-        rows[backlog->row_count++] = row;
-        endpoint = row.endpoint;
+        struct backlog_row row = {.endpoint = endpoint};
+        rc = find_least_due(reader, &row);
+        if (rc == SQLITE_OK)
+            rc = add_backlog(backlog, &row);
+        if (rc != SQLITE_OK)
+            return rc;
     }
 }

@@ -65,6 +65,11 @@ enum write_sql {
     SQL_DELIVERY_END,
     SQL_DELIVERY_SPILL,
     SQL_ATTEMPT_INSERT,
+    SQL_ORDER_FIND,
+    SQL_ORDER_BLOCK,
+    SQL_ORDER_NEXT,
+    SQL_ORDER_LOAD,
+    SQL_ORDER_RELEASE,
     SQL_ENDPOINT_FIND,
     SQL_ENDPOINT_INSERT,
     SQL_ENDPOINT_UPDATE,
@@ -206,6 +211,24 @@ int sqlite_batch_end(struct sqlite_engine *engine, struct store_run_ref *run,
 int sqlite_put_dead_run(struct sqlite_engine *engine, uint64_t event, const char *name,
                         const char *error);
 
+/* ---- sqlite_order.c: the lines of deliveries with the same order key ---- */
+
+/* Whether somebody stands in that line: who comes is held then. */
+int sqlite_order_find(struct sqlite_engine *engine, uint64_t endpoint, struct slice key,
+                      bool *is_taken);
+/* A delivery that died keeps its place. */
+int sqlite_order_block(struct sqlite_engine *engine, uint64_t delivery);
+struct order_next {
+    uint64_t delivery;      /* 0: nobody waits */
+    int64_t due_ms;         /* Unix ms */
+    struct delivery *taken; /* owned; NULL: it is due in the store */
+};
+/* The first of a line has ended, its row says so: the one behind it may go when it is due. That is
+ * written as held in memory and given to the caller if it takes_next and it is due now. Not for one
+ * that ended while it was held itself. */
+int sqlite_order_leave(struct sqlite_engine *engine, uint64_t ended, bool takes_next,
+                       struct order_next *next);
+
 /* sqlite_kv.c. Both set op->status when the outbox cannot be applied. */
 int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled);
 /* The same list on the store thread's connection and on a reader's. */
@@ -264,6 +287,7 @@ enum read_sql {
     READ_BATCH_RUNS,
     READ_DUE_DELIVERIES,
     READ_NEXT_DUE,
+    READ_NEXT_PRIORITY,
     READ_OPEN_DELIVERIES,
     READ_BACKLOG,
     READ_LIST_EVENTS,
@@ -320,6 +344,16 @@ int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claime
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event);
 /* Makes room for one more in an array that grows by doubling. NULL: no memory, array as it was. */
 void *array_grow(void *array, size_t count, size_t size);
+
+/* A delivery with its message, and how its row becomes one (sqlite_claim.c; NULL: no memory). */
+#define SQL_TEXT_DELIVERY                                                                          \
+    "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, d.expires_ms, m.type, m.content,"      \
+    " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint, e.trace,"              \
+    " d.order_key IS NOT NULL, d.priority FROM delivery d"
+#define SQL_TEXT_DELIVERY_JOINS                                                                    \
+    " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
+    " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"
+struct delivery *sqlite_delivery_of(sqlite3_stmt *statement);
 
 /* sqlite_claim.c: an event from the columns source, type, key, parent, depth, trace, received_ms.
  * Takes the content (NULL: no memory). NULL: no memory. */

@@ -147,6 +147,7 @@ int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get)
 static int make_delivery_row(sqlite3_stmt *statement, struct delivery_row *row)
 {
     const uint64_t message = column_id(statement, 1);
+    const int64_t due_ms = sqlite3_column_int64(statement, 7);
     *row = (struct delivery_row){
         .id = column_id(statement, 0),
         .message = message,
@@ -156,7 +157,8 @@ static int make_delivery_row(sqlite3_stmt *statement, struct delivery_row *row)
         .type = column_copy(statement, 4),
         .state = (enum delivery_state)sqlite3_column_int(statement, 5),
         .attempt_count = (uint32_t)sqlite3_column_int64(statement, 6),
-        .due_ms = sqlite3_column_int64(statement, 7),
+        .due_ms = due_ms < STORE_HELD_MS ? due_ms : 0,
+        .is_held = due_ms >= STORE_HELD_MS,
         .reason = column_copy(statement, 8),
         .last_status = sqlite3_column_int(statement, 9),
         .last_error = (enum attempt_error)sqlite3_column_int(statement, 10),

@@ -8,13 +8,6 @@
 
 #define BUSY_MS 1000
 
-#define DELIVERY_COLUMNS                                                                           \
-    "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, d.expires_ms, m.type, m.content,"      \
-    " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint, e.trace"               \
-    " FROM delivery d"
-#define DELIVERY_JOINS                                                                             \
-    " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
-    " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"
 #define DELIVERY_ROW                                                                               \
     "SELECT d.id, d.message, d.endpoint, p.name, m.type, d.state, d.attempts, d.due_ms, d.reason," \
     " a.status, a.error, d.attempt FROM delivery d"
@@ -38,20 +31,23 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                         " r.event) FROM run r INDEXED BY run_batch WHERE batch = ? AND state < 2"
                         " ORDER BY event LIMIT ?",
     [READ_DUE_DELIVERIES] =
-        DELIVERY_COLUMNS " INDEXED BY delivery_due" DELIVERY_JOINS
-                         " WHERE d.endpoint = ? AND d.due_ms <= ? AND d.state < 3"
-                         " AND d.due_ms IS NOT NULL ORDER BY d.due_ms",
+        SQL_TEXT_DELIVERY " INDEXED BY delivery_due" SQL_TEXT_DELIVERY_JOINS
+                          " WHERE d.endpoint = ? AND d.priority = ? AND d.due_ms <= ?"
+                          " AND d.state < 3 AND d.due_ms IS NOT NULL ORDER BY d.due_ms",
     [READ_NEXT_DUE] = "SELECT due_ms FROM delivery INDEXED BY delivery_due WHERE endpoint = ?"
-                      " AND due_ms > ? AND state < 3 AND due_ms IS NOT NULL"
+                      " AND priority = ? AND due_ms > ? AND state < 3 AND due_ms IS NOT NULL"
                       " ORDER BY due_ms LIMIT 1",
+    [READ_NEXT_PRIORITY] = "SELECT priority, due_ms FROM delivery INDEXED BY delivery_due"
+                           " WHERE endpoint = ? AND priority < ? AND state < 3"
+                           " AND due_ms IS NOT NULL ORDER BY priority DESC, due_ms LIMIT 1",
     /* Only a fresh delivery is held in memory without a due time: its state is pending. */
     [READ_OPEN_DELIVERIES] =
-        DELIVERY_COLUMNS " INDEXED BY delivery_open" DELIVERY_JOINS
-                         " WHERE d.state = 0 AND d.due_ms IS NULL AND d.state < 3 AND d.id > ?"
-                         " AND (d.endpoint & 255) % ? = ? ORDER BY d.id",
-    [READ_BACKLOG] = "SELECT endpoint, due_ms FROM delivery INDEXED BY delivery_due"
+        SQL_TEXT_DELIVERY " INDEXED BY delivery_open" SQL_TEXT_DELIVERY_JOINS
+                          " WHERE d.state = 0 AND d.due_ms IS NULL AND d.state < 3 AND d.id > ?"
+                          " AND (d.endpoint & 255) % ? = ? ORDER BY d.id",
+    [READ_BACKLOG] = "SELECT endpoint FROM delivery INDEXED BY delivery_due"
                      " WHERE endpoint > ? AND state < 3 AND due_ms IS NOT NULL"
-                     " ORDER BY endpoint, due_ms LIMIT 1",
+                     " ORDER BY endpoint LIMIT 1",
     [READ_LIST_EVENTS] = "SELECT id FROM event WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_EVENTS_BACKWARD] = "SELECT id FROM event WHERE id < ? AND id > ? ORDER BY id",
     [READ_LIST_DUE_EVENTS] = "SELECT id FROM event_due WHERE id < ? AND id > ? ORDER BY id DESC",

@@ -241,14 +241,29 @@ static void put_word(char *place, uint64_t word)
         place[i] = (char)(unsigned char)(word >> 8 * i);
 }
 
-static int put_delivery(struct sqlite_engine *it, const struct delivery *delivery)
+static int put_delivery(struct sqlite_engine *it, struct outbox_delivery *entry)
 {
+    const struct delivery *delivery = entry->delivery;
+    int64_t due_ms = delivery->due_ms;
+    entry->is_held = false;
+    if (entry->order_key.data) {
+        const int rc = sqlite_order_find(it, delivery->endpoint, entry->order_key, &entry->is_held);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    if (entry->is_held)
+        due_ms = (due_ms ? due_ms : delivery->created_ms) + STORE_HELD_MS;
     sqlite3_stmt *statement = it->statements[SQL_DELIVERY_INSERT];
     bind_id(statement, 1, delivery->id);
     bind_id(statement, 2, delivery->message->id);
     bind_id(statement, 3, delivery->endpoint);
-    bind_id_or_null(statement, 4, (uint64_t)delivery->due_ms);
+    bind_id_or_null(statement, 4, (uint64_t)due_ms);
     bind_id_or_null(statement, 5, (uint64_t)delivery->message->expires_ms);
+    if (entry->order_key.data)
+        bind_blob(statement, 6, entry->order_key);
+    else
+        (void)sqlite3_bind_null(statement, 6);
+    (void)sqlite3_bind_int(statement, 7, delivery->priority);
     return sqlite_run(it, SQL_DELIVERY_INSERT);
 }
 
@@ -270,7 +285,7 @@ static int put_deliveries(struct sqlite_engine *it, const struct outbox *outbox,
             if (buf_add(others, word, sizeof word) != OK)
                 return SQLITE_NOMEM;
         }
-        const int rc = put_delivery(it, delivery);
+        const int rc = put_delivery(it, &outbox->deliveries[i]);
         if (rc != SQLITE_OK)
             return rc;
     }

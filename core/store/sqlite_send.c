@@ -81,12 +81,28 @@ static int move_delivery(struct sqlite_engine *it, const struct store_settle *se
     return sqlite_run(it, which);
 }
 
+/* It leaves its line, or dies and keeps its place. */
+static int end_ordered(struct sqlite_engine *it, struct store_settle *settle)
+{
+    if (settle->state == DELIVERY_DEAD && settle->is_blocking)
+        return sqlite_order_block(it, settle->delivery);
+    struct order_next next;
+    const int rc = sqlite_order_leave(it, settle->delivery, settle->takes_next, &next);
+    settle->released = next.delivery;
+    settle->released_due_ms = next.due_ms;
+    settle->next = next.taken;
+    return rc;
+}
+
 int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
 {
     struct attempt *attempt = settle->attempt;
     check(settle->state != DELIVERY_IN_FLIGHT && settle->state < DELIVERY_STATE_COUNT);
     uint64_t previous = 0;
     settle->news.is_made = false;
+    settle->released = 0;
+    delivery_destroy(settle->next); /* of a group that was taken back */
+    settle->next = NULL;
     if (attempt) {
         /* The first attempt has none before it: the update below says whether it is open. */
         bool is_open = true;
@@ -102,6 +118,8 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
         return rc;
     if (attempt)
         rc = put_attempt(engine, settle, previous);
+    if (rc == SQLITE_OK && settle->is_ordered && settle->state >= DELIVERY_SUCCEEDED)
+        rc = end_ordered(engine, settle);
     return rc == SQLITE_OK ? sqlite_put_news(engine, &settle->news) : rc;
 }
 

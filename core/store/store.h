@@ -116,7 +116,8 @@ struct store_ingest {
     uint64_t duplicate_of;
 };
 
-/* A run that waits for those of its key before it has this much added to its due time. */
+/* A run or delivery that waits for those of its order key before it has this much added to its due
+ * time. */
 #define STORE_HELD_MS (INT64_C(1) << 62)
 
 /* Which run of which event an outcome belongs to. n = subscription_count subscriptions match the
@@ -158,7 +159,9 @@ struct store_handled {
     struct store_run_ref run;
     const char *skip_reason; /* NULL: handled */
     uint32_t number;         /* of the run: 1, 2, … */
-    struct outbox *outbox; /* borrowed; each delivery's due_ms 0 is held in memory, else due then */
+    /* Borrowed. A delivery with due_ms 0 is held in memory, else due then; but one of whose order
+     * key another is open waits in the store (is_held), whatever its due_ms. */
+    struct outbox *outbox;
     bool is_kv_conflict;
     size_t kv_conflict; /* which of the outbox's reads is not true any more */
 };
@@ -202,10 +205,18 @@ struct store_settle {
     int64_t due_ms;            /* RETRYING and PENDING: Unix ms */
     const char *reason;        /* why it died, or NULL */
     struct attempt *attempt;   /* borrowed */
+    bool is_ordered;           /* it has an order key: its end lets the next of that key go */
+    bool is_blocking;          /* if it dies, its key waits for it instead */
+    bool takes_next;           /* the submitter owns the endpoint and has room for that one */
     struct store_news news;
+    uint64_t released;       /* out: the delivery that may go now; 0: none */
+    int64_t released_due_ms; /* out: when that one is due */
+    struct delivery *next;   /* out, owned: that one, held in memory from now on. NULL: it is due in
+                              * the store. Unless OK: whether it was released is not known */
 };
 
-/* Deliveries that their owner no longer holds: due at due_ms each. */
+/* Deliveries that their owner no longer holds: due at due_ms each. One that waits for its order key
+ * is left alone. */
 struct store_spill_row {
     uint64_t delivery;
     int64_t due_ms;
@@ -331,8 +342,9 @@ struct store_claim_batch {
     int64_t close_ms; /* it takes more until then; 0: closed */
 };
 
-/* Due deliveries of one endpoint with their messages, least due first. is_end: the store has no
- * more that are due. next_due_ms: the least due time behind now (0: none). */
+/* Due deliveries of one endpoint with their messages, those of the highest priority first, each
+ * priority by due time. Held ones are not due. is_end: the store has no more that are due.
+ * next_due_ms: the least due time behind now (0: none), known if is_end. */
 struct store_claim_deliveries {
     struct store_read read;
     uint64_t endpoint;
@@ -392,7 +404,8 @@ struct delivery_row {
     char *type;
     enum delivery_state state;
     uint32_t attempt_count;
-    int64_t due_ms;
+    int64_t due_ms; /* 0: in its owner's memory, over, or held */
+    bool is_held;   /* others of its order key go first */
     char *reason;
     struct attempt_row *attempts; /* only from get */
     size_t attempt_row_count;

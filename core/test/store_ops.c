@@ -36,6 +36,7 @@ static void set_deliveries(lua_State *L, const struct outbox *outbox)
         lua_newtable(L);
         set_integer(L, "id", (lua_Integer)delivery->id);
         set_integer(L, "message", (lua_Integer)delivery->message->id);
+        set_bool(L, "is_held", outbox->deliveries[i].is_held);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "deliveries");
@@ -58,6 +59,9 @@ static void set_results(lua_State *L, const struct lua_op *it)
     case STORE_SETTLE:
         set_integer(L, "attempt", (lua_Integer)it->attempt.id);
         set_bool(L, "is_made", it->u.settle.news.is_made);
+        set_integer(L, "released", (lua_Integer)it->u.settle.released);
+        set_integer(L, "released_due_ms", it->u.settle.released_due_ms);
+        set_integer(L, "next", it->u.settle.next ? (lua_Integer)it->u.settle.next->id : 0);
         break;
     case STORE_ENDPOINT:
         set_integer(L, "id", (lua_Integer)it->u.endpoint.id);
@@ -79,6 +83,8 @@ static void set_results(lua_State *L, const struct lua_op *it)
 
 static void op_free(struct lua_op *it)
 {
+    if (it->u.op.kind == STORE_SETTLE)
+        delivery_destroy(it->u.settle.next);
     event_unref(it->event);
     outbox_finish(&it->outbox);
     arena_free(&it->arena);
@@ -283,7 +289,12 @@ static void add_deliveries(lua_State *L, struct outbox *outbox, struct message *
             delivery_create((uint64_t)field_integer(L, index, "endpoint", 0), message_ref(message));
         check(delivery != NULL);
         delivery->due_ms = field_integer(L, index, "due_ms", 0);
-        check(outbox_add_delivery(outbox, &(struct outbox_delivery){.delivery = delivery}) == OK);
+        delivery->priority = (int)field_integer(L, index, "priority", 0);
+        struct outbox_delivery entry = {.delivery = delivery};
+        const struct slice key = field_slice(L, index, "order_key");
+        if (key.data[0] || field_boolean(L, index, "is_ordered"))
+            entry.order_key = slice_of(must_copy(key.data, key.len), key.len);
+        check(outbox_add_delivery(outbox, &entry) == OK);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -370,7 +381,8 @@ static void add_kv(lua_State *L, struct outbox *outbox)
 }
 
 /* handled{ event, subscriptions, index, number, skip, messages = { { ordinal, type, body, head,
- * is_forwarded, expires_ms, deliveries = { { endpoint, due_ms } } } }, emits, writes, reads } */
+ * is_forwarded, expires_ms, deliveries = { { endpoint, due_ms, priority, order_key,
+ * is_ordered: with an empty key too } } } }, emits, writes, reads } */
 static int l_handled(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_HANDLED);
@@ -453,7 +465,8 @@ static struct event *field_news(lua_State *L, struct lua_op *it)
     return it->event;
 }
 
-/* settle{ delivery, state, due_ms, reason, attempt = { … }, news } */
+/* settle{ delivery, state, due_ms, reason, is_ordered, is_blocking, takes_next, attempt = { … },
+ * news } */
 static int l_settle(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_SETTLE);
@@ -461,6 +474,9 @@ static int l_settle(lua_State *L)
     it->u.settle.state = (enum delivery_state)field_option(L, 2, "state", delivery_state_names);
     it->u.settle.due_ms = field_integer(L, 2, "due_ms", 0);
     it->u.settle.reason = arena_field(L, &it->arena, 2, "reason");
+    it->u.settle.is_ordered = field_boolean(L, 2, "is_ordered");
+    it->u.settle.is_blocking = field_boolean(L, 2, "is_blocking");
+    it->u.settle.takes_next = field_boolean(L, 2, "takes_next");
     it->u.settle.news.event = field_news(L, it);
     lua_getfield(L, 2, "attempt");
     if (lua_istable(L, -1))

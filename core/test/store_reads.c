@@ -99,6 +99,8 @@ static void set_deliveries(lua_State *L, struct delivery *const *deliveries, siz
         }
         set_integer(L, "message", (lua_Integer)delivery->message->id);
         set_integer(L, "expires_ms", delivery->message->expires_ms);
+        set_integer(L, "priority", delivery->priority);
+        set_bool(L, "is_ordered", delivery->is_ordered);
         set_bool(L, "is_forwarded", delivery->message->is_forwarded);
         set_slice(L, "type", delivery->message->type);
         set_slice(L, "head", content_head(delivery->message->content));
@@ -158,6 +160,7 @@ static void push_delivery_row(lua_State *L, const struct delivery_row *row)
     set_text(L, "state", delivery_state_name(row->state));
     set_integer(L, "attempt_count", row->attempt_count);
     set_integer(L, "due_ms", row->due_ms);
+    set_bool(L, "is_held", row->is_held);
     set_text(L, "reason", row->reason);
     set_integer(L, "last_status", row->last_status);
     set_text(L, "last_error", attempt_error_name(row->last_error));

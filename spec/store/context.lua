@@ -85,7 +85,8 @@ local function add_operations(t)
   function t.delivery(fields)
     fields = fields or {}
     local id = t.event(fields.event)
-    local deliveries = { { endpoint = fields.endpoint or 1, due_ms = fields.due_ms } }
+    local deliveries = { { endpoint = fields.endpoint or 1, due_ms = fields.due_ms,
+      priority = fields.priority, order_key = fields.order_key, is_ordered = fields.order_key == "" } }
     local op = t.run("handled", {
       event = id,
       subscriptions = { "hook" },

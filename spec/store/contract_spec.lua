@@ -9,7 +9,8 @@ local variants = {
   { name = "the SQLite store, every operation alone", fault = "refuse:group:1:0" },
 }
 
-local parts = { "intake", "runs", "order", "steps", "batches", "kv", "deliveries", "reads" }
+local parts = { "intake", "runs", "order", "steps", "batches", "kv", "deliveries",
+  "delivery_order", "reads" }
 
 -- With the names that the runner gives to a spec.
 local function load_part(name)

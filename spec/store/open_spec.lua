@@ -85,6 +85,10 @@ describe("opening a store", function()
     S.sql(path, [[
       DROP TABLE step; DROP TABLE batch; DROP INDEX run_batch; ALTER TABLE run DROP COLUMN batch;
       DROP INDEX run_order; ALTER TABLE run DROP COLUMN order_key;
+      DROP INDEX delivery_order; DROP INDEX delivery_due;
+      ALTER TABLE delivery DROP COLUMN order_key; ALTER TABLE delivery DROP COLUMN is_blocking;
+      ALTER TABLE delivery DROP COLUMN priority;
+      CREATE INDEX delivery_due ON delivery(endpoint, due_ms) WHERE state < 3 AND due_ms IS NOT NULL;
       DROP TABLE dedupe; DROP TABLE dedupe_run; DROP TABLE dedupe_log;
       CREATE TABLE dedupe (hash INTEGER NOT NULL, event INTEGER NOT NULL,
         PRIMARY KEY (hash, event)) WITHOUT ROWID;
