@@ -10,9 +10,9 @@
 #define MISSING_URL "https://missing.invalid/"
 
 static const char *const option_names[] = {
-    "allow_private", "breaker", "burst",    "cloudevents", "compress", "concurrency",
-    "headers",       "method",  "order_by", "rate_limit",  "retry",    "sign",
-    "slow_down",     "success", "timeout",  "transform",   "url",      NULL,
+    "allow_private", "breaker", "burst",     "cloudevents", "compress", "concurrency", "headers",
+    "method",        "on_dead", "order_by",  "rate_limit",  "retry",    "sign",        "slow_down",
+    "success",       "timeout", "transform", "url",         NULL,
 };
 static const char *const later_names[] = {
     "auth", "batch", "ca_file", "client_cert", "disable_after",
@@ -97,21 +97,18 @@ static void read_retry(lua_State *L, const struct options *options, struct endpo
     lua_pop(L, 1);
 }
 
-/* What a script asks for and this server cannot keep is said, not passed over. */
 static void read_order(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
     endpoint->order_function = option_check_function(L, options, "order_by");
-    if (endpoint->order_function == 0)
+    const char *on_dead = option_check_text(L, options, "on_dead", NULL);
+    if (!on_dead)
         return;
-    luaL_where(L, 1);
-    lua_pushfstring(L,
-                    "%sorder_by of %s holds in specs only: in the server a retry may come behind "
-                    "newer messages of its key",
-                    lua_tostring(L, -1), options->what);
-    findings_add(
-        script_of(L)->draft->findings,
-        &(struct finding_options){.level = FINDING_WARNING, .message = lua_tostring(L, -1)});
-    lua_pop(L, 2);
+    endpoint->blocks_on_dead = strcmp(on_dead, "block") == 0;
+    if (!endpoint->blocks_on_dead && strcmp(on_dead, "skip") != 0)
+        (void)option_error(L, options, "on_dead", "\"skip\" or \"block\"");
+    if (endpoint->order_function == 0)
+        (void)luaL_error(L, "option 'on_dead' of %s needs 'order_by': without it nothing waits",
+                         options->what);
 }
 
 static int l_endpoint(lua_State *L)

@@ -12,8 +12,7 @@
 #define NAMES_COMPARED_MAX 1000
 #define DELAY_MS_MAX (INT64_C(366) * 86400000)
 
-static const char *const option_names[] = {"delay", "expires", "idempotency_key", NULL};
-static const char *const later_names[] = {"priority", NULL};
+static const char *const option_names[] = {"delay", "expires", "idempotency_key", "priority", NULL};
 
 struct send {
     struct job *job;
@@ -22,6 +21,7 @@ struct send {
     size_t target_count;
     int64_t delay_ms;
     int64_t expires_ms;
+    int priority;
     struct slice key;
 };
 
@@ -116,11 +116,17 @@ static void read_options(lua_State *L, struct send *send)
     if (lua_isnil(L, 4))
         return;
     const struct options options = {.index = 4, .what = "event:send"};
-    options_check_names(L, &options, option_names, later_names);
+    options_check_names(L, &options, option_names, NULL);
     send->delay_ms = option_check_duration(L, &options, "delay", 0);
     const int64_t expires_ms = option_check_duration(L, &options, "expires", 0);
     if (send->delay_ms > DELAY_MS_MAX || expires_ms > DELAY_MS_MAX)
         (void)luaL_error(L, "options 'delay' and 'expires' of event:send are at most 366d");
+    if (expires_ms > 0 && expires_ms <= send->delay_ms)
+        (void)luaL_error(L,
+                         "option 'expires' of event:send is over before its 'delay': give it more "
+                         "time, both count from now");
+    send->priority = (int)option_check_integer(L, &options, "priority",
+                                               (struct range){-LIMIT_PRIORITY, LIMIT_PRIORITY}, 0);
     if (expires_ms > 0)
         send->expires_ms = clock_now_ms() + expires_ms;
     send->key = option_check_key(L, &options);
@@ -154,7 +160,7 @@ static struct message *make_message(lua_State *L, const struct send *send,
                                     const struct message_text *text)
 {
     struct job *job = send->job;
-    struct outbox *outbox = job_outbox(L, job);
+    struct outbox *outbox = job->outbox;
     struct event_view *view = send->view;
     const struct event *event = view->event;
     if (view->message_count >= view->ordinal_count)
@@ -173,7 +179,7 @@ static struct message *make_message(lua_State *L, const struct send *send,
     const bool is_kept = message && outbox_add_message(outbox, message) == OK;
     if (message && !is_kept)
         message_unref(message);
-    if (!is_kept || (send->key.len > 0 && !keep_key(job, send->key, message)))
+    if (!is_kept)
         (void)luaL_error(L, "out of memory");
     view->message_count++;
     message->expires_ms = send->expires_ms;
@@ -191,10 +197,51 @@ static bool has_delivery(const struct outbox *outbox, const struct message *mess
     return false;
 }
 
-static void add_deliveries(lua_State *L, const struct send *send, struct message *message,
-                           bool is_repeat)
+/* What the outbox held before this call: all that is left of it when the call fails. */
+struct mark {
+    struct event_view *view;
+    struct outbox *outbox;
+    size_t message_count;
+    size_t delivery_count;
+};
+
+static void take_back(const struct mark *mark)
 {
-    struct outbox *outbox = send->job->outbox;
+    if (mark->outbox->message_count > mark->message_count)
+        mark->view->message_count--;
+    outbox_cut(mark->outbox, mark->message_count, mark->delivery_count);
+}
+
+static int give_up(lua_State *L, const struct mark *mark, const char *why)
+{
+    take_back(mark);
+    return luaL_error(L, "%s", why);
+}
+
+/* Asks the endpoint for the key of the message. */
+static void read_order_key(lua_State *L, const struct mark *mark,
+                           const struct endpoint_spec *endpoint, struct outbox_delivery *entry)
+{
+    struct order_key key;
+    struct err err;
+    if (script_order(script_of(L), endpoint, entry->delivery->message, &key, &err) != OK) {
+        delivery_destroy(entry->delivery);
+        take_back(mark);
+        lua_pushlstring(L, err.text, strcspn(err.text, "\n"));
+        (void)luaL_error(L, "order_by of endpoint '%s' failed: %s", endpoint->name,
+                         lua_tostring(L, -1));
+    }
+    if (!key.is_set)
+        return;
+    entry->order_key = slice_of(must_copy(key.data, key.len), key.len);
+    entry->delivery->is_ordered = true;
+}
+
+static void add_deliveries(lua_State *L, const struct send *send, struct message *message,
+                           const struct mark *mark)
+{
+    struct outbox *outbox = mark->outbox;
+    const bool is_repeat = outbox->message_count == mark->message_count;
     if (outbox->delivery_count + send->target_count > LIMIT_DELIVERIES_PER_RUN)
         (void)luaL_error(L, "a run may make at most %d deliveries", LIMIT_DELIVERIES_PER_RUN);
     for (size_t i = 0; i < send->target_count; i++) {
@@ -206,11 +253,16 @@ static void add_deliveries(lua_State *L, const struct send *send, struct message
             .delivery = delivery_create(endpoint->id, message_ref(message)),
             .delay_ms = send->delay_ms,
         };
-        if (!entry.delivery)
+        if (!entry.delivery) {
             message_unref(message);
-        if (!entry.delivery || outbox_add_delivery(outbox, &entry) != OK) {
+            (void)give_up(L, mark, "out of memory");
+        }
+        entry.delivery->priority = send->priority;
+        read_order_key(L, mark, endpoint, &entry);
+        if (outbox_add_delivery(outbox, &entry) != OK) {
             delivery_destroy(entry.delivery);
-            (void)luaL_error(L, "out of memory");
+            free((char *)(uintptr_t)entry.order_key.data);
+            (void)give_up(L, mark, "out of memory");
         }
     }
 }
@@ -223,8 +275,9 @@ int l_event_send(lua_State *L)
     lua_settop(L, 4);
     read_targets(L, &send);
     read_options(L, &send);
+    struct outbox *outbox = job_outbox(L, send.job);
+    const struct mark mark = {send.view, outbox, outbox->message_count, outbox->delivery_count};
     struct message *message = send.key.len > 0 ? find_keyed(send.job, send.key) : NULL;
-    const bool is_repeat = message != NULL;
     if (!message) {
         struct message_text text;
         if (lua_type(L, 3) != LUA_TNIL && lua_type(L, 3) != LUA_TTABLE)
@@ -235,7 +288,10 @@ int l_event_send(lua_State *L)
         message_check(L, 3, send.view->event->content, &text);
         message = make_message(L, &send, &text);
     }
-    add_deliveries(L, &send, message, is_repeat);
+    add_deliveries(L, &send, message, &mark);
+    if (send.key.len > 0 && outbox->message_count > mark.message_count &&
+        !keep_key(send.job, send.key, message))
+        return give_up(L, &mark, "out of memory");
     char id[ID_TEXT_BYTES];
     id_format(ID_MESSAGE, message->id, id);
     lua_pushstring(L, id);

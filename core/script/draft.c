@@ -214,6 +214,7 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix_number(digest, endpoint->transform_function);
     mix_number(digest, endpoint->retry_function);
     mix_number(digest, endpoint->order_function);
+    mix_number(digest, endpoint->blocks_on_dead);
     mix_backoff(digest, &endpoint->retry);
     mix_number(digest, endpoint->success_function);
     mix_number(digest, endpoint->timeouts.connect_ms);

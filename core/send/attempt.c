@@ -31,8 +31,8 @@ struct running {
     char reason[DECISION_REASON_BYTES];
     struct pace_mark mark;
     struct store_settle settle;
-    struct store_spill spill; /* if the settlement was not stored */
-    struct store_spill_row spill_row;
+    struct store_spill spill;             /* if the settlement was not stored */
+    struct store_spill_row spill_rows[2]; /* it, and the one that it may have let go */
 };
 
 static void free_running(struct running *running)
@@ -97,7 +97,7 @@ static void on_spilled(struct store_op *op)
     if (op->status != OK)
         log_error("delivery left to the next start", "delivery=%llu status=%s",
                   (unsigned long long)running->delivery->id, status_name(op->status));
-    leave(running, running->spill_row.due_ms);
+    leave(running, running->spill_rows[0].due_ms);
 }
 
 /* The store says it could not take the outcome: the delivery is due again soon, unless the outcome
@@ -105,12 +105,15 @@ static void on_spilled(struct store_op *op)
 static void spill(struct running *running)
 {
     struct sender *sender = running->outlet->sender;
-    running->spill_row = (struct store_spill_row){.delivery = running->delivery->id,
-                                                  .due_ms = clock_now_ms() + UNSETTLED_DELAY_MS};
+    const int64_t due_ms = clock_now_ms() + UNSETTLED_DELAY_MS;
+    running->spill_rows[0] =
+        (struct store_spill_row){.delivery = running->delivery->id, .due_ms = due_ms};
+    running->spill_rows[1] =
+        (struct store_spill_row){.delivery = running->settle.released, .due_ms = due_ms};
     running->spill = (struct store_spill){
         .op = {.kind = STORE_SPILL, .on_done = on_spilled, .ctx = running},
-        .rows = &running->spill_row,
-        .row_count = 1,
+        .rows = running->spill_rows,
+        .row_count = running->settle.released ? 2 : 1,
     };
     check(store_submit(sender->options.store, sender->options.client, &running->spill.op) == OK);
 }
@@ -122,7 +125,9 @@ static void on_settled(struct store_op *op)
     const struct sender_hooks *hooks = sender->options.hooks;
     crash_point("outcome_written");
     end_news(sender, op, &running->settle.news);
+    struct delivery *next = running->settle.next;
     if (op->status != OK) {
+        delivery_destroy(next);
         log_error("outcome of an attempt not stored", "delivery=%llu status=%s",
                   (unsigned long long)running->delivery->id, status_name(op->status));
         spill(running);
@@ -131,7 +136,12 @@ static void on_settled(struct store_op *op)
     if (hooks->on_settled && running->settle.attempt)
         hooks->on_settled(sender->options.ctx, running->spec, running->delivery,
                           running->settle.attempt);
+    struct outlet *outlet = running->outlet;
+    if (running->settle.released && !next)
+        claim_due(outlet, running->settle.released_due_ms);
     leave(running, running->settle.due_ms);
+    if (next)
+        outlet_hold(outlet, next, false);
 }
 
 static void settle(struct running *running, enum delivery_state state, int64_t due_ms)
@@ -145,6 +155,9 @@ static void settle(struct running *running, enum delivery_state state, int64_t d
     running->settle.state = state;
     running->settle.due_ms = due_ms;
     running->settle.reason = running->reason[0] ? running->reason : NULL;
+    running->settle.is_ordered = delivery->is_ordered;
+    running->settle.is_blocking = running->spec->blocks_on_dead;
+    running->settle.takes_next = true;
     if (state == DELIVERY_DEAD)
         running->settle.news.event =
             tell(running, SENDER_DELIVERY_DEAD, running->settle.attempt, running->reason);
@@ -215,6 +228,8 @@ static void decide(struct running *running, const struct attempt *attempt,
 {
     const struct sender *sender = running->outlet->sender;
     const struct delivery *delivery = running->delivery;
+    const int64_t now_ms = clock_now_ms();
+    const int64_t expires_ms = delivery->message->expires_ms;
     const bool succeeded = is_success(running, attempt);
     const bool asks_policy = decision_asks_policy(attempt, succeeded);
     struct retry_decision retry = {.verdict = RETRY_DEFAULT};
@@ -224,7 +239,8 @@ static void decide(struct running *running, const struct attempt *attempt,
                                            .attempt = attempt,
                                            .is_success = succeeded,
                                            .retry = &retry,
-                                           .age_ms = clock_now_ms() - delivery->created_ms,
+                                           .age_ms = now_ms - delivery->created_ms,
+                                           .expires_in_ms = expires_ms ? expires_ms - now_ms : 0,
                                            /* Chance costs: only where it is asked for. */
                                            .random = asks_policy ? random_unit() : 0},
                   decision);
@@ -355,9 +371,9 @@ static enum start_result run(struct running *running)
     const struct message *message = delivery->message;
     struct outgoing outgoing = {.head = content_head(message->content),
                                 .body = content_body(message->content)};
-    if (message->expires_ms > 0 && message->expires_ms <= clock_now_ms()) {
-        (void)snprintf(running->reason, sizeof running->reason, "expired before it was delivered");
-        settle(running, DELIVERY_DEAD, 0);
+    if (message_is_expired(message, clock_now_ms())) {
+        (void)snprintf(running->reason, sizeof running->reason, EXPIRED_REASON);
+        settle(running, DELIVERY_CANCELLED, 0);
         return START_SETTLED;
     }
     machine_move(delivery_states, &delivery->state, DELIVERY_IN_FLIGHT);

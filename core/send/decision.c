@@ -57,4 +57,7 @@ void decision_make(const struct decision_input *input, struct decision *decision
         return;
     }
     decision->state = follow_policy(input, decision) ? DELIVERY_RETRYING : DELIVERY_DEAD;
+    /* It is looked at when it expires, and holds its order key no longer. */
+    if (input->expires_in_ms != 0 && decision->delay_ms > input->expires_in_ms)
+        decision->delay_ms = input->expires_in_ms > 0 ? input->expires_in_ms : 0;
 }

@@ -60,6 +60,16 @@ static void weigh(struct sender *sender, const struct delivery *delivery, bool i
         claim_go_on(outlet);
 }
 
+/* Behind those of the same or a higher priority. */
+static void wait_in_turn(struct queue *waiting, struct delivery *delivery)
+{
+    struct node *place = &waiting->head;
+    while (place->previous != &waiting->head &&
+           container_of(place->previous, struct delivery, node)->priority < delivery->priority)
+        place = place->previous;
+    queue_insert_before(waiting, place, &delivery->node);
+}
+
 void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room)
 {
     struct sender *sender = outlet->sender;
@@ -76,7 +86,7 @@ void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room
     weigh(sender, delivery, true);
     if (sender->is_heavy)
         claim_fall_behind(outlet);
-    queue_push(&outlet->waiting, &delivery->node);
+    wait_in_turn(&outlet->waiting, delivery);
     outlet_schedule(outlet);
 }
 

@@ -235,6 +235,7 @@ MUST_USE enum status outgoing_add_url(const struct endpoint_spec *endpoint,
                                       const struct outgoing *outgoing, struct buf *out,
                                       struct err *err);
 #define DECISION_REASON_BYTES 320
+#define EXPIRED_REASON "expired before it was delivered" /* why such a delivery is cancelled */
 
 struct decision_input {
     const struct endpoint_spec *endpoint;
@@ -242,7 +243,8 @@ struct decision_input {
     bool is_success;                    /* as the endpoint decides, or decision_is_success */
     const struct retry_decision *retry; /* of the endpoint's function; RETRY_DEFAULT: has none */
     int64_t age_ms;
-    double random; /* uniform in [0, 1) */
+    int64_t expires_in_ms; /* 0: never; less: it has */
+    double random;         /* uniform in [0, 1) */
 };
 struct decision {
     enum delivery_state state;          /* SUCCEEDED, RETRYING or DEAD */

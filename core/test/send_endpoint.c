@@ -59,6 +59,7 @@ void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
         .transform_function = get_boolean(L, index, "transform"),
         .success_function = get_boolean(L, index, "success"),
         .retry_function = get_boolean(L, index, "retry_function"),
+        .blocks_on_dead = get_boolean(L, index, "blocks_on_dead"),
         .timeouts = get_timeouts(L, index),
         .concurrency = (uint32_t)get_integer(L, index, "concurrency", 8),
         .rate_per_s = get_number(L, index, "rate", 0),

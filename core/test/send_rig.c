@@ -225,8 +225,8 @@ static void on_committed(struct delivery *delivery, bool is_held, void *ctx)
         sender_hint(rig->sender, endpoint);
 }
 
-/* rig:commit(endpoint name, {body=, headers=, type=, forwarded=, delay_ms=, expires_ms=, trace=})
- * -> message id as text */
+/* rig:commit(endpoint name, {body=, headers=, type=, forwarded=, delay_ms=, expires_ms=, trace=,
+ * order_key=, priority=}) -> message id as text */
 static int l_commit(lua_State *L)
 {
     struct rig *rig = check_rig(L);
@@ -252,7 +252,14 @@ static int l_commit(lua_State *L)
         message_create(id, slice_str("spec.message"), content, get_boolean(L, 3, "forwarded"));
     message->expires_ms = get_integer(L, 3, "expires_ms", 0);
     message->trace = get_trace(L, 3);
-    fake_commit(&rig->store, &(struct fake_commit){spec, message, get_integer(L, 3, "delay_ms", 0)},
+    fake_commit(&rig->store,
+                &(struct fake_commit){
+                    .spec = spec,
+                    .message = message,
+                    .delay_ms = get_integer(L, 3, "delay_ms", 0),
+                    .order_key = get_copy(L, 3, "order_key", NULL),
+                    .priority = (int)get_integer(L, 3, "priority", 0),
+                },
                 on_committed, rig);
     char text[ID_TEXT_BYTES];
     id_format(ID_MESSAGE, id, text);

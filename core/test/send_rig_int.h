@@ -44,7 +44,10 @@ struct fake_row {
     enum delivery_state state;
     uint32_t attempts;
     int64_t created_ms;
-    int64_t due_ms; /* 0: held by its owner */
+    int64_t due_ms;   /* 0: held by its owner; from STORE_HELD_MS on: waits for its key */
+    char *order_key;  /* NULL: none */
+    bool is_blocking; /* dead, its key waits for it */
+    int priority;
     char *reason;
     struct fake_attempt *made;
     size_t made_count;
@@ -75,7 +78,7 @@ struct store {
     struct fake_row **rows;
     size_t row_count;
     size_t row_capacity;
-    size_t first_open; /* all rows before are settled */
+    size_t first_open; /* all rows before are over */
     struct fake_faults faults;
     uint64_t random;
     uint64_t last_id;
@@ -91,6 +94,8 @@ struct fake_commit {
     const struct endpoint_spec *spec;
     struct message *message; /* a reference is taken over */
     int64_t delay_ms;
+    char *order_key; /* taken over; NULL: none */
+    int priority;
 };
 
 void get_faults(lua_State *L, int index, struct fake_faults *faults);

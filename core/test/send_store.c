@@ -23,7 +23,10 @@ struct fake_step {
     struct store_op *op;
     struct store_read *read;
     struct delivery *delivery; /* a commit */
+    char *order_key;
+    struct gate *gate;
     bool is_held;
+    bool is_waiting; /* for others of its key */
     int64_t delay_ms;
     fake_committed_cb on_committed;
     void *ctx;
@@ -59,7 +62,7 @@ static struct fake_row *find_row(const struct store *store, uint64_t id)
     return low < store->row_count && store->rows[low]->id == id ? store->rows[low] : NULL;
 }
 
-static void add_row(struct store *store, const struct delivery *delivery)
+static struct fake_row *add_row(struct store *store, const struct delivery *delivery)
 {
     if (store->row_count == store->row_capacity) {
         store->row_capacity = store->row_capacity ? store->row_capacity * 2 : 1024;
@@ -74,13 +77,20 @@ static void add_row(struct store *store, const struct delivery *delivery)
         .state = DELIVERY_PENDING,
         .created_ms = delivery->created_ms,
         .due_ms = delivery->due_ms,
+        .priority = delivery->priority,
     };
     store->rows[store->row_count++] = row;
+    return row;
 }
 
 static bool is_open(const struct fake_row *row)
 {
     return row->state < OPEN_STATES;
+}
+
+static bool is_over(const struct fake_row *row)
+{
+    return !is_open(row) && !row->is_blocking;
 }
 
 static char *copy_bytes(struct slice bytes)
@@ -113,11 +123,41 @@ static struct delivery *delivery_of(const struct fake_row *row)
     delivery->attempts = row->attempts;
     delivery->created_ms = row->created_ms;
     delivery->due_ms = row->due_ms;
+    delivery->is_ordered = row->order_key != NULL;
+    delivery->priority = row->priority;
     return delivery;
+}
+
+/* The first that stands in the line of that key. */
+static struct fake_row *first_of_key(const struct store *store, uint64_t endpoint, const char *key)
+{
+    for (size_t i = store->first_open; i < store->row_count; i++) {
+        struct fake_row *row = store->rows[i];
+        if (row->endpoint == endpoint && row->order_key && strcmp(row->order_key, key) == 0 &&
+            !is_over(row))
+            return row;
+    }
+    return NULL;
 }
 
 /* ---- Operations --------------------------------------------------------------------------------
  */
+
+/* The one behind a row that ended may go. */
+static void release_next(struct store *store, const struct fake_row *ended,
+                         struct store_settle *settle)
+{
+    struct fake_row *row = first_of_key(store, ended->endpoint, ended->order_key);
+    if (!row || row->due_ms < STORE_HELD_MS)
+        return;
+    row->due_ms -= STORE_HELD_MS;
+    settle->released = row->id;
+    settle->released_due_ms = row->due_ms;
+    if (!settle->takes_next || row->due_ms > clock_now_ms())
+        return;
+    row->due_ms = 0;
+    settle->next = delivery_of(row);
+}
 
 static void apply_settle(struct store *store, struct store_settle *settle)
 {
@@ -137,6 +177,9 @@ static void apply_settle(struct store *store, struct store_settle *settle)
         settle->attempt->id = ++store->last_id;
         record(row, settle->attempt, settle->state);
     }
+    row->is_blocking = row->state == DELIVERY_DEAD && settle->is_ordered && settle->is_blocking;
+    if (settle->is_ordered && is_over(row))
+        release_next(store, row, settle);
 }
 
 static void apply_endpoint(struct store *store, const struct store_endpoint *endpoint)
@@ -153,7 +196,7 @@ static void apply_spill(struct store *store, const struct store_spill *spill)
     for (size_t i = 0; i < spill->row_count; i++) {
         struct fake_row *row = find_row(store, spill->rows[i].delivery);
         check(row != NULL);
-        if (is_open(row))
+        if (is_open(row) && row->due_ms < STORE_HELD_MS)
             row->due_ms = spill->rows[i].due_ms;
     }
 }
@@ -183,14 +226,30 @@ static void apply(struct store *store, struct fake_step *step)
         apply_op(store, step->op);
         return;
     }
-    step->delivery->id = ++store->last_id;
-    add_row(store, step->delivery);
+    struct delivery *delivery = step->delivery;
+    step->is_waiting = step->order_key && first_of_key(store, delivery->endpoint, step->order_key);
+    delivery->id = ++store->last_id;
+    struct fake_row *row = add_row(store, delivery);
+    row->order_key = step->order_key;
+    if (step->is_waiting)
+        row->due_ms = (row->due_ms ? row->due_ms : row->created_ms) + STORE_HELD_MS;
+    step->order_key = NULL;
+}
+
+/* It stays in the store. */
+static void end_waiting(struct fake_step *step)
+{
+    if (step->is_held)
+        gate_put(step->gate);
+    delivery_destroy(step->delivery);
 }
 
 static void complete(struct fake_step *step)
 {
     if (step->op)
         step->op->on_done(step->op);
+    else if (step->is_waiting)
+        end_waiting(step);
     else
         step->on_committed(step->delivery, step->is_held, step->ctx);
     free(step);
@@ -199,10 +258,12 @@ static void complete(struct fake_step *step)
 /* ---- Reads -------------------------------------------------------------------------------------
  */
 
-static int by_due(const void *a, const void *b)
+static int by_turn(const void *a, const void *b)
 {
     const struct fake_row *left = *(struct fake_row *const *)a;
     const struct fake_row *right = *(struct fake_row *const *)b;
+    if (left->priority != right->priority)
+        return left->priority > right->priority ? -1 : 1;
     if (left->due_ms != right->due_ms)
         return left->due_ms < right->due_ms ? -1 : 1;
     return left->id < right->id ? -1 : 1;
@@ -210,7 +271,7 @@ static int by_due(const void *a, const void *b)
 
 static void skip_settled(struct store *store)
 {
-    while (store->first_open < store->row_count && !is_open(store->rows[store->first_open]))
+    while (store->first_open < store->row_count && is_over(store->rows[store->first_open]))
         store->first_open++;
 }
 
@@ -224,10 +285,12 @@ static void claim_deliveries(struct store *store, struct store_claim_deliveries 
             continue;
         if (row->due_ms <= claim->now_ms)
             due[due_count++] = row;
+        else if (row->due_ms >= STORE_HELD_MS)
+            continue;
         else if (claim->next_due_ms == 0 || row->due_ms < claim->next_due_ms)
             claim->next_due_ms = row->due_ms;
     }
-    qsort(due, due_count, sizeof(struct fake_row *), by_due);
+    qsort(due, due_count, sizeof(struct fake_row *), by_turn);
     claim->deliveries = calloc(due_count + 1, sizeof(struct delivery *));
     check(claim->deliveries != NULL);
     size_t bytes = 0;
@@ -266,7 +329,7 @@ static void list_backlog(struct store *store, struct store_backlog *backlog)
     check(backlog->rows != NULL);
     for (size_t i = store->first_open; i < store->row_count; i++) {
         const struct fake_row *row = store->rows[i];
-        if (!is_open(row) || row->due_ms == 0)
+        if (!is_open(row) || row->due_ms == 0 || row->due_ms >= STORE_HELD_MS)
             continue;
         size_t at = 0;
         while (at < backlog->row_count && backlog->rows[at].endpoint != row->endpoint)
@@ -437,6 +500,10 @@ void fake_commit(struct store *store, const struct fake_commit *commit, fake_com
     struct fake_step *step = add_step(store, &store->submitted);
     step->delivery = delivery_create(commit->spec->id, commit->message);
     check(step->delivery != NULL);
+    step->order_key = commit->order_key;
+    step->gate = commit->spec->gate;
+    step->delivery->is_ordered = commit->order_key != NULL;
+    step->delivery->priority = commit->priority;
     step->is_held = commit->delay_ms <= 0 && gate_take(commit->spec->gate);
     step->delivery->created_ms = now_ms;
     step->delivery->due_ms = step->is_held ? 0 : now_ms + commit->delay_ms;
@@ -473,6 +540,9 @@ static void forget(struct queue *queue)
         struct fake_step *step = container_of(node, struct fake_step, node);
         if (step->delivery)
             delivery_destroy(step->delivery);
+        free(step->order_key);
+        if (step->op && step->op->kind == STORE_SETTLE)
+            delivery_destroy(container_of(step->op, struct store_settle, op)->next);
         if (step->read)
             store_read_finish(step->read);
         free(step);
@@ -497,6 +567,7 @@ static void free_row(struct fake_row *row)
     }
     free(row->made);
     free(row->reason);
+    free(row->order_key);
     message_unref(row->message);
     free(row);
 }

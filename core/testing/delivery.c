@@ -55,7 +55,7 @@ static int tell(lua_State *L, const char *what, const char *why)
     return 2;
 }
 
-/* fields() -> { id, message_id, event_id, endpoint, type } */
+/* fields() -> { id, message_id, event_id, endpoint, type, priority } */
 static int l_fields(lua_State *L)
 {
     const struct held_delivery *held = check_held(L);
@@ -66,21 +66,7 @@ static int l_fields(lua_State *L)
     set_id(L, "event_id", ID_EVENT, id_event_of(message->id));
     set_text(L, "endpoint", held->endpoint->name);
     set_slice(L, "type", message->type);
-    return 1;
-}
-
-/* order_key() -> text | nil: it has none | nil, why */
-static int l_order_key(lua_State *L)
-{
-    const struct held_delivery *held = check_held(L);
-    struct order_key key;
-    struct err err;
-    if (script_order(held->project->script, held->endpoint, held->delivery->message, &key, &err) !=
-        OK)
-        return tell(L, NULL, err.text);
-    if (!key.is_set)
-        return 0;
-    lua_pushlstring(L, key.data, key.len);
+    set_integer(L, "priority", held->delivery->priority);
     return 1;
 }
 
@@ -128,7 +114,7 @@ static enum status push_request(lua_State *L, const struct held_delivery *held,
 }
 
 /* prepare() -> "request", { url, method, headers, body, raw_body? } | "failed", why (an attempt
- * without an exchange) | "cancelled", why | "dead", why */
+ * without an exchange) | "cancelled", why */
 static int l_prepare(lua_State *L)
 {
     struct held_delivery *held = check_held(L);
@@ -137,9 +123,9 @@ static int l_prepare(lua_State *L)
     struct outgoing outgoing = {.head = content_head(message->content),
                                 .body = content_body(message->content)};
     struct err err = {0};
-    if (message->expires_ms > 0 && message->expires_ms <= clock_now_ms()) {
-        machine_move(delivery_states, &delivery->state, DELIVERY_DEAD);
-        return tell(L, "dead", "expired before it was delivered");
+    if (message_is_expired(message, clock_now_ms())) {
+        machine_move(delivery_states, &delivery->state, DELIVERY_CANCELLED);
+        return tell(L, "cancelled", EXPIRED_REASON);
     }
     machine_move(delivery_states, &delivery->state, DELIVERY_IN_FLIGHT);
     enum status status = transform(held, &outgoing, &err);
@@ -203,15 +189,18 @@ static void decide(const struct held_delivery *held, const struct attempt *attem
                    struct decision *decision)
 {
     const int64_t age_ms = clock_now_ms() - held->delivery->created_ms;
+    const int64_t expires_ms = held->delivery->message->expires_ms;
     const bool succeeded = is_success(held, attempt);
     const struct retry_decision retry = ask_policy(held, attempt, succeeded);
-    decision_make(&(struct decision_input){.endpoint = held->endpoint,
-                                           .attempt = attempt,
-                                           .is_success = succeeded,
-                                           .retry = &retry,
-                                           .age_ms = age_ms,
-                                           .random = random_unit()},
-                  decision);
+    decision_make(
+        &(struct decision_input){.endpoint = held->endpoint,
+                                 .attempt = attempt,
+                                 .is_success = succeeded,
+                                 .retry = &retry,
+                                 .age_ms = age_ms,
+                                 .expires_in_ms = expires_ms ? expires_ms - clock_now_ms() : 0,
+                                 .random = random_unit()},
+        decision);
     machine_move(delivery_states, &held->delivery->state, decision->state);
     held->delivery->previous_delay_ms = decision->delay_ms;
 }
@@ -294,9 +283,11 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg methods[] = {{"conclude", l_conclude}, {"fields", l_fields},
-                                   {"news", l_news},         {"order_key", l_order_key},
-                                   {"prepare", l_prepare},   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"conclude", l_conclude},
+                                   {"fields", l_fields},
+                                   {"news", l_news},
+                                   {"prepare", l_prepare},
+                                   {NULL, NULL}};
 
 void delivery_handle_open(lua_State *L)
 {

@@ -360,7 +360,7 @@ static int l_sources(lua_State *L)
     return 1;
 }
 
-/* endpoints() -> { { name, timeout_ms, concurrency }, … } */
+/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead }, … } */
 static int l_endpoints(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);
@@ -370,6 +370,7 @@ static int l_endpoints(lua_State *L)
         set_text(L, "name", registry->endpoints[i].name);
         set_integer(L, "timeout_ms", registry->endpoints[i].timeouts.whole_ms);
         set_integer(L, "concurrency", registry->endpoints[i].concurrency);
+        set_bool(L, "blocks_on_dead", registry->endpoints[i].blocks_on_dead);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

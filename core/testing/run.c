@@ -23,8 +23,10 @@ static void set_outbox(lua_State *L, struct project *project, struct outbox *out
         struct outbox_delivery *entry = &outbox->deliveries[i];
         entry->delivery->id = id_next_row(&project->last_row);
         entry->delivery->created_ms = project->now_ms;
-        lua_createtable(L, 0, 2);
+        lua_createtable(L, 0, 3);
         set_integer(L, "delay_ms", entry->delay_ms);
+        if (entry->order_key.data)
+            set_slice(L, "order_key", entry->order_key);
         delivery_handle_push(L, project, entry->endpoint, entry->delivery);
         entry->delivery = NULL;
         lua_setfield(L, -2, "delivery");
@@ -106,7 +108,7 @@ static struct waiting_run *create_waiting(lua_State *L, struct event *event)
 /* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1?, is_lost = 1?,
  * members = { { event, first_ordinal, ordinal_count }, … }? }, result): result gets outcome
  * "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms, is_hopeless, deliveries {
- * { delivery, delay_ms }, … }, emits { event, … } */
+ * { delivery, delay_ms, order_key? }, … }, emits { event, … } */
 int l_project_run(lua_State *L)
 {
     struct project *project = project_check(L);

@@ -41,7 +41,10 @@ static void route_delivery(struct worker *worker, struct outbox_delivery *entry)
     const uint64_t endpoint = entry->endpoint->id;
     const unsigned owner = worker_of_shard(worker, id_shard_of_number(endpoint));
     struct worker *peer = worker->options.peers[owner];
-    if (delivery->due_ms == 0) {
+    if (entry->is_held) { /* whoever goes before it lets it go */
+        if (delivery->due_ms == 0)
+            gate_put(entry->endpoint->gate);
+    } else if (delivery->due_ms == 0) {
         entry->delivery = NULL;
         if (peer == worker)
             sender_take(worker->sender, delivery);

@@ -81,7 +81,8 @@ function anzol.source(name, options) end
 ---@field method? string Any method but `CONNECT` and `TRACE`, at most 32 bytes; a `HEAD` takes no body along. Default: `"POST"`.
 ---@field headers? table<string, anzol.SecretText> Sent with each message.
 ---@field transform? fun(message: anzol.OutgoingMessage): anzol.OutgoingMessage|anzol.Verdict Called before each attempt; cannot wait.
----@field order_by? fun(message: anzol.OutgoingMessage): string? Messages with the same key go one after another, retries included. Holds in specs only: `anzol check` warns.
+---@field order_by? fun(message: anzol.OutgoingMessage): string? A key of at most 512 bytes: the messages with the same one go one after another in order of their commits, retries, restarts and reloads included; other keys go beside them. `""` for all orders the whole endpoint; `nil`: in no order. Asked when the message is sent; if it raises, `event:send` does. Cannot wait or send.
+---@field on_dead? "skip"|"block" With `order_by`, when a message is given up: `"skip"` lets the next of its key go, `"block"` lets the key wait until the dead delivery is retried and succeeds, or is dropped. Default: `"skip"`.
 ---@field retry? anzol.Backoff|fun(attempt: anzol.Attempt, delivery: anzol.Delivery): (anzol.Duration|false|nil), string? When to try again. A function returns a delay, `false` and a reason (give up), or nothing (the default schedule); cannot wait.
 ---@field timeout? anzol.Duration|anzol.TimeoutOptions Of one attempt: 1 ms to 10 min, default `"15s"`. The attempt's `error` is `"timeout"`, and its detail begins with the part that ended.
 ---@field success? fun(status: integer): boolean Which answers are a success, instead of 2xx; also a 410 that it takes for one. Anything but a boolean is an error: then 2xx decides, and `anzol_script_errors_total` counts it. Cannot wait.
@@ -127,7 +128,7 @@ function anzol.endpoint(name, options) end
 ---@field filter? fun(event: anzol.Event): boolean `false`: the event is skipped. Cannot wait or send.
 ---@field deadline? anzol.Duration How long a run may take, waits included: 1 ms to 10 min, default `"30s"`.
 ---@field concurrency? integer Runs at a time: 1 to 10000, default 50.
----@field order_by? fun(event: anzol.Event): string? A key of at most 512 bytes: the runs of events with the same one go one after another in stored order, re-runs included, whichever worker has them; `nil`: in no order. Asked once, when the event is stored. If it raises, the run fails. Cannot wait or send.
+---@field order_by? fun(event: anzol.Event): string? A key of at most 512 bytes: the runs of events with the same one go one after another in stored order, re-runs included, whichever worker has them; `""` is a key as any other, `nil`: in no order. Asked once, when the event is stored. If it raises, the run fails. Cannot wait or send.
 ---@field name? string Names the subscription in logs and lists. Default: the file's base name, `:` and the patterns. The same twice is an error.
 
 ---Registers a handler for the events whose type matches. `*` is one segment, `**` one or more and
@@ -339,9 +340,10 @@ local Event = {}
 ---@field query? table<string, string>|string Instead of the query of the endpoint's URL.
 
 ---@class anzol.SendOptions
----@field delay? anzol.Duration Send it then; at most `"366d"`.
----@field expires? anzol.Duration Give up after this time; at most `"366d"`.
+---@field delay? anzol.Duration Send it then; at most `"366d"`. With an order key, those behind it wait too.
+---@field expires? anzol.Duration From now on: what was not delivered by then is cancelled, and lets the next of its order key go. Longer than `delay`; at most `"366d"`.
 ---@field idempotency_key? string The same key in one run makes one message.
+---@field priority? integer From -9 to 9, default 0: of what is due at an endpoint, the higher goes first; below it what was due first. Of one order key the first stays first.
 
 ---Sends a message to one or several endpoints, when the run commits. Without a message the received
 ---bytes go out unchanged. Only in the event's handler.

@@ -416,14 +416,18 @@ describe("loading", function()
       "the secret of short has fewer than 16 bytes" }, messages)
   end)
 
-  it("warns that the server does not keep the order of an endpoint", function()
-    local _, findings = rig.load { script = [[
-      anzol.endpoint("e", { url = "https://e.example/", sign = false,
-        order_by = function(message) return message.type end })
-    ]] }
-    assert.equal("warning", findings[1].level)
-    assert.equal(1, findings[1].line)
-    assert.matches("order_by of anzol.endpoint 'e' holds in specs only", findings[1].message, 1, true)
+  it("takes on_dead with order_by only, and only its two words", function()
+    local function load(options)
+      local _, findings = rig.load { script = ([[
+        anzol.endpoint("e", { url = "https://e.example/", sign = false, %s })]]):format(options) }
+      return findings[1] and findings[1].message
+    end
+    local order = "order_by = function() return '' end, "
+    assert.is_nil(load(order .. "on_dead = 'skip'"))
+    assert.is_nil(load(order .. "on_dead = 'block'"))
+    assert.matches("option 'on_dead' of anzol.endpoint 'e' must be \"skip\" or \"block\", got 'stop'",
+      load(order .. "on_dead = 'stop'"), 1, true)
+    assert.matches("option 'on_dead' of anzol.endpoint 'e' needs 'order_by'", load "on_dead = 'block'", 1, true)
   end)
 
   it("checks endpoints that handlers name as literals", function()

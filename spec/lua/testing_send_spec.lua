@@ -235,11 +235,92 @@ describe("anzol.testing", function()
         assert.equal("dead succeeded", states(t))
       end)
 
-      it("fail the test when the key cannot be told", function()
-        local t = test(ordered)
-        assert.matches("order_by of endpoint 'fifo' failed: .*got boolean",
-          rig.message_of(t.receive, t, "in", { json = { type = "a", who = true } }))
+      it("stop their key behind one that died, if the endpoint says so", function()
+        local t = test((ordered:gsub("order_by =", "on_dead = 'block', order_by =")))
+        t:answer("fifo", 500, 200, 500)
+        for _, who in ipairs { "ana", "ana", "bob" } do
+          t:receive("in", { json = { type = "a", who = who } })
+        end
+        t:advance "1d"
+        assert.equal("dead pending succeeded", states(t))
       end)
+
+      it("wait behind one that is delayed, and no longer than it lives", function()
+        local t = test(ordered .. [[
+          anzol.on("b", function(event)
+            event:send("fifo", { json = event.data.json }, { delay = event.data.delay, expires = event.data.expires })
+          end)]])
+        for _, data in ipairs { { delay = "1m", expires = "65s" }, {}, {}, { expires = "30s" } } do
+          data.type, data.json = "b", { who = "ana" }
+          t:receive("in", { json = data })
+        end
+        assert.equal("pending pending pending pending", states(t))
+        t:answer("fifo", 500, 200, 200)
+        t:advance "1m"
+        assert.equal("retrying pending pending pending", states(t))
+        t:advance "5s"
+        assert.equal("cancelled succeeded succeeded cancelled", states(t))
+        assert.equal("expired before it was delivered", t.deliveries[4].reason)
+        t:close()
+      end)
+
+      it("may all have one key, the empty one", function()
+        local t = test [[
+          anzol.endpoint("fifo", { url = "https://fifo.example/", sign = false, order_by = function() return "" end })
+          anzol.on("a", function(event) event:send("fifo") end)]]
+        t:answer("fifo", 500, 200, 200)
+        for _ = 1, 2 do t:receive("in", { json = { type = "a" } }) end
+        assert.equal("retrying pending", states(t))
+        t:advance "10s"
+        assert.equal("succeeded succeeded", states(t))
+      end)
+
+      it("fail their run when the key cannot be told, and leave nothing of the message", function()
+        local t = test(ordered .. [[
+          anzol.on("b", function(event)
+            local ok, why = pcall(event.send, event, { "out", "fifo" }, nil, { idempotency_key = "k" })
+            event:send("out", { json = { ok = ok, why = why } }, { idempotency_key = "k" })
+          end)]])
+        local event = t:receive("in", { json = { type = "a", who = true } }).event
+        assert.matches("order_by of endpoint 'fifo' failed: .*got boolean", event.error)
+        assert.equal(0, #t.deliveries)
+        t:receive("in", { json = { type = "b", who = true } })
+        assert.equal(1, #t.deliveries)
+        assert.is_false(t.deliveries[1].request.json.ok)
+        assert.matches("got boolean", t.deliveries[1].request.json.why)
+      end)
+    end)
+
+    it("go by priority, then by their turn", function()
+      local t = test [[
+        anzol.endpoint("slow", { url = "https://slow.example/", sign = false, concurrency = 1 })
+        anzol.on("a", function(event)
+          for i, priority in ipairs { 0, -9, 9, 0, 9 } do
+            event:send("slow", { json = { number = i } }, { priority = priority })
+          end
+        end)]]
+      local order = {}
+      t:answer_always("slow", function(request)
+        order[#order + 1] = request.json.number
+        return { status = 200, after = "1s" }
+      end)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "10s"
+      assert.same({ 3, 5, 1, 4, 2 }, order)
+    end)
+
+    it("have a priority from -9 to 9, and live longer than they wait", function()
+      local t = test [[anzol.on("a", function(event) event:send("out", nil, event.data.options) end)]]
+      local function error_of(options)
+        return t:receive("in", { json = { type = "a", options = options } }).event.error
+      end
+      assert.is_nil(error_of { priority = 9 })
+      assert.is_nil(error_of { priority = -9, delay = "1s", expires = "2s" })
+      assert.matches("option 'priority' of event:send must be an integer from %-9 to 9, got '10'",
+        error_of { priority = 10 })
+      assert.matches("an integer from %-9 to 9", error_of { priority = -10 })
+      assert.matches("option 'expires' of event:send is over before its 'delay'",
+        error_of { delay = "2s", expires = "2s" })
     end)
 
     it("wait and expire on the test's clock", function()
@@ -251,6 +332,7 @@ describe("anzol.testing", function()
       t:receive("in", { json = { type = "a" } })
       t:advance "20s"
       assert.equal("expired before it was delivered", t.deliveries[2].reason)
+      assert.equal("cancelled", t.deliveries[2].state)
       t:advance "40s"
       assert.equal("succeeded", t.deliveries[1].state)
     end)

@@ -27,5 +27,5 @@ return {
   ["anzol.metric.histogram"] = { [3] = "buckets", makes = "Metric" },
   ["anzol.secret"] = { makes = "Secret" },
   ["event:emit"] = { [3] = "delay idempotency_key" },
-  ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key" },
+  ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },
 }

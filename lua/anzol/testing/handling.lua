@@ -145,7 +145,7 @@ function outcomes.handled(self, run, result)
   run.number = run.number + 1
   batches.each(run, function(one) one.state, one.error, one.number = "handled", nil, run.number end)
   for _, entry in ipairs(result.deliveries) do
-    self.world.sending:add(entry.delivery, entry.delay_ms)
+    self.world.sending:add(entry.delivery, entry.delay_ms, entry.order_key)
   end
   for _, handle in ipairs(result.emits) do self:add(handle, EMIT_KEY_WINDOW_MS) end
   leave_line(self, run)

@@ -17,7 +17,7 @@ function M.new(world)
   local outlets, names = {}, {}
   for i, outlet in ipairs(world.project:endpoints()) do
     outlet.waiting, outlet.first, outlet.in_flight = {}, 1, 0
-    outlet.answers, outlet.chains = {}, {}
+    outlet.answers, outlet.lines = {}, {}
     outlets[outlet.name], names[i] = outlet, outlet.name
   end
   return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {} }, Sending)
@@ -56,26 +56,34 @@ end
 
 -- ---- Order: the deliveries of a key, one after another ----
 
--- False: another of its key is first; it comes when that one is over.
-local function may_go(outlet, delivery)
-  local key = delivery.order_key
-  if not key then return true end
-  local chain = outlet.chains[key] or { waiting = {} }
-  outlet.chains[key] = chain
-  if not chain.first then chain.first = delivery end
-  if chain.first == delivery then return true end
-  table.insert(chain.waiting, delivery)
-  return false
+local function start(self, delivery)
+  if delivery.due_ms then
+    self.world.timeline:at(delivery.due_ms, function()
+      delivery.due_ms = nil
+      self:queue(delivery)
+    end)
+  else
+    self:queue(delivery)
+  end
 end
 
-local function leave_chain(self, outlet, delivery)
-  local chain = delivery.order_key and outlet.chains[delivery.order_key]
-  if not chain then return end
-  chain.first = table.remove(chain.waiting, 1)
-  if chain.first then
-    self:queue(chain.first)
+-- Stands in the line of its key; false: others of it go first.
+local function stand_in_line(outlet, delivery)
+  local line = outlet.lines[delivery.order_key] or {}
+  outlet.lines[delivery.order_key] = line
+  table.insert(line, delivery)
+  return line[1] == delivery
+end
+
+-- It is over: the next of its key may go, unless it died and its endpoint waits for the dead.
+local function leave_line(self, outlet, delivery)
+  local line = delivery.order_key and outlet.lines[delivery.order_key]
+  if not line or delivery.state == "dead" and outlet.blocks_on_dead then return end
+  table.remove(line, 1)
+  if line[1] then
+    start(self, line[1])
   else
-    outlet.chains[delivery.order_key] = nil
+    outlet.lines[delivery.order_key] = nil
   end
 end
 
@@ -98,7 +106,7 @@ local function settle(self, delivery, decision)
     return
   end
   delivery.due_ms = nil
-  leave_chain(self, self.outlets[delivery.endpoint], delivery)
+  leave_line(self, self.outlets[delivery.endpoint], delivery)
   if decision.state == "dead" then
     self.world:add_dead_letter({ kind = "delivery", endpoint = delivery.endpoint,
       reason = delivery.reason, delivery = delivery, event_id = delivery.event_id })
@@ -134,7 +142,7 @@ end
 
 local function attempt(self, delivery)
   local outcome, detail = delivery.handle:prepare()
-  if outcome == "dead" or outcome == "cancelled" then
+  if outcome == "cancelled" then
     return settle(self, delivery, { state = outcome, reason = detail })
   end
   local answer
@@ -174,31 +182,26 @@ function pump(self, outlet)
   if outlet.first > #outlet.waiting then outlet.waiting, outlet.first = {}, 1 end
 end
 
+-- Behind those of the same or a higher priority.
 function Sending:queue(delivery)
   local outlet = self.outlets[delivery.endpoint]
-  if not may_go(outlet, delivery) then return end
-  table.insert(outlet.waiting, delivery)
+  local place = #outlet.waiting + 1
+  while place > outlet.first and outlet.waiting[place - 1].priority < delivery.priority do
+    place = place - 1
+  end
+  table.insert(outlet.waiting, place, delivery)
   self.world.timeline:soon(function() pump(self, outlet) end)
 end
 
 -- Committed with a run.
-function Sending:add(handle, delay_ms)
+function Sending:add(handle, delay_ms, order_key)
   local delivery = handle:fields()
   delivery.handle, delivery.state, delivery.attempts = handle, "pending", {}
+  delivery.order_key = order_key
+  if delay_ms > 0 then delivery.due_ms = self.world.timeline.now_ms + delay_ms end
   table.insert(self.deliveries, delivery)
-  local why
-  delivery.order_key, why = handle:order_key()
-  if why then
-    self.world:fail(("order_by of endpoint '%s' failed: %s"):format(delivery.endpoint, why))
-  end
-  if delay_ms > 0 then
-    delivery.due_ms = self.world.timeline.now_ms + delay_ms
-    self.world.timeline:at(delivery.due_ms, function()
-      delivery.due_ms = nil
-      self:queue(delivery)
-    end)
-  else
-    self:queue(delivery)
+  if not order_key or stand_in_line(self.outlets[delivery.endpoint], delivery) then
+    start(self, delivery)
   end
 end
 
