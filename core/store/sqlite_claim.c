@@ -142,9 +142,9 @@ static bool is_mine(const struct store_claim_events *claim, uint64_t id)
 }
 
 /* The row that the walk stands on. */
-static int look_at_event(struct sqlite_reader *reader, struct store_claim_events *claim)
+static int look_at_event(struct sqlite_reader *reader, struct store_claim_events *claim,
+                         sqlite3_stmt *walk)
 {
-    sqlite3_stmt *walk = reader->statements[READ_DUE_EVENTS];
     const uint64_t id = column_id(walk, 0);
     const int64_t due_ms = sqlite3_column_int64(walk, 1);
     if (!is_mine(claim, id))
@@ -170,17 +170,26 @@ static int claim_one(struct sqlite_reader *reader, struct store_claim_events *cl
     return is_due ? add_event(reader, claim, claim->only, due_ms) : SQLITE_OK;
 }
 
+/* By their times: the first of ours that is not due yet ends the walk, and so do those that are
+ * held. */
+static bool is_past(const struct store_claim_events *claim)
+{
+    return claim->is_timed && (claim->next_due_ms != 0 || claim->last_due_ms >= STORE_HELD_MS);
+}
+
 int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events *claim)
 {
     if (claim->only != 0)
         return claim_one(reader, claim);
-    sqlite3_stmt *walk = reader->statements[READ_DUE_EVENTS];
+    sqlite3_stmt *walk = reader->statements[claim->is_timed ? READ_TIMED_EVENTS : READ_DUE_EVENTS];
     const int64_t start_ns = (int64_t)uv_hrtime();
     size_t bytes = 0;
     int rc = SQLITE_OK;
     claim->last = claim->after;
     claim->next_due_ms = 0;
     bind_id(walk, 1, claim->after);
+    if (claim->is_timed)
+        (void)sqlite3_bind_int64(walk, 2, claim->after_due_ms);
     for (size_t rows = 1; claim->event_count < claim->count_max && bytes < claim->bytes_max;
          rows++) {
         rc = sqlite3_step(walk);
@@ -188,7 +197,10 @@ int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events 
             break;
         const size_t before = claim->event_count;
         claim->last = column_id(walk, 0);
-        rc = look_at_event(reader, claim);
+        claim->last_due_ms = sqlite3_column_int64(walk, 1);
+        rc = look_at_event(reader, claim, walk);
+        if (rc == SQLITE_OK && is_past(claim))
+            rc = SQLITE_DONE;
         if (rc != SQLITE_OK || is_time_up(start_ns, rows))
             break;
         if (claim->event_count > before)

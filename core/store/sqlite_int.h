@@ -280,6 +280,7 @@ extern const sqlite3_mem_methods sqlite_memory;
 enum read_sql {
     READ_DUE_EVENTS,
     READ_DUE_EVENT,
+    READ_TIMED_EVENTS,
     READ_EVENT,
     READ_RUNS,
     READ_BATCH,

@@ -17,6 +17,8 @@
 
 static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_DUE_EVENTS] = "SELECT id, due_ms FROM event_due WHERE id > ? ORDER BY id",
+    [READ_TIMED_EVENTS] = "SELECT id, due_ms FROM event_due INDEXED BY event_due_time"
+                          " WHERE due_ms > 0 AND (due_ms, id) > (?2, ?1) ORDER BY due_ms, id",
     [READ_DUE_EVENT] = "SELECT due_ms FROM event_due WHERE id = ?",
     [READ_EVENT] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
                    " c.head, c.body FROM event e JOIN source s ON s.id = e.source"

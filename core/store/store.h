@@ -311,7 +311,9 @@ struct claimed_event {
  * one. next_due_ms: the least due time in the store of those not yet due (0: none seen). */
 struct store_claim_events {
     struct store_read read;
-    uint64_t only; /* this event, if it is due, and no other; 0: all */
+    uint64_t only;        /* this event, if it is due, and no other; 0: all */
+    bool is_timed;        /* only those with a due time of their own, by that time and id */
+    int64_t after_due_ms; /* is_timed: goes on behind this and after */
     uint64_t after;
     unsigned modulus, remainder;
     int64_t now_ms;
@@ -320,6 +322,7 @@ struct store_claim_events {
     struct claimed_event *events; /* owned */
     size_t event_count;
     uint64_t last; /* id to go on after */
+    int64_t last_due_ms;
     bool is_end;
     int64_t next_due_ms;
 };

@@ -75,6 +75,7 @@ static void set_claimed_events(lua_State *L, const struct store_claim_events *cl
     }
     lua_setfield(L, -2, "rows");
     set_integer(L, "last", (lua_Integer)claim->last);
+    set_integer(L, "last_due_ms", claim->last_due_ms);
     set_bool(L, "is_end", claim->is_end);
     set_integer(L, "next_due_ms", claim->next_due_ms);
 }
@@ -358,6 +359,8 @@ static int l_claim_events(lua_State *L)
     struct lua_read *it = read_create(L, STORE_CLAIM_EVENTS);
     struct store_claim_events *claim = &it->u.claim_events;
     claim->only = (uint64_t)field_integer(L, 2, "only", 0);
+    claim->is_timed = field_boolean(L, 2, "is_timed");
+    claim->after_due_ms = field_integer(L, 2, "after_due_ms", 0);
     claim->after = (uint64_t)field_integer(L, 2, "after", 0);
     claim->modulus = (unsigned)field_integer(L, 2, "modulus", 1);
     claim->remainder = (unsigned)field_integer(L, 2, "remainder", 0);

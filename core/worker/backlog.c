@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Events that lie in the store and not in memory. While some do (is_behind) the gate is closed: new
  * ones go to the store only, and are claimed in turn. When a claim comes to the end the gate opens,
- * and one more claim looks for what was committed in between. */
+ * and one more claim looks for what was committed in between. Those with a due time of their own
+ * are claimed by that time, with the gate as it is. */
 #include "worker/worker_int.h"
 
 #include "base/clock.h"
@@ -15,12 +16,21 @@
 #define TIMER_MS_MAX 3600000
 
 static void claim(struct worker *worker);
+static bool claim_timed(struct worker *worker, const struct store_claim_events *before);
 
 static void on_timer(uv_timer_t *timer)
 {
     struct worker *worker = container_of(timer, struct worker, backlog.timer);
-    worker->backlog.next_due_ms = 0;
-    backlog_hint(worker);
+    struct backlog *backlog = &worker->backlog;
+    backlog->next_due_ms = 0;
+    if (backlog->is_behind || backlog->wants_pass) {
+        backlog->wants_pass = false;
+        backlog_hint(worker);
+    } else if (backlog->is_timed_underway) {
+        backlog_due(worker, clock_now_ms() + BUSY_RETRY_MS);
+    } else if (!claim_timed(worker, NULL)) {
+        backlog_hint(worker);
+    }
 }
 
 void backlog_init(struct worker *worker)
@@ -44,6 +54,12 @@ void backlog_due(struct worker *worker, int64_t due_ms)
     check(uv_timer_start(&backlog->timer, on_timer, (uint64_t)delay_ms, 0) == 0);
 }
 
+void backlog_look(struct worker *worker, int64_t due_ms)
+{
+    worker->backlog.wants_pass = true;
+    backlog_due(worker, due_ms);
+}
+
 static void note_nothing_under_way(struct backlog *backlog)
 {
     if (!backlog->is_underway && backlog->ones == 0)
@@ -55,10 +71,12 @@ static void on_one(struct store_read *read)
     struct worker *worker = read->ctx;
     struct store_claim_events *one = container_of(read, struct store_claim_events, read);
     worker->backlog.ones--;
+    if (one->is_timed)
+        worker->backlog.is_timed_underway = false;
     if (read->status != OK) {
         log_error("event not claimed", "status=%s error=\"%s\"", status_name(read->status),
                   read->err.text);
-        backlog_due(worker, clock_now_ms() + 1000);
+        backlog_look(worker, clock_now_ms() + 1000);
     } else if (worker->state == WORKER_RUNNING) {
         for (size_t i = 0; i < one->event_count; i++) {
             work_refresh(worker, &one->events[i]);
@@ -66,6 +84,8 @@ static void on_one(struct store_read *read)
         }
         if (one->next_due_ms > 0)
             backlog_due(worker, one->next_due_ms);
+        if (one->is_timed && !one->is_end && !claim_timed(worker, one))
+            backlog_hint(worker);
     }
     store_read_finish(read);
     free(one);
@@ -78,26 +98,45 @@ static bool has_room(const struct worker *worker)
            atomic_load(&worker->held_bytes) <= LIMIT_EVENT_BYTES_PER_WORKER / 2;
 }
 
-void backlog_claim_one(struct worker *worker, uint64_t event)
+/* False: not now. */
+static bool start_one(struct worker *worker, const struct store_claim_events *wanted)
 {
     struct store_claim_events *one = has_room(worker) ? calloc(1, sizeof *one) : NULL;
-    if (worker->state != WORKER_RUNNING) {
-        free(one);
-        return;
+    if (!one)
+        return false;
+    *one = *wanted;
+    one->read = (struct store_read){.kind = STORE_CLAIM_EVENTS, .on_done = on_one, .ctx = worker};
+    one->now_ms = clock_now_ms();
+    if (store_read(worker->options.store, worker->client, &one->read) == OK) {
+        worker->backlog.ones++;
+        return true;
     }
-    if (one) {
-        *one = (struct store_claim_events){
-            .read = {.kind = STORE_CLAIM_EVENTS, .on_done = on_one, .ctx = worker},
-            .only = event,
-            .now_ms = clock_now_ms(),
-        };
-        if (store_read(worker->options.store, worker->client, &one->read) == OK) {
-            worker->backlog.ones++;
-            return;
-        }
-        free(one);
-    }
-    backlog_hint(worker);
+    free(one);
+    return false;
+}
+
+/* Those that are due at a time; before: goes on behind that one. False: not now. */
+static bool claim_timed(struct worker *worker, const struct store_claim_events *before)
+{
+    struct backlog *backlog = &worker->backlog;
+    const struct store_claim_events wanted = {
+        .is_timed = true,
+        .after = before ? before->last : 0,
+        .after_due_ms = before ? before->last_due_ms : 0,
+        .modulus = worker->options.count,
+        .remainder = worker->options.index,
+        .count_max = CLAIM_EVENTS_MAX,
+        .bytes_max = LIMIT_EVENT_BYTES_PER_WORKER / 2,
+    };
+    backlog->is_timed_underway = start_one(worker, &wanted);
+    return backlog->is_timed_underway;
+}
+
+void backlog_claim_one(struct worker *worker, uint64_t event)
+{
+    if (worker->state == WORKER_RUNNING &&
+        !start_one(worker, &(struct store_claim_events){.only = event}))
+        backlog_hint(worker);
 }
 
 void backlog_hint(struct worker *worker)
@@ -149,7 +188,7 @@ static void on_claimed(struct store_read *read)
     if (read->status != OK) {
         log_error("events not claimed", "status=%s error=\"%s\"", status_name(read->status),
                   read->err.text);
-        backlog_due(worker, clock_now_ms() + 1000);
+        backlog_look(worker, clock_now_ms() + 1000);
     } else if (worker->state == WORKER_RUNNING) {
         for (size_t i = 0; i < result->event_count; i++) {
             work_refresh(worker, &result->events[i]);
@@ -185,7 +224,7 @@ static void claim(struct worker *worker)
     if (store_read(worker->options.store, worker->client, &backlog->claim.read) != OK) {
         backlog->is_underway = false;
         backlog->next_due_ms = 0;
-        backlog_due(worker, clock_now_ms() + BUSY_RETRY_MS);
+        backlog_look(worker, clock_now_ms() + BUSY_RETRY_MS);
     }
 }
 

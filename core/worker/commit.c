@@ -125,7 +125,7 @@ static void lose(struct run *run, const struct store_op *op)
               (unsigned long long)run->work->event->id, status_name(op->status));
     run->due_ms = clock_now_ms() + 1000;
     run_move(run, RUN_LATER);
-    backlog_due(worker, run->due_ms);
+    backlog_look(worker, run->due_ms);
 }
 
 /* The next one of the same order key may go. */
@@ -305,7 +305,7 @@ void commit_nothing(struct run *run, enum run_phase phase)
     run_lane_leave(run);
     run_move(run, phase);
     if (phase == RUN_LATER)
-        backlog_due(work->worker, run->due_ms);
+        backlog_look(work->worker, run->due_ms); /* a batch that is full is due at once */
     work_settle(work);
 }
 

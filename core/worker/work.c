@@ -217,7 +217,7 @@ static void give_up(struct worker *worker, struct event *event)
               atomic_load(&worker->held_count));
     event_unref(event);
     gate_put(&worker->gate);
-    backlog_due(worker, clock_now_ms() + 1000);
+    backlog_look(worker, clock_now_ms() + 1000);
 }
 
 /* Takes the reference over. */
@@ -298,7 +298,7 @@ static void start_stored(struct worker *worker, struct claimed_event *claimed)
     for (size_t i = 0; i < work->run_count; i++) {
         const struct run *run = &work->runs[i];
         if (run->phase == RUN_LATER && run->batch != 0 && run->due_ms < STORE_HELD_MS)
-            backlog_due(worker, run->due_ms);
+            backlog_look(worker, run->due_ms); /* by its time it is due for another run too */
     }
     for (size_t i = 0; i < work->run_count; i++)
         if (work->runs[i].phase == RUN_QUEUED)

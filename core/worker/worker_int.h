@@ -98,7 +98,9 @@ struct backlog {
     int64_t next_due_ms; /* Unix ms, 0: none known */
     uv_timer_t timer;
     struct map finished_meanwhile; /* ended while a claim is under way: its rows may be stale */
-    size_t ones;                   /* claims of one event under way */
+    size_t ones;                   /* claims of one event, or by time, under way */
+    bool is_timed_underway;
+    bool wants_pass; /* when the timer comes: not only by time */
 };
 
 enum worker_state { WORKER_RUNNING, WORKER_STOPPING, WORKER_QUIET, WORKER_ENDED };
@@ -255,6 +257,8 @@ void backlog_hint(struct worker *worker);
 void backlog_claim_one(struct worker *worker, uint64_t event);
 /* A run is due again then. */
 void backlog_due(struct worker *worker, int64_t due_ms);
+/* All that is due is looked for then. */
+void backlog_look(struct worker *worker, int64_t due_ms);
 /* Room came free. */
 void backlog_go_on(struct worker *worker);
 void backlog_close(struct worker *worker);

@@ -153,6 +153,38 @@ return function(t)
       assert.same({ id }, t.ids(run("claim_events", { now_ms = now + 1000 }).rows))
     end)
 
+    it("is claimed by its time, before and apart from what is due at once or held", function()
+      local now = S.now_ms()
+      local last, first = event { due_ms = now + 5 }, event { due_ms = now + 3 }
+      local later = event { due_ms = now + 1000 }
+      event()
+      local held = { plan = { { "a", "k" } } }
+      for _ = 1, 3 do event(held) end
+      local claim = run("claim_events", { is_timed = true, now_ms = now + 10 })
+      assert.same({ first, last }, t.ids(claim.rows))
+      assert.is_true(claim.is_end)
+      assert.equal(now + 1000, claim.next_due_ms)
+      claim = run("claim_events", { is_timed = true, now_ms = now + 1000 })
+      assert.same({ first, last, later }, t.ids(claim.rows))
+      assert.is_true(claim.is_end)
+      assert.equal(0, claim.next_due_ms)
+    end)
+
+    it("is claimed by its time in steps, of its own shards", function()
+      local now = S.now_ms()
+      local ids = {}
+      for i = 1, 6 do ids[i] = event { due_ms = now + i // 3 } end
+      local seen, claim = {}, { last = 0, last_due_ms = 0 }
+      repeat
+        claim = run("claim_events", { is_timed = true, now_ms = now + 10, count_max = 2,
+          after = claim.last, after_due_ms = claim.last_due_ms })
+        for _, id in ipairs(t.ids(claim.rows)) do seen[#seen + 1] = id end
+      until claim.is_end
+      assert.same(ids, seen)
+      local other = run("claim_events", { is_timed = true, now_ms = now + 10, modulus = 2, remainder = 1 })
+      assert.same({}, other.rows)
+    end)
+
     it("can be asked for alone", function()
       local now = S.now_ms()
       local id, other = event { due_ms = now + 1000 }, event()
