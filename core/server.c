@@ -474,7 +474,7 @@ static void on_first_loaded(const struct api_reload_result *result, void *ctx)
         _exit(EXIT_BAD_CONFIG);
     }
     server->state = SERVER_SERVING;
-    log_info("serving", "listen=%s admin=%s workers=%u store=%s pid=%ld", server->listen,
+    log_info("serving", "listen=%s admin=%s workers=%u store=\"%s\" pid=%ld", server->listen,
              server->admin, server->worker_count, server->config.store_path, (long)getpid());
 }
 

@@ -51,10 +51,14 @@ static void log_findings(const struct findings *findings, size_t from)
         char line[16] = "";
         if (row->line > 0)
             (void)snprintf(line, sizeof line, ":%d", row->line);
-        log_write(row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN, "finding",
-                  "%s%s%s%sphase=%s message=\"%s\"%s%s%s", row->file[0] ? "at=" : "", row->file,
-                  line, row->file[0] ? " " : "", row->phase, row->message,
-                  row->hint ? " hint=\"" : "", row->hint ? row->hint : "", row->hint ? "\"" : "");
+        const enum log_level level = row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN;
+        const char *at = row->file[0] ? "at=" : "", *space = row->file[0] ? " " : "";
+        if (row->hint)
+            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\" hint=\"%s\"", at, row->file,
+                      line, space, row->phase, row->message, row->hint);
+        else
+            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\"", at, row->file, line, space,
+                      row->phase, row->message);
     }
 }
 

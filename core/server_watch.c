@@ -58,7 +58,7 @@ static void add_folder(struct watch *watch, const char *path)
     watch->folders[watch->count++] = folder;
     const int result = uv_fs_event_start(&folder->event, on_event, path, 0);
     if (result != 0)
-        log_warn("folder not watched", "path=%s error=%s", path, uv_strerror(result));
+        log_warn("folder not watched", "path=\"%s\" error=\"%s\"", path, uv_strerror(result));
 }
 
 /* The folder and those below it. False: there is none. */

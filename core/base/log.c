@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define DETAILS_BYTES_MAX (LOG_LINE_BYTES_MAX / 2)
+#define FORMAT_BYTES_MAX 512
+
 static enum log_level level_max = LOG_INFO;
 static enum log_format line_format = LOG_TEXT;
 static atomic_uint_fast64_t dropped;
@@ -60,6 +63,59 @@ static void put_line(const char *line, size_t len)
         atomic_fetch_add(&dropped, 1);
 }
 
+/* ---- Values in quotes ---- */
+
+/* How many bytes the first len bytes of the format make. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* a part of one that the caller's compiler saw */
+static size_t measure(const char *format, size_t len, va_list args)
+{
+    char part[FORMAT_BYTES_MAX];
+    check(len < sizeof part);
+    memcpy(part, format, len);
+    part[len] = '\0';
+    va_list again;
+    va_copy(again, args);
+    const int count = vsnprintf(NULL, 0, part, again);
+    va_end(again);
+    return count < 0 ? 0 : (size_t)count;
+}
+#pragma GCC diagnostic pop
+
+/* Where the next quote that is the format's own stands in the text; *at: where the search goes on
+ * in the format. */
+static size_t next_quote(const char *format, size_t *at, va_list args)
+{
+    const char *quote = strchr(format + *at, '"');
+    if (!quote)
+        return SIZE_MAX;
+    *at = (size_t)(quote - format) + 1;
+    return measure(format, *at - 1, args);
+}
+
+/* Copies the text that the format made; between the format's own quotes those of a value become
+ * \", and \ becomes \\. A value that does not fit is cut and closed. Returns the length. */
+static size_t escape_quotes(const char *text, size_t len, char out[DETAILS_BYTES_MAX],
+                            const char *format, va_list args)
+{
+    size_t at = 0, count = 0;
+    size_t quote = next_quote(format, &at, args);
+    bool is_inside = false;
+    for (size_t i = 0; i < len && count < DETAILS_BYTES_MAX - 4; i++) {
+        if (i == quote) {
+            is_inside = !is_inside;
+            quote = next_quote(format, &at, args);
+        } else if (is_inside && (text[i] == '"' || text[i] == '\\')) {
+            out[count++] = '\\';
+        }
+        out[count++] = text[i];
+    }
+    if (is_inside)
+        out[count++] = '"';
+    out[count] = '\0';
+    return count;
+}
+
 static void escape_controls(char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -94,15 +150,19 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     if (!log_enabled(level))
         return;
     const int saved_errno = errno;
-    char details[LOG_LINE_BYTES_MAX / 2];
+    char text[DETAILS_BYTES_MAX];
+    char details[DETAILS_BYTES_MAX];
     va_list args;
     va_start(args, format);
-    const int written = vsnprintf(details, sizeof details, format, args);
+    va_list again;
+    va_copy(again, args);
+    const int written = vsnprintf(text, sizeof text, format, again);
+    va_end(again);
+    const size_t text_len = written < 0                     ? 0
+                            : (size_t)written < sizeof text ? (size_t)written
+                                                            : sizeof text - 1;
+    const size_t len = escape_quotes(text, text_len, details, format, args);
     va_end(args);
-    const size_t len = written < 0                        ? 0
-                       : (size_t)written < sizeof details ? (size_t)written
-                                                          : sizeof details - 1;
-    details[len] = '\0';
     escape_controls(details, len);
     if (diverted) {
         diverted(level, event, details, diverted_ctx);

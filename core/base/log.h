@@ -2,7 +2,8 @@
 /* The log: one line a call, on standard error. Any thread.
  * A line is an event name in plain words and key=value pairs made by a printf format. Never
  * bodies, secrets or whole headers. error: somebody must act; warn: degraded, heals by itself;
- * info: life cycle; debug: per event. Control bytes are escaped, a line ends at 8 KiB.
+ * info: life cycle; debug: per event. A value that may hold spaces stands in quotes in the format,
+ * and quotes in it are escaped: key="a \"b\"". Control bytes become spaces, a line ends at 8 KiB.
  * A pipe that is full never blocks the caller: the line is dropped and counted. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -181,7 +181,7 @@ static enum status take_lock(struct sqlite_engine *it, struct err *err)
     const int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     /* Only a help for people: a full disk must not keep the store from opening. */
     if (ftruncate(it->lock_fd, 0) != 0 || pwrite(it->lock_fd, pid, (size_t)len, 0) != len)
-        log_debug("lock file without pid", "path=%s", it->lock_path);
+        log_debug("lock file without pid", "path=\"%s\"", it->lock_path);
     return OK;
 }
 

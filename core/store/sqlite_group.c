@@ -121,7 +121,7 @@ static enum group_result give_up(struct sqlite_engine *it, int rc, enum written_
     const enum group_result result = result_of(rc, error);
     if (rc != it->last_failure) /* tried again four times a second: said once */
         log_write(result == GROUP_FATAL ? LOG_ERROR : LOG_WARN, "store group failed",
-                  "writing=%s code=%d errno=%d reason=\"%s\" file=%s",
+                  "writing=%s code=%d errno=%d reason=\"%s\" file=\"%s\"",
                   file == FILE_LOG ? "log" : "database", rc, error, sqlite3_errmsg(it->db),
                   it->path);
     it->last_failure = rc;

@@ -262,6 +262,6 @@ void sqlite_read(struct engine *engine, void *reader, struct store_read *read)
         return;
     store_read_finish(read);
     read->status = err_set(&read->err, E_IO, "cannot read %s: %s", it->path, sqlite3_errstr(rc));
-    log_error("store read failed", "kind=%d code=%d errno=%d file=%s", (int)read->kind, rc,
+    log_error("store read failed", "kind=%d code=%d errno=%d file=\"%s\"", (int)read->kind, rc,
               sqlite3_system_errno(it->db), it->path);
 }

@@ -103,7 +103,7 @@ enum status sqlite_migrate(sqlite3 *db, const char *path, struct err *err)
         if (take_step(db, next) != SQLITE_OK)
             return fail_step(db, path, next, err);
         if (version > 0)
-            log_info("store migrated", "schema=%u path=%s", next, path);
+            log_info("store migrated", "schema=%u path=\"%s\"", next, path);
     }
     return OK;
 }

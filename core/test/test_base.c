@@ -422,7 +422,8 @@ static int l_inbox_relay(lua_State *L)
 /* ---- Log --------------------------------------------------------------------------------------
  */
 
-/* log_line("json" | "text", event, details) -> what is written on standard error */
+/* log_line("json" | "text", event, details, value?) -> what is written on standard error; with a
+ * value: as number=7 value="…" path="…" behind the details */
 static int l_log_line(lua_State *L)
 {
     static const char *const formats[] = {"text", "json", NULL};
@@ -434,7 +435,12 @@ static int l_log_line(lua_State *L)
     const int kept = dup(STDERR_FILENO);
     check(dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
     log_setup(LOG_INFO, (enum log_format)format);
-    log_info(event, "%s", details);
+    const char *value = luaL_optstring(L, 4, NULL);
+    if (value)
+        log_info(event, "%s number=%d value=\"%s\" path=\"%.*s\"", details, 7, value,
+                 (int)strlen(value), value);
+    else
+        log_info(event, "%s", details);
     log_setup(LOG_INFO, LOG_TEXT);
     check(dup2(kept, STDERR_FILENO) == STDERR_FILENO);
     char line[2 * LOG_LINE_BYTES_MAX];

@@ -348,6 +348,20 @@ describe("a log line", function()
     assert.is_truthy(line:match ',"details":"id=\\"a\\" \u{FFFD}"}\n$')
   end)
 
+  it("escapes quotes and backslashes of values in quotes", function()
+    local line = base.log_line("text", "finding", 'a="1"', [[near '"x"' in C:\]])
+    assert.equal([[finding  a="1" number=7 value="near '\"x\"' in C:\\" path="near '\"x\"' in C:\\"]],
+      line:match "finding.*$":sub(1, -2))
+  end)
+
+  it("lets no value end its quotes, nor begin another field, nor stay open where it is cut", function()
+    local line = base.log_line("text", "finding", "a=1", '" forged="yes')
+    assert.equal([[finding  a=1 number=7 value="\" forged=\"yes" path="\" forged=\"yes"]],
+      line:match "finding.*$":sub(1, -2))
+    assert.matches('[^"\\]"\n$', base.log_line("text", "finding", "a=1", ("x"):rep(10000)))
+    assert.matches('[^\\]\\""\n$', base.log_line("text", "finding", "a=1", ('"'):rep(10000)))
+  end)
+
   it("is cut, never lost, and ends within 8 KiB", function()
     for _, format in ipairs { "text", "json" } do
       for _, details in ipairs { ("x"):rep(10000), ("\xff"):rep(10000), ('"'):rep(10000) } do
