@@ -23,6 +23,7 @@ int l_open_anzol(lua_State *L)
     open_list(L);
     open_log(L);
     open_metric_module(L);
+    open_nearest(L);
     open_read(L);
     open_re(L);
     open_request(L);

@@ -358,6 +358,7 @@ void open_limiter(lua_State *L);
 void open_list(lua_State *L);
 void open_log(lua_State *L);
 void open_metric_module(lua_State *L);
+void open_nearest(lua_State *L); /* for Lua of our own: require "anzol.nearest" */
 void open_read(lua_State *L);
 void open_re(lua_State *L);
 void open_request(lua_State *L);

@@ -121,3 +121,15 @@ int l_nearest(lua_State *L)
     lua_pushstring(L, text_nearest(name, known, count));
     return 1;
 }
+
+static int l_open_nearest(lua_State *L)
+{
+    lua_pushcfunction(L, l_nearest);
+    return 1;
+}
+
+void open_nearest(lua_State *L)
+{
+    luaL_requiref(L, "anzol.nearest", l_open_nearest, 0);
+    lua_pop(L, 1);
+}

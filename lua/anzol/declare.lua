@@ -2,6 +2,7 @@
 -- Providers as data: what a sender's requests look like, turned into the table that a source takes.
 -- A provider file returns declare { ... }; a project's own files may do the same.
 local anzol = require "anzol.core"
+local nearest = require "anzol.nearest"
 
 local M = {}
 
@@ -73,8 +74,10 @@ local function check_options(options, allowed, name)
     local is_known = false
     for _, other in ipairs(allowed) do is_known = is_known or key == other end
     if not is_known then
-      M.misuse("unknown option '%s' for anzol.provider.%s; it takes %s", tostring(key), name,
-        table.concat(allowed, ", "))
+      local meant = nearest(tostring(key), allowed)
+      M.misuse("unknown option '%s' for anzol.provider.%s; %s", tostring(key), name,
+        meant and ("did you mean '%s'?"):format(meant) or "it takes "
+        .. table.concat(allowed, ", "))
     end
   end
 end

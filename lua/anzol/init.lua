@@ -7,6 +7,8 @@ if not M.source then
     .. "require \"anzol.testing\".new { … }", 2)
 end
 
+local nearest = require "anzol.nearest"
+
 -- The files of anzol/provider, alphabetised (a spec compares).
 local provider_names = {
   "adyen", "asana", "aws_sns", "bitbucket", "calendly", "clerk", "cursor", "customerio",
@@ -30,13 +32,24 @@ local function load_provider(name)
   return nil
 end
 
+-- What was probably meant, else what there is. makers: what is there beside the providers.
+local function guess(name, makers, others)
+  local names = table.move(provider_names, 1, #provider_names, 1, {})
+  for maker in pairs(makers) do names[#names + 1] = maker end
+  table.sort(names)
+  local meant = nearest(name, names)
+  return meant and meant ~= name and ("did you mean '%s'?"):format(meant) or others
+end
+
+local every_provider = table.concat(provider_names, ", ")
+
 M.provider = setmetatable({}, {
   __metatable = false,
   __index = function(providers, name)
     local provider = load_provider(name)
     if not provider then
-      error(("unknown provider '%s'; there are %s, and what you put into lua/anzol/provider/")
-        :format(name, table.concat(provider_names, ", ")), 2)
+      error(("unknown provider '%s'; %s"):format(name, guess(name, {}, "there are "
+        .. every_provider .. ", and what you put into lua/anzol/provider/")), 2)
     end
     rawset(providers, name, provider)
     return provider
@@ -49,9 +62,9 @@ setmetatable(M.verify, {
   __index = function(verifiers, name)
     local provider = load_provider(name)
     if not provider then
-      error(("unknown verifier '%s'; there are basic, bearer, ecdsa, ed25519, hmac, "
-        .. "http_signature, none, rsa, standard, token, and those of the providers: %s")
-        :format(name, table.concat(provider_names, ", ")), 2)
+      error(("unknown verifier '%s'; %s"):format(name, guess(name, verifiers, "there are basic, "
+        .. "bearer, ecdsa, ed25519, hmac, http_signature, none, rsa, standard, token, and those "
+        .. "of the providers: " .. every_provider)), 2)
     end
     local function verifier(options) return (provider(options).verify) end
     rawset(verifiers, name, verifier)
@@ -66,9 +79,9 @@ setmetatable(M.sign, {
     local provider = load_provider(name)
     local recipe = provider and require "anzol.declare".recipe_of(provider)
     if not recipe then
-      error(("unknown signer '%s'; there are ed25519, hmac, http_signature, standard, token, and "
-        .. "the providers that sign with a shared secret (github, stripe, slack, …)")
-        :format(name), 2)
+      error(("unknown signer '%s'; %s"):format(name, guess(name, signers, "there are ed25519, "
+        .. "hmac, http_signature, standard, token, and the providers that sign with a shared "
+        .. "secret (github, stripe, slack, …)")), 2)
     end
     local function signer(options)
       return require "anzol.declare".recipe_signer(recipe, options, name)

@@ -551,13 +551,14 @@ describe("the provider", function()
       assert.is_true(known[name] or without[name] or false, name .. " has no vector")
     end
     assert.matches("there are " .. table.concat(files, ", ") .. ", and what you put",
-      (rig.refusal "anzol.provider.gitbub {}"))
+      (rig.refusal "anzol.provider.wherever {}"))
   end)
 
   it("complains of its options at the script's own line", function()
     local cases = {
       { "anzol.provider.stripe { secert = 'x' }",
-        "unknown option 'secert' for anzol.provider.stripe (it takes secret, tolerance)" },
+        "unknown option 'secert' for anzol.provider.stripe (did you mean 'secret'?)" },
+      { "anzol.provider.stripe { key = 'x' }", "unknown option 'key' for anzol.provider.stripe (it" },
       { "anzol.provider.stripe 'x'", "takes a table of options, got string" },
       { "anzol.provider.stripe {}", "anzol.provider.stripe needs 'secret'" },
       { "anzol.verify.stripe { secret = '' }", "anzol.provider.stripe: a secret is empty" },
@@ -566,9 +567,14 @@ describe("the provider", function()
       { "anzol.provider.onfleet { secret = 'zz' }", "a secret is empty or no hex" },
       { "anzol.provider.linear { secret = 'x', tolerance = 'soon' }", "must be a duration" },
       { "anzol.provider.stripe { secret = 'x', tolerance = '2d' }", "at least 1s and at most 1d" },
-      { "anzol.verify.gitbub {}", "unknown verifier 'gitbub' (there are basic, bearer" },
-      { "anzol.sign.gitbub {}", "unknown signer 'gitbub'" },
-      { "anzol.sign.discord {}", "unknown signer 'discord'" },
+      { "anzol.provider.gitbub {}", "unknown provider 'gitbub' (did you mean 'github'?)" },
+      { "anzol.provider.wherever {}", "unknown provider 'wherever' (there are adyen, asana" },
+      { "anzol.verify.gitbub {}", "unknown verifier 'gitbub' (did you mean 'github'?)" },
+      { "anzol.verify.baerer {}", "unknown verifier 'baerer' (did you mean 'bearer'?)" },
+      { "anzol.verify.wherever {}", "unknown verifier 'wherever' (there are basic, bearer" },
+      { "anzol.sign.gitbub {}", "unknown signer 'gitbub' (did you mean 'github'?)" },
+      { "anzol.sign.hmca {}", "unknown signer 'hmca' (did you mean 'hmac'?)" },
+      { "anzol.sign.discord {}", "unknown signer 'discord' (there are ed25519, hmac" },
     }
     for _, case in ipairs(cases) do
       local why = rig.refusal(case[1])
