@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- F08: SIGTERM with slow deliveries and busy handlers.
+-- F08: SIGTERM and SIGINT with slow deliveries and busy handlers.
 local Disk = require "support.disk"
 local Receiver = require "support.receiver"
 local Server = require "support.server"
@@ -8,6 +8,7 @@ local process = require "anzol_test.process"
 local scripts = require "support.scripts"
 local wait = require "support.wait"
 
+local SIGINT = 2
 local SIGTERM = 15
 local SLOW = 100
 
@@ -68,6 +69,12 @@ describe("SIGTERM", function()
     end)
     disk:delay_syncs(0)
     assert.same({ "exit", 0 }, { server:ended(10000) })
+  end)
+
+  it("is what Ctrl-C does too: a drain that was asked for is no failure", function()
+    assert.equal(200, server:post("/in/open", "{}", {}).status)
+    server:signal(SIGINT)
+    assert.same({ "exit", 0 }, { server:ended() }, server:log())
   end)
 
   it("a second time ends the process within a second; the rest is sent after the next start",
