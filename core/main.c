@@ -11,6 +11,7 @@
 
 static const luaL_Reg natives[] = {
     {"check_settings", l_check_settings},
+    {"connect", l_connect},
     {"console", l_console},
     {NULL, NULL},
 };

@@ -503,7 +503,7 @@ static int serve(struct server *server)
     server->shared = shared_create(LIMIT_SHARED_BYTES);
     if (open_sockets(server, &err) != OK || open_api(server, &err) != OK)
         return fail("cannot listen", &err, EXIT_BAD_CONFIG);
-    server_read_guard(server);
+    server_read_guard(&server->config, server->listen, server->admin, &server->guard);
     if (open_black_box(server, &err) != OK || make_workers(server, &err) != OK)
         return fail("cannot start", &err, EXIT_FAILURE);
     if (server->config.watch)

@@ -17,6 +17,11 @@ enum exit_code {
 struct lua_State;
 /* native.check_settings(dir) -> nil, or what is wrong with a setting of DIR/anzol.lua. */
 int l_check_settings(struct lua_State *L);
+/* native.connect(dir, { allow_missing_secrets = boolean? }) -> { { name, file, line, host, error =
+ * code | nil, detail, duration_ms, is_skipped = its url is a secret that is missing }, … } |
+ * nil, err. Loads the project and connects to each endpoint as a delivery would; nothing is sent.
+ */
+int l_connect(struct lua_State *L);
 
 /* argv: what follows `anzol serve`. Returns the exit code. */
 int server_main(int argc, char **argv);

@@ -61,14 +61,13 @@ static int port_of(const char *address)
     return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
 }
 
-void server_read_guard(struct server *server)
+void server_read_guard(const struct config *config, const char *listen, const char *admin,
+                       struct guard_rules *guard)
 {
-    const struct config *config = &server->config;
-    struct guard_rules *guard = &server->guard;
     for (size_t i = 0; i < config->guard_allow_count; i++)
         check(cidr_parse(slice_str(config->guard_allow[i]), &guard->allow[guard->allow_count++]));
     for (size_t i = 0; i < config->guard_deny_count; i++)
         check(cidr_parse(slice_str(config->guard_deny[i]), &guard->deny[guard->deny_count++]));
-    guard->listeners[0] = port_of(server->listen);
-    guard->listeners[1] = port_of(server->admin);
+    guard->listeners[0] = port_of(listen);
+    guard->listeners[1] = port_of(admin);
 }

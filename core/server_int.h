@@ -87,7 +87,8 @@ MUST_USE enum status server_read_config(struct config *config, int argc, char **
                                         struct err *err);
 
 /* The operator's rules for addresses, once the sockets are open, so that their ports are known. */
-void server_read_guard(struct server *server);
+void server_read_guard(const struct config *config, const char *listen, const char *admin,
+                       struct guard_rules *guard);
 
 /* Loads, registers the endpoints, hands over to the workers if they run. on_reloaded (may be NULL)
  * comes exactly once on the main loop. */

@@ -54,11 +54,11 @@ static void log_findings(const struct findings *findings, size_t from)
         const enum log_level level = row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN;
         const char *at = row->file[0] ? "at=" : "", *space = row->file[0] ? " " : "";
         if (row->hint)
-            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\" hint=\"%s\"", at, row->file,
-                      line, space, row->phase, row->message, row->hint);
+            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\" hint=\"%s\"", at,
+                      row->file, line, space, row->phase, row->message, row->hint);
         else
-            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\"", at, row->file, line, space,
-                      row->phase, row->message);
+            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\"", at, row->file, line,
+                      space, row->phase, row->message);
     }
 }
 

@@ -67,7 +67,8 @@ static void put_line(const char *line, size_t len)
 
 /* How many bytes the first len bytes of the format make. */
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* a part of one that the caller's compiler saw */
+#pragma GCC diagnostic ignored                                                                     \
+    "-Wformat-nonliteral" /* a part of one that the caller's compiler saw */
 static size_t measure(const char *format, size_t len, va_list args)
 {
     char part[FORMAT_BYTES_MAX];

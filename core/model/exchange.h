@@ -19,11 +19,13 @@ struct exchange_request {
     size_t body_bytes_max;
     unsigned redirects_max; /* 0: a 3xx is an answer as any other */
     bool allow_private;
+    bool connect_only; /* nothing is sent: it is over when the connection stands, with its TLS */
 };
 
 /* What came of it. Slices are valid during the callback. */
 struct exchange_answer {
-    const char *error;  /* the name of an attempt_error, or "too_large"; "": there is an answer */
+    const char *error;  /* the name of an attempt_error, or "too_large"; "": there is an answer, or
+                           the connection that was asked for */
     const char *detail; /* in words, for people */
     const char *host;   /* that was asked last */
     int status;

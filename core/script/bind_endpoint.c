@@ -7,8 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define MISSING_URL "https://missing.invalid/"
-
 static const char *const option_names[] = {
     "allow_private", "breaker", "burst",     "cloudevents", "compress", "concurrency", "headers",
     "method",        "on_dead", "order_by",  "rate_limit",  "retry",    "sign",        "slow_down",
@@ -26,7 +24,7 @@ static void read_url(lua_State *L, const struct options *options, struct endpoin
     if (!secret_test(L, -1, &url))
         (void)option_error(L, options, "url", "a URL or anzol.secret \"NAME\"");
     if (secret_is_missing(L, -1))
-        url = slice_str(MISSING_URL);
+        url = slice_str(URL_MISSING);
     const bool is_secret = type != LUA_TSTRING;
     struct err err;
     endpoint->url = text_copy(L, url.data);

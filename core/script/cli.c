@@ -73,7 +73,8 @@
  *
  *   native.version -> "0.1.0"
  *
- * Of main.c: native.check_settings (server.h), native.console (console/console.h). */
+ * Of main.c: native.check_settings, native.connect (server.h), native.console (console/console.h).
+ */
 #include "script/bind_int.h"
 
 #define EXIT_SOFTWARE 70

@@ -6,6 +6,8 @@
 #include "base/id.h"
 
 #include <lua.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* value may be NULL: no field. */
 static inline void set_text(lua_State *L, const char *name, const char *value)
@@ -30,6 +32,14 @@ static inline void set_bool(lua_State *L, const char *name, bool value)
 {
     lua_pushboolean(L, value);
     lua_setfield(L, -2, name);
+}
+
+/* "scripts/crm.lua:31" as file and line (0: none). */
+static inline void set_place(lua_State *L, const char *place)
+{
+    const char *colon = strrchr(place, ':');
+    set_slice(L, "file", slice_of(place, colon ? (size_t)(colon - place) : strlen(place)));
+    set_integer(L, "line", colon ? strtol(colon + 1, NULL, 10) : 0);
 }
 
 /* As scripts and people see it: "evt_…". */

@@ -58,16 +58,6 @@ const char *const *globs_check_read(lua_State *L, int index, const char *globs[G
     return globs;
 }
 
-/* "scripts/crm.lua:31" as two fields of the table on top. */
-static void set_place(lua_State *L, const char *place)
-{
-    const char *colon = strrchr(place, ':');
-    const size_t len = colon ? (size_t)(colon - place) : strlen(place);
-    lua_pushlstring(L, place, len);
-    lua_setfield(L, -2, "file");
-    set_integer(L, "line", colon ? strtol(colon + 1, NULL, 10) : 0);
-}
-
 static void push_endpoints(lua_State *L, const struct registry *registry)
 {
     lua_newtable(L);

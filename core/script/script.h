@@ -71,6 +71,9 @@ struct environment {
     void *ctx;
 };
 
+/* The url of an endpoint whose secret is missing, where that is allowed. */
+#define URL_MISSING "https://missing.invalid/"
+
 enum trust {
     TRUST_SETTINGS, /* as the project's anzol.lua says: `trust` and `c_modules` */
     TRUST_SANDBOX,

@@ -178,6 +178,7 @@ static enum status start_hop(struct exchange *exchange, struct err *err)
                                .body_bytes_max = request->body_bytes_max,
                                .room = &exchanges->room,
                                .needs_all = true,
+                               .connect_only = request->connect_only,
                            },
                            on_transfer_done, exchange, &exchange->transfer, err);
 }

@@ -403,6 +403,7 @@ enum status transport_start(struct transport *transport, const struct transfer_r
 #define SET(option, value) check(curl_easy_setopt(it->easy, option, value) == CURLE_OK)
     SET(CURLOPT_CURLU, request->url);
     SET(CURLOPT_HTTPHEADER, it->lines);
+    SET(CURLOPT_CONNECT_ONLY, request->connect_only ? 1L : 0L);
     if (it->is_second_try)
         SET(CURLOPT_FRESH_CONNECT, 0L);
 #undef SET

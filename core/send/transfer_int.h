@@ -38,6 +38,7 @@ struct transfer_request {
     size_t body_bytes_max; /* of the answer; 0: LIMIT_ANSWER_BYTES */
     struct room *room;     /* NULL: not counted */
     bool needs_all;        /* an answer whose body is cut is none */
+    bool connect_only;     /* nothing is sent, there is no answer */
 };
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };

@@ -254,6 +254,26 @@ describe("anzol check", function()
       .. "scripts/a b.lua:4: error: undefined global 'evnt'\n", result.output)
   end)
 
+  it("tells all that is wrong with one line, and nothing twice", function()
+    local contents = { ["scripts/a.lua"] = HEAD
+      .. 'anzol.endpoint("crm", { url = "https://x.example", sgin = false, timeout = evnt.x })\n'
+      .. 'anzol.on("**", function(event) event:send("crm", { jsn = 1 }, { dely = 1 }) return evnt end)' }
+    local expected = "scripts/a.lua:2: error: undefined global 'evnt'%s\n"
+      .. "scripts/a.lua:3: error: undefined global 'evnt'\n"
+      .. "scripts/a.lua:3: error: unknown option 'jsn' for event:send (did you mean 'json'?)\n"
+      .. "scripts/a.lua:3: error: unknown option 'dely' for event:send (did you mean 'delay'?)\n"
+    assert.equal(expected:format "", (check(contents).output:gsub("(global 'evnt') %(.-%)", "%1")))
+    contents[".luacheckrc"] = 'std = "lua54"'
+    assert.equal(expected:format "", (check(contents).output:gsub("(global 'evnt') %(.-%)", "%1")))
+    -- Loading knows of an unset secret, the look through the file of what stands beside it.
+    local output = check({ ["scripts/a.lua"] = HEAD .. 'anzol.endpoint("crm", { sign = false, '
+      .. 'url = anzol.secret "CRM_URL" }) anzol.on("*", function() return evnt end)' },
+      "--allow-missing-secrets").output
+    assert.matches("a.lua:2: warning: secret CRM_URL is not set", output, 1, true)
+    assert.matches("a.lua:2: error: undefined global 'evnt'", output, 1, true)
+    assert.matches("a.lua:2: warning: nothing in the scripts sends to endpoint 'crm'", output, 1, true)
+  end)
+
   it("tells all at once: one broken script hides no other, missing secrets hide nothing", function()
     local result = check {
       ["scripts/a.lua"] = "local x = = 1",

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- anzol check: load the project as a server would, without opening a socket, look through its
--- files, and say all that is wrong at once.
+-- files, and say all that is wrong at once. Only --connect goes to the network.
 local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
 local findings = require "anzol.cli.findings"
@@ -20,8 +20,8 @@ luacheck if the project has a .luacheckrc; and print what is wrong:
   file:line: level: message (hint)
 
 With -o json: { "ok", "findings": [{ "level", "file", "line", "phase", "message", "hint" }],
-"sources", "endpoints", "subscriptions" }. Exit code 0: nothing, 1: findings, 78: anzol.lua
-itself is broken.]],
+"sources", "endpoints", "subscriptions", "connections" }. Exit code 0: nothing, 1: findings, 78:
+anzol.lua itself is broken.]],
 }
 
 function M.configure(parser)
@@ -29,6 +29,8 @@ function M.configure(parser)
     .. "only what is found in them is told."):argname "PATH":args "*"
   parser:flag("--deny-warnings", "Exit 1 for warnings too.")
   parser:flag("--allow-missing-secrets", "A secret that is not set is a warning, not an error.")
+  parser:flag("--connect", "Connect to every endpoint as a delivery would (look-up, address "
+    .. "guard, TLS) and send nothing; without it no socket is opened.")
   parser:flag("--running", "Ask the project's server what is pending for endpoints that are gone.")
 end
 
@@ -39,6 +41,7 @@ local function print_json(console, found, errors)
   console:data(json.encode({
     ok = errors == 0, findings = json.array(rows), sources = found.sources,
     endpoints = found.endpoints and #found.endpoints, subscriptions = found.subscriptions,
+    connections = found.connections and json.array(found.connections),
   }, { sort = true }) .. "\n")
 end
 
@@ -75,12 +78,36 @@ local function append(found, more)
   for _, finding in ipairs(more) do found[#found + 1] = finding end
 end
 
--- Findings of a kind that loading gave already.
+-- The first name in quotes, where a finding is about a name that is nowhere.
+local function unknown_name(message)
+  if message:find "^undefined" or message:find "^unknown" or message:find "^there is no"
+    or message:find "^accessing undefined" then
+    return message:match "'([^']*)'"
+  end
+end
+
+-- Whether two findings about one line say the same, maybe in other words: loading, the look through
+-- the files and luacheck may each meet one mistake.
+local function is_same(one, other)
+  if one.message == other.message then return true end
+  local name = unknown_name(one.message)
+  return name ~= nil and name == unknown_name(other.message)
+end
+
+-- Those of more that found does not have.
 local function without_known(found, more)
   local known, list = {}, {}
-  for _, finding in ipairs(found) do known[finding.file .. ":" .. finding.line] = true end
+  for _, finding in ipairs(found) do
+    local place = finding.file .. ":" .. finding.line
+    known[place] = known[place] or {}
+    table.insert(known[place], finding)
+  end
   for _, finding in ipairs(more) do
-    if not known[finding.file .. ":" .. finding.line] then list[#list + 1] = finding end
+    local is_known = false
+    for _, other in ipairs(known[finding.file .. ":" .. finding.line] or {}) do
+      is_known = is_known or is_same(other, finding)
+    end
+    if not is_known then list[#list + 1] = finding end
   end
   return list
 end
@@ -98,6 +125,36 @@ local function check_running(options, console, found)
         hint = "they wait until it is registered again" }
     end
   end
+end
+
+local function result_of(connection)
+  if connection.is_skipped then return "skipped" end
+  return connection.error or "ok"
+end
+
+-- Each endpoint that cannot be reached is a finding; found.connections: all of them.
+local function check_connections(dir, options, found)
+  local rows, why = require "anzol.native".connect(dir,
+    { allow_missing_secrets = options.allow_missing_secrets })
+  if not rows then failure.raise(failure.CONFIG, "%s", why) end
+  found.connections = {}
+  for i, row in ipairs(rows) do
+    found.connections[i] = { endpoint = row.name, host = row.host ~= "" and row.host or nil,
+      result = result_of(row), detail = row.detail ~= "" and row.detail or nil,
+      durationMs = not row.is_skipped and row.duration_ms or nil }
+    if row.error then
+      local detail, hint = row.detail:match "^(.-); (.*)$"
+      found[#found + 1] = { level = "error", file = row.file, line = row.line, phase = "connect",
+        message = ("endpoint '%s' cannot be reached: %s: %s"):format(row.name, row.error,
+          detail or row.detail), hint = hint }
+    end
+  end
+end
+
+local function print_connections(console, connections)
+  if #connections == 0 then return end
+  console:table({ { "ENDPOINT", "endpoint" }, { "HOST", "host" },
+    { "RESULT", "result", is_state = true }, { "MS", "durationMs", right = true } }, connections)
 end
 
 local function check_project(dir, options, console)
@@ -118,6 +175,7 @@ local function check_project(dir, options, console)
     append(found, without_known(found, luacheck.findings(dir, files)))
   end
   if options.running and found.endpoints then check_running(options, console, found) end
+  if options.connect and found.endpoints then check_connections(dir, options, found) end
   findings.sort(found)
   return found
 end
@@ -146,6 +204,7 @@ function M.run(options, console)
     local errors, warnings = findings.count(found)
     if console:is_json() then print_json(console, found, errors) else
       findings.print(console, found)
+      print_connections(console, found.connections or {})
     end
     say_counts(console, dir, found)
     is_failed = is_failed or errors > 0 or (warnings > 0 and options.deny_warnings)
