@@ -4,6 +4,8 @@
  * at the first step of a try; a handler without steps costs nothing. */
 #include "script/bind_int.h"
 
+#include "base/crash.h"
+
 #include <stdlib.h>
 
 #define WHAT "event:step"
@@ -268,6 +270,7 @@ static int commit_and_wait(lua_State *L, const struct event_view *view, const ch
                           LIMIT_STEP_BYTES_PER_RUN);
     struct strand *strand = strand_check_may_wait(L, WHAT);
     struct commit *commit = push_commit(L, view, name);
+    crash_point("step_commit");
     const enum status status =
         hooks->submit ? hooks->submit(hooks->ctx, &commit->step.op) : E_INVALID;
     if (status != OK)

@@ -39,6 +39,7 @@ describe("anzol eval", function()
       ["anzol.secret"] = "function",
       ["event"] = 'event {\n  data = {},\n  id = "evt_',
       ["event.headers"] = 'headers { ["content-type"] = "application/json" }\n',
+      ["event:step('x', function(a) return a, nil, { b = true } end, 1)"] = "1\nnil\n{ b = true }\n",
       ["anzol.json.null, anzol.skip()"] = "null\nverdict: 0x",
       [""] = "",
     } do

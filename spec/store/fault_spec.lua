@@ -95,6 +95,19 @@ describe("a store in trouble", function()
     end)
   end
 
+  it("keeps steps while the disk is full, and writes them after", function()
+    open()
+    local event = ingest()
+    store:wait()
+    S.quiet(function()
+      store:fault "full:group:1:3"
+      local step = store:step { event = event.id, subscription = "a", name = "pay", result = "[1]" }
+      store:wait()
+      assert.equal("ok", step.status)
+    end)
+    assert.same({ pay = "[1]" }, run("list_steps", { event = event.id, subscription = "a" }).steps)
+  end)
+
   it("reads while nothing can be written", function()
     open()
     local event = ingest()

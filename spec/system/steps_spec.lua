@@ -78,6 +78,24 @@ describe("event:step over kill -9", function()
     return by_number
   end
 
+  it("does a step again if the process ends before its commit, and not behind it", function()
+    server:stop()
+    server:launch({ ANZOL_CRASH_AT = "step_commit:2" }):await()
+    post(0)
+    assert.same({ "exit", 137 }, { server:ended(WITHIN_MS) })
+    server:restart()
+    wait.until_true("it is sent", WITHIN_MS, function()
+      return sql "SELECT count(*) FROM delivery WHERE state = 3" == 1
+    end)
+    local records = receiver:take()
+    local first, second = told("/first", records)[0], told("/second", records)[0]
+    assert.equal(1, #first)
+    assert.equal(2, #second)
+    assert.equal(first[1].word, second[1].first)
+    assert.equal(first[1].word, second[2].first)
+    assert.equal(second[2].word, told("/out", records)[0][1].second)
+  end)
+
   it(("keeps what a step returned once it is committed (seed %d)"):format(seed), function()
     print(("\n    steps: ANZOL_SEED=%d"):format(seed))
     for number = 1, EVENTS do post(number) end
