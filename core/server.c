@@ -32,13 +32,14 @@
 #define PATIENCE 1
 #endif
 
-enum letter_kind { LETTER_PREPARED, LETTER_ADOPTED, LETTER_QUIET, LETTER_FATAL };
+enum letter_kind { LETTER_PREPARED, LETTER_ADOPTED, LETTER_CANCELLED, LETTER_QUIET, LETTER_FATAL };
 
 struct server_letter {
     struct letter letter;
     enum letter_kind kind;
     uint64_t number;
     char *problem; /* PREPARED: owned, NULL: none */
+    struct sender_cancel *cancel;
 };
 
 /* Any thread. */
@@ -143,6 +144,13 @@ static void on_adopted(struct worker *worker, uint64_t number, void *ctx)
     post(ctx, LETTER_ADOPTED, number);
 }
 
+void server_post_cancelled(struct server *server, struct sender_cancel *cancel)
+{
+    struct server_letter *letter = must_alloc(sizeof *letter);
+    *letter = (struct server_letter){.kind = LETTER_CANCELLED, .cancel = cancel};
+    inbox_post(&server->inbox, &letter->letter);
+}
+
 static const struct worker_hooks worker_hooks = {
     .on_start = on_start,
     .on_quiesce = on_quiesce,
@@ -210,30 +218,6 @@ static bool api_has_endpoint(const char *name, void *ctx)
 /* ---- Upkeep
  * ------------------------------------------------------------------------------------------- */
 
-/* A key is forgotten with its event, so an event stays as long as its key counts. */
-static int64_t retention_of(const struct server *server, const struct source_spec *source)
-{
-    const int64_t wanted_ms =
-        source->retention_ms > 0 ? source->retention_ms : server->config.retention_ms;
-    return wanted_ms > source->key_window_ms ? wanted_ms : source->key_window_ms;
-}
-
-static void retain(struct server *server)
-{
-    const struct registry *registry = generation_registry(server->generation);
-    const int64_t now_ms = clock_now_ms();
-    struct store_retention classes[LIMIT_RETENTION_CLASSES];
-    size_t count = 0;
-    for (size_t i = 0; i < registry->source_count && count + 1 < array_count(classes); i++) {
-        const struct source_spec *source = &registry->sources[i];
-        const int64_t retention_ms = retention_of(server, source);
-        if (retention_ms != server->config.retention_ms)
-            classes[count++] = (struct store_retention){source->name, now_ms - retention_ms};
-    }
-    classes[count++] = (struct store_retention){NULL, now_ms - server->config.retention_ms};
-    store_retain(server->store, classes, count);
-}
-
 static void on_upkeep(uv_timer_t *timer)
 {
     struct server *server = container_of(timer, struct server, upkeep);
@@ -248,7 +232,7 @@ static void on_upkeep(uv_timer_t *timer)
     memory_trim();
     server_watch_turn(server);
     if (++server->upkeep_turn % RETENTION_TURNS == 0 && server->generation)
-        retain(server);
+        server_retain(server);
 }
 
 /* ---- Stop
@@ -277,12 +261,14 @@ static void end(struct server *server)
     uv_close((uv_handle_t *)&server->on_int, NULL);
     uv_close((uv_handle_t *)&server->upkeep, NULL);
     uv_close((uv_handle_t *)&server->fatal, NULL);
+    uv_close((uv_handle_t *)&server->task_tick, NULL);
     api_close(server->api, on_api_closed, server);
 }
 
 void server_end_if_quiet(struct server *server)
 {
-    if (server->quiet_count == server->worker_count && !server->reload)
+    if (server->quiet_count == server->worker_count && !server->reload && !server->tasks &&
+        server->task_reads == 0)
         end(server);
 }
 
@@ -306,6 +292,7 @@ static void drain(struct server *server, int signal_number)
     log_info("draining", "signal=%d limit=%lldms", signal_number,
              (long long)server->config.drain_ms);
     server->state = SERVER_DRAINING;
+    server_tasks_stop(server);
     /* With a full disk outcomes wait for ever: the process does not. */
     check(uv_timer_start(&server->fatal, on_fatal_time, (uint64_t)server->config.drain_ms, 0) == 0);
     /* A tenth is kept for the last commits and the threads to end. */
@@ -340,6 +327,9 @@ static void on_letter(struct letter *base, void *ctx)
         break;
     case LETTER_ADOPTED:
         server_reload_adopted(server, letter->number);
+        break;
+    case LETTER_CANCELLED:
+        server_cancelled(letter->cancel);
         break;
     case LETTER_QUIET:
         server->quiet_count++;
@@ -444,6 +434,8 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .is_serving = api_is_serving,
                                                     .status = api_status,
                                                     .write_metrics = api_write_metrics,
+                                                    .change = server_change,
+                                                    .task = server_task,
                                                     .has_endpoint = api_has_endpoint,
                                                     .pace = server_endpoint_pace,
                                                     .ctx = server}},
@@ -474,6 +466,7 @@ static void on_first_loaded(const struct api_reload_result *result, void *ctx)
         _exit(EXIT_BAD_CONFIG);
     }
     server->state = SERVER_SERVING;
+    server_tasks_start(server);
     log_info("serving", "listen=%s admin=%s workers=%u store=\"%s\" pid=%ld", server->listen,
              server->admin, server->worker_count, server->config.store_path, (long)getpid());
 }
@@ -484,6 +477,7 @@ static void init_loop(struct server *server)
     inbox_open(&server->inbox, &server->loop, on_letter, server);
     check(uv_timer_init(&server->loop, &server->upkeep) == 0);
     check(uv_timer_init(&server->loop, &server->fatal) == 0);
+    check(uv_timer_init(&server->loop, &server->task_tick) == 0);
     check(uv_timer_start(&server->upkeep, on_upkeep, UPKEEP_MS, UPKEEP_MS) == 0);
     watch_signals(server);
 }

@@ -75,6 +75,10 @@ struct server {
     int64_t reloaded_ms; /* the last time that scripts began to serve */
     bool is_last_reload_good;
     atomic_size_t intake_bytes;
+    struct server_task *tasks; /* that run */
+    size_t task_count;         /* and that are being made */
+    size_t task_reads;
+    uv_timer_t task_tick;     /* while there are any */
     struct cidr *proxies;     /* trusted */
     struct guard_rules guard; /* of all that goes out */
     int exit_code;
@@ -104,6 +108,23 @@ MUST_USE enum status server_write_metrics(struct server *server, struct buf *out
 void server_reload_prepared(struct server *server, uint64_t number, const char *problem);
 /* A worker serves this generation. */
 void server_reload_adopted(struct server *server, uint64_t number);
+
+/* server_task.c: the API's hook of that name; ctx: the server. */
+void server_task(struct api_task *task, void *ctx);
+/* Those that ran when the process ended go on. */
+void server_tasks_start(struct server *server);
+/* No further steps; those under way end (server_end_if_quiet waits). */
+void server_tasks_stop(struct server *server);
+/* server_change.c: the API's hook of that name; ctx: the server. */
+void server_change(struct api_change *change, void *ctx);
+/* What was committed and made something due: its owner looks. */
+void server_hint_change(struct server *server, const struct change *what);
+/* Any thread: server_cancelled on the main thread. */
+void server_post_cancelled(struct server *server, struct sender_cancel *cancel);
+void server_cancelled(struct sender_cancel *cancel);
+
+/* server_retain.c: finished events that are old enough may go. */
+void server_retain(struct server *server);
 
 /* Reloads 200 ms after the last change below the project's folders. */
 void server_watch_open(struct server *server);

@@ -12,12 +12,12 @@ static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
     struct slice id = {0};
-    const char *allow;
+    char allow[ALLOW_BYTES];
     const struct route *route =
-        api_find_route(http_method(request), http_path(request), &id, &allow);
+        api_find_route(http_method(request), http_path(request), &id, allow);
     if ((!route || !route->is_public) && !door_admits(door, request))
         return;
-    if (!route && allow) {
+    if (!route && allow[0]) {
         const struct field header = {slice_str("Allow"), slice_str(allow)};
         api_respond_error(request, 405, "method", "this path knows another method: see Allow",
                           &header);

@@ -37,6 +37,25 @@ struct api_reload_result {
 /* On the API's loop. */
 typedef void (*api_reloaded_cb)(const struct api_reload_result *result, void *ctx);
 
+/* A change of one delivery or event that somebody asks for. */
+struct api_change {
+    struct change what; /* filled in down to subscription; then what became of it */
+    const char *reason; /* of DROP and CANCEL */
+    enum status status; /* OK: see what.status; E_BUSY, E_IO; E_CANCELLED: the server stops */
+    void (*on_done)(struct api_change *change);
+    void *ctx;
+};
+
+/* A task that begins, or (is_end) is cancelled. */
+struct api_task {
+    struct task task; /* owned by who asks; gets its id. To end it, only its id counts */
+    bool is_end;
+    enum status status; /* OK; E_LIMIT: too many run; to end it E_NOTFOUND, E_CONFLICT: it was over;
+                           E_IO; E_CANCELLED: the server stops */
+    void (*on_done)(struct api_task *task);
+    void *ctx;
+};
+
 struct api_status {
     uint64_t generation;
     unsigned workers;
@@ -63,6 +82,11 @@ struct api_hooks {
     void (*status)(struct api_status *status, void *ctx);
     /* Appends the text of /metrics. */
     enum status (*write_metrics)(struct buf *out, void *ctx);
+    /* Makes the change; change->on_done comes exactly once, at once or later, on the API's loop,
+     * and before on_closed of api_close. What it makes due is taken up. */
+    void (*change)(struct api_change *change, void *ctx);
+    /* Makes or ends the task; task->on_done comes as change->on_done does. */
+    void (*task)(struct api_task *task, void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */
     bool (*has_endpoint)(const char *name, void *ctx);
     /* False: no worker owns it (yet). */

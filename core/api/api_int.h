@@ -58,10 +58,16 @@ struct call {
     struct api *api;
     struct http_request *request; /* NULL: the client left */
     const struct route *route;
-    struct slice id; /* the last part of the path, of routes with {id}; borrowed from the request */
+    struct slice id; /* the part of the path that {id} stands for; borrowed from the request */
     bool is_pending;
     struct buf source, type, endpoint; /* filters of a list */
+    struct buf reason;                 /* of a change */
+    struct buf contains;               /* filter */
+    struct buf subscription;           /* of a change */
     union {
+        struct api_change change;
+        struct api_task task;
+        struct store_list_tasks list_tasks;
         struct store_read read;
         struct store_list_events list_events;
         struct store_list_deliveries list_deliveries;
@@ -73,7 +79,7 @@ struct call {
 
 struct route {
     const char *method;
-    const char *path; /* "/api/v1/event/{id}": {id} is last */
+    const char *path; /* "/api/v1/event/{id}/retry" */
     bool is_public;   /* no token, no Host check */
     /* The request is complete: answer it, or start what it waits for. */
     void (*handle)(struct call *call);
@@ -84,9 +90,10 @@ struct route {
 /* ---- route.c: which handler a request is for ---------------------------------------------------
  */
 
-/* NULL: none; *allow then names the methods of a path that is known, or is NULL. id borrows. */
+#define ALLOW_BYTES 32
+/* NULL: none; allow then names the methods of a path that is known, or is empty. id borrows. */
 const struct route *api_find_route(struct slice method, struct slice path, struct slice *id,
-                                   const char **allow);
+                                   char allow[ALLOW_BYTES]);
 
 /* ---- door.c: who may come in -------------------------------------------------------------------
  */
@@ -131,9 +138,21 @@ struct list_form {
     int (*parse_state)(const char *text);
     const char *states; /* for people: "pending, retrying, …" */
 };
+/* RFC 3339 or Unix ms. False: the text is neither. */
+bool paging_parse_instant(const char *text, int64_t *ms);
 
 /* Fills query from the request's parameters. False: refused and answered (422). */
 bool paging_parse(struct call *call, const struct list_form *form, struct store_list_query *query);
+/* A parameter that is a text. */
+struct text_form {
+    const char *name;
+    struct buf *value; /* terminated; empty: not given */
+    size_t bytes_max;
+    const char *(*judge)(const char *text); /* what is wrong with it, or NULL; may be NULL */
+};
+/* Fills the values from the request's parameters, of which there may be no others. False: refused
+ * and answered (422). */
+bool paging_parse_texts(struct call *call, const struct text_form *texts, size_t count);
 /* The index of the row to show as number `place` of `count`: pages are always newest first. */
 size_t paging_row(const struct store_list_query *query, size_t place, size_t count);
 struct page_end {
@@ -156,10 +175,24 @@ void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t
  * hidden. */
 void show_headers(struct document *out, const char *name, struct slice head);
 
-/* ---- the resources: delivery.c, endpoint.c, event.c, health.c, metrics.c, reload.c,
+/* ---- the resources: change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c, reload.c,
  * status.c
  * ---------------------------- */
 
+void api_list_tasks(struct call *call);
+void api_write_tasks(const struct call *call, struct document *out);
+void api_get_task(struct call *call);
+void api_write_task(const struct call *call, struct document *out);
+void api_end_task(struct call *call);
+void api_replay(struct call *call);
+void api_retry_dead(struct call *call);
+void api_drop_dead(struct call *call);
+void api_recover_endpoint(struct call *call);
+void api_cancel_delivery(struct call *call);
+void api_drop_delivery(struct call *call);
+void api_drop_event(struct call *call);
+void api_retry_delivery(struct call *call);
+void api_retry_event(struct call *call);
 void api_list_deliveries(struct call *call);
 void api_write_deliveries(const struct call *call, struct document *out);
 void api_get_delivery(struct call *call);

@@ -54,6 +54,9 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     buf_init(&call->source, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->type, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->endpoint, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->reason, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->contains, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->subscription, LIMIT_REQUEST_LINE_BYTES);
     return call;
 }
 
@@ -62,6 +65,9 @@ static void destroy(struct call *call)
     buf_finish(&call->source);
     buf_finish(&call->type);
     buf_finish(&call->endpoint);
+    buf_finish(&call->reason);
+    buf_finish(&call->contains);
+    buf_finish(&call->subscription);
     free(call);
 }
 

@@ -8,7 +8,8 @@ static int parse_run_state(const char *text)
     return run_state_parse(text, &state) ? (int)state : -1;
 }
 
-static const char *const filters[] = {"source", "state", "type", NULL};
+static const char *const filters[] = {"contains", "since", "source", "state",
+                                      "type",     "until", NULL};
 static const struct list_form form = {
     .kind = ID_EVENT,
     .filters = filters,

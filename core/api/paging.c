@@ -3,6 +3,7 @@
  * with "-" before it, it means the page before. */
 #include "api/api_int.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -10,8 +11,9 @@
 #include <stdlib.h>
 
 #define PAGE_ROWS_DEFAULT 50
-#define NAMES_MAX 8
+#define NAMES_MAX 20
 #define MESSAGE_BYTES 256
+#define NO_INSTANT "an instant is wanted: 2026-03-02T08:00:00Z or Unix milliseconds"
 
 /* The 422 under construction. */
 struct complaints {
@@ -71,11 +73,9 @@ static bool next_name(struct slice *query, struct slice *name)
 }
 
 /* A misspelt filter would silently show everything. */
-static void check_names(struct slice query, const struct list_form *form,
+static void check_names(struct slice query, const char *const *names, size_t count,
                         struct complaints *complaints)
 {
-    const char *names[NAMES_MAX];
-    const size_t count = known_names(form, names);
     for (struct slice name; next_name(&query, &name);) {
         bool is_known = name.len == 0;
         for (size_t i = 0; i < count && !is_known; i++)
@@ -89,6 +89,19 @@ static void check_names(struct slice query, const struct list_form *form,
             complain(complaints, name, message);
         }
     }
+}
+
+/* Refuses if there is anything to complain of. */
+static bool end_complaints(struct call *call, struct complaints *complaints)
+{
+    if (complaints->count > 0) {
+        document_close(&complaints->out, ']');
+        document_close(&complaints->out, '}');
+        call_answer(call, 422, &complaints->out);
+        return false;
+    }
+    document_finish(&complaints->out);
+    return true;
 }
 
 /* The value of a parameter, terminated. NULL: absent, empty, or (complained of) not a text. */
@@ -135,6 +148,40 @@ static void parse_state(const char *text, const struct list_form *form,
     complain_of(complaints, "state", message);
 }
 
+bool paging_parse_instant(const char *text, int64_t *ms)
+{
+    char *end;
+    if (clock_parse_iso(text, ms))
+        return true;
+    errno = 0;
+    const long long number = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || end == text || number < 0)
+        return false;
+    *ms = number;
+    return true;
+}
+
+/* since and until are bounds on the ids. */
+static void bound(struct call *call, const struct list_form *form, struct store_list_query *query,
+                  struct complaints *complaints)
+{
+    static const char *const names[] = {"since", "until"};
+    struct buf scratch;
+    buf_init(&scratch, LIMIT_REQUEST_LINE_BYTES);
+    for (size_t i = 0; i < array_count(names); i++) {
+        int64_t ms = 0;
+        const char *text = get(call, names[i], &scratch, complaints);
+        if (text && !paging_parse_instant(text, &ms))
+            complain_of(complaints, names[i], NO_INSTANT);
+        const uint64_t id = form->kind == ID_EVENT ? id_event_at(ms) : id_row_at(ms);
+        if (text && i == 0 && id > 0 && id - 1 > query->after)
+            query->after = id - 1;
+        if (text && i == 1 && (query->before == 0 || id < query->before))
+            query->before = id > 0 ? id : 1;
+    }
+    buf_finish(&scratch);
+}
+
 static bool has_filter(const struct list_form *form, const char *name)
 {
     for (const char *const *filter = form->filters; *filter; filter++)
@@ -166,6 +213,10 @@ static void parse_filters(struct call *call, const struct list_form *form,
         query->type = get(call, "type", &call->type, complaints);
     if (has_filter(form, "endpoint"))
         query->endpoint = get(call, "endpoint", &call->endpoint, complaints);
+    if (has_filter(form, "contains"))
+        query->contains = get(call, "contains", &call->contains, complaints);
+    if (has_filter(form, "since"))
+        bound(call, form, query, complaints);
     buf_finish(&scratch);
 }
 
@@ -174,16 +225,36 @@ bool paging_parse(struct call *call, const struct list_form *form, struct store_
     struct complaints complaints = {.count = 0};
     document_init(&complaints.out, SMALL_ANSWER_BYTES_MAX);
     *query = (struct store_list_query){.limit = PAGE_ROWS_DEFAULT, .state = -1};
-    check_names(http_query(call->request), form, &complaints);
+    const char *names[NAMES_MAX];
+    const size_t count = known_names(form, names);
+    check_names(http_query(call->request), names, count, &complaints);
     parse_filters(call, form, query, &complaints);
-    if (complaints.count > 0) {
-        document_close(&complaints.out, ']');
-        document_close(&complaints.out, '}');
-        call_answer(call, 422, &complaints.out);
-        return false;
+    return end_complaints(call, &complaints);
+}
+
+bool paging_parse_texts(struct call *call, const struct text_form *texts, size_t count)
+{
+    struct complaints complaints = {.count = 0};
+    const char *names[NAMES_MAX];
+    char message[MESSAGE_BYTES];
+    document_init(&complaints.out, SMALL_ANSWER_BYTES_MAX);
+    check(count <= NAMES_MAX);
+    for (size_t i = 0; i < count; i++)
+        names[i] = texts[i].name;
+    check_names(http_query(call->request), names, count, &complaints);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = get(call, texts[i].name, texts[i].value, &complaints);
+        if (!text)
+            continue;
+        const char *wrong = texts[i].judge ? texts[i].judge(text) : NULL;
+        if (strlen(text) > texts[i].bytes_max) {
+            (void)snprintf(message, sizeof message, "at most %zu bytes", texts[i].bytes_max);
+            wrong = message;
+        }
+        if (wrong)
+            complain_of(&complaints, texts[i].name, wrong);
     }
-    document_finish(&complaints.out);
-    return true;
+    return end_complaints(call, &complaints);
 }
 
 size_t paging_row(const struct store_list_query *query, size_t place, size_t count)

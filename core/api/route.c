@@ -1,46 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/api_int.h"
 
+#include <stdio.h>
+
 #define ID_PART "{id}"
 #define API_ID_BYTES_MAX 64
 
 /* In the order of their paths. */
 static const struct route routes[] = {
+    {"POST", "/api/v1/dead/drop", false, api_drop_dead, NULL},
+    {"POST", "/api/v1/dead/retry", false, api_retry_dead, NULL},
     {"GET", "/api/v1/delivery", false, api_list_deliveries, api_write_deliveries},
     {"GET", "/api/v1/delivery/{id}", false, api_get_delivery, api_write_delivery},
+    {"POST", "/api/v1/delivery/{id}/cancel", false, api_cancel_delivery, NULL},
+    {"POST", "/api/v1/delivery/{id}/drop", false, api_drop_delivery, NULL},
+    {"POST", "/api/v1/delivery/{id}/retry", false, api_retry_delivery, NULL},
     {"GET", "/api/v1/endpoint", false, api_list_endpoints, api_write_endpoints},
+    {"POST", "/api/v1/endpoint/{id}/recover", false, api_recover_endpoint, NULL},
     {"GET", "/api/v1/event", false, api_list_events, api_write_events},
     {"GET", "/api/v1/event/{id}", false, api_get_event, api_write_event},
+    {"POST", "/api/v1/event/{id}/drop", false, api_drop_event, NULL},
+    {"POST", "/api/v1/event/{id}/retry", false, api_retry_event, NULL},
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},
+    {"POST", "/api/v1/replay", false, api_replay, NULL},
     {"GET", "/api/v1/status", false, api_show_status, NULL},
+    {"GET", "/api/v1/task", false, api_list_tasks, api_write_tasks},
+    {"DELETE", "/api/v1/task/{id}", false, api_end_task, NULL},
+    {"GET", "/api/v1/task/{id}", false, api_get_task, api_write_task},
     {"GET", "/healthz", true, api_show_health, NULL},
     {"GET", "/metrics", false, api_show_metrics, NULL},
 };
 
+/* {id} stands for one part of a path. */
 static bool path_matches(const char *pattern, struct slice path, struct slice *id)
 {
-    const size_t len = strlen(pattern);
-    const size_t id_len = strlen(ID_PART);
-    const bool has_id = len > id_len && strcmp(pattern + len - id_len, ID_PART) == 0;
-    const size_t fixed = has_id ? len - id_len : len;
-    if (path.len < fixed || memcmp(path.data, pattern, fixed) != 0)
+    const char *part = strstr(pattern, ID_PART);
+    if (!part)
+        return slice_is(path, pattern);
+    const size_t before = (size_t)(part - pattern);
+    const char *behind = part + strlen(ID_PART);
+    const size_t fixed = before + strlen(behind);
+    if (path.len <= fixed || memcmp(path.data, pattern, before) != 0 ||
+        memcmp(path.data + path.len - strlen(behind), behind, strlen(behind)) != 0)
         return false;
-    *id = slice_of(path.data + fixed, path.len - fixed);
-    if (!has_id)
-        return id->len == 0;
-    return id->len > 0 && id->len <= API_ID_BYTES_MAX && !memchr(id->data, '/', id->len);
+    *id = slice_of(path.data + before, path.len - fixed);
+    return id->len <= API_ID_BYTES_MAX && !memchr(id->data, '/', id->len);
 }
 
 const struct route *api_find_route(struct slice method, struct slice path, struct slice *id,
-                                   const char **allow)
+                                   char allow[ALLOW_BYTES])
 {
-    *allow = NULL;
+    allow[0] = '\0';
     for (size_t i = 0; i < array_count(routes); i++) {
         if (!path_matches(routes[i].path, path, id))
             continue;
         if (slice_is(method, routes[i].method))
             return &routes[i];
-        *allow = routes[i].method; /* each path has one method */
+        const size_t len = strlen(allow);
+        (void)snprintf(allow + len, ALLOW_BYTES - len, "%s%s", len > 0 ? ", " : "",
+                       routes[i].method);
     }
     return NULL;
 }

@@ -24,6 +24,7 @@ enum id_kind {
     ID_ENDPOINT,
     ID_APPLICATION,
     ID_ATTEMPT,
+    ID_TASK,
     ID_KIND_COUNT
 };
 

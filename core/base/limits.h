@@ -42,7 +42,10 @@
 #define LIMIT_CLAIMS_QUEUED 1024     /* reads waiting for the reader that claims keep */
 #define LIMIT_LISTS_QUEUED 256       /* reads of the API waiting for a reader */
 #define LIMIT_READERS 4
-#define LIMIT_PENDING_COUNTED 100000 /* of one endpoint, for lists */
+#define LIMIT_TASKS 16                         /* that run at a time */
+#define LIMIT_TASK_IDS_BYTES 8000              /* of a task that names what it is about */
+#define LIMIT_TASK_KEPT_MS INT64_C(2592000000) /* after its end: 30 days */
+#define LIMIT_PENDING_COUNTED 100000           /* of one endpoint, for lists */
 #define LIMIT_RETENTION_CLASSES 256
 
 /* Decide. */
@@ -113,6 +116,7 @@
 #define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_PAGE_ROWS 250
+#define LIMIT_REASON_BYTES 256      /* why something is dropped or cancelled */
 #define LIMIT_API_FAILURES 10       /* wrong tokens of one address ... */
 #define LIMIT_API_FAILURES_MS 60000 /* ... in this time */
 

@@ -73,13 +73,20 @@ struct delivery {
     int64_t created_ms;
     int64_t due_ms; /* Unix ms; 0: held in its owner's memory */
     int64_t previous_delay_ms;
-    int priority;    /* higher goes first among those that are due */
-    bool is_ordered; /* it has an order key: the first of its line, once it is in memory */
+    int priority;            /* higher goes first among those that are due */
+    bool is_ordered;         /* it has an order key: the first of its line, once it is in memory */
+    int64_t fresh_ms;        /* Unix ms, when its last fresh chance began; 0: when it was made */
+    uint32_t fresh_attempts; /* made before that */
 };
 
 /* message: a reference is taken over. */
 struct delivery *delivery_create(uint64_t endpoint, struct message *message);
 void delivery_destroy(struct delivery *delivery);
+/* Its age as its retry policy counts it. */
+static inline int64_t delivery_age_ms(const struct delivery *delivery, int64_t now_ms)
+{
+    return now_ms - (delivery->fresh_ms ? delivery->fresh_ms : delivery->created_ms);
+}
 
 /* 2xx: what is a success, unless the endpoint's `success` decides. */
 static inline bool status_is_success(int status)

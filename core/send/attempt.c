@@ -56,8 +56,10 @@ static void leave(struct running *running, int64_t due_ms)
     struct sender *sender = outlet->sender;
     store_credit_put(sender->options.store);
     sender->settling--;
-    claim_note_settled(outlet, running->delivery->id);
+    const uint64_t delivery = running->delivery->id;
+    claim_note_settled(outlet, delivery);
     outlet_release(outlet, running->delivery);
+    cancel_go_on(sender, delivery);
     if (due_ms > 0)
         claim_due(outlet, due_ms);
     free_running(running);
@@ -239,8 +241,9 @@ static void decide(struct running *running, const struct attempt *attempt,
                                            .attempt = attempt,
                                            .is_success = succeeded,
                                            .retry = &retry,
-                                           .age_ms = now_ms - delivery->created_ms,
+                                           .age_ms = delivery_age_ms(delivery, now_ms),
                                            .expires_in_ms = expires_ms ? expires_ms - now_ms : 0,
+                                           .fresh_attempts = delivery->fresh_attempts,
                                            /* Chance costs: only where it is asked for. */
                                            .random = asks_policy ? random_unit() : 0},
                   decision);
@@ -425,7 +428,9 @@ void attempt_cancel_all(struct sender *sender)
         sender->in_flight--;
         outlet->in_flight--;
         store_credit_put(sender->options.store);
+        const uint64_t delivery = running->delivery->id;
         outlet_release(outlet, running->delivery);
+        cancel_go_on(sender, delivery);
         free_running(running);
     }
 }

@@ -96,7 +96,8 @@ static void take(struct outlet *outlet, struct delivery **place)
 {
     struct delivery *delivery = *place;
     struct sender *sender = outlet->sender;
-    if (map_get(&sender->held, delivery->id) || map_get(&outlet->settled_meanwhile, delivery->id))
+    if (map_get(&sender->held, delivery->id) || map_get(&outlet->settled_meanwhile, delivery->id) ||
+        map_get(&sender->cancels, delivery->id))
         return; /* the read frees it */
     *place = NULL;
     outlet_hold(outlet, delivery, false);
@@ -260,7 +261,8 @@ static void on_open(struct store_read *read)
         if (!outlet)
             outlet = outlet_create(sender, delivery->endpoint);
         if (outlet && !map_get(&sender->held, delivery->id) &&
-            !map_get(&sender->settled_meanwhile, delivery->id)) {
+            !map_get(&sender->settled_meanwhile, delivery->id) &&
+            !map_get(&sender->cancels, delivery->id)) {
             result->deliveries[i] = NULL;
             outlet_hold(outlet, delivery, false);
         }

@@ -33,7 +33,8 @@ static bool follow_policy(const struct decision_input *input, struct decision *d
     decision->delay_ms = retry->delay_ms;
     if (retry->verdict == RETRY_AFTER)
         return true;
-    if (!backoff_next(&input->endpoint->retry, attempt->number, input->age_ms, input->random,
+    const uint32_t count = attempt->number - input->fresh_attempts;
+    if (!backoff_next(&input->endpoint->retry, count, input->age_ms, input->random,
                       &decision->delay_ms)) {
         (void)snprintf(decision->reason, sizeof decision->reason, "no attempts left after %u",
                        attempt->number);

@@ -112,6 +112,27 @@ void sender_hint(struct sender *sender, uint64_t endpoint);
  * open in the store as they were. */
 void sender_stop(struct sender *sender, int64_t deadline_ms, void (*on_idle)(void *ctx), void *ctx);
 
+/* An open delivery is taken back by hand. Filled in by who asks, and theirs again at on_done, which
+ * runs on the sender's thread: status OK, and from then on it is not sent; E_CONFLICT: it ended
+ * before, in `state`; E_NOTFOUND; E_BUSY: it is being taken back already; E_IO; E_CANCELLED: the
+ * sender stops. An attempt that is under way goes on to its end and is recorded; if it delivers,
+ * that is the end of the delivery. */
+struct sender_cancel {
+    uint64_t delivery;
+    uint64_t endpoint; /* its endpoint, of this sender */
+    const char *reason;
+    void (*on_done)(struct sender_cancel *cancel);
+    void *ctx;
+    enum status status;
+    enum delivery_state state;
+    /* The sender's. */
+    struct sender *sender;
+    struct store_change op;
+    struct change change;
+    bool has_come; /* it was here, or came meanwhile */
+};
+void sender_cancel(struct sender *sender, struct sender_cancel *cancel);
+
 struct sender_counts {
     uint64_t attempts;
     uint64_t succeeded;
@@ -243,8 +264,9 @@ struct decision_input {
     bool is_success;                    /* as the endpoint decides, or decision_is_success */
     const struct retry_decision *retry; /* of the endpoint's function; RETRY_DEFAULT: has none */
     int64_t age_ms;
-    int64_t expires_in_ms; /* 0: never; less: it has */
-    double random;         /* uniform in [0, 1) */
+    uint32_t fresh_attempts; /* of the delivery: they do not count for the policy */
+    int64_t expires_in_ms;   /* 0: never; less: it has */
+    double random;           /* uniform in [0, 1) */
 };
 struct decision {
     enum delivery_state state;          /* SUCCEEDED, RETRYING or DEAD */

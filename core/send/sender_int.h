@@ -58,6 +58,8 @@ struct sender {
     struct map held;              /* delivery id -> delivery */
     struct map settled_meanwhile; /* while recovery reads: its rows may be stale */
     bool is_recovering;
+    struct map
+        cancels; /* delivery id -> what takes it back, or the map itself: it is still to come */
     struct queue ready;
     uv_timer_t retry; /* 20 ms: credits or readers were short */
     bool is_pumping;
@@ -111,6 +113,12 @@ void claim_give_back(struct outlet *outlet);
 void claim_due(struct outlet *outlet, int64_t due_ms);
 void claim_note_settled(struct outlet *outlet, uint64_t delivery);
 void claim_recover(struct sender *sender);
+
+/* cancel.c */
+/* The delivery came from a commit or the store: true if it is being taken back, or was. */
+bool cancel_keeps_out(struct sender *sender, uint64_t delivery);
+/* It left memory: what waits for that goes on. */
+void cancel_go_on(struct sender *sender, uint64_t delivery);
 
 /* outgoing.c */
 /* A copy of base with the message's own path and query; NULL: it has none (or err says why). */

@@ -24,6 +24,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_LIST_ENDPOINTS:
     case STORE_GET_EVENT:
     case STORE_GET_DELIVERY:
+    case STORE_LIST_TASKS:
     case STORE_READ_KIND_COUNT:
         break;
     }
@@ -275,6 +276,15 @@ static void finish_list_steps(struct store_list_steps *list)
     list->row_count = 0;
 }
 
+static void finish_list_tasks(struct store_list_tasks *list)
+{
+    for (size_t i = 0; list->rows && i < list->row_count; i++)
+        task_finish(&list->rows[i]);
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
@@ -324,6 +334,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_LIST_STEPS:
         finish_list_steps(container_of(read, struct store_list_steps, read));
+        break;
+    case STORE_LIST_TASKS:
+        finish_list_tasks(container_of(read, struct store_list_tasks, read));
         break;
     case STORE_READ_KIND_COUNT:
         break;

@@ -97,6 +97,50 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     /* One that is held was not released: the outcome before it was not written. */
     [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3"
                            " AND (due_ms IS NULL OR due_ms < (1 << 62))",
+    [SQL_CHANGE_FIND] = "SELECT state, endpoint, due_ms, order_key IS NOT NULL FROM delivery"
+                        " WHERE id = ?",
+    [SQL_CHANGE_REVIVE] = "UPDATE delivery SET state = 0, due_ms = ?2, fresh_ms = ?3,"
+                          " fresh_attempts = attempts, expires_ms = NULL, reason = NULL,"
+                          " is_blocking = NULL WHERE id = ?1",
+    [SQL_CHANGE_IS_HELD] =
+        "SELECT 1 FROM delivery e CROSS JOIN delivery d INDEXED BY delivery_order"
+        " ON d.endpoint = e.endpoint AND d.order_key = e.order_key"
+        " AND (d.state < 3 OR d.is_blocking) AND d.id <> e.id WHERE e.id = ?"
+        " AND (d.is_blocking OR d.due_ms IS NULL OR d.due_ms < (1 << 62)) LIMIT 1",
+    [SQL_CHANGE_DROP] = "UPDATE delivery SET state = 5, due_ms = NULL, reason = ?2,"
+                        " is_blocking = NULL WHERE id = ?1",
+    [SQL_CHANGE_RUNS] = "SELECT subscription, state, first_ordinal, order_key FROM run"
+                        " WHERE event = ? ORDER BY first_ordinal, subscription",
+    [SQL_CHANGE_RUN] = "UPDATE run SET state = ?3, number = ?4, due_ms = ?5, error = ?6"
+                       " WHERE event = ?1 AND subscription = ?2",
+    [SQL_REPLAY_RUN] = "INSERT INTO run(event, subscription, state, number, due_ms,"
+                       " first_ordinal) VALUES (?1, ?2, 0, 0, ?3, ?4)"
+                       " ON CONFLICT DO UPDATE SET state = 0, number = 0, due_ms = ?3,"
+                       " first_ordinal = ?4, error = NULL",
+    [SQL_REPLAY_FIND] = "SELECT message, endpoint FROM delivery WHERE id = ?",
+    [SQL_REPLAY_DELIVERY] = "INSERT INTO delivery(id, message, endpoint, state, attempts, due_ms,"
+                            " order_key, priority) SELECT ?1, ?2, endpoint, 0, 0, ?4, order_key,"
+                            " priority FROM delivery WHERE id = ?3",
+    [SQL_REPLAY_IDS] = "SELECT id FROM message WHERE id BETWEEN ?1 AND ?1 | 255 ORDER BY id DESC",
+    [SQL_REPLAY_COPY] = "INSERT INTO message(id, type, content) SELECT ?2, type, content"
+                        " FROM message WHERE id = ?1",
+    [SQL_MESSAGE_FIND] = "SELECT delivery, deliveries FROM message WHERE id = ?",
+    [SQL_MESSAGE_REPLACE] = "UPDATE message SET type = ?2, content = ?3 WHERE id = ?1",
+    [SQL_MESSAGE_ADD] =
+        "UPDATE message SET delivery = coalesce(delivery, ?2), deliveries = iif(delivery IS NULL,"
+        " deliveries, CAST(coalesce(deliveries, x'') || ?3 AS BLOB)) WHERE id = ?1",
+    [SQL_CONTENT_REPLACE] = "REPLACE INTO content(id, head, body) VALUES (?, ?, ?)",
+    [SQL_TASK_INSERT] =
+        "INSERT INTO task(id, verb, kind, state, ids, source, type, endpoint, wanted, contains,"
+        " subscription, reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped,"
+        " created_ms) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?)",
+    [SQL_TASK_FIND] = "SELECT state, cursor FROM task WHERE id = ?",
+    [SQL_TASK_MOVE] = "UPDATE task SET cursor = ?2, done = done + ?3, skipped = skipped + ?4,"
+                      " state = ?5, ended_ms = ?6 WHERE id = ?1",
+    [SQL_TASK_END] = "UPDATE task SET state = 2, ended_ms = ?2 WHERE id = ?1",
+    [SQL_TASK_EXPIRE] = "DELETE FROM task WHERE state > 0 AND ended_ms < ?",
+    [SQL_EVENT_FIND] = "SELECT 1 FROM event WHERE id = ?",
+    [SQL_EVENT_DUE_PUT] = "INSERT OR IGNORE INTO event_due(id, due_ms) VALUES (?, ?)",
     [SQL_ATTEMPT_INSERT] = "INSERT INTO attempt(id, delivery, number, previous, state, status,"
                            " error, started_ms, duration_ms, dns_us, connect_us, tls_us,"
                            " first_byte_us, next_ms, is_cut, detail, head, body)"

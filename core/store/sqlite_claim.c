@@ -248,6 +248,8 @@ struct delivery *sqlite_delivery_of(sqlite3_stmt *statement)
     delivery->previous_delay_ms = sqlite3_column_int64(statement, 10);
     delivery->is_ordered = sqlite3_column_int(statement, 13) != 0;
     delivery->priority = sqlite3_column_int(statement, 14);
+    delivery->fresh_ms = sqlite3_column_int64(statement, 15);
+    delivery->fresh_attempts = (uint32_t)sqlite3_column_int64(statement, 16);
     return delivery;
 }
 

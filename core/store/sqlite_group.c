@@ -161,6 +161,10 @@ static int apply(struct sqlite_engine *it, struct store_op *op)
         return sqlite_spill(it, container_of(op, struct store_spill, op));
     case STORE_ENDPOINT:
         return sqlite_endpoint(it, container_of(op, struct store_endpoint, op));
+    case STORE_CHANGE:
+        return sqlite_change(it, container_of(op, struct store_change, op));
+    case STORE_TASK:
+        return sqlite_task(it, container_of(op, struct store_task, op));
     case STORE_OP_KIND_COUNT:
         break;
     }

@@ -64,6 +64,28 @@ enum write_sql {
     SQL_DELIVERY_KEEP,
     SQL_DELIVERY_END,
     SQL_DELIVERY_SPILL,
+    SQL_CHANGE_FIND,
+    SQL_CHANGE_REVIVE,
+    SQL_CHANGE_IS_HELD,
+    SQL_CHANGE_DROP,
+    SQL_CHANGE_RUNS,
+    SQL_CHANGE_RUN,
+    SQL_REPLAY_RUN,
+    SQL_REPLAY_FIND,
+    SQL_REPLAY_DELIVERY,
+    SQL_REPLAY_IDS,
+    SQL_REPLAY_COPY,
+    SQL_MESSAGE_FIND,
+    SQL_MESSAGE_REPLACE,
+    SQL_MESSAGE_ADD,
+    SQL_CONTENT_REPLACE,
+    SQL_TASK_INSERT,
+    SQL_TASK_FIND,
+    SQL_TASK_MOVE,
+    SQL_TASK_END,
+    SQL_TASK_EXPIRE,
+    SQL_EVENT_FIND,
+    SQL_EVENT_DUE_PUT,
     SQL_ATTEMPT_INSERT,
     SQL_ORDER_FIND,
     SQL_ORDER_BLOCK,
@@ -169,6 +191,8 @@ int sqlite_step_done(struct sqlite_engine *engine, struct store_step *step);
 int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle);
 int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
+int sqlite_change(struct sqlite_engine *engine, struct store_change *change);
+int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
 int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 
 /* sqlite_event.c: the rows of an event; is_due: with its row in event_due, and its runs if they are
@@ -180,6 +204,56 @@ int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct c
 /* What is told of an outcome that was written. */
 int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news);
 
+/* 8 bytes, little endian, as the ids of deliveries lie in their message. */
+#define DELIVERY_ID_BYTES 8u
+static inline uint64_t sqlite_read_word(const char *place)
+{
+    uint64_t word = 0;
+    for (unsigned i = 0; i < DELIVERY_ID_BYTES; i++)
+        word |= (uint64_t)(unsigned char)place[i] << 8 * i;
+    return word;
+}
+static inline void sqlite_put_word(char *place, uint64_t word)
+{
+    for (unsigned i = 0; i < DELIVERY_ID_BYTES; i++)
+        place[i] = (char)(unsigned char)(word >> 8 * i);
+}
+/* sqlite_run.c: one more delivery stands in its message's row. */
+int sqlite_add_delivery(struct sqlite_engine *engine, uint64_t message, uint64_t delivery);
+
+/* sqlite_task.c: whether the step's task stands where the step begins; then the task moves on. */
+int sqlite_task_check(struct sqlite_engine *engine, struct store_change *step);
+int sqlite_task_move(struct sqlite_engine *engine, const struct store_change *step);
+/* sqlite_replay.c: sets change->status. */
+int sqlite_replay(struct sqlite_engine *engine, const struct store_change *op,
+                  struct change *change);
+/* sqlite_change.c: when a delivery that comes (again) into its line is due: held if another of it
+ * may go, or blocks it. */
+int sqlite_line_due(struct sqlite_engine *engine, uint64_t delivery, int64_t now_ms,
+                    int64_t *due_ms);
+/* The runs of an event. */
+struct stored_run {
+    char *subscription; /* owned */
+    enum run_state state;
+    unsigned first_ordinal;
+    char *order_key; /* owned; NULL: none */
+    size_t order_key_len;
+};
+struct stored_runs {
+    struct stored_run *rows; /* by first_ordinal */
+    size_t count;
+};
+int sqlite_stored_runs(struct sqlite_engine *engine, uint64_t event, struct stored_runs *runs);
+void sqlite_stored_runs_finish(struct stored_runs *runs);
+/* When a run that is opened again is due: behind one of its key that is open. */
+int sqlite_reopened_due(struct sqlite_engine *engine, const struct stored_run *run, int64_t now_ms,
+                        int64_t *due_ms);
+/* The event has work again: its row in event_due follows. */
+int sqlite_open_event(struct sqlite_engine *engine, uint64_t event, int64_t now_ms);
+int sqlite_find_event(struct sqlite_engine *engine, uint64_t event, enum status *status);
+/* sqlite_run.c: whether a run of this subscription with this order key is open. */
+int sqlite_is_order_taken(struct sqlite_engine *engine, struct slice subscription,
+                          struct slice order_key, bool *is_taken);
 /* sqlite_step.c: the steps of a run that ended well go. */
 int sqlite_end_steps(struct sqlite_engine *engine, const struct store_run_ref *run);
 
@@ -295,11 +369,13 @@ enum read_sql {
     READ_LIST_EVENTS_BACKWARD,
     READ_LIST_DUE_EVENTS,
     READ_LIST_DEAD_EVENTS,
+    READ_LIST_DEAD_EVENTS_BACKWARD,
     READ_EVENT_ROW,
     READ_IS_DUE,
     READ_LIST_DELIVERIES,
     READ_LIST_DELIVERIES_BACKWARD,
     READ_LIST_DEAD_DELIVERIES,
+    READ_LIST_DEAD_DELIVERIES_BACKWARD,
     READ_EVENT_DELIVERIES,
     READ_DELIVERY_ROW,
     READ_ATTEMPT,
@@ -310,6 +386,9 @@ enum read_sql {
     READ_KV,
     READ_KV_LIST,
     READ_STEPS,
+    READ_LIST_TASKS,
+    READ_LIST_TASKS_BACKWARD,
+    READ_TASK,
     READ_SQL_COUNT
 };
 
@@ -332,6 +411,7 @@ int sqlite_backlog(struct sqlite_reader *reader, struct store_backlog *backlog);
 int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *list);
 int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list);
 int sqlite_list_endpoints(struct sqlite_reader *reader, struct store_list_endpoints *list);
+int sqlite_list_tasks(struct sqlite_reader *reader, struct store_list_tasks *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);
 int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get);
@@ -350,7 +430,7 @@ void *array_grow(void *array, size_t count, size_t size);
 #define SQL_TEXT_DELIVERY                                                                          \
     "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, d.expires_ms, m.type, m.content,"      \
     " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint, e.trace,"              \
-    " d.order_key IS NOT NULL, d.priority FROM delivery d"
+    " d.order_key IS NOT NULL, d.priority, d.fresh_ms, d.fresh_attempts FROM delivery d"
 #define SQL_TEXT_DELIVERY_JOINS                                                                    \
     " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
     " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"

@@ -8,6 +8,12 @@
 #define LOOK_NS INT64_C(20000000)
 #define ROWS_PER_LOOK 64u
 
+/* Whether `text` holds what the query wants to see in it. */
+static bool is_contained(const struct store_list_query *query, const char *text)
+{
+    return !query->contains || (text && strstr(text, query->contains));
+}
+
 static bool is_time_up(int64_t start_ns, size_t rows)
 {
     return rows % ROWS_PER_LOOK == 0 && (int64_t)uv_hrtime() - start_ns > LOOK_NS;
@@ -65,6 +71,14 @@ static bool event_fits(const struct store_list_query *query, const struct event 
            (!query->type || slice_is(event->type, query->type));
 }
 
+static bool has_error(const struct store_list_query *query, const struct event_row *row)
+{
+    for (size_t i = 0; query->contains && i < row->run_count; i++)
+        if (is_contained(query, row->errors[i]))
+            return true;
+    return !query->contains;
+}
+
 /* Adds the event to the list if the query wants it. */
 static int look_at_event(struct sqlite_reader *reader, struct store_list_events *list, uint64_t id)
 {
@@ -84,7 +98,8 @@ static int look_at_event(struct sqlite_reader *reader, struct store_list_events 
     list->row_count++;
     if (row->event && event_fits(&list->query, row->event)) {
         rc = find_state(reader, id, row);
-        if (list->query.state < 0 || (int)row->state == list->query.state)
+        if ((list->query.state < 0 || (int)row->state == list->query.state) &&
+            has_error(&list->query, row))
             return rc;
     }
     event_row_finish(row);
@@ -96,7 +111,8 @@ static int look_at_event(struct sqlite_reader *reader, struct store_list_events 
 static enum read_sql events_walk(const struct store_list_query *query)
 {
     if (query->is_backward)
-        return READ_LIST_EVENTS_BACKWARD;
+        return query->state == RUN_DEAD ? READ_LIST_DEAD_EVENTS_BACKWARD
+                                        : READ_LIST_EVENTS_BACKWARD;
     switch (query->state) {
     case RUN_DEAD:
         return READ_LIST_DEAD_EVENTS;
@@ -171,9 +187,20 @@ static int make_delivery_row(sqlite3_stmt *statement, struct delivery_row *row)
     return row->endpoint && row->type ? SQLITE_OK : SQLITE_NOMEM;
 }
 
+static int find_source(struct sqlite_reader *reader, uint64_t event, const char *source,
+                       bool *is_it)
+{
+    sqlite3_stmt *statement = reader->statements[READ_EVENT_ROW];
+    bind_id(statement, 1, event);
+    const int rc = sqlite3_step(statement);
+    *is_it = rc == SQLITE_ROW && slice_is(column_text(statement, 0), source);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 /* Adds the row that the statement stands on, if the query wants it. */
-static int look_at_delivery(sqlite3_stmt *statement, struct store_list_deliveries *list,
-                            uint64_t endpoint)
+static int look_at_delivery(struct sqlite_reader *reader, sqlite3_stmt *statement,
+                            struct store_list_deliveries *list, uint64_t endpoint)
 {
     const struct store_list_query *query = &list->query;
     if (query->endpoint && column_id(statement, 2) != endpoint)
@@ -182,6 +209,15 @@ static int look_at_delivery(sqlite3_stmt *statement, struct store_list_deliverie
         return SQLITE_OK;
     if (query->type && !slice_is(column_text(statement, 4), query->type))
         return SQLITE_OK;
+    if (!is_contained(query, (const char *)sqlite3_column_text(statement, 8)))
+        return SQLITE_OK;
+    if (query->source) {
+        bool is_of_source = false;
+        const int rc =
+            find_source(reader, id_event_of(column_id(statement, 1)), query->source, &is_of_source);
+        if (rc != SQLITE_OK || !is_of_source)
+            return rc;
+    }
     struct delivery_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
     if (!rows)
         return SQLITE_NOMEM;
@@ -206,7 +242,8 @@ static int find_endpoint(struct sqlite_reader *reader, const char *name, uint64_
 static enum read_sql deliveries_walk(const struct store_list_query *query)
 {
     if (query->is_backward)
-        return READ_LIST_DELIVERIES_BACKWARD;
+        return query->state == DELIVERY_DEAD ? READ_LIST_DEAD_DELIVERIES_BACKWARD
+                                             : READ_LIST_DELIVERIES_BACKWARD;
     return query->state == DELIVERY_DEAD ? READ_LIST_DEAD_DELIVERIES : READ_LIST_DELIVERIES;
 }
 
@@ -222,7 +259,7 @@ static int walk_deliveries(struct sqlite_reader *reader, struct store_list_deliv
         if (rc != SQLITE_ROW)
             break;
         list->last = column_id(walk, 0);
-        rc = look_at_delivery(walk, list, endpoint);
+        rc = look_at_delivery(reader, walk, list, endpoint);
         if (rc != SQLITE_OK || is_time_up(start_ns, rows))
             break;
     }
@@ -232,8 +269,6 @@ static int walk_deliveries(struct sqlite_reader *reader, struct store_list_deliv
 }
 
 /* ---- Deliveries of one event ----------------------------------------------------------------- */
-
-#define DELIVERY_ID_BYTES 8u
 
 struct id_list {
     uint64_t *ids;
@@ -255,10 +290,7 @@ static int add_packed(struct id_list *list, struct slice packed)
     int rc = SQLITE_OK;
     for (size_t i = 0; i + DELIVERY_ID_BYTES <= packed.len && rc == SQLITE_OK;
          i += DELIVERY_ID_BYTES) {
-        uint64_t id = 0;
-        for (unsigned byte = 0; byte < DELIVERY_ID_BYTES; byte++)
-            id |= (uint64_t)(unsigned char)packed.data[i + byte] << 8 * byte;
-        rc = add_id(list, id);
+        rc = add_id(list, sqlite_read_word(packed.data + i));
     }
     return rc;
 }
@@ -303,7 +335,7 @@ static int list_of_event(struct sqlite_reader *reader, struct store_list_deliver
         bind_id(statement, 1, id);
         rc = sqlite3_step(statement);
         list->last = id;
-        rc = rc == SQLITE_ROW ? look_at_delivery(statement, list, endpoint) : rc;
+        rc = rc == SQLITE_ROW ? look_at_delivery(reader, statement, list, endpoint) : rc;
         rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
         (void)sqlite3_reset(statement);
     }

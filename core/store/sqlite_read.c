@@ -15,6 +15,11 @@
     " LEFT JOIN message m ON m.id = d.message LEFT JOIN endpoint p ON p.id = d.endpoint"           \
     " LEFT JOIN attempt a ON a.id = d.attempt"
 
+#define TASK_ROW                                                                                   \
+    "SELECT id, verb, kind, state, ids, source, type, endpoint, wanted, contains, subscription,"   \
+    " reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped, created_ms,"     \
+    " ended_ms FROM task"
+
 static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_DUE_EVENTS] = "SELECT id, due_ms FROM event_due WHERE id > ? ORDER BY id",
     [READ_TIMED_EVENTS] = "SELECT id, due_ms FROM event_due INDEXED BY event_due_time"
@@ -55,6 +60,9 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_DUE_EVENTS] = "SELECT id FROM event_due WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_DEAD_EVENTS] = "SELECT DISTINCT event FROM run INDEXED BY run_dead WHERE state = 4"
                               " AND event < ? AND event > ? ORDER BY event DESC",
+    [READ_LIST_DEAD_EVENTS_BACKWARD] =
+        "SELECT DISTINCT event FROM run INDEXED BY run_dead WHERE state = 4"
+        " AND event < ? AND event > ? ORDER BY event",
     [READ_EVENT_ROW] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
                        " e.bytes FROM event e JOIN source s ON s.id = e.source WHERE e.id = ?",
     [READ_IS_DUE] = "SELECT 1 FROM event_due WHERE id = ?",
@@ -65,6 +73,9 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_DEAD_DELIVERIES] =
         DELIVERY_ROW " INDEXED BY delivery_dead" DELIVERY_ROW_JOINS
                      " WHERE d.state = 4 AND d.id < ? AND d.id > ? ORDER BY d.id DESC",
+    [READ_LIST_DEAD_DELIVERIES_BACKWARD] =
+        DELIVERY_ROW " INDEXED BY delivery_dead" DELIVERY_ROW_JOINS
+                     " WHERE d.state = 4 AND d.id < ? AND d.id > ? ORDER BY d.id",
     [READ_EVENT_DELIVERIES] =
         "SELECT delivery, deliveries FROM message WHERE id BETWEEN ?1 AND ?1 | 255",
     [READ_DELIVERY_ROW] = DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id = ?",
@@ -78,6 +89,9 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                          " WHERE state < 3 AND due_ms IS NULL GROUP BY endpoint",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
     [READ_STEPS] = "SELECT name, result FROM step WHERE event = ? AND subscription = ?",
+    [READ_LIST_TASKS] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id DESC",
+    [READ_LIST_TASKS_BACKWARD] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id",
+    [READ_TASK] = TASK_ROW " WHERE id = ?",
     [READ_KV_LIST] = SQL_TEXT_KV_LIST,
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
@@ -246,6 +260,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_kv(it, container_of(read, struct store_list_kv, read));
     case STORE_LIST_STEPS:
         return sqlite_list_steps(it, container_of(read, struct store_list_steps, read));
+    case STORE_LIST_TASKS:
+        return sqlite_list_tasks(it, container_of(read, struct store_list_tasks, read));
     case STORE_READ_KIND_COUNT:
         break;
     }

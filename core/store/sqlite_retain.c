@@ -9,7 +9,6 @@
 #define LOOKED_AT_PER_EVENT 16u
 #define FREE_PAGES_KEPT 4096 /* the file shrinks only when more lie idle */
 #define MESSAGES_PER_EVENT (ID_ORDINAL_MAX + 1u)
-#define DELIVERY_ID_BYTES 8u
 
 static int delete_by_id(struct sqlite_engine *it, enum write_sql which, uint64_t id)
 {
@@ -40,14 +39,6 @@ struct old_message {
     struct slice others; /* packed ids, borrowed from the statement's row */
 };
 
-static uint64_t read_word(const char *place)
-{
-    uint64_t word = 0;
-    for (unsigned i = 0; i < DELIVERY_ID_BYTES; i++)
-        word |= (uint64_t)(unsigned char)place[i] << 8 * i;
-    return word;
-}
-
 static int next_message(struct sqlite_engine *it, struct old_message *message)
 {
     sqlite3_stmt *statement = it->statements[SQL_RETAIN_MESSAGES];
@@ -70,7 +61,7 @@ static size_t delivery_count(const struct old_message *message)
 static uint64_t delivery_at(const struct old_message *message, size_t index)
 {
     return index == 0 ? message->first
-                      : read_word(message->others.data + (index - 1) * DELIVERY_ID_BYTES);
+                      : sqlite_read_word(message->others.data + (index - 1) * DELIVERY_ID_BYTES);
 }
 
 /* The state and the last attempt of a delivery. *state -1: there is none. */

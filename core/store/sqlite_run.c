@@ -35,11 +35,12 @@ static int fix_list(struct sqlite_engine *it, const struct store_run_ref *run)
     return rc;
 }
 
-static int is_order_taken(struct sqlite_engine *it, const struct planned_run *run, bool *is_taken)
+int sqlite_is_order_taken(struct sqlite_engine *it, struct slice subscription,
+                          struct slice order_key, bool *is_taken)
 {
     sqlite3_stmt *statement = it->statements[SQL_RUN_ORDER_FIND];
-    bind_text(statement, 1, slice_str(run->subscription));
-    bind_blob(statement, 2, run->order_key);
+    bind_text(statement, 1, subscription);
+    bind_blob(statement, 2, order_key);
     const int rc = sqlite3_step(statement);
     (void)sqlite3_reset(statement);
     *is_taken = rc == SQLITE_ROW;
@@ -57,7 +58,8 @@ int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int
         int64_t run_due_ms = event->due_ms;
         int rc = SQLITE_OK;
         if (run->order_key.data)
-            rc = is_order_taken(engine, run, &is_held);
+            rc = sqlite_is_order_taken(engine, slice_str(run->subscription), run->order_key,
+                                       &is_held);
         else if (run->batch_key.data)
             rc = sqlite_batch_join(engine, event, run, &batch, &run_due_ms);
         if (rc != SQLITE_OK)
@@ -148,9 +150,10 @@ static int end_only_run(struct sqlite_engine *it, const struct store_run_ref *ru
     if (rc != SQLITE_OK || !is_open || run->subscription_count == 0)
         return rc;
     if (end->state == RUN_HANDLED) {
-        /* A row is there only after a failure, or if it was planned. */
-        return end->number > 1 || run->is_ordered ? put_run(it, run, end, SQL_RUN_UPDATE)
-                                                  : SQLITE_OK;
+        /* A row is there only after a failure, if it was planned, or if it was retried by hand. */
+        return end->number > 1 || run->is_ordered || run->is_stored
+                   ? put_run(it, run, end, SQL_RUN_UPDATE)
+                   : SQLITE_OK;
     }
     rc = put_run(it, run, end, SQL_RUN_UPSERT);
     return rc == SQLITE_OK && end->state == RUN_RETRYING ? move_due(it, run->event, end->due_ms)
@@ -232,14 +235,7 @@ static int end_run(struct sqlite_engine *it, struct store_run_ref *run, const st
 
 /* ---- Outbox ---------------------------------------------------------------------------------- */
 
-#define DELIVERY_ID_BYTES 8u
 #define EMIT_KEY_WINDOW_MS INT64_C(86400000) /* as a source's default */
-
-static void put_word(char *place, uint64_t word)
-{
-    for (unsigned i = 0; i < DELIVERY_ID_BYTES; i++)
-        place[i] = (char)(unsigned char)(word >> 8 * i);
-}
 
 static int put_delivery(struct sqlite_engine *it, struct outbox_delivery *entry)
 {
@@ -281,7 +277,7 @@ static int put_deliveries(struct sqlite_engine *it, const struct outbox *outbox,
             *first = delivery->id;
         } else {
             char word[DELIVERY_ID_BYTES];
-            put_word(word, delivery->id);
+            sqlite_put_word(word, delivery->id);
             if (buf_add(others, word, sizeof word) != OK)
                 return SQLITE_NOMEM;
         }
@@ -290,6 +286,47 @@ static int put_deliveries(struct sqlite_engine *it, const struct outbox *outbox,
             return rc;
     }
     return SQLITE_OK;
+}
+
+int sqlite_add_delivery(struct sqlite_engine *engine, uint64_t message, uint64_t delivery)
+{
+    char word[DELIVERY_ID_BYTES];
+    sqlite3_stmt *statement = engine->statements[SQL_MESSAGE_ADD];
+    sqlite_put_word(word, delivery);
+    bind_id(statement, 1, message);
+    bind_id(statement, 2, delivery);
+    bind_blob(statement, 3, slice_of(word, sizeof word));
+    return sqlite_run(engine, SQL_MESSAGE_ADD);
+}
+
+/* The run was there before and made a message in this position: what it says now is what is sent
+ * from now on, under the same id. */
+static int put_again(struct sqlite_engine *it, const struct outbox *outbox,
+                     const struct message *message)
+{
+    sqlite3_stmt *statement = it->statements[SQL_MESSAGE_REPLACE];
+    bind_id(statement, 1, message->id);
+    bind_text(statement, 2, message->type);
+    bind_id(statement, 3, message->is_forwarded ? id_event_of(message->id) : message->id);
+    int rc = sqlite_run(it, SQL_MESSAGE_REPLACE);
+    if (rc == SQLITE_OK && !message->is_forwarded) {
+        statement = it->statements[SQL_CONTENT_REPLACE];
+        bind_id(statement, 1, message->id);
+        bind_blob(statement, 2, content_head(message->content));
+        bind_blob(statement, 3, content_body(message->content));
+        rc = sqlite_run(it, SQL_CONTENT_REPLACE);
+    }
+    for (size_t i = 0; i < outbox->delivery_count && rc == SQLITE_OK; i++) {
+        struct delivery *delivery = outbox->deliveries[i].delivery;
+        if (delivery->message != message)
+            continue;
+        delivery->id = id_next_row(&it->last_row);
+        delivery->created_ms = id_row_ms(delivery->id);
+        rc = put_delivery(it, &outbox->deliveries[i]);
+        if (rc == SQLITE_OK)
+            rc = sqlite_add_delivery(it, message->id, delivery->id);
+    }
+    return rc;
 }
 
 static int put_message(struct sqlite_engine *it, const struct outbox *outbox,
@@ -326,11 +363,17 @@ static int put_emit(struct sqlite_engine *it, struct event *event, bool *is_dupl
     return rc;
 }
 
-static int put_outbox(struct sqlite_engine *it, struct outbox *outbox)
+static int put_outbox(struct sqlite_engine *it, struct outbox *outbox, bool may_be_again)
 {
     int rc = SQLITE_OK;
-    for (size_t i = 0; i < outbox->message_count && rc == SQLITE_OK; i++)
-        rc = put_message(it, outbox, outbox->messages[i]);
+    for (size_t i = 0; i < outbox->message_count && rc == SQLITE_OK; i++) {
+        bool is_there = false;
+        if (may_be_again)
+            rc = find(it, SQL_MESSAGE_FIND, outbox->messages[i]->id, &is_there);
+        if (rc == SQLITE_OK)
+            rc = is_there ? put_again(it, outbox, outbox->messages[i])
+                          : put_message(it, outbox, outbox->messages[i]);
+    }
     for (size_t i = 0; i < outbox->emit_count && rc == SQLITE_OK; i++)
         rc = put_emit(it, outbox->emits[i], &outbox->emit_is_duplicate[i]);
     return rc == SQLITE_OK ? sqlite_kv_apply(it, outbox) : rc;
@@ -355,7 +398,7 @@ int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled)
         rc = sqlite_end_steps(engine, &handled->run);
     if (rc != SQLITE_OK || op->status != OK || !handled->outbox)
         return rc;
-    return put_outbox(engine, handled->outbox);
+    return put_outbox(engine, handled->outbox, handled->run.is_stored);
 }
 
 int sqlite_run_failed(struct sqlite_engine *engine, struct store_run *run)

@@ -201,6 +201,8 @@ static size_t op_bytes(const struct store_op *op)
     case STORE_RUN:
     case STORE_SPILL:
     case STORE_ENDPOINT:
+    case STORE_CHANGE:
+    case STORE_TASK:
     case STORE_OP_KIND_COUNT:
         break;
     }

@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "base/inbox.h"
 #include "model/outbox.h"
+#include "model/task.h"
 
 struct store;
 
@@ -79,6 +80,8 @@ enum store_op_kind {
     STORE_SETTLE,   /* the end of an attempt */
     STORE_SPILL,    /* deliveries given back from memory: they get a due time */
     STORE_ENDPOINT, /* an endpoint's row: made, or its state changed */
+    STORE_CHANGE,   /* what is done by hand, or a step of a task */
+    STORE_TASK,     /* a task begins, or is cancelled */
     STORE_OP_KIND_COUNT
 };
 
@@ -130,6 +133,7 @@ struct store_run_ref {
     size_t subscription_count;        /* 0: no subscription, finished at once */
     size_t index;                     /* which of them this outcome is of */
     bool is_ordered; /* it has an order key: its end lets the next run of that key go */
+    bool is_stored;  /* its row is known to be there */
     bool has_steps;  /* they go with its end, unless it is dead */
     uint64_t batch;  /* it is a batch (claimed_run.batch); 0: none */
     const uint64_t
@@ -244,6 +248,50 @@ struct store_endpoint {
     struct store_news news;
 };
 
+/* One thing done by hand. */
+struct change {
+    enum change_verb verb;
+    enum id_kind kind; /* of id: ID_DELIVERY, ID_EVENT, and to replay ID_MESSAGE */
+    uint64_t id;
+    const char *subscription; /* of an event: only this run; NULL: all that died, or that match */
+    /* To replay an event: the subscriptions that match it now, in order of registration. A run that
+     * the event has keeps its message ids; others get ids that nothing of it has. */
+    const char *const *subscriptions;
+    size_t subscription_count;
+    bool has_new_ids;   /* to replay: messages get ids of their own */
+    enum status status; /* out: OK; E_NOTFOUND; E_CONFLICT: its state does not allow it; E_LIMIT:
+                           the message ids of its event are used up */
+    int state;          /* out: before: enum delivery_state; of an event the worst enum run_state */
+    uint64_t endpoint;  /* out: of the delivery */
+    bool was_held;      /* out: of a cancelled delivery: it had no due time */
+    bool has_released;  /* out: another delivery of its order key may go now */
+};
+
+/* Each change is made or not, by itself: see its status. As a step of a task it moves the task's
+ * cursor in the same commit; E_CONFLICT: the task does not stand there any more, or is over, and
+ * nothing was changed. */
+struct store_change {
+    struct store_op op;
+    int64_t now_ms;
+    const char *reason;     /* of DROP and CANCEL */
+    struct change *changes; /* borrowed */
+    size_t change_count;
+    uint64_t task;        /* 0: no step */
+    uint64_t cursor;      /* where the task stands */
+    uint64_t next_cursor; /* where it stands then */
+    bool is_last;         /* and then it is done */
+    uint64_t done_count;  /* out: changes with status OK */
+};
+
+/* Makes the row of a task (it gets its id), or with is_end cancels the one of that id: E_NOTFOUND,
+ * or E_CONFLICT if it was over. */
+struct store_task {
+    struct store_op op;
+    struct task *task; /* borrowed */
+    bool is_end;
+    int64_t now_ms;
+};
+
 /* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:
  * the other kinds hold a credit or are few, and are always taken); on_done is not called then. */
 MUST_USE enum status store_submit(struct store *store, struct store_client *client,
@@ -265,6 +313,7 @@ enum store_read_kind {
     STORE_GET_KV,
     STORE_LIST_KV,
     STORE_LIST_STEPS,
+    STORE_LIST_TASKS,
     STORE_READ_KIND_COUNT
 };
 
@@ -423,11 +472,12 @@ struct store_list_query {
     uint64_t before;
     uint64_t after;
     bool is_backward;   /* the `limit` rows nearest above `after`, oldest first: the page before */
-    const char *source; /* events */
+    const char *source; /* of the event */
     const char *type;   /* exact */
     const char *endpoint; /* deliveries: name */
     int state;            /* enum run_state or enum delivery_state; -1: any */
     uint64_t event;       /* deliveries of one event; 0: any */
+    const char *contains; /* in a delivery's reason, or in the error of one of the event's runs */
 };
 
 struct store_list_events {
@@ -461,6 +511,17 @@ struct store_list_endpoints {
     struct store_read read;
     struct endpoint_row *rows;
     size_t row_count;
+};
+
+/* Tasks, newest first. */
+struct store_list_tasks {
+    struct store_read read;
+    struct store_list_query query; /* limit, before, after, is_backward, state */
+    uint64_t only;                 /* this one (status E_NOTFOUND if there is none); 0: all */
+    struct task *rows;
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
 };
 
 struct store_get_event {

@@ -27,7 +27,8 @@ static const enum op_class classes[STORE_OP_KIND_COUNT] = {
     [STORE_INGEST] = OP_CLASS_INGEST,   [STORE_HANDLED] = OP_CLASS_RUN,
     [STORE_RUN] = OP_CLASS_RUN,         [STORE_STEP] = OP_CLASS_RUN,
     [STORE_SETTLE] = OP_CLASS_SETTLE,   [STORE_SPILL] = OP_CLASS_SETTLE,
-    [STORE_ENDPOINT] = OP_CLASS_SETTLE,
+    [STORE_ENDPOINT] = OP_CLASS_SETTLE, [STORE_CHANGE] = OP_CLASS_RUN,
+    [STORE_TASK] = OP_CLASS_RUN,
 };
 
 enum op_class op_class_of(enum store_op_kind kind)

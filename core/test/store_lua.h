@@ -45,6 +45,38 @@ extern const char *const run_state_texts[];
 extern const char *const attempt_error_texts[];
 extern const char *const endpoint_state_names[];
 
+/* One operation under way. */
+struct lua_op {
+    union {
+        struct store_op op;
+        struct store_ingest ingest;
+        struct store_handled handled;
+        struct store_run run;
+        struct store_step step;
+        struct store_settle settle;
+        struct store_spill spill;
+        struct store_endpoint endpoint;
+        struct store_change change;
+        struct store_task task;
+    } u;
+    struct task task;
+    struct lua_store *store;
+    int result; /* reference to the table */
+    struct arena arena;
+    struct event *event;
+    struct outbox outbox;
+    struct attempt attempt;
+};
+
+struct lua_op *op_create(lua_State *L, enum store_op_kind kind);
+/* -> the table, or nil and "busy". */
+int op_submit(lua_State *L, struct lua_op *it);
+
+/* store_changes.c */
+void set_changes(lua_State *L, const struct store_change *op);
+int l_change(lua_State *L);
+int l_task(lua_State *L);
+
 /* store_ops.c, store_reads.c: methods of a store. */
 extern const luaL_Reg store_op_methods[];
 extern const luaL_Reg store_read_methods[];

@@ -6,26 +6,6 @@
 
 #define BYTES_MAX (64u * 1024 * 1024)
 
-/* One operation under way. */
-struct lua_op {
-    union {
-        struct store_op op;
-        struct store_ingest ingest;
-        struct store_handled handled;
-        struct store_run run;
-        struct store_step step;
-        struct store_settle settle;
-        struct store_spill spill;
-        struct store_endpoint endpoint;
-    } u;
-    struct lua_store *store;
-    int result; /* reference to the table */
-    struct arena arena;
-    struct event *event;
-    struct outbox outbox;
-    struct attempt attempt;
-};
-
 /* ---- Completion ------------------------------------------------------------------------------ */
 
 static void set_deliveries(lua_State *L, const struct outbox *outbox)
@@ -75,6 +55,12 @@ static void set_results(lua_State *L, const struct lua_op *it)
         set_text(L, "earlier", it->u.step.earlier);
         free(it->u.step.earlier);
         break;
+    case STORE_CHANGE:
+        set_changes(L, &it->u.change);
+        break;
+    case STORE_TASK:
+        set_integer(L, "id", (lua_Integer)it->task.id);
+        break;
     case STORE_SPILL:
     case STORE_OP_KIND_COUNT:
         break;
@@ -104,7 +90,7 @@ static void on_done(struct store_op *op)
     op_free(it);
 }
 
-static struct lua_op *op_create(lua_State *L, enum store_op_kind kind)
+struct lua_op *op_create(lua_State *L, enum store_op_kind kind)
 {
     struct lua_op *it = must_alloc(sizeof *it);
     it->store = check_store(L);
@@ -112,8 +98,7 @@ static struct lua_op *op_create(lua_State *L, enum store_op_kind kind)
     return it;
 }
 
-/* -> the table, or nil and "busy". */
-static int submit(lua_State *L, struct lua_op *it)
+int op_submit(lua_State *L, struct lua_op *it)
 {
     it->store->L = L;
     lua_newtable(L);
@@ -229,7 +214,7 @@ static int l_ingest(lua_State *L)
     it->u.ingest.is_finished = field_boolean(L, 2, "is_finished");
     it->u.ingest.dead_reason = arena_field(L, &it->arena, 2, "dead_reason");
     const lua_Integer id = (lua_Integer)it->event->id;
-    const int count = submit(L, it);
+    const int count = op_submit(L, it);
     if (count == 1)
         set_integer(L, "id", id);
     return count;
@@ -251,7 +236,8 @@ static void field_members(lua_State *L, struct lua_op *it, struct store_run_ref 
     run->members = members;
 }
 
-/* event, subscriptions = { names }, index (from 1), is_ordered, has_steps, batch, members */
+/* event, subscriptions = { names }, index (from 1), is_ordered, is_stored, has_steps, batch,
+ * members */
 static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run)
 {
     run->event = (uint64_t)field_integer(L, 2, "event", 0);
@@ -275,6 +261,7 @@ static void field_run(lua_State *L, struct lua_op *it, struct store_run_ref *run
     run->has_steps = field_boolean(L, 2, "has_steps");
     run->batch = (uint64_t)field_integer(L, 2, "batch", 0);
     field_members(L, it, run);
+    run->is_stored = field_boolean(L, 2, "is_stored");
 }
 
 /* The deliveries of the message whose table is on top. */
@@ -393,7 +380,7 @@ static int l_handled(lua_State *L)
     add_messages(L, it);
     add_emits(L, it);
     add_kv(L, &it->outbox);
-    return submit(L, it);
+    return op_submit(L, it);
 }
 
 /* run{ event, subscriptions, index, number, due_ms, error } */
@@ -404,7 +391,7 @@ static int l_run(lua_State *L)
     it->u.run.number = (uint32_t)field_integer(L, 2, "number", 1);
     it->u.run.due_ms = field_integer(L, 2, "due_ms", 0);
     it->u.run.error = arena_field(L, &it->arena, 2, "error");
-    return submit(L, it);
+    return op_submit(L, it);
 }
 
 /* step{ event, subscription, name, result } */
@@ -415,7 +402,7 @@ static int l_step(lua_State *L)
     it->u.step.subscription = arena_field(L, &it->arena, 2, "subscription");
     it->u.step.name = arena_field(L, &it->arena, 2, "name");
     it->u.step.result = arena_field(L, &it->arena, 2, "result");
-    return submit(L, it);
+    return op_submit(L, it);
 }
 
 /* ---- Deliveries ------------------------------------------------------------------------------ */
@@ -482,7 +469,7 @@ static int l_settle(lua_State *L)
     if (lua_istable(L, -1))
         field_attempt(L, it);
     lua_pop(L, 1);
-    return submit(L, it);
+    return op_submit(L, it);
 }
 
 /* spill{ { delivery, due_ms }, … } */
@@ -501,7 +488,7 @@ static int l_spill(lua_State *L)
         };
         lua_pop(L, 1);
     }
-    return submit(L, it);
+    return op_submit(L, it);
 }
 
 /* endpoint{ name, url, keep_state, state, reason, news } */
@@ -516,10 +503,12 @@ static int l_endpoint(lua_State *L)
     if (!it->u.endpoint.keep_state)
         it->u.endpoint.state =
             (enum endpoint_state)field_option(L, 2, "state", endpoint_state_names);
-    return submit(L, it);
+    return op_submit(L, it);
 }
 
 const luaL_Reg store_op_methods[] = {
-    {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest}, {"run", l_run},
-    {"settle", l_settle},     {"spill", l_spill},     {"step", l_step},     {NULL, NULL},
+    {"change", l_change}, {"endpoint", l_endpoint}, {"handled", l_handled},
+    {"ingest", l_ingest}, {"run", l_run},           {"settle", l_settle},
+    {"spill", l_spill},   {"step", l_step},         {"task", l_task},
+    {NULL, NULL},
 };

@@ -22,6 +22,7 @@ struct lua_read {
         struct store_get_kv get_kv;
         struct store_list_kv list_kv;
         struct store_list_steps list_steps;
+        struct store_list_tasks list_tasks;
     } u;
     struct lua_store *store;
     int result;
@@ -98,6 +99,8 @@ static void set_deliveries(lua_State *L, struct delivery *const *deliveries, siz
             trace_format(&delivery->message->trace, trace);
             set_text(L, "trace", trace);
         }
+        set_integer(L, "fresh_ms", delivery->fresh_ms);
+        set_integer(L, "fresh_attempts", delivery->fresh_attempts);
         set_integer(L, "message", (lua_Integer)delivery->message->id);
         set_integer(L, "expires_ms", delivery->message->expires_ms);
         set_integer(L, "priority", delivery->priority);
@@ -253,6 +256,26 @@ static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints
     lua_setfield(L, -2, "rows");
 }
 
+static void set_listed_tasks(lua_State *L, const struct store_list_tasks *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct task *task = &list->rows[i];
+        lua_newtable(L);
+        set_integer(L, "id", (lua_Integer)task->id);
+        set_text(L, "verb", change_verb_name(task->verb));
+        set_text(L, "state", task_state_name(task->state));
+        set_text(L, "ids", task->ids);
+        set_text(L, "endpoint", task->endpoint);
+        set_integer(L, "cursor", (lua_Integer)task->cursor);
+        set_integer(L, "done", (lua_Integer)task->done);
+        set_integer(L, "skipped", (lua_Integer)task->skipped);
+        set_integer(L, "ended_ms", task->ended_ms);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    set_page(L, list->last, list->is_end);
+}
+
 static void set_results(lua_State *L, const struct lua_read *it)
 {
     switch (it->u.read.kind) {
@@ -301,6 +324,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
         break;
     case STORE_LIST_STEPS:
         set_steps(L, &it->u.list_steps);
+        break;
+    case STORE_LIST_TASKS:
+        set_listed_tasks(L, &it->u.list_tasks);
         break;
     case STORE_READ_KIND_COUNT:
         break;
@@ -417,6 +443,8 @@ static void field_query(lua_State *L, struct arena *arena, struct store_list_que
     query->type = arena_field(L, arena, 2, "type");
     query->endpoint = arena_field(L, arena, 2, "endpoint");
     query->event = (uint64_t)field_integer(L, 2, "event", 0);
+    query->contains = arena_field(L, arena, 2, "contains");
+    query->is_backward = field_boolean(L, 2, "is_backward");
     lua_getfield(L, 2, "state");
     const bool has_state = !lua_isnil(L, -1);
     lua_pop(L, 1);
@@ -486,6 +514,22 @@ static int l_list_steps(lua_State *L)
     return start(L, it);
 }
 
+/* list_tasks{ limit, before, after, is_backward, only, running = boolean } */
+static int l_list_tasks(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_TASKS);
+    struct store_list_tasks *list = &it->u.list_tasks;
+    list->only = (uint64_t)field_integer(L, 2, "only", 0);
+    list->query = (struct store_list_query){
+        .limit = (size_t)field_integer(L, 2, "limit", 100),
+        .before = (uint64_t)field_integer(L, 2, "before", 0),
+        .after = (uint64_t)field_integer(L, 2, "after", 0),
+        .is_backward = field_boolean(L, 2, "is_backward"),
+        .state = field_boolean(L, 2, "running") ? TASK_RUNNING : -1,
+    };
+    return start(L, it);
+}
+
 const luaL_Reg store_read_methods[] = {
     {"backlog", l_backlog},
     {"claim_batch", l_claim_batch},
@@ -500,5 +544,6 @@ const luaL_Reg store_read_methods[] = {
     {"list_events", l_list_events},
     {"list_kv", l_list_kv},
     {"list_steps", l_list_steps},
+    {"list_tasks", l_list_tasks},
     {NULL, NULL},
 };

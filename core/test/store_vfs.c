@@ -24,8 +24,8 @@
 
 enum change_kind { CHANGE_WRITE, CHANGE_TRUNCATE };
 
-struct change {
-    struct change *next;
+struct edit {
+    struct edit *next;
     enum change_kind kind;
     size_t offset; /* truncate: the new length */
     size_t len;
@@ -44,8 +44,8 @@ struct shadow {
     struct image synced;
     bool is_durable; /* its name outlives a cut */
     bool is_deleted; /* and may come back until the folder is synced */
-    struct change *first;
-    struct change *last;
+    struct edit *first;
+    struct edit *last;
 };
 
 static struct {
@@ -119,7 +119,7 @@ static void image_put(struct image *image, size_t offset, const unsigned char *b
     memcpy(image->bytes + offset, bytes, len);
 }
 
-static void image_apply(struct image *image, const struct change *change)
+static void image_apply(struct image *image, const struct edit *change)
 {
     if (change->kind == CHANGE_TRUNCATE)
         image_resize(image, change->offset);
@@ -128,7 +128,7 @@ static void image_apply(struct image *image, const struct change *change)
 }
 
 /* Sector by sector: each comes with that probability, some torn in the middle. */
-static void image_apply_torn(struct image *image, const struct change *change, unsigned percent)
+static void image_apply_torn(struct image *image, const struct edit *change, unsigned percent)
 {
     if (change->kind == CHANGE_TRUNCATE) {
         if (chance(percent))
@@ -170,13 +170,13 @@ static void cut_file(const struct shadow *shadow)
     const unsigned percent = percents[next_random() % array_count(percents)];
     const bool is_ordered = chance(30);
     size_t count = 0;
-    for (const struct change *change = shadow->first; change; change = change->next)
+    for (const struct edit *change = shadow->first; change; change = change->next)
         count++;
     size_t whole = is_ordered && count ? next_random() % (count + 1) : 0;
     struct image image = {0};
     if (shadow->synced.len > 0)
         image_put(&image, 0, shadow->synced.bytes, shadow->synced.len);
-    for (const struct change *change = shadow->first; change; change = change->next) {
+    for (const struct edit *change = shadow->first; change; change = change->next) {
         if (whole > 0) {
             whole--;
             image_apply(&image, change);
@@ -205,7 +205,7 @@ static bool step_locked(void)
 static void drop_changes(struct shadow *shadow)
 {
     while (shadow->first) {
-        struct change *next = shadow->first->next;
+        struct edit *next = shadow->first->next;
         free(shadow->first);
         shadow->first = next;
     }
@@ -260,8 +260,8 @@ static struct shadow *take_shadow_locked(const char *path)
 static void add_change_locked(struct shadow *shadow, enum change_kind kind, const void *bytes,
                               size_t len, size_t offset)
 {
-    struct change *change = must_alloc(sizeof *change + len);
-    *change = (struct change){.kind = kind, .offset = offset, .len = len};
+    struct edit *change = must_alloc(sizeof *change + len);
+    *change = (struct edit){.kind = kind, .offset = offset, .len = len};
     if (len > 0)
         memcpy(change->bytes, bytes, len);
     if (shadow->last)
@@ -273,7 +273,7 @@ static void add_change_locked(struct shadow *shadow, enum change_kind kind, cons
 
 static void sync_shadow_locked(struct shadow *shadow)
 {
-    for (const struct change *change = shadow->first; change; change = change->next)
+    for (const struct edit *change = shadow->first; change; change = change->next)
         image_apply(&shadow->synced, change);
     drop_changes(shadow);
 }

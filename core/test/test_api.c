@@ -106,6 +106,65 @@ static bool pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
     return true;
 }
 
+struct rig_change {
+    struct store_change op;
+    struct api_change *asked;
+};
+
+static void on_changed(struct store_op *op)
+{
+    struct rig_change *it = op->ctx;
+    struct api_change *asked = it->asked;
+    asked->status = op->status;
+    free(it);
+    asked->on_done(asked);
+}
+
+/* No owner holds anything here: the store is asked at once. */
+static void change(struct api_change *asked, void *ctx)
+{
+    struct rig *rig = ctx;
+    struct rig_change *it = must_alloc(sizeof *it);
+    *it = (struct rig_change){
+        .op = {.op = {.kind = STORE_CHANGE, .on_done = on_changed, .ctx = it},
+               .now_ms = clock_now_ms(),
+               .reason = asked->reason,
+               .changes = &asked->what,
+               .change_count = 1},
+        .asked = asked,
+    };
+    check(store_submit(rig->store, rig->client, &it->op.op) == OK);
+}
+
+struct rig_task {
+    struct store_task op;
+    struct api_task *asked;
+};
+
+static void on_task(struct store_op *op)
+{
+    struct rig_task *it = op->ctx;
+    struct api_task *asked = it->asked;
+    asked->status = op->status;
+    free(it);
+    asked->on_done(asked);
+}
+
+/* Kept by the store; nobody makes a step. */
+static void task(struct api_task *asked, void *ctx)
+{
+    struct rig *rig = ctx;
+    struct rig_task *it = must_alloc(sizeof *it);
+    *it = (struct rig_task){
+        .op = {.op = {.kind = STORE_TASK, .on_done = on_task, .ctx = it},
+               .task = &asked->task,
+               .is_end = asked->is_end,
+               .now_ms = clock_now_ms()},
+        .asked = asked,
+    };
+    check(store_submit(rig->store, rig->client, &it->op.op) == OK);
+}
+
 static void status(struct api_status *status, void *ctx)
 {
     const struct rig *rig = ctx;
@@ -188,7 +247,8 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
         .hosts = hosts,
         .host_count = read_hosts(L, hosts),
         .version = "9.8.7",
-        .hooks = {start_reload, is_serving, status, write_metrics, has_endpoint, pace, rig},
+        .hooks = {start_reload, is_serving, status, write_metrics, change, task, has_endpoint, pace,
+                  rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)
         luaL_error(L, "%s", err.text);

@@ -188,7 +188,7 @@ static double random_unit(void)
 static void decide(const struct held_delivery *held, const struct attempt *attempt,
                    struct decision *decision)
 {
-    const int64_t age_ms = clock_now_ms() - held->delivery->created_ms;
+    const int64_t age_ms = delivery_age_ms(held->delivery, clock_now_ms());
     const int64_t expires_ms = held->delivery->message->expires_ms;
     const bool succeeded = is_success(held, attempt);
     const struct retry_decision retry = ask_policy(held, attempt, succeeded);

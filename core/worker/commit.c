@@ -24,6 +24,7 @@ static struct store_run_ref ref_of(const struct run *run)
         .batch = run->batch,
         .members = is_alone ? &work->event->id : run->member_ids,
         .member_count = is_alone ? 1 : run->member_count,
+        .is_stored = work->names != NULL,
     };
 }
 

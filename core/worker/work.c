@@ -22,7 +22,8 @@ static const struct machine_state phases[RUN_PHASE_COUNT] = {
     [RUN_WAITING] = {"waiting", MACHINE_BIT(RUN_QUEUED)},
     [RUN_COMMITTING] = {"committing", MACHINE_BIT(RUN_ENDED) | MACHINE_BIT(RUN_LATER) |
                                           MACHINE_BIT(RUN_QUEUED) | MACHINE_BIT(RUN_WAITING)},
-    [RUN_ENDED] = {"ended", 0},
+    [RUN_ENDED] = {"ended",
+                   MACHINE_BIT(RUN_QUEUED) | MACHINE_BIT(RUN_LATER)}, /* opened again by hand */
     [RUN_LATER] = {"later", MACHINE_BIT(RUN_QUEUED)},
 };
 
@@ -261,6 +262,14 @@ static bool is_over(enum run_state state)
     return state == RUN_HANDLED || state == RUN_SKIPPED || state == RUN_DEAD;
 }
 
+/* A run's message ids go up to those of the next. */
+static uint8_t ordinals_of(const struct claimed_event *claimed, size_t index)
+{
+    const unsigned end = index + 1 < claimed->run_count ? claimed->runs[index + 1].first_ordinal
+                                                        : LIMIT_MESSAGES_PER_EVENT + 1;
+    return (uint8_t)(end - claimed->runs[index].first_ordinal);
+}
+
 /* The runs of an event whose list is in the store. */
 static void start_stored(struct worker *worker, struct claimed_event *claimed)
 {
@@ -286,6 +295,7 @@ static void start_stored(struct worker *worker, struct claimed_event *claimed)
         work->list[i] = names[i];
         run->number = stored->number;
         run->first_ordinal = stored->first_ordinal;
+        run->ordinal_count = ordinals_of(claimed, i);
         run->is_ordered = stored->is_ordered;
         run->batch = stored->batch;
         run->due_ms = stored->due_ms;
@@ -320,20 +330,39 @@ void work_take_claimed(struct worker *worker, struct claimed_event *claimed)
     claimed->event = NULL;
 }
 
-void work_refresh(struct worker *worker, const struct claimed_event *claimed)
+/* It died here, and was given a fresh chance by hand. */
+static bool is_reopened(const struct run *run, const struct claimed_run *stored)
+{
+    return run->phase == RUN_ENDED && stored->state == RUN_PENDING && stored->number == 0;
+}
+
+static void refresh(struct run *run, const struct claimed_run *stored)
+{
+    const bool may_move = run->due_ms >= STORE_HELD_MS || run->batch != 0;
+    const bool is_released = run->phase == RUN_LATER && may_move && stored->due_ms < STORE_HELD_MS;
+    if (!is_released && !is_reopened(run, stored))
+        return;
+    run->number = stored->number;
+    run->due_ms = stored->due_ms;
+    if (run->phase == RUN_ENDED && run->due_ms > clock_now_ms())
+        run_move(run, RUN_LATER);
+    else if (run->due_ms <= clock_now_ms())
+        work_requeue(run);
+}
+
+bool work_refresh(struct worker *worker, const struct claimed_event *claimed)
 {
     struct work *work = map_get(&worker->works, claimed->event->id);
-    for (size_t i = 0; work && i < work->run_count && i < claimed->run_count; i++) {
-        struct run *run = &work->runs[i];
-        const struct claimed_run *stored = &claimed->runs[i];
-        const bool may_move = run->due_ms >= STORE_HELD_MS || run->batch != 0;
-        if (run->phase != RUN_LATER || !may_move || stored->due_ms >= STORE_HELD_MS ||
-            strcmp(stored->subscription, work->list[i]) != 0)
-            continue;
-        run->due_ms = stored->due_ms;
-        if (run->due_ms <= clock_now_ms())
-            work_requeue(run);
+    if (!work)
+        return map_get(&worker->backlog.finished_meanwhile, claimed->event->id) == NULL;
+    for (size_t i = 0; i < work->run_count; i++) {
+        if (work->runs[i].phase == RUN_COMMITTING)
+            work->is_stale = true;
+        for (size_t j = 0; j < claimed->run_count; j++)
+            if (strcmp(claimed->runs[j].subscription, work->list[i]) == 0)
+                refresh(&work->runs[i], &claimed->runs[j]);
     }
+    return true;
 }
 
 /* ---- Leaving
@@ -353,7 +382,11 @@ void work_settle(struct work *work)
     if ((worker->backlog.is_underway || worker->backlog.ones > 0) && due_ms == 0)
         if (map_put(&worker->backlog.finished_meanwhile, work->event->id, worker) != OK)
             log_debug("finished event not noted", "reason=%s", "nomem");
+    const uint64_t event = work->event->id;
+    const bool is_stale = work->is_stale;
     destroy(work);
+    if (is_stale)
+        backlog_claim_one(worker, event);
     if (due_ms > 0 && due_ms < STORE_HELD_MS)
         backlog_due(worker, due_ms);
     backlog_go_on(worker);

@@ -59,8 +59,8 @@ static void on_retry(void *ctx, const struct endpoint_spec *endpoint, const stru
 {
     struct worker *worker = ctx;
     struct retry_answer answer = {.is_default = true};
-    script_retry(worker->script, endpoint, attempt, delivery, clock_now_ms() - delivery->created_ms,
-                 &answer);
+    script_retry(worker->script, endpoint, attempt, delivery,
+                 delivery_age_ms(delivery, clock_now_ms()), &answer);
     decision->verdict = answer.is_default ? RETRY_DEFAULT
                         : answer.is_stop  ? RETRY_STOP
                                           : RETRY_AFTER;
@@ -309,6 +309,19 @@ void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms)
                     &(struct worker_letter){.kind = LETTER_EVENT_DUE, .of.due = {event, due_ms}});
 }
 
+void worker_endpoint_due(struct worker *worker, uint64_t endpoint)
+{
+    worker_post(worker->options.peers[worker_of_shard(worker, id_shard_of_number(endpoint))],
+                &(struct worker_letter){.kind = LETTER_DELIVERY_HINT, .of.endpoint = endpoint});
+}
+
+void worker_cancel(struct worker *worker, struct sender_cancel *cancel)
+{
+    const uint8_t shard = id_shard_of_number(cancel->endpoint);
+    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
+                &(struct worker_letter){.kind = LETTER_CANCEL, .of.cancel = cancel});
+}
+
 static void on_letter(struct letter *base, void *ctx)
 {
     struct worker *worker = ctx;
@@ -328,6 +341,9 @@ static void on_letter(struct letter *base, void *ctx)
         break;
     case LETTER_DELIVERY_HINT:
         sender_hint(worker->sender, letter->of.endpoint);
+        break;
+    case LETTER_CANCEL:
+        sender_cancel(worker->sender, letter->of.cancel);
         break;
     case LETTER_TURN:
         work_take_turn(worker, letter->of.turn.event, letter->of.turn.index);

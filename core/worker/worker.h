@@ -85,6 +85,14 @@ void worker_destroy(struct worker *worker);
 /* Any thread: the store has an event of this worker's shards that it was not given. */
 void worker_hint(struct worker *worker);
 
+/* Any thread: the event is in the store only; its owner takes it up when it is due (0: now). */
+void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms);
+/* Any thread: deliveries of this endpoint may be due in the store; its owner looks. */
+void worker_endpoint_due(struct worker *worker, uint64_t endpoint);
+/* Any thread: the endpoint's owner takes the delivery back (sender_cancel); cancel->on_done runs on
+ * the owner's thread. */
+void worker_cancel(struct worker *worker, struct sender_cancel *cancel);
+
 /* Any thread. True if the loop answered a ping within the last within_ms. */
 bool worker_is_alive(struct worker *worker, int64_t within_ms);
 

@@ -69,6 +69,7 @@ struct work {
     struct event *event; /* owned reference */
     bool is_poison;      /* the process ended in it too often: not run any more */
     bool is_fixed;       /* its list of subscriptions is in the store */
+    bool is_stale;       /* the store may have opened a run again that is being committed here */
     char **names;        /* owned copies when fixed by the store; else NULL */
     const char **list;   /* run_count names, for the store */
     size_t run_count;
@@ -152,6 +153,7 @@ enum letter_kind {
     LETTER_EVENT_DUE,
     LETTER_DELIVERY,
     LETTER_DELIVERY_HINT,
+    LETTER_CANCEL,
     LETTER_TURN,
     LETTER_PREPARE,
     LETTER_ADOPT,
@@ -179,6 +181,7 @@ struct worker_letter {
             uint64_t event;
             size_t index;
         } turn;
+        struct sender_cancel *cancel;
         struct generation *generation;
         enum endpoint_state *states;
     } of;
@@ -203,10 +206,10 @@ void work_take(struct worker *worker, struct event *event);
 void work_take_claimed(struct worker *worker, struct claimed_event *claimed);
 /* Starts what can start. */
 void work_pump(struct worker *worker);
-/* The rows of a held event, read anew: runs that were held for their order, and batches, may go. */
-void work_refresh(struct worker *worker, const struct claimed_event *claimed);
-/* Any thread: the event is in the store only; its owner takes it up when it is due (0: now). */
-void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms);
+/* The rows of an event, read anew, if it is held: runs that were held for their order, batches, or
+ * runs that died and were opened again by hand, may go. False: it ended here meanwhile, and the
+ * rows may be older or newer than that. */
+bool work_refresh(struct worker *worker, const struct claimed_event *claimed);
 /* A run changed its phase: frees the work when nothing of it is left to do here. */
 void work_settle(struct work *work);
 void work_requeue(struct run *run);

@@ -381,7 +381,11 @@ describe("the deliveries of the API", function()
     assert.same({ other }, ids(get "/api/v1/delivery?state=pending"))
     assert.same({}, ids(get "/api/v1/delivery?endpoint=nobody"))
     assert.equal(422, (select(2, get "/api/v1/delivery?event=evt_x")))
-    assert.equal(422, (select(2, get "/api/v1/delivery?source=github")))
+    assert.equal(422, (select(2, get "/api/v1/delivery?sorce=github")))
+    assert.same({ other, delivery }, ids(get "/api/v1/delivery?source=github&since=0"))
+    assert.same({}, ids(get "/api/v1/delivery?source=stripe"))
+    assert.same({}, ids(get "/api/v1/delivery?until=2020-01-01T00:00:00Z"))
+    assert.equal(422, (select(2, get "/api/v1/delivery?since=yesterday")))
   end)
 
   it("show every attempt", function()
@@ -509,5 +513,57 @@ describe("a reload by the API", function()
     rig = nil
     assert.equal(503, connection:receive().status)
     connection:close()
+  end)
+end)
+
+describe("a change by hand", function()
+  before_each(function() open { token = TOKEN } end)
+  after_each(close)
+
+  local function dead_delivery()
+    local event = rig:ingest {}
+    local id = rig:handle(event, { endpoint = rig:endpoint("crm", "http://x/") })
+    rig:settle(id, { state = "dead", status = 500, reason = "six tries" })
+    return id
+  end
+
+  it("answers with the new state, and 409 when the state does not allow it", function()
+    local id = dead_delivery()
+    local body, status = post("/api/v1/delivery/" .. id .. "/retry")
+    assert.same({ 200, { id = id, state = "pending" } }, { status, body })
+    body, status = post("/api/v1/delivery/" .. id .. "/drop")
+    assert.same({ 409, "state" }, { status, body.code })
+    assert.matches("the delivery is pending", body.detail, 1, true)
+  end)
+
+  it("keeps the reason that is given, of 256 bytes and no more", function()
+    local id = dead_delivery()
+    local path = "/api/v1/delivery/" .. id .. "/drop?reason="
+    assert.equal(422, (select(2, post(path .. ("x"):rep(257)))))
+    assert.equal(200, (select(2, post(path .. ("x"):rep(256)))))
+    assert.equal(256, #get("/api/v1/delivery/" .. id).reason)
+  end)
+
+  it("is of the run of one subscription, or of all that died", function()
+    local event = rig:ingest {}
+    rig:fail(event, { error = "boom" })
+    assert.equal(409, (select(2, post("/api/v1/event/" .. event .. "/retry?subscription=no"))))
+    local body, status = post("/api/v1/event/" .. event .. "/retry?subscription=sub")
+    assert.same({ 200, { id = event, state = "pending" } }, { status, body })
+    rig:fail(event, { error = "boom" })
+    body, status = post("/api/v1/event/" .. event .. "/drop")
+    assert.same({ 200, { id = event, state = "skipped" } }, { status, body })
+    assert.equal("dropped by an operator", get("/api/v1/event/" .. event).runs[1].error)
+  end)
+
+  it("knows its parameters, its ids and its method", function()
+    local body, status = post "/api/v1/delivery/dlv_00000000001/retry?resaon=x"
+    assert.equal(422, status)
+    assert.same({ "query", "resaon" }, body.detail[1].loc)
+    assert.equal(404, (select(2, post "/api/v1/delivery/dlv_00000000001/retry")))
+    assert.equal(404, (select(2, post "/api/v1/delivery/evt_00000000001/retry")))
+    assert.equal(404, (select(2, post "/api/v1/delivery/dlv_00000000001/revive")))
+    local _, code, headers = get "/api/v1/delivery/dlv_00000000001/retry"
+    assert.same({ 405, "POST" }, { code, headers.allow })
   end)
 end)

@@ -14,6 +14,16 @@ local codes = {
   [409] = failure.TRY_AGAIN, [503] = failure.TRY_AGAIN,
 }
 
+-- A part of a path, dots and all.
+function M.escape_part(text)
+  return (text:gsub("[^%w_]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+-- A part of a path that is a name: names have dots and dashes, and never begin with one.
+function M.escape_name(text)
+  return (text:gsub("[^%w%-_.]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
 local function escape(text)
   return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
@@ -94,6 +104,32 @@ end
 -- As the API gave it, on one line.
 function M.print_json(console, answer)
   console:data(answer.body .. (answer.body:sub(-1) == "\n" and "" or "\n"))
+end
+
+-- Does one thing (the last part of a path) to each of ids, tells how it went and gives the exit
+-- code: those that could not be done are told, the others are done. path_of(id): the path before
+-- the verb.
+function M.change(options, console, verb, ids, path_of)
+  local native = require "anzol.native"
+  local rows, code = {}, 0
+  for i, id in ipairs(ids) do
+    local answer = M.request(options, console, {
+      method = "POST", path = path_of(id) .. "/" .. verb, query = { { "reason", options.reason } },
+      body = "{}", accept = { [404] = true, [409] = true },
+    })
+    if answer.status == 200 then
+      rows[i] = { id = id, state = M.decode(answer).state }
+      if not console:is_json() then console:line(id .. " " .. rows[i].state) end
+    else
+      rows[i] = { id = id, error = M.detail(answer) }
+      console:talk(("%s: %s"):format(id, rows[i].error))
+      code = failure.FAILED
+    end
+  end
+  if console:is_json() then
+    console:data(native.json.encode({ data = rows }, { sort = true }) .. "\n")
+  end
+  return code
 end
 
 -- nil for JSON null.

@@ -9,7 +9,8 @@ local M = {}
 local sgr = { red = "31", green = "32", yellow = "33", blue = "34", bold = "1", dim = "2" }
 
 local state_colors = {
-  ok = "green", handled = "green", succeeded = "green", skipped = "dim", cancelled = "dim",
+  ok = "green", done = "green", running = "blue",
+  handled = "green", succeeded = "green", skipped = "dim", cancelled = "dim",
   pending = "blue", in_flight = "blue", retrying = "yellow", dead = "red",
   error = "red", warning = "yellow",
 }
@@ -58,6 +59,9 @@ end
 
 -- To standard error: errors and what must be read.
 function Console:talk(text) self.streams.err(M.clean(text) .. "\n") end
+
+-- To standard error, over what stands in the line.
+function Console:bar(text) self.streams.err(text) end
 
 -- To standard error unless --quiet.
 function Console:say(format, ...)

@@ -11,7 +11,11 @@ List the deliveries, newest first; or show one with every attempt and what was a
 
   anzol deliveries --state dead --endpoint crm
   anzol deliveries --event evt_0EJPp3QZQQ1   what became of one event
-  anzol deliveries show dlv_0EJPp3QZQQ2]],
+  anzol deliveries show dlv_0EJPp3QZQQ2
+  anzol deliveries cancel dlv_0EJPp3QZQQ2
+
+An attempt that is under way when its delivery is cancelled goes on to its end; if it delivers, the
+delivery has succeeded and is not cancelled.]],
 }
 
 -- "200", "timeout", "-".
@@ -36,6 +40,11 @@ function M.configure(parser, add_help)
   parser:option("--state", "Only in this state.")
     :choices { "pending", "retrying", "in_flight", "succeeded", "dead", "cancelled" }
   listing.configure(parser, add_help, "delivery")
+  local cancel = parser:command "cancel":summary "Send them no more; answered when that is sure."
+    :add_help(false)
+  add_help(cancel)
+  cancel:argument("ids", "Ids of open deliveries."):argname "ID":args "+"
+  cancel:option("--reason", "Why, for the record."):argname "TEXT"
 end
 
 local function show_attempt(console, attempt)
@@ -54,7 +63,7 @@ local function show_attempt(console, attempt)
   listing.show_body(console, "answer", attempt.responseBody, attempt.responseBodyEncoding)
 end
 
-local function show(console, delivery)
+function M.show(console, delivery)
   local plain = client.plain
   console:fields {
     { "id", delivery.id },
@@ -72,8 +81,13 @@ local function show(console, delivery)
 end
 
 function M.run(options, console)
+  if options.action == "cancel" then
+    return client.change(options, console, "cancel", options.ids, function(id)
+      return "/api/v1/delivery/" .. client.escape_part(id)
+    end)
+  end
   return listing.run(options, console, {
-    path = "/api/v1/delivery", columns = columns, show = show, noun = "deliveries",
+    path = "/api/v1/delivery", columns = columns, show = M.show, noun = "deliveries",
     query = { { "endpoint", options.endpoint }, { "event", options.event },
       { "state", options.state } },
   })

@@ -42,7 +42,7 @@ local function show_runs(console, runs)
   end
 end
 
-local function show(console, event)
+function M.show(console, event)
   local plain = client.plain
   console:fields {
     { "id", event.id },
@@ -63,7 +63,7 @@ end
 
 function M.run(options, console)
   return listing.run(options, console, {
-    path = "/api/v1/event", columns = columns, show = show, noun = "events",
+    path = "/api/v1/event", columns = columns, show = M.show, noun = "events",
     query = { { "source", options.source }, { "type", options.type }, { "state", options.state } },
   })
 end

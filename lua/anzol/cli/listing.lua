@@ -12,10 +12,14 @@ local function limit(text)
   return nil, "--limit: a whole number from 1 to 250"
 end
 
+function M.add_page(parser)
+  parser:option("--limit", "Rows of a page, 1 to 250.", "50"):argname "N":convert(limit)
+end
+
 -- The options of a list stand before or behind the word `list`, which may be left out.
 function M.configure(parser, add_help, noun)
   parser:require_command(false):command_target "action"
-  parser:option("--limit", "Rows of a page, 1 to 250.", "50"):argname "N":convert(limit)
+  M.add_page(parser)
   parser:option("--iterator", "Where to go on: what the page before gave."):argname "ID"
   local list = parser:command "list":summary "List them, newest first.":add_help(false)
   add_help(list)
@@ -40,9 +44,8 @@ end
 
 -- The answer with one row of a resource; that there is none ends the command.
 function M.get(options, console, path, id)
-  local escaped = id:gsub("[^%w_]", function(c) return ("%%%02X"):format(c:byte()) end)
   local answer = client.request(options, console, {
-    path = path .. "/" .. escaped, accept = { [404] = true },
+    path = path .. "/" .. client.escape_part(id), accept = { [404] = true },
   })
   if answer.status == 404 then
     failure.raise(failure.FAILED, "%s: %s", id, client.detail(answer))

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Deliveries taken back by hand. The store says whether one is still open; memory must not bring it
+ * back: while a delivery is in `cancels`, nothing of it is taken up, whether a claim that is older
+ * than the commit finds it or the worker that made it hands it over only now. */
+#include "send/sender_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Stands for a delivery that is cancelled but still on its way here. */
+static void *to_come(struct sender *sender)
+{
+    return &sender->cancels;
+}
+
+static void finish(struct sender_cancel *cancel)
+{
+    struct sender *sender = cancel->sender;
+    sender->settling--;
+    cancel->on_done(cancel);
+    sender_check_idle(sender);
+}
+
+static void on_changed(struct store_op *op)
+{
+    struct sender_cancel *cancel = op->ctx;
+    struct sender *sender = cancel->sender;
+    struct outlet *outlet = outlet_get(sender, cancel->endpoint);
+    const struct change *change = &cancel->change;
+    cancel->status = op->status == OK ? change->status : op->status;
+    cancel->state = (enum delivery_state)change->state;
+    if (op->status != OK)
+        log_error("delivery not cancelled, left to the next start", "delivery=%llu status=%s",
+                  (unsigned long long)cancel->delivery, status_name(op->status));
+    if (outlet)
+        claim_note_settled(outlet, cancel->delivery);
+    (void)map_remove(&sender->cancels, cancel->delivery);
+    if (cancel->status == OK && change->was_held && !cancel->has_come)
+        check(map_put(&sender->cancels, cancel->delivery, to_come(sender)) == OK); /* its place */
+    if (outlet && change->has_released)
+        claim_hint(outlet);
+    finish(cancel);
+}
+
+static void submit(struct sender_cancel *cancel)
+{
+    struct sender *sender = cancel->sender;
+    cancel->change =
+        (struct change){.verb = CHANGE_CANCEL, .kind = ID_DELIVERY, .id = cancel->delivery};
+    cancel->op = (struct store_change){
+        .op = {.kind = STORE_CHANGE, .on_done = on_changed, .ctx = cancel},
+        .now_ms = clock_now_ms(),
+        .reason = cancel->reason,
+        .changes = &cancel->change,
+        .change_count = 1,
+    };
+    /* Without a credit: as many as requests of the API. */
+    check(store_submit(sender->options.store, sender->options.client, &cancel->op.op) == OK);
+}
+
+static struct sender_cancel *find(const struct sender *sender, uint64_t delivery)
+{
+    void *value = map_get(&sender->cancels, delivery);
+    return value == &sender->cancels ? NULL : value;
+}
+
+bool cancel_keeps_out(struct sender *sender, uint64_t delivery)
+{
+    struct sender_cancel *cancel = find(sender, delivery);
+    if (cancel)
+        cancel->has_come = true;
+    else if (!map_remove(&sender->cancels, delivery))
+        return false;
+    return true;
+}
+
+void cancel_go_on(struct sender *sender, uint64_t delivery)
+{
+    struct sender_cancel *cancel = find(sender, delivery);
+    if (cancel)
+        submit(cancel);
+}
+
+void sender_cancel(struct sender *sender, struct sender_cancel *cancel)
+{
+    cancel->sender = sender;
+    cancel->has_come = false;
+    cancel->status = sender->is_stopping ? E_CANCELLED
+                     : map_get(&sender->cancels, cancel->delivery)
+                         ? E_BUSY
+                         : map_put(&sender->cancels, cancel->delivery, cancel);
+    sender->settling++;
+    if (cancel->status != OK) {
+        finish(cancel);
+        return;
+    }
+    struct delivery *delivery = map_get(&sender->held, cancel->delivery);
+    cancel->has_come = delivery != NULL;
+    if (delivery && !node_is_linked(&delivery->node))
+        return; /* an attempt is under way: until the delivery leaves memory */
+    if (delivery) {
+        struct outlet *outlet = outlet_get(sender, delivery->endpoint);
+        queue_remove(&outlet->waiting, &delivery->node);
+        outlet_release(outlet, delivery);
+    }
+    submit(cancel);
+}

@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: MIT
+-- anzol replay: what went well or not, once more.
+local client = require "anzol.cli.client"
+local failure = require "anzol.cli.failure"
+local span = require "anzol.cli.span"
+local tasks = require "anzol.cli.tasks"
+
+local M = {
+  name = "replay",
+  summary = "Run handlers, or send messages, once more.",
+  description = [[
+Once more: the handlers of events as the scripts are now (evt_...), or one more delivery of a
+message, to where it went (msg_..., dlv_...). Message ids stay, so that receivers can drop what they
+had; --new-ids asks for others.
+
+  anzol replay evt_0EJPp3QZQQ1 dlv_0EJPp3QZQQ2
+  anzol replay --since 2h --source github --type github.push --rate 20/s
+  anzol replay --since 1d --endpoint crm --state succeeded --dry-run
+
+Without ids the filters choose: events, or deliveries if an endpoint is named (or --kind says so).
+It is a task of the server: it goes on if this command ends (see `anzol tasks`).]],
+}
+
+local LIMIT = "250"
+local SAMPLES = 5
+
+function M.configure(parser)
+  parser:argument("ids", "Ids of events, messages, deliveries."):argname "ID":args "*"
+  parser:option("--kind", "What the filters choose from."):choices { "event", "delivery" }
+  parser:option("--source", "Only of this source."):argname "NAME"
+  parser:option("--type", "Only of this type."):argname "TYPE"
+  parser:option("--endpoint", "Only deliveries to this endpoint."):argname "NAME"
+  parser:option("--state", "Only in this state."):argname "STATE"
+  parser:option("--subscription", "Of events: only this one's handler."):argname "NAME"
+  span.add(parser)
+  parser:flag("--new-ids", "Messages get new ids: receivers take them for new ones.")
+  parser:flag("--dry-run", "Count what would be replayed and show some of it; do nothing.")
+  tasks.add_following(parser)
+end
+
+local function filters(options)
+  return { { "source", options.source }, { "type", options.type },
+    { "endpoint", options.endpoint }, { "state", options.state }, { "since", options.since },
+    { "until", options["until"] } }
+end
+
+local function is_of_deliveries(options)
+  return options.kind == "delivery" or (not options.kind and options.endpoint ~= nil)
+end
+
+local function tell_dry(console, count, samples)
+  if console:is_json() then
+    local json = require "anzol.native".json
+    console:data(json.encode({ matched = count, sample = json.array(samples) },
+      { sort = true }) .. "\n")
+    return
+  end
+  console:line(("%d would be replayed"):format(count))
+  for _, row in ipairs(samples) do
+    console:line(("  %s %s %s"):format(row.id, row.type, row.state))
+  end
+  if count > #samples then console:say("  and %d more", count - #samples) end
+end
+
+-- The lists take the same filters.
+local function dry_run(options, console)
+  local path = is_of_deliveries(options) and "/api/v1/delivery" or "/api/v1/event"
+  local count, samples, iterator = 0, {}, nil
+  repeat
+    local query = filters(options)
+    query[#query + 1] = { "limit", LIMIT }
+    query[#query + 1] = { "iterator", iterator }
+    local page = client.decode(client.request(options, console, { path = path, query = query }))
+    for _, row in ipairs(page.data) do
+      count = count + 1
+      if #samples < SAMPLES then
+        samples[#samples + 1] = { id = row.id, type = row.type, state = row.state }
+      end
+    end
+    iterator = client.plain(page.iterator)
+  until page.done or not iterator
+  tell_dry(console, count, samples)
+  return 0
+end
+
+local function check(options)
+  local has_filter = options.kind ~= nil
+  for _, row in ipairs(filters(options)) do has_filter = has_filter or row[2] ~= nil end
+  if #options.ids > 0 and has_filter then
+    failure.raise(failure.USAGE, "ids or filters, not both")
+  end
+  if #options.ids == 0 and not has_filter then
+    failure.raise(failure.USAGE, "name ids, or say which: --since, --source, --endpoint, ...")
+  end
+end
+
+function M.run(options, console)
+  check(options)
+  if options.dry_run and #options.ids == 0 then return dry_run(options, console) end
+  if options.dry_run then
+    failure.raise(failure.USAGE, "--dry-run goes with filters: ids name what is replayed")
+  end
+  local query = filters(options)
+  query[#query + 1] = { "kind", options.kind }
+  query[#query + 1] = { "subscription", options.subscription }
+  query[#query + 1] = { "newIds", options.new_ids and "true" or nil }
+  if #options.ids > 0 then query[#query + 1] = { "ids", table.concat(options.ids, " ") } end
+  return tasks.begin(options, console, "/api/v1/replay", query)
+end
+
+return M

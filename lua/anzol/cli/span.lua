@@ -1,0 +1,27 @@
+-- SPDX-License-Identifier: MIT
+-- --since and --until: an instant, or so long ago.
+local failure = require "anzol.cli.failure"
+
+local M = {}
+
+local units = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
+
+-- "2h" -> Unix milliseconds as text; an instant stays as it is: the server reads it.
+local function convert(text)
+  local number, unit = text:match "^(%d+%.?%d*)(%a+)$"
+  if not number then return text end
+  if not units[unit] then
+    failure.raise(failure.USAGE, "'%s': 250ms, 5s, 10m, 2h, 7d, or an instant such as "
+      .. "2026-03-02T08:00:00Z", text)
+  end
+  local native = require "anzol.native"
+  return ("%d"):format(native.now_ms() - math.floor(tonumber(number) * units[unit]))
+end
+
+function M.add(parser)
+  parser:option("--since", "Only what came then or later: so long ago (2h) or an instant.")
+    :argname "TIME":convert(convert)
+  parser:option("--until", "Only what came before."):argname "TIME":convert(convert)
+end
+
+return M
