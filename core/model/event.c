@@ -24,6 +24,7 @@ struct run_plan *run_plan_create(const struct planned_run *runs, size_t count)
     if (!plan)
         return NULL;
     plan->count = count;
+    plan->due_ms = 0;
     char *place = (char *)&plan->runs[count];
     for (size_t i = 0; i < count; i++) {
         struct planned_run *run = &plan->runs[i];

@@ -19,6 +19,7 @@ struct planned_run {
 };
 struct run_plan {
     size_t count;
+    int64_t due_ms; /* by the store: the least of its runs */
     struct planned_run runs[];
 };
 /* Copies. NULL: no memory. */

@@ -82,8 +82,10 @@ int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bo
         rc = sqlite_put_content(engine, event->id, event->content);
     if (rc == SQLITE_OK && is_due) {
         int64_t due_ms = event->due_ms;
-        if (event->plan)
+        if (event->plan) {
             rc = sqlite_put_plan(engine, event, &due_ms);
+            event->plan->due_ms = due_ms;
+        }
         if (rc != SQLITE_OK)
             return rc;
         bind_id(engine->statements[SQL_EVENT_DUE_INSERT], 1, event->id);

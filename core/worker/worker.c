@@ -473,7 +473,9 @@ struct placement worker_place(struct worker *worker)
 /* An event that lies in the store is taken up from there, and so is the batch that it made due. */
 static void tell_owners(struct worker *worker, const struct event *event)
 {
-    worker_event_due(worker, event->id, event->due_ms);
+    const int64_t due_ms = event->plan ? event->plan->due_ms : event->due_ms;
+    if (due_ms < STORE_HELD_MS) /* else it is told by the end of what it waits for */
+        worker_event_due(worker, event->id, due_ms);
     for (size_t i = 0; event->plan && i < event->plan->count; i++)
         if (event->plan->runs[i].released != 0)
             worker_event_due(worker, event->plan->runs[i].released, 0);
