@@ -13,7 +13,7 @@
 #define USER_AGENT "Anzol"
 #define WALL_MS 600000 /* whoever sits before it can end it */
 
-static struct console *console_check(lua_State *L)
+struct console *console_check(lua_State *L)
 {
     struct console *console = luaL_checkudata(L, 1, CONSOLE);
     luaL_argcheck(L, console->script, 1, "closed");
@@ -192,7 +192,8 @@ static int l_run(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg methods[] = {{"close", l_close}, {"run", l_run}, {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"close", l_close}, {"receive", l_console_receive}, {"run", l_run}, {NULL, NULL}};
 
 int l_console(lua_State *L)
 {

@@ -39,6 +39,12 @@ struct console {
     struct timer steps_due;
 };
 
+/* The console at index 1; raises if it was closed. */
+struct console *console_check(lua_State *L);
+
+/* console:receive, receive.c */
+int l_console_receive(lua_State *L);
+
 /* What a script asks of its worker, here of the command's loop. */
 struct script_hooks console_hooks(struct console *console);
 
@@ -51,6 +57,9 @@ void values_apply(struct values *values, const struct outbox *outbox);
 void values_read(const struct values *values, struct store_read *read);
 void values_finish(struct values *values);
 
+/* The content of the table at index: { method?, path?, query?, remote_ip?, headers, body }. NULL:
+ * it is over a limit, or no memory. */
+struct content *content_read(lua_State *L, int index);
 /* The event of the table at index: { type, source, body, headers, query }. Raises for what is
  * wrong. NULL: no memory. */
 struct event *event_read(lua_State *L, int index);

@@ -8,6 +8,8 @@
 #include "model/outbox.h"
 #include "script/fields.h"
 
+#define HEAD_BYTES_MAX (LIMIT_HEADERS_BYTES + LIMIT_REQUEST_LINE_BYTES)
+
 static struct slice field_slice(lua_State *L, int index, const char *name)
 {
     struct slice text = slice_str("");
@@ -21,10 +23,16 @@ static struct slice field_slice(lua_State *L, int index, const char *name)
 static enum status add_headers(lua_State *L, int index, struct buf *head)
 {
     enum status status = OK;
+    static const struct {
+        const char *field, *pseudo;
+    } parts[] = {
+        {"method", ":method"}, {"path", ":path"}, {"query", ":query"}, {"remote_ip", ":remote"}};
     const int top = lua_gettop(L);
-    const struct slice query = field_slice(L, index, "query");
-    if (query.len > 0)
-        status = head_add(head, slice_str(":query"), query);
+    for (size_t i = 0; status == OK && i < array_count(parts); i++) {
+        const struct slice value = field_slice(L, index, parts[i].field);
+        if (value.len > 0)
+            status = head_add(head, slice_str(parts[i].pseudo), value);
+    }
     if (lua_getfield(L, index, "headers") == LUA_TTABLE)
         for (lua_Integer i = 1; status == OK && lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
             struct slice name;
@@ -40,13 +48,11 @@ static enum status add_headers(lua_State *L, int index, struct buf *head)
     return status;
 }
 
-struct event *event_read(lua_State *L, int index)
+struct content *content_read(lua_State *L, int index)
 {
-    const struct slice type = field_slice(L, index, "type");
     const struct slice body = field_slice(L, index, "body");
-    luaL_argcheck(L, event_type_is_valid(type), index, "the event has no type");
     struct buf head;
-    buf_init(&head, LIMIT_HEADERS_BYTES);
+    buf_init(&head, HEAD_BYTES_MAX);
     struct content *content = NULL;
     if (add_headers(L, index, &head) == OK)
         content = content_create(buf_slice(&head), body.len);
@@ -55,6 +61,14 @@ struct event *event_read(lua_State *L, int index)
         content_unref(content);
         content = NULL;
     }
+    return content;
+}
+
+struct event *event_read(lua_State *L, int index)
+{
+    const struct slice type = field_slice(L, index, "type");
+    luaL_argcheck(L, event_type_is_valid(type), index, "the event has no type");
+    struct content *content = content_read(L, index);
     struct event *event =
         content ? event_create(&(struct event_options){.source = field_slice(L, index, "source"),
                                                        .type = type,

@@ -76,27 +76,26 @@ local function cut(text)
   return #text > BODY_SHOWN_MAX and text:sub(1, BODY_SHOWN_MAX) .. "…" or text
 end
 
-local show = {}
+local describe = {}
 
-function show.send(console, effect)
+function describe.send(effect)
   local delay = effect.delay_ms > 0 and (" in %g s"):format(effect.delay_ms / 1000) or ""
-  console:say("would send to %s%s: %s", effect.endpoint, delay, cut(effect.body))
+  return ("would send to %s%s: %s"):format(effect.endpoint, delay, cut(effect.body))
 end
 
-function show.emit(console, effect)
-  console:say("would emit %s: %s", effect.type, cut(effect.body))
+function describe.emit(effect)
+  return ("would emit %s: %s"):format(effect.type, cut(effect.body))
 end
 
-function show.kv(console, effect)
+function describe.kv(effect)
   local place = ("%s of kv '%s'"):format(effect.key, effect.ns)
-  if effect.body then
-    console:say("would set %s to %s", place, cut(effect.body))
-  elseif effect.delta then
-    console:say("would add %d to %s", effect.delta, place)
-  else
-    console:say("would delete %s", place)
-  end
+  if effect.body then return ("would set %s to %s"):format(place, cut(effect.body)) end
+  if effect.delta then return ("would add %d to %s"):format(effect.delta, place) end
+  return ("would delete %s"):format(place)
 end
+
+-- What a run would have committed, in words.
+function M.describe(effect) return describe[effect.kind](effect) end
 
 -- Runs a text; true: it came to its end. form: "text", "quoted", "json".
 function Session:run(text, name, form)
@@ -109,7 +108,7 @@ function Session:run(text, name, form)
     self.console:talk(self.console.is_verbose and result.error or first)
     return false, first
   end
-  for _, effect in ipairs(result.effects) do show[effect.kind](self.console, effect) end
+  for _, effect in ipairs(result.effects) do self.console:say("%s", M.describe(effect)) end
   return true
 end
 

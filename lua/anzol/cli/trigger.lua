@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- anzol trigger: a test webhook, signed as the source's provider signs, posted to the public
--- listener. The project's scripts are loaded here for that: they know the provider and the secret.
+-- listener, or (--local) taken through the project in this process. Its scripts are loaded here for
+-- that: they know the provider and the secret.
 local body = require "anzol.cli.body"
 local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
 local settings = require "anzol.cli.settings"
+local trigger_local = require "anzol.cli.trigger_local"
 
 local M = {
   name = "trigger",
@@ -20,7 +22,14 @@ lines) go too.
 Needs the source's secret, as `anzol serve` does: ANZOL_SECRET_NAME. Where --type does not
 become the type of the event (the source has no provider, or the body says another),
 nothing is sent: give what the source's type reads, as --header 'X-GitHub-Event: push'.
-Exit code 0: stored or answered, 1: refused, or of another type.]],
+
+With --local no server is asked: the request goes through the project in this process. The
+answer, the event, its runs and those of what they emit are told, and what would be sent;
+nothing is stored or sent, but anzol.http really calls. With -o json: { "status", "outcome",
+"id", "type", "detail", "body", "runs": [{ "subscription", "event", "type", "outcome",
+"detail", "delayMs", "effects" }], "leftOut" }.
+
+Exit code 0: stored or answered, 1: refused, of another type, or (--local) a run failed.]],
 }
 
 local TIMEOUT_MS = 30000
@@ -33,6 +42,8 @@ function M.configure(parser)
   parser:option("--header", "One more header."):argname "'NAME: VALUE'":count "*"
   parser:option("--set", "Replace a value of a JSON body: names and positions (from 1) with dots "
     .. "between; the value is JSON or text."):argname "PATH=VALUE":count "*"
+  parser:flag("--local", "Through the project in this process, without a server; tell what would "
+    .. "be sent.")
   parser:option("--listen", "Public listener (default: from anzol.lua or ANZOL_LISTEN).")
     :argname "HOST:PORT"
 end
@@ -138,6 +149,7 @@ function M.run(options, console)
   local bytes = body.edit(body.read(options.fixture), options.set)
   local request = sign(options, bytes)
   check_type(options, request)
+  if options["local"] then return trigger_local.run(options, console, request) end
   local url = settings.listen_url(options) .. request.path
   local started_ms = native.now_ms()
   local answer = post(url, request, request.body)
