@@ -117,6 +117,28 @@ void budget_place(lua_State *L, char *place, size_t size)
     }
 }
 
+/* ---- Lines ---- */
+
+static struct {
+    line_cb on_line; /* NULL: nobody counts them */
+    void *ctx;
+} watched_lines;
+
+void script_watch_lines(line_cb on_line, void *ctx)
+{
+    watched_lines.on_line = on_line;
+    watched_lines.ctx = ctx;
+}
+
+static void tell_line(lua_State *L, lua_Debug *debug)
+{
+    lua_getinfo(L, "S", debug);
+    if (debug->source[0] == '@' && strncmp(debug->source, LIBRARY, strlen(LIBRARY)) != 0)
+        watched_lines.on_line(debug->source + 1, debug->currentline, watched_lines.ctx);
+}
+
+/* ---- The hook ---- */
+
 static void note_place(lua_State *L, struct context *context)
 {
     budget_place(L, context->killed_at, sizeof context->killed_at);
@@ -139,7 +161,8 @@ void budget_describe(const struct context *context, char *text, size_t size)
 
 void budget_watch(lua_State *L)
 {
-    lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    lua_sethook(L, hook, LUA_MASKCOUNT | (watched_lines.on_line ? LUA_MASKLINE : 0),
+                HOOK_INSTRUCTIONS);
 }
 
 lua_State *script_running(const struct script *script)
@@ -200,7 +223,10 @@ static bool is_turn_over(lua_State *L, struct context *context, int64_t now)
 
 static void hook(lua_State *L, lua_Debug *debug)
 {
-    (void)debug;
+    if (debug->event == LUA_HOOKLINE) {
+        tell_line(L, debug);
+        return;
+    }
     struct context *context = script_of(L)->context;
     if (!context)
         return;

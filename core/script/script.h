@@ -326,6 +326,14 @@ struct evaluate_options {
 void script_evaluate(struct script *script, const struct evaluate_options *options, job_cb on_end,
                      void *ctx);
 
+/* ---- Lines ---- */
+
+/* Told of each line of a file of the project's (not of the embedded library) that Lua comes to, on
+ * the thread of its state; must not call Lua. */
+typedef void (*line_cb)(const char *path, int line, void *ctx);
+/* For coverage: every state that is made from now on tells. Before the first one; one thread. */
+void script_watch_lines(line_cb on_line, void *ctx);
+
 /* ---- The command line, in Lua ---- */
 
 /* Runs lua/anzol/cli with these arguments in an ordinary state (trust full) with the client

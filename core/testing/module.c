@@ -39,6 +39,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_anzol_core(lua_State *L)
 {
+    coverage_open(L);
     project_open(L);
     event_handle_open(L);
     delivery_handle_open(L);

@@ -128,6 +128,11 @@ static void put_in_force(lua_State *L, struct project *project)
     log_divert(on_log, project);
 }
 
+const char *project_dir_in_force(void)
+{
+    return in_force ? in_force->dir : "";
+}
+
 void project_enter(lua_State *L, struct project *project)
 {
     if (!project->script)
@@ -305,6 +310,7 @@ int l_project_load(lua_State *L)
         .dir = luaL_checkstring(L, -1), .worker_count = 1, .number = 1};
     options.scripts = read_globs(L, globs);
     struct project *project = push_project(L);
+    project->dir = must_copy(options.dir, strlen(options.dir));
     project->now_ms = field_integer(L, 1, "now_ms", 0);
     project->random = (uint64_t)field_integer(L, 1, "seed", 0);
     options.environment = (struct environment){.get = get_variable, .ctx = project};
@@ -476,9 +482,11 @@ static int l_close(lua_State *L)
     generation_unref(project->generation);
     kept_finish(project);
     free(project->paces);
+    free(project->dir);
     buf_finish(&project->variable);
     buf_finish(&project->text);
     project->script = NULL;
+    project->dir = NULL;
     project->generation = NULL;
     project->shared = NULL;
     project->paces = NULL;

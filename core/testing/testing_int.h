@@ -33,6 +33,7 @@ struct kept_step {
 struct project {
     struct generation *generation;
     struct script *script; /* NULL: not loaded, or closed */
+    char *dir;             /* owned */
     uv_loop_t loop;
     struct shared *shared;
     struct timer_heap timers; /* of the script, by now_ms */
@@ -75,6 +76,12 @@ void project_push_result(lua_State *L, struct project *project, int reference);
 void project_push_slot(lua_State *L, const struct project *project, enum project_slot slot);
 /* Appends what is on top to a slot's list. */
 void project_append(lua_State *L, const struct project *project, enum project_slot slot);
+
+/* The folder of the project whose call is under way; "": none. */
+const char *project_dir_in_force(void);
+
+/* coverage.c: lines are counted if the environment asks for it. Once. */
+void coverage_open(lua_State *L);
 
 /* exchange.c: hooks of the script, and what ends them */
 enum status exchange_start(void *ctx, const struct exchange_request *request, exchange_cb on_done,

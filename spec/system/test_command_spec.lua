@@ -2,6 +2,7 @@
 -- A stranger's project: scripts and specs in a folder anywhere, run by `anzol test` and by plain
 -- busted against an installed Anzol.
 local cli = require "support.cli"
+local dkjson = require "dkjson"
 local files = require "support.files"
 local process = require "anzol_test.process"
 local wait = require "support.wait"
@@ -65,6 +66,47 @@ describe("specs of a project", function()
     local result = cli.run({ "test" }, { cwd = dir })
     assert.equal(1, result.code, result.output .. result.errors)
     assert.matches("ping_spec.lua:6", result.output, 1, true)
+  end)
+
+  it("tell with --coverage which lines of the scripts and of lua/ ran", function()
+    files.write(dir .. "/scripts/ping.lua", SCRIPT:format "1" .. [[
+anzol.on("never", function(...)
+  local t = {
+    ...,
+  }
+  if t then
+    return t
+  end
+end)
+]])
+    files.write(dir .. "/lua/tool.lua", "local M = {}\nfunction M.two() return 2 end\n\nreturn M\n")
+    files.write(dir .. "/lua/unused.lua", "#!/bin/sh\nreturn 1\n")
+    files.write(dir .. "/spec/tool_spec.lua", [[
+package.path = "lua/?.lua;" .. package.path
+it("counts", function() assert.equal(2, require "tool".two()) end)
+]])
+    local plain = cli.run({ "test" }, { cwd = dir })
+    local result = cli.run({ "test", "--coverage" }, { cwd = dir })
+    assert.equal(0, result.code, result.output .. result.errors)
+    assert.matches("2 successes", result.output, 1, true)
+    assert.matches("FILE +LINES +HIT +%% +MISSED\n"
+      .. "scripts/ping.lua +8 +5 +62 +6, 9%-10 *\n"
+      .. "lua/tool.lua +3 +3 +100 *\n"
+      .. "lua/unused.lua +1 +0 +0 +2\n"
+      .. "all +12 +8 +66", result.output)
+    assert.not_matches("MISSED", plain.output, 1, true)
+    result = cli.run({ "--project", dir, "test", "--coverage", "-o", "json", dir .. "/spec/ping_spec.lua" },
+      { cwd = "/" })
+    assert.equal(0, result.code, result.errors)
+    local told = dkjson.decode(result.output)
+    assert.same({ file = "lua/unused.lua", lines = 1, hit = 0, percent = 0, missed = { 2 } }, told.files[3])
+    assert.equal(0, told.files[2].hit)
+    assert.equal(12, told.lines)
+    assert.matches("1 success", result.errors, 1, true)
+    files.write(dir .. "/scripts/ping.lua", SCRIPT:format "2")
+    result = cli.run({ "test", "--coverage" }, { cwd = dir })
+    assert.equal(1, result.code)
+    assert.matches("scripts/ping.lua", result.output, 1, true)
   end)
 
   it("run again with --watch when a script, a spec or a fixture changes", function()

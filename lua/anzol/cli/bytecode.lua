@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Which names a Lua file uses that are not its own. The compiler has resolved every scope, so the
 -- answer is read from what it made (string.dump, the format of Lua 5.4): accesses of _ENV, and of
--- fields behind it or behind an upvalue called `anzol`.
+-- fields behind it or behind an upvalue called `anzol`. And which of its lines can run.
 local M = {}
 
 local HEADER = "\27Lua\x54\0\x19\x93\r\n\x1a\n\4\8\8"
@@ -136,35 +136,60 @@ local function scan(proto, uses)
   end
 end
 
-local function read_function(reader, uses, parent)
+-- visit(proto) of each function, inner ones first.
+local function read_function(reader, visit, parent)
   reader:string()
   local proto = { first_line = reader:size() }
   reader:size()
-  reader:skip(3)
+  reader:skip(1)
+  proto.is_vararg = reader:byte() ~= 0
+  reader:skip(1)
   proto.code = reader:code()
   proto.constants = reader:constants()
   proto.globals = reader:globals(parent)
-  for _ = 1, reader:size() do read_function(reader, uses, proto) end
+  for _ = 1, reader:size() do read_function(reader, visit, proto) end
   proto.lines = reader:lines(proto.first_line)
   reader:skip_locals()
   proto.upvalues = reader:upvalue_names()
-  scan(proto, uses)
+  visit(proto)
+end
+
+-- Of a file with a syntax error, which loading reports, nothing.
+local function read_file(text, path, visit)
+  local chunk = load(text:gsub("^#[^\n]*", ""), "@" .. path, "t")
+  if not chunk then return end
+  local dumped = string.dump(chunk)
+  assert(dumped:sub(1, #HEADER) == HEADER, "bytecode of another Lua")
+  read_function(setmetatable({ text = dumped, at = HEADER_BYTES + 2 }, Reader), visit)
 end
 
 -- uses(text, path) -> { { name, field?, line, order, is_write?, is_main? } } in the order of their
--- lines; nothing for a file with a syntax error, which loading reports.
+-- lines.
 function M.uses(text, path)
-  local chunk = load(text:gsub("^#[^\n]*", ""), "@" .. path, "t")
-  if not chunk then return {} end
-  local dumped = string.dump(chunk)
-  assert(dumped:sub(1, #HEADER) == HEADER, "bytecode of another Lua")
   local uses = {}
-  read_function(setmetatable({ text = dumped, at = HEADER_BYTES + 2 }, Reader), uses)
+  read_file(text, path, function(proto) scan(proto, uses) end)
   table.sort(uses, function(a, b)
     if a.line ~= b.line then return a.line < b.line end
     return a.order < b.order
   end)
   return uses
+end
+
+-- lines(text, path) -> the lines that can run, in order. One that only closes what was open (`end`,
+-- brackets) is none: a function that returns earlier never comes to it.
+function M.lines(text, path)
+  local can_run, list, number = {}, {}, 0
+  read_file(text, path, function(proto)
+    -- The first instruction of a function with `...` prepares them; the hook does not see it.
+    for at = proto.is_vararg and 2 or 1, #proto.lines do can_run[proto.lines[at]] = true end
+  end)
+  for line in (text .. "\n"):gmatch "([^\n]*)\n" do
+    number = number + 1
+    if can_run[number] and not line:gsub("%f[%w_]end%f[^%w_]", ""):find "^[%s%)%]}%,;]*$" then
+      list[#list + 1] = number
+    end
+  end
+  return list
 end
 
 return M
