@@ -70,7 +70,7 @@
 #define LIMIT_STEP_NAME_BYTES 100
 #define LIMIT_STEP_RESULTS 8                /* values that a step returns */
 #define LIMIT_STEP_RESULT_BYTES (64 * 1024) /* of all of them, as JSON */
-#define LIMIT_STEPS_PER_RUN 100
+#define LIMIT_STEPS_PER_RUN 1000
 #define LIMIT_STEP_BYTES_PER_RUN (1024 * 1024) /* results */
 #define LIMIT_BATCH_EVENTS 1000
 #define LIMIT_BATCH_BYTES (1024 * 1024) /* of bodies: a batch that has them closes */

@@ -389,7 +389,7 @@ function Event:get(path, default) end
 ---another try of the run, after an error, a crash or a reload, gets the same without calling it. What
 ---is kept is what JSON can hold (up to 8 values, 64 KiB); the handler gets a copy. `nil` and an Error
 ---are returned and not kept, an error is raised here and not kept. In the function `send`, `emit` and
----writes of `anzol.kv` raise: call them behind the step. At most 100 steps in a run, 1 MiB of results.
+---writes of `anzol.kv` raise: call them behind the step. At most 1,000 steps in a run, 1 MiB of results.
 ---Only in the event's handler. Waits.
 ---
 ---```lua

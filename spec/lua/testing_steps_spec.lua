@@ -240,13 +240,13 @@ describe("event:step", function()
 
   it("bounds the steps of a run, and what they keep", function()
     local t = handler [[
-      for i = 1, 100 do event:step("step " .. i, called, "x") end
+      for i = 1, 1000 do event:step("step " .. i, called, "x") end
       if event.data.more then event:step("one more", called, "x") end
     ]]
     assert.is_nil(run(t).error)
-    assert.matches("a run has at most 100 steps", run(t, { more = true }).error)
+    assert.matches("a run has at most 1000 steps", run(t, { more = true }).error)
     t:advance "1h"
-    assert.matches("a run has at most 100 steps", t.events[2].error)
+    assert.matches("a run has at most 1000 steps", t.events[2].error)
     local body = [[for i = 1, %d do event:step("step " .. i, function() return ("x"):rep(65536 - 4) end) end]]
     assert.is_nil(failure(body:format(16)))
     assert.matches("the steps of a run may return at most 1048576 bytes", failure(body:format(17)))
