@@ -38,12 +38,25 @@ struct lookups {
     void *ctx;
 };
 
-static void unref(struct lookups *lookups)
+static void ref(struct lookups *lookups)
 {
     check(pthread_mutex_lock(&lookups->mutex) == 0);
-    const bool is_last = --lookups->references == 0;
+    lookups->references++;
     check(pthread_mutex_unlock(&lookups->mutex) == 0);
-    if (!is_last)
+}
+
+/* How many are left. */
+static unsigned drop(struct lookups *lookups)
+{
+    check(pthread_mutex_lock(&lookups->mutex) == 0);
+    const unsigned left = --lookups->references;
+    check(pthread_mutex_unlock(&lookups->mutex) == 0);
+    return left;
+}
+
+static void unref(struct lookups *lookups)
+{
+    if (drop(lookups) > 0)
         return;
     check(pthread_mutex_destroy(&lookups->mutex) == 0);
     free(lookups);
@@ -179,9 +192,7 @@ static void start(struct lookups *lookups, const struct lookup_wait *wait)
     lookup->of_endpoint = wait->of_endpoint;
     lookup->started_ms = clock_mono_ms();
     (void)snprintf(lookup->host, sizeof lookup->host, "%s", wait->host);
-    check(pthread_mutex_lock(&lookups->mutex) == 0);
-    lookups->references++;
-    check(pthread_mutex_unlock(&lookups->mutex) == 0);
+    ref(lookups);
     queue_push(&lookups->running, &lookup->node);
     (*lookup->of_endpoint)++;
     if (start_thread(lookup))
@@ -189,7 +200,7 @@ static void start(struct lookups *lookups, const struct lookup_wait *wait)
     queue_remove(&lookups->running, &lookup->node);
     (*lookup->of_endpoint)--;
     free(lookup);
-    unref(lookups);
+    check(drop(lookups) > 0); /* the owner's is there */
 }
 
 static void start_more(struct lookups *lookups)
