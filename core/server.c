@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -542,6 +543,7 @@ static void use_memory(void)
 int server_main(int argc, char **argv)
 {
     use_memory();
+    files_allow_all();
     memory_trim(); /* what it begins with */
     struct server *server = must_alloc(sizeof *server);
     struct err err = {0};

@@ -3,6 +3,7 @@
  * The text format of Prometheus, version 0.0.4; base units. Main thread. */
 #include "server_int.h"
 
+#include "base/files.h"
 #include "send/send.h"
 
 #include <dirent.h>
@@ -71,13 +72,11 @@ static double resident_bytes(void)
 static void put_process(struct writing *writing, const struct server *server)
 {
     struct rusage usage = {0};
-    struct rlimit files = {0};
     (void)getrusage(RUSAGE_SELF, &usage);
-    (void)getrlimit(RLIMIT_NOFILE, &files);
     put_one(writing, "process_cpu_seconds_total", "counter", "CPU of all threads.",
             (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / USEC_PER_S);
-    put_one(writing, "process_max_fds", "gauge", "Files that may be open.", (double)files.rlim_cur);
+    put_one(writing, "process_max_fds", "gauge", "Files that may be open.", (double)files_max());
     put_one(writing, "process_open_fds", "gauge", "Files that are open.", count_fds());
     put_one(writing, "process_resident_memory_bytes", "gauge", "Memory in use.", resident_bytes());
     put_one(writing, "process_start_time_seconds", "gauge", "Unix time of the start.",

@@ -32,11 +32,13 @@ local function arguments(server, options)
     "--workers", tostring(options.workers or 2),
   }
   for _, argument in ipairs(options.args or {}) do argv[#argv + 1] = argument end
-  return argv
+  local wrap = options.wrap or {}
+  table.move(argv, 1, #argv, #wrap + 1)
+  return table.move(wrap, 1, #wrap, 1, argv)
 end
 
 -- A project in a folder: options{ scripts = { [name] = text }, settings? (text of anzol.lua),
--- secrets?, env?, args?, workers?=2, port?, disk? }. Not started yet. server.project: serve that
+-- secrets?, env?, args?, workers?=2, port?, disk?, wrap? (a command that executes the server) }. Not started yet. server.project: serve that
 -- folder instead.
 function Server.new(options)
   local server = setmetatable({ dir = files.temp_dir(), options = options }, Server)

@@ -45,7 +45,10 @@ end
 
 describe("/metrics", function()
   local server
-  lazy_setup(function() server = Server.start { scripts = { ["main.lua"] = script } } end)
+  lazy_setup(function()
+    server = Server.start { scripts = { ["main.lua"] = script },
+      wrap = { "/usr/bin/prlimit", "--nofile=512:4096" } }
+  end)
   lazy_teardown(function() server:close() end)
 
   local function read(token)
@@ -58,6 +61,10 @@ describe("/metrics", function()
       if sample.name == name and sample.labels == (labels or "") then return sample.value end
     end
   end
+
+  it("tell that all files may be open that the system lets the process have", function()
+    assert.equal(4096, value "process_max_fds")
+  end)
 
   it("is for those with the token", function()
     assert.equal(401, read("wrong").status)
