@@ -158,7 +158,8 @@ static void settle(struct running *running, enum delivery_state state, int64_t d
     running->settle.due_ms = due_ms;
     running->settle.reason = running->reason[0] ? running->reason : NULL;
     running->settle.is_ordered = delivery->is_ordered;
-    running->settle.is_blocking = running->spec->blocks_on_dead;
+    /* One that expired died without an attempt: nobody waits for it. */
+    running->settle.is_blocking = running->spec->blocks_on_dead && running->settle.attempt;
     running->settle.takes_next = true;
     if (state == DELIVERY_DEAD)
         running->settle.news.event =
@@ -376,7 +377,7 @@ static enum start_result run(struct running *running)
                                 .body = content_body(message->content)};
     if (message_is_expired(message, clock_now_ms())) {
         (void)snprintf(running->reason, sizeof running->reason, EXPIRED_REASON);
-        settle(running, DELIVERY_CANCELLED, 0);
+        settle(running, DELIVERY_DEAD, 0);
         return START_SETTLED;
     }
     machine_move(delivery_states, &delivery->state, DELIVERY_IN_FLIGHT);

@@ -256,7 +256,7 @@ MUST_USE enum status outgoing_add_url(const struct endpoint_spec *endpoint,
                                       const struct outgoing *outgoing, struct buf *out,
                                       struct err *err);
 #define DECISION_REASON_BYTES 320
-#define EXPIRED_REASON "expired before it was delivered" /* why such a delivery is cancelled */
+#define EXPIRED_REASON "expired before it was delivered" /* why such a delivery is dead */
 
 struct decision_input {
     const struct endpoint_spec *endpoint;

@@ -114,7 +114,7 @@ static enum status push_request(lua_State *L, const struct held_delivery *held,
 }
 
 /* prepare() -> "request", { url, method, headers, body, raw_body? } | "failed", why (an attempt
- * without an exchange) | "cancelled", why */
+ * without an exchange) | "cancelled", why | "expired", why */
 static int l_prepare(lua_State *L)
 {
     struct held_delivery *held = check_held(L);
@@ -124,8 +124,8 @@ static int l_prepare(lua_State *L)
                                 .body = content_body(message->content)};
     struct err err = {0};
     if (message_is_expired(message, clock_now_ms())) {
-        machine_move(delivery_states, &delivery->state, DELIVERY_CANCELLED);
-        return tell(L, "cancelled", EXPIRED_REASON);
+        machine_move(delivery_states, &delivery->state, DELIVERY_DEAD);
+        return tell(L, "expired", EXPIRED_REASON);
     }
     machine_move(delivery_states, &delivery->state, DELIVERY_IN_FLIGHT);
     enum status status = transform(held, &outgoing, &err);

@@ -341,7 +341,7 @@ local Event = {}
 
 ---@class anzol.SendOptions
 ---@field delay? anzol.Duration Send it then; at most `"366d"`. With an order key, those behind it wait too.
----@field expires? anzol.Duration From now on: what was not delivered by then is cancelled, and lets the next of its order key go. Longer than `delay`; at most `"366d"`.
+---@field expires? anzol.Duration From now on: what was not delivered by then is dead, and lets the next of its order key go, whatever `on_dead` says. Longer than `delay`; at most `"366d"`.
 ---@field idempotency_key? string The same key in one run makes one message.
 ---@field priority? integer From -9 to 9, default 0: of what is due at an endpoint, the higher goes first; below it what was due first. Of one order key the first stays first.
 

@@ -90,15 +90,16 @@ describe("an endpoint with order", function()
     assert.same({ 1, 2 }, server.taken.a)
   end))
 
-  it("cancels what expired in the line, and goes on behind it", with(function(rig)
+  it("gives up what expired in the line, and goes on behind it, waiting for no dead of age",
+  with(function(rig)
     local server = noting(rig)
-    rig:endpoint { url = server.url }
+    rig:endpoint { url = server.url, blocks_on_dead = true }
     for i = 1, 50 do commit(rig, "a", i, { expires_ms = i % 2 == 0 and 1 or nil }) end
     rig:settle()
     local expected = {}
     for i = 1, 49, 2 do expected[#expected + 1] = i end
     assert.same(expected, server.taken.a)
-    assert.equal("cancelled", rig.rig:rows()[2].state)
+    assert.equal("dead", rig.rig:rows()[2].state)
   end))
 
   it("looks at one that fails when it expires, not when it is due again", with(function(rig)
@@ -108,7 +109,7 @@ describe("an endpoint with order", function()
     commit(rig, "a", 2)
     rig:settle()
     assert.same({ 2 }, server.taken.a)
-    assert.equal("cancelled", rig.rig:rows()[1].state)
+    assert.equal("dead", rig.rig:rows()[1].state)
     assert.equal(1, rig.rig:rows()[1].attempt_count)
   end))
 

@@ -177,12 +177,12 @@ describe("a failed delivery", function()
     assert.equal(2, #rig:settle()[1].attempts)
   end))
 
-  it("whose time is over is cancelled without an attempt", with(function(rig)
+  it("whose time is over dies without an attempt", with(function(rig)
     local server = counting(rig)
     rig:endpoint { url = server.url }
     rig:commit { expires_ms = 1 }
     local row = rig:settle()[1]
-    assert.equal("cancelled", row.state)
+    assert.equal("dead", row.state)
     assert.matches("expired", row.reason)
     assert.equal(0, #row.attempts)
     assert.equal(0, #server.requests)

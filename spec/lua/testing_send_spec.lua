@@ -259,7 +259,7 @@ describe("anzol.testing", function()
         t:advance "1m"
         assert.equal("retrying pending pending pending", states(t))
         t:advance "5s"
-        assert.equal("cancelled succeeded succeeded cancelled", states(t))
+        assert.equal("dead succeeded succeeded dead", states(t))
         assert.equal("expired before it was delivered", t.deliveries[4].reason)
         t:close()
       end)
@@ -332,7 +332,7 @@ describe("anzol.testing", function()
       t:receive("in", { json = { type = "a" } })
       t:advance "20s"
       assert.equal("expired before it was delivered", t.deliveries[2].reason)
-      assert.equal("cancelled", t.deliveries[2].state)
+      assert.equal("dead", t.deliveries[2].state)
       t:advance "40s"
       assert.equal("succeeded", t.deliveries[1].state)
     end)

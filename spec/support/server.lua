@@ -38,8 +38,8 @@ local function arguments(server, options)
 end
 
 -- A project in a folder: options{ scripts = { [name] = text }, settings? (text of anzol.lua),
--- secrets?, env?, args?, workers?=2, port?, disk?, wrap? (a command that executes the server) }. Not started yet. server.project: serve that
--- folder instead.
+-- secrets?, env?, args?, workers?=2, port?, disk?, wrap? (a command that executes the server) }. Not
+-- started yet. server.project: serve that folder instead.
 function Server.new(options)
   local server = setmetatable({ dir = files.temp_dir(), options = options }, Server)
   server.state_dir = server.dir .. "/state"

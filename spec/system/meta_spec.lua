@@ -13,9 +13,11 @@ anzol.source("open", { verify = anzol.verify.none(),
 anzol.source("closed", { verify = function() return false, "no key fits" end, type = "closed" })
 local once = anzol.backoff.constant { base = "10ms", attempts = 1 }
 for _, name in ipairs { "dead", "gone", "late", "loop" } do
-  anzol.endpoint(name, { url = "$URL/" .. name, sign = false, allow_private = true, retry = once })
+  anzol.endpoint(name, { url = "$URL/" .. name, sign = false, allow_private = true, retry = once,
+    concurrency = 1 })
   anzol.on("to." .. name, function(event)
-    event:send(name, nil, name == "late" and { delay = "50ms", expires = "1ms" } or nil)
+    event:send(name)
+    if name == "late" then event:send(name, nil, { expires = "50ms" }) end
   end)
 end
 anzol.endpoint("told", { url = "$URL/told", sign = false, allow_private = true })
@@ -69,6 +71,7 @@ describe("a meta event", function()
   end)
 
   it("tells of one that died without an attempt", function()
+    receiver:answer("/late", { delay_ms = 300 })
     post "late"
     local news = await("anzol.delivery.dead", function(data) return data.endpoint == "late" end)
     assert.same({ 0, 0, "expired before it was delivered" },

@@ -75,10 +75,12 @@ local function stand_in_line(outlet, delivery)
   return line[1] == delivery
 end
 
--- It is over: the next of its key may go, unless it died and its endpoint waits for the dead.
+-- It is over: the next of its key may go, unless it died and its endpoint waits for the dead; for
+-- one that expired nobody waits.
 local function leave_line(self, outlet, delivery)
   local line = delivery.order_key and outlet.lines[delivery.order_key]
-  if not line or delivery.state == "dead" and outlet.blocks_on_dead then return end
+  local is_blocking = delivery.state == "dead" and not delivery.is_expired and outlet.blocks_on_dead
+  if not line or is_blocking then return end
   table.remove(line, 1)
   if line[1] then
     start(self, line[1])
@@ -142,8 +144,10 @@ end
 
 local function attempt(self, delivery)
   local outcome, detail = delivery.handle:prepare()
-  if outcome == "cancelled" then
-    return settle(self, delivery, { state = outcome, reason = detail })
+  if outcome == "cancelled" or outcome == "expired" then
+    delivery.is_expired = outcome == "expired"
+    local state = delivery.is_expired and "dead" or "cancelled"
+    return settle(self, delivery, { state = state, reason = detail })
   end
   local answer
   if outcome == "request" then
