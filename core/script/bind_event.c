@@ -290,8 +290,38 @@ static const luaL_Reg methods[] = {
     {"step", l_event_step}, {NULL, NULL},
 };
 
+/* ---- A list of events: what the handler of a batch gets ---- */
+
+/* A position that is not there, or what only its events have. */
+static int l_list_index(lua_State *L)
+{
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &event_kind);
+    (void)lua_getfield(L, -1, "__index");
+    (void)lua_getupvalue(L, -1, 1);
+    lua_pushstring(L, name);
+    if (name && lua_rawget(L, -2) != LUA_TNIL)
+        return luaL_error(L,
+                          "this handler has a batch and gets a list of events, which has no '%s'; "
+                          "its first event is events[1]",
+                          name);
+    lua_pushnil(L);
+    return 1;
+}
+
+static const luaL_Reg list_meta[] = {{"__index", l_list_index}, {NULL, NULL}};
+static const struct object_kind list_kind = {"events", list_meta, NULL};
+
+void event_push_list(lua_State *L, int count)
+{
+    lua_createtable(L, count, 0);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &list_kind);
+    lua_setmetatable(L, -2);
+}
+
 void open_event(lua_State *L)
 {
+    object_open(L, &list_kind);
     object_open(L, &event_kind);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &event_kind);
     luaL_newlib(L, methods);

@@ -229,6 +229,9 @@ struct request_view {
 };
 struct request_view *request_push(lua_State *L, const struct admit_request *request);
 
+/* Pushes an empty list for events. */
+void event_push_list(lua_State *L, int count);
+
 /* The event for a synchronous call; it raises once the caller cut it off (event NULL). */
 struct event_view *event_push_alone(lua_State *L, struct event *event);
 /* What order_by returned, on top of the stack: a string, or nil (no key). */

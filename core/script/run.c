@@ -54,7 +54,7 @@ static void push_events(lua_State *L, struct job *job)
     }
     const int count = is_alone ? 1 : (int)run->member_count;
     lua_createtable(L, count, 0);
-    lua_createtable(L, count, 0);
+    event_push_list(L, count);
     for (int i = 1; i <= count; i++) {
         (void)event_push(L, job, is_alone ? &run->own : &run->members[i - 1]);
         lua_pushvalue(L, -1);

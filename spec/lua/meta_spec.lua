@@ -87,7 +87,7 @@ end
 local unlisted = { ["anzol.Headers"] = { "all" } }
 
 -- What no script gets to see.
-local inner = { ["anzol.listing"] = true, ["anzol.read"] = true, ["anzol.step"] = true,
+local inner = { ["events"] = true, ["anzol.listing"] = true, ["anzol.read"] = true, ["anzol.step"] = true,
   ["anzol.step.commit"] = true }
 
 local function class_of_kind(kind)

@@ -251,6 +251,19 @@ describe("a batch of anzol.on", function()
     assert.matches("this event's handler is over", t:receive("in", { json = { type = "b" } }).event.error)
   end)
 
+  it("says that it gives a list to who takes it for an event", function()
+    local function failure(code)
+      local t = test(([[anzol.on("a", { batch = { wait = "1m", max = 1 } }, function(events) %s end)]]):format(code))
+      return run(t, 1).error
+    end
+    assert.matches(
+      "this handler has a batch and gets a list of events, which has no 'send'; its first event is events%[1%]",
+      failure [[events:send("out")]])
+    assert.matches("has no 'data'", failure [[local n = events.data.n]])
+    assert.is_nil(failure [[assert(events[2] == nil and events.mine == nil) events.mine = 1 table.insert(events, 1)
+      assert(#events == 2 and select("#", table.unpack(events)) == 2)]])
+  end)
+
   it("says what is wrong with its options", function()
     assert.matches("option 'batch' of anzol.on must be a table", refusal "batch = true")
     assert.matches("batch of anzol.on needs 'wait'", refusal "batch = {}")

@@ -81,11 +81,15 @@ describe("a batch of anzol.on", function()
     return rows[1] and json.decode(rows[1][1]) or {}
   end
 
-  local function idle()
+  local function await_end()
     wait.until_true("every event is done with", WITHIN_MS, function()
       return sql("SELECT count(*) FROM event_due")[1][1] == 0
     end)
     assert.equal(0, sql("SELECT count(*) FROM batch")[1][1])
+  end
+
+  local function idle()
+    await_end()
     assert.same({}, sql "SELECT key FROM kv WHERE ns = 'overlaps'")
   end
 
@@ -168,6 +172,21 @@ describe("a batch of anzol.on", function()
       assert.equal("dead", event.state)
       assert.truthy(event.runs[1].error:find('subscription "slow" is no longer in the scripts', 1, true))
     end
+  end)
+
+  it("that is dead is tried again event by event, when somebody asks", function()
+    local ids = {}
+    for number = 1, 3 do ids[number] = post("slow.a", { key = "k", number = number }) end
+    reload(HEAD)
+    idle()
+    reload(SCRIPT)
+    assert.equal(0, cli.ask(server, { "dead", "retry", table.unpack(ids) }).code)
+    await_end() -- side by side, perhaps
+    local batches = notes("slow", "k")
+    assert.equal(3, #batches)
+    local numbers = flatten(batches)
+    table.sort(numbers)
+    assert.same({ 1, 2, 3 }, numbers)
   end)
 
   it("whose handler takes single events now is handled one by one", function()
