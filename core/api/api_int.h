@@ -68,6 +68,7 @@ struct call {
         struct api_change change;
         struct api_task task;
         struct store_list_tasks list_tasks;
+        struct store_list_attempts list_attempts;
         struct store_read read;
         struct store_list_events list_events;
         struct store_list_deliveries list_deliveries;
@@ -174,11 +175,23 @@ void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t
 /* The fields of a packed head but the pseudo fields, as [{"name","value"}]; what may be secret is
  * hidden. */
 void show_headers(struct document *out, const char *name, struct slice head);
+/* The same of a head in which secrets are masked already. */
+void show_sent_headers(struct document *out, const char *name, struct slice head);
 
-/* ---- the resources: change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c, reload.c,
- * status.c
+/* Members NAME: a status (0 is null), an error (OK is null). attempt.c */
+void show_status(struct document *out, const char *name, int status);
+void show_error(struct document *out, const char *name, enum attempt_error error);
+/* The members of an attempt; is_whole: with heads and body. attempt.c */
+void show_attempt(struct document *out, const struct attempt_row *row, bool is_whole);
+
+/* ---- the resources: attempt.c, change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c,
+ * reload.c, status.c
  * ---------------------------- */
 
+void api_list_attempts(struct call *call);
+void api_write_attempts(const struct call *call, struct document *out);
+void api_get_attempt(struct call *call);
+void api_write_attempt(const struct call *call, struct document *out);
 void api_list_tasks(struct call *call);
 void api_write_tasks(const struct call *call, struct document *out);
 void api_get_task(struct call *call);

@@ -8,6 +8,8 @@
 
 /* In the order of their paths. */
 static const struct route routes[] = {
+    {"GET", "/api/v1/attempt", false, api_list_attempts, api_write_attempts},
+    {"GET", "/api/v1/attempt/{id}", false, api_get_attempt, api_write_attempt},
     {"POST", "/api/v1/dead/drop", false, api_drop_dead, NULL},
     {"POST", "/api/v1/dead/retry", false, api_retry_dead, NULL},
     {"GET", "/api/v1/delivery", false, api_list_deliveries, api_write_deliveries},

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/api_int.h"
 
-#define HIDDEN "[hidden]"
-
 /* A header whose name holds one of these is shown by name only. */
 static const char *const secret_words[] = {
     "api-key", "authorization", "cookie", "password", "secret", "signature", "token",
@@ -20,24 +18,15 @@ void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t
     document_str(out, text);
 }
 
-static bool contains_nocase(struct slice text, const char *word)
-{
-    const size_t len = strlen(word);
-    for (size_t i = 0; i + len <= text.len; i++)
-        if (slice_equal_nocase(slice_of(text.data + i, len), slice_of(word, len)))
-            return true;
-    return false;
-}
-
 static bool may_be_secret(struct slice name)
 {
     for (size_t i = 0; i < array_count(secret_words); i++)
-        if (contains_nocase(name, secret_words[i]))
+        if (slice_contains_nocase(name, secret_words[i]))
             return true;
     return false;
 }
 
-void show_headers(struct document *out, const char *name, struct slice head)
+static void show_fields(struct document *out, const char *name, struct slice head, bool is_masked)
 {
     document_key(out, name);
     document_open(out, '[');
@@ -49,8 +38,19 @@ void show_headers(struct document *out, const char *name, struct slice head)
         document_key(out, "name");
         document_text(out, field.name);
         document_key(out, "value");
-        document_text(out, may_be_secret(field.name) ? slice_str(HIDDEN) : field.value);
+        document_text(out, !is_masked && may_be_secret(field.name) ? slice_str(HEAD_MASKED)
+                                                                   : field.value);
         document_close(out, '}');
     }
     document_close(out, ']');
+}
+
+void show_headers(struct document *out, const char *name, struct slice head)
+{
+    show_fields(out, name, head, false);
+}
+
+void show_sent_headers(struct document *out, const char *name, struct slice head)
+{
+    show_fields(out, name, head, true);
 }

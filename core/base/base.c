@@ -44,6 +44,16 @@ bool slice_equal_nocase(struct slice a, struct slice b)
     return true;
 }
 
+bool slice_contains_nocase(struct slice text, const char *part)
+{
+    const struct slice wanted = slice_str(part);
+    for (size_t i = 0; i + wanted.len <= text.len; i++)
+        if (lower(text.data[i]) == lower(part[0]) && /* most end here */
+            slice_equal_nocase(slice_of(text.data + i, wanted.len), wanted))
+            return true;
+    return false;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';

@@ -70,6 +70,8 @@ static inline bool slice_is(struct slice a, const char *text)
 
 /* ASCII case is ignored, as header names ask for. */
 bool slice_equal_nocase(struct slice a, struct slice b);
+/* Whether part stands somewhere in text, ASCII case ignored. */
+bool slice_contains_nocase(struct slice text, const char *part);
 /* Without the blanks and tabs around it: what header fields may have there (RFC 9110, 5.6.3). */
 struct slice slice_trim(struct slice text);
 

@@ -21,4 +21,7 @@ bool head_find(struct slice head, const char *name, struct slice *value);
 /* How many fields have that name. */
 unsigned head_count(struct slice head, const char *name);
 
+/* Stands for a value that may be secret. */
+#define HEAD_MASKED "[hidden]"
+
 #endif

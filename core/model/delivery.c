@@ -26,6 +26,23 @@ const char *attempt_error_name(enum attempt_error error)
     return (unsigned)error < ATTEMPT_ERROR_COUNT ? error_names[error] : "unknown";
 }
 
+bool attempt_error_parse(const char *text, enum attempt_error *error)
+{
+    for (unsigned i = ATTEMPT_OK + 1; i < ATTEMPT_ERROR_COUNT; i++)
+        if (strcmp(error_names[i], text) == 0) {
+            *error = (enum attempt_error)i;
+            return true;
+        }
+    return false;
+}
+
+const char *decided_by_name(enum decided_by by)
+{
+    static const char *const names[DECIDED_BY_COUNT] = {"", "schedule", "retry_after", "script",
+                                                        "gone"};
+    return (unsigned)by < DECIDED_BY_COUNT ? names[by] : "unknown";
+}
+
 const char *delivery_state_name(enum delivery_state state)
 {
     return (unsigned)state < DELIVERY_STATE_COUNT ? delivery_states[state].name : "unknown";

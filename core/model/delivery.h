@@ -36,6 +36,19 @@ enum attempt_error {
     ATTEMPT_ERROR_COUNT
 };
 
+/* What decided how a delivery goes on after an attempt. The numbers are stored. */
+enum decided_by {
+    DECIDED_NONE = 0,        /* nothing had to be: it was a success */
+    DECIDED_SCHEDULE = 1,    /* the endpoint's schedule, or that it is used up */
+    DECIDED_RETRY_AFTER = 2, /* the receiver's Retry-After, which is later than the schedule */
+    DECIDED_SCRIPT = 3,      /* the endpoint's retry function */
+    DECIDED_GONE = 4,        /* 410 */
+    DECIDED_BY_COUNT
+};
+/* "schedule" "retry_after" …; "" for DECIDED_NONE. */
+const char *decided_by_name(enum decided_by by);
+bool attempt_error_parse(const char *text, enum attempt_error *error);
+
 /* "timeout" "connect" … as Lua, the API and the CLI show it; "" for ATTEMPT_OK. */
 const char *attempt_error_name(enum attempt_error error);
 const char *delivery_state_name(enum delivery_state state);
@@ -108,6 +121,9 @@ struct attempt {
     struct slice body;  /* the answer, at most LIMIT_ANSWER_BYTES */
     bool is_cut;        /* the body was longer */
     const char *detail; /* one sentence for people, never NULL */
+    enum decided_by decided;
+    struct slice request; /* the headers that went out, packed, what is secret masked; curl's own
+                             are not among them */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef MODEL_TASK_H
 #define MODEL_TASK_H
 
+#include "base/err.h"
 #include "base/id.h"
 
 /* The numbers are stored: never renumber. */
@@ -17,6 +18,25 @@ enum change_verb {
     CHANGE_VERB_COUNT
 };
 const char *change_verb_name(enum change_verb verb);
+
+/* One thing done by hand. */
+struct change {
+    enum change_verb verb;
+    enum id_kind kind; /* of id: ID_DELIVERY, ID_EVENT, and to replay ID_MESSAGE */
+    uint64_t id;
+    const char *subscription; /* of an event: only this run; NULL: all that died, or that match */
+    /* To replay an event: the subscriptions that match it now, in order of registration. A run that
+     * the event has keeps its message ids; others get ids that nothing of it has. */
+    const char *const *subscriptions;
+    size_t subscription_count;
+    bool has_new_ids;   /* to replay: messages get ids of their own */
+    enum status status; /* out: OK; E_NOTFOUND; E_CONFLICT: its state does not allow it; E_LIMIT:
+                           the message ids of its event are used up */
+    int state;          /* out: before: enum delivery_state; of an event the worst enum run_state */
+    uint64_t endpoint;  /* out: of the delivery */
+    bool was_held;      /* out: of a cancelled delivery: it had no due time */
+    bool has_released;  /* out: another delivery of its order key may go now */
+};
 
 /* The numbers are stored. */
 enum task_state { TASK_RUNNING = 0, TASK_DONE = 1, TASK_CANCELLED = 2, TASK_STATE_COUNT };

@@ -271,6 +271,7 @@ static void conclude(struct running *running, struct attempt *attempt)
     running->settle.attempt = attempt;
     sender->attempt_count++;
     decide(running, attempt, &decision);
+    attempt->decided = decision.by;
     log_outcome(running, attempt, &decision);
     outlet_note(running->outlet, running->spec, &running->mark, attempt,
                 decision.state == DELIVERY_SUCCEEDED);

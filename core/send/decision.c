@@ -26,6 +26,7 @@ static bool follow_policy(const struct decision_input *input, struct decision *d
 {
     const struct attempt *attempt = input->attempt;
     const struct retry_decision *retry = input->retry;
+    decision->by = retry->verdict == RETRY_DEFAULT ? DECIDED_SCHEDULE : DECIDED_SCRIPT;
     if (retry->verdict == RETRY_STOP) {
         (void)snprintf(decision->reason, sizeof decision->reason, "%s", retry->reason);
         return false;
@@ -40,8 +41,10 @@ static bool follow_policy(const struct decision_input *input, struct decision *d
                        attempt->number);
         return false;
     }
-    if (attempt->retry_after_ms > decision->delay_ms)
+    if (attempt->retry_after_ms > decision->delay_ms) {
         decision->delay_ms = attempt->retry_after_ms;
+        decision->by = DECIDED_RETRY_AFTER;
+    }
     return true;
 }
 
@@ -53,6 +56,7 @@ void decision_make(const struct decision_input *input, struct decision *decision
     if (is_gone(input->attempt)) {
         decision->state = DELIVERY_DEAD;
         decision->is_disabling = true;
+        decision->by = DECIDED_GONE;
         (void)snprintf(decision->reason, sizeof decision->reason,
                        "410 Gone: the endpoint was disabled");
         return;

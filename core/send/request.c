@@ -44,6 +44,25 @@ static enum status add_line(struct transfer *transfer, const struct field *field
     return status == OK ? OK : err_set(err, status, "the headers are too large to send");
 }
 
+/* A header whose name holds one of these is recorded by name only. A signature is no secret. */
+static bool is_secret(struct slice name)
+{
+    static const char *const words[] = {"api-key",  "authorization", "cookie",
+                                        "password", "secret",        "token"};
+    for (size_t i = 0; i < array_count(words); i++)
+        if (slice_contains_nocase(name, words[i]))
+            return true;
+    return false;
+}
+
+/* For the record only: what does not fit is left out. */
+static void record(struct transfer *transfer, const struct field *field)
+{
+    if (head_add(&transfer->sent, field->name,
+                 is_secret(field->name) ? slice_str(HEAD_MASKED) : field->value) == OK)
+        transfer->attempt.request = buf_slice(&transfer->sent);
+}
+
 /* The list of header lines, in memory of our own: nothing is allocated for a header. */
 enum status request_make_lines(struct transfer *transfer, struct slice head, struct err *err)
 {
@@ -66,6 +85,7 @@ enum status request_make_lines(struct transfer *transfer, struct slice head, str
             return err_set(err, E_LIMIT, "more than %d headers", TRANSFER_HEADERS_MAX - 1);
         starts[count++] = transfer->request_head.len;
         status = add_line(transfer, &field, err);
+        record(transfer, &field);
     }
     for (size_t i = 0; i < count && status == OK; i++)
         transfer->lines[i] =

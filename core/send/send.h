@@ -269,9 +269,10 @@ struct decision_input {
     double random;           /* uniform in [0, 1) */
 };
 struct decision {
-    enum delivery_state state;          /* SUCCEEDED, RETRYING or DEAD */
-    int64_t delay_ms;                   /* RETRYING */
-    bool is_disabling;                  /* 410: the endpoint gets nothing more */
+    enum delivery_state state; /* SUCCEEDED, RETRYING or DEAD */
+    int64_t delay_ms;          /* RETRYING */
+    bool is_disabling;         /* 410: the endpoint gets nothing more */
+    enum decided_by by;
     char reason[DECISION_REASON_BYTES]; /* DEAD */
 };
 /* An answer of 2xx. Only of an answer has the endpoint's success function a say. */

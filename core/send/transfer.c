@@ -152,6 +152,7 @@ static struct transfer *create(struct transport *transport, enum policy policy)
     transfer->transport = transport;
     transfer->policy = policy;
     buf_init(&transfer->request_head, REQUEST_HEAD_BYTES_MAX);
+    buf_init(&transfer->sent, REQUEST_HEAD_BYTES_MAX);
     buf_init(&transfer->head, 2 * LIMIT_ANSWER_HEADERS_BYTES);
     buf_init(&transfer->body, LIMIT_ANSWER_BYTES);
     buf_init(&transfer->text, DETAIL_BYTES_MAX);
@@ -168,6 +169,7 @@ static void destroy(struct transfer *transfer)
 {
     curl_easy_cleanup(transfer->easy);
     buf_finish(&transfer->request_head);
+    buf_finish(&transfer->sent);
     buf_finish(&transfer->head);
     buf_finish(&transfer->body);
     buf_finish(&transfer->text);
@@ -182,6 +184,7 @@ static struct transfer *take(struct transport *transport, enum policy policy)
         return create(transport, policy);
     struct transfer *transfer = container_of(node, struct transfer, node);
     buf_clear(&transfer->request_head);
+    buf_clear(&transfer->sent);
     buf_clear(&transfer->head);
     buf_clear(&transfer->body);
     buf_clear(&transfer->text);

@@ -78,6 +78,7 @@ struct transfer {
     struct buf resolve_text;
     struct curl_slist resolve;
     struct buf request_head; /* the header lines, each terminated */
+    struct buf sent;         /* the same packed, for the record: what is secret masked */
     struct curl_slist lines[TRANSFER_HEADERS_MAX];
     struct buf head;
     struct buf body;

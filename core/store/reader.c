@@ -25,6 +25,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_GET_EVENT:
     case STORE_GET_DELIVERY:
     case STORE_LIST_TASKS:
+    case STORE_LIST_ATTEMPTS:
     case STORE_READ_KIND_COUNT:
         break;
     }
@@ -176,6 +177,9 @@ static void finish_attempt_row(struct attempt_row *row)
     free((char *)(uintptr_t)row->attempt.head.data);
     free((char *)(uintptr_t)row->attempt.body.data);
     free((char *)(uintptr_t)row->attempt.detail);
+    free((char *)(uintptr_t)row->attempt.request.data);
+    free(row->endpoint);
+    free(row->type);
 }
 
 static void finish_delivery_row(struct delivery_row *row)
@@ -285,6 +289,15 @@ static void finish_list_tasks(struct store_list_tasks *list)
     list->row_count = 0;
 }
 
+static void finish_list_attempts(struct store_list_attempts *list)
+{
+    for (size_t i = 0; list->rows && i < list->row_count; i++)
+        finish_attempt_row(&list->rows[i]);
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
@@ -337,6 +350,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_LIST_TASKS:
         finish_list_tasks(container_of(read, struct store_list_tasks, read));
+        break;
+    case STORE_LIST_ATTEMPTS:
+        finish_list_attempts(container_of(read, struct store_list_attempts, read));
         break;
     case STORE_READ_KIND_COUNT:
         break;

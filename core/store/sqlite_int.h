@@ -389,6 +389,9 @@ enum read_sql {
     READ_LIST_TASKS,
     READ_LIST_TASKS_BACKWARD,
     READ_TASK,
+    READ_LIST_ATTEMPTS,
+    READ_LIST_ATTEMPTS_BACKWARD,
+    READ_ATTEMPT_ROW,
     READ_SQL_COUNT
 };
 
@@ -411,6 +414,14 @@ int sqlite_backlog(struct sqlite_reader *reader, struct store_backlog *backlog);
 int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *list);
 int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list);
 int sqlite_list_endpoints(struct sqlite_reader *reader, struct store_list_endpoints *list);
+int sqlite_list_attempts(struct sqlite_reader *reader, struct store_list_attempts *list);
+/* sqlite_attempt.c: the attempts of a delivery from the newest back; the first comes first. */
+int sqlite_read_attempts(struct sqlite_reader *reader, uint64_t newest, struct delivery_row *row);
+/* sqlite_list.c: what the walks of lists share. *id 0: there is no endpoint of that name, or name
+ * is NULL. */
+int sqlite_find_endpoint(struct sqlite_reader *reader, const char *name, uint64_t *id);
+bool sqlite_is_time_up(int64_t start_ns, size_t rows);
+void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query);
 int sqlite_list_tasks(struct sqlite_reader *reader, struct store_list_tasks *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);

@@ -14,12 +14,12 @@ static bool is_contained(const struct store_list_query *query, const char *text)
     return !query->contains || (text && strstr(text, query->contains));
 }
 
-static bool is_time_up(int64_t start_ns, size_t rows)
+bool sqlite_is_time_up(int64_t start_ns, size_t rows)
 {
     return rows % ROWS_PER_LOOK == 0 && (int64_t)uv_hrtime() - start_ns > LOOK_NS;
 }
 
-static void bind_range(sqlite3_stmt *statement, const struct store_list_query *query)
+void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query)
 {
     bind_id(statement, 1, query->before ? query->before : INT64_MAX);
     bind_id(statement, 2, query->after);
@@ -129,7 +129,7 @@ int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *l
     sqlite3_stmt *walk = reader->statements[events_walk(&list->query)];
     const int64_t start_ns = (int64_t)uv_hrtime();
     int rc = SQLITE_OK;
-    bind_range(walk, &list->query);
+    sqlite_bind_range(walk, &list->query);
     list->last = list->query.before;
     for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
         rc = sqlite3_step(walk);
@@ -137,7 +137,7 @@ int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *l
             break;
         list->last = column_id(walk, 0);
         rc = look_at_event(reader, list, list->last);
-        if (rc != SQLITE_OK || is_time_up(start_ns, rows))
+        if (rc != SQLITE_OK || sqlite_is_time_up(start_ns, rows))
             break;
     }
     (void)sqlite3_reset(walk);
@@ -225,7 +225,7 @@ static int look_at_delivery(struct sqlite_reader *reader, sqlite3_stmt *statemen
     return make_delivery_row(statement, &rows[list->row_count++]);
 }
 
-static int find_endpoint(struct sqlite_reader *reader, const char *name, uint64_t *id)
+int sqlite_find_endpoint(struct sqlite_reader *reader, const char *name, uint64_t *id)
 {
     *id = 0;
     if (!name)
@@ -253,14 +253,14 @@ static int walk_deliveries(struct sqlite_reader *reader, struct store_list_deliv
     sqlite3_stmt *walk = reader->statements[deliveries_walk(&list->query)];
     const int64_t start_ns = (int64_t)uv_hrtime();
     int rc = SQLITE_OK;
-    bind_range(walk, &list->query);
+    sqlite_bind_range(walk, &list->query);
     for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
         rc = sqlite3_step(walk);
         if (rc != SQLITE_ROW)
             break;
         list->last = column_id(walk, 0);
         rc = look_at_delivery(reader, walk, list, endpoint);
-        if (rc != SQLITE_OK || is_time_up(start_ns, rows))
+        if (rc != SQLITE_OK || sqlite_is_time_up(start_ns, rows))
             break;
     }
     (void)sqlite3_reset(walk);
@@ -347,7 +347,7 @@ static int list_of_event(struct sqlite_reader *reader, struct store_list_deliver
 int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliveries *list)
 {
     uint64_t endpoint = 0;
-    const int rc = find_endpoint(reader, list->query.endpoint, &endpoint);
+    const int rc = sqlite_find_endpoint(reader, list->query.endpoint, &endpoint);
     if (rc != SQLITE_OK)
         return rc;
     list->last = list->query.before;
@@ -360,75 +360,6 @@ int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliv
 }
 
 /* ---- One delivery with its attempts ---------------------------------------------------------- */
-
-/* Takes a copy, empty for NULL. */
-static bool copy_slice(sqlite3_stmt *statement, int column, struct slice *slice)
-{
-    char *copy = column_copy(statement, column);
-    if (!copy)
-        copy = calloc(1, 1);
-    *slice = slice_of(copy, (size_t)sqlite3_column_bytes(statement, column));
-    return copy != NULL;
-}
-
-static bool read_attempt(sqlite3_stmt *statement, uint64_t id, struct attempt_row *row)
-{
-    struct slice detail;
-    *row = (struct attempt_row){
-        .attempt =
-            {
-                .id = id,
-                .number = (uint32_t)sqlite3_column_int64(statement, 0),
-                .status = sqlite3_column_int(statement, 3),
-                .error = (enum attempt_error)sqlite3_column_int(statement, 4),
-                .started_ms = sqlite3_column_int64(statement, 5),
-                .duration_ms = sqlite3_column_int64(statement, 6),
-                .dns_us = sqlite3_column_int64(statement, 7),
-                .connect_us = sqlite3_column_int64(statement, 8),
-                .tls_us = sqlite3_column_int64(statement, 9),
-                .first_byte_us = sqlite3_column_int64(statement, 10),
-                .is_cut = sqlite3_column_int(statement, 12) != 0,
-                .retry_after_ms = -1,
-            },
-        .state = (enum delivery_state)sqlite3_column_int(statement, 2),
-        .next_ms = sqlite3_column_int64(statement, 11),
-    };
-    const bool is_whole = copy_slice(statement, 13, &detail) &&
-                          copy_slice(statement, 14, &row->attempt.head) &&
-                          copy_slice(statement, 15, &row->attempt.body);
-    row->attempt.detail = detail.data;
-    return is_whole;
-}
-
-/* From the last one back; then turned round, so that the first comes first. */
-static int read_attempts(struct sqlite_reader *reader, uint64_t id, struct delivery_row *row)
-{
-    sqlite3_stmt *statement = reader->statements[READ_ATTEMPT];
-    int rc = SQLITE_OK;
-    while (id && rc == SQLITE_OK) {
-        struct attempt_row *attempts =
-            array_grow(row->attempts, row->attempt_row_count, sizeof *attempts);
-        if (!attempts)
-            return SQLITE_NOMEM;
-        row->attempts = attempts;
-        bind_id(statement, 1, id);
-        rc = sqlite3_step(statement);
-        if (rc == SQLITE_ROW) {
-            rc = read_attempt(statement, id, &attempts[row->attempt_row_count++]) ? SQLITE_OK
-                                                                                  : SQLITE_NOMEM;
-            id = column_id(statement, 1);
-        }
-        (void)sqlite3_reset(statement);
-    }
-    for (size_t i = 0; i < row->attempt_row_count / 2; i++) {
-        struct attempt_row *first = &row->attempts[i];
-        struct attempt_row *last = &row->attempts[row->attempt_row_count - 1 - i];
-        const struct attempt_row swap = *first;
-        *first = *last;
-        *last = swap;
-    }
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
 
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get)
 {
@@ -446,5 +377,5 @@ int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery 
         get->read.status = E_NOTFOUND;
         return SQLITE_OK;
     }
-    return rc == SQLITE_OK ? read_attempts(reader, attempt, &get->row) : rc;
+    return rc == SQLITE_OK ? sqlite_read_attempts(reader, attempt, &get->row) : rc;
 }

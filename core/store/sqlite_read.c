@@ -20,6 +20,14 @@
     " reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped, created_ms,"     \
     " ended_ms FROM task"
 
+#define ATTEMPT_COLUMNS(contents)                                                                  \
+    "SELECT a.number, a.previous, a.state, a.status, a.error, a.started_ms, a.duration_ms,"        \
+    " a.dns_us, a.connect_us, a.tls_us, a.first_byte_us, a.next_ms, a.is_cut, a.detail, " contents
+#define ATTEMPT_OWNER ", a.id, a.delivery, d.message, d.endpoint, p.name, m.type FROM attempt a"
+#define ATTEMPT_JOINS                                                                              \
+    " LEFT JOIN delivery d ON d.id = a.delivery LEFT JOIN message m ON m.id = d.message"           \
+    " LEFT JOIN endpoint p ON p.id = d.endpoint"
+
 static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_DUE_EVENTS] = "SELECT id, due_ms FROM event_due WHERE id > ? ORDER BY id",
     [READ_TIMED_EVENTS] = "SELECT id, due_ms FROM event_due INDEXED BY event_due_time"
@@ -79,9 +87,14 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_EVENT_DELIVERIES] =
         "SELECT delivery, deliveries FROM message WHERE id BETWEEN ?1 AND ?1 | 255",
     [READ_DELIVERY_ROW] = DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id = ?",
-    [READ_ATTEMPT] = "SELECT number, previous, state, status, error, started_ms, duration_ms,"
-                     " dns_us, connect_us, tls_us, first_byte_us, next_ms, is_cut, detail, head,"
-                     " body FROM attempt WHERE id = ?",
+    [READ_ATTEMPT] = ATTEMPT_COLUMNS("a.head, a.body, a.decided, a.request") " FROM attempt a"
+                                                                             " WHERE a.id = ?",
+    [READ_ATTEMPT_ROW] = ATTEMPT_COLUMNS("a.head, a.body, a.decided, a.request")
+        ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id = ?",
+    [READ_LIST_ATTEMPTS] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
+        ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id DESC",
+    [READ_LIST_ATTEMPTS_BACKWARD] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
+        ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id",
     [READ_ENDPOINTS] = "SELECT id, name, state, reason FROM endpoint ORDER BY id",
     [READ_DUE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_due"
                        " WHERE endpoint = ? AND state < 3 AND due_ms IS NOT NULL LIMIT ?)",
@@ -260,6 +273,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_kv(it, container_of(read, struct store_list_kv, read));
     case STORE_LIST_STEPS:
         return sqlite_list_steps(it, container_of(read, struct store_list_steps, read));
+    case STORE_LIST_ATTEMPTS:
+        return sqlite_list_attempts(it, container_of(read, struct store_list_attempts, read));
     case STORE_LIST_TASKS:
         return sqlite_list_tasks(it, container_of(read, struct store_list_tasks, read));
     case STORE_READ_KIND_COUNT:

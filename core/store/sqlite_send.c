@@ -28,6 +28,8 @@ static int put_attempt(struct sqlite_engine *it, const struct store_settle *sett
                       attempt->detail && attempt->detail[0] ? attempt->detail : NULL);
     bind_blob(statement, 17, attempt->head);
     bind_blob(statement, 18, attempt->body);
+    bind_id_or_null(statement, 19, (uint64_t)attempt->decided);
+    bind_blob(statement, 20, attempt->request);
     return sqlite_run(it, SQL_ATTEMPT_INSERT);
 }
 

@@ -248,25 +248,6 @@ struct store_endpoint {
     struct store_news news;
 };
 
-/* One thing done by hand. */
-struct change {
-    enum change_verb verb;
-    enum id_kind kind; /* of id: ID_DELIVERY, ID_EVENT, and to replay ID_MESSAGE */
-    uint64_t id;
-    const char *subscription; /* of an event: only this run; NULL: all that died, or that match */
-    /* To replay an event: the subscriptions that match it now, in order of registration. A run that
-     * the event has keeps its message ids; others get ids that nothing of it has. */
-    const char *const *subscriptions;
-    size_t subscription_count;
-    bool has_new_ids;   /* to replay: messages get ids of their own */
-    enum status status; /* out: OK; E_NOTFOUND; E_CONFLICT: its state does not allow it; E_LIMIT:
-                           the message ids of its event are used up */
-    int state;          /* out: before: enum delivery_state; of an event the worst enum run_state */
-    uint64_t endpoint;  /* out: of the delivery */
-    bool was_held;      /* out: of a cancelled delivery: it had no due time */
-    bool has_released;  /* out: another delivery of its order key may go now */
-};
-
 /* Each change is made or not, by itself: see its status. As a step of a task it moves the task's
  * cursor in the same commit; E_CONFLICT: the task does not stand there any more, or is over, and
  * nothing was changed. */
@@ -314,6 +295,7 @@ enum store_read_kind {
     STORE_LIST_KV,
     STORE_LIST_STEPS,
     STORE_LIST_TASKS,
+    STORE_LIST_ATTEMPTS,
     STORE_READ_KIND_COUNT
 };
 
@@ -448,6 +430,10 @@ struct attempt_row {
     struct attempt attempt;    /* head, body, detail owned by the row */
     enum delivery_state state; /* what it led to */
     int64_t next_ms;
+    /* Only of lists of attempts: whose it was. */
+    uint64_t delivery, message;
+    char *endpoint; /* name, owned; NULL: it is gone */
+    char *type;     /* owned; NULL: as above */
 };
 
 struct delivery_row {
@@ -519,6 +505,19 @@ struct store_list_tasks {
     struct store_list_query query; /* limit, before, after, is_backward, state */
     uint64_t only;                 /* this one (status E_NOTFOUND if there is none); 0: all */
     struct task *rows;
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
+};
+
+/* Attempts of all deliveries, newest first. */
+struct store_list_attempts {
+    struct store_read read;
+    struct store_list_query query; /* endpoint, state, type; -1 and NULL do not filter */
+    int status_from, status_to;    /* of the answer; 0 and 0: any */
+    int error;                     /* enum attempt_error; -1: any */
+    uint64_t only;                 /* this one, with heads and body (E_NOTFOUND if there is none) */
+    struct attempt_row *rows;
     size_t row_count;
     uint64_t last;
     bool is_end;

@@ -31,6 +31,7 @@ static const char *const read_names[STORE_READ_KIND_COUNT] = {
     [STORE_LIST_KV] = "list_kv",
     [STORE_LIST_STEPS] = "list_steps",
     [STORE_LIST_TASKS] = "list_tasks",
+    [STORE_LIST_ATTEMPTS] = "list_attempts",
 };
 
 static struct tracer *tracer_of(struct engine *engine)

@@ -438,6 +438,8 @@ static void field_attempt(lua_State *L, struct lua_op *it)
         .body = arena_slice(L, &it->arena, "body"),
         .is_cut = field_boolean(L, index, "is_cut"),
         .detail = detail ? detail : "",
+        .request = arena_slice(L, &it->arena, "request"),
+        .decided = (enum decided_by)field_integer(L, index, "decided", 0),
     };
     it->u.settle.attempt = &it->attempt;
 }

@@ -23,6 +23,7 @@ struct lua_read {
         struct store_list_kv list_kv;
         struct store_list_steps list_steps;
         struct store_list_tasks list_tasks;
+        struct store_list_attempts list_attempts;
     } u;
     struct lua_store *store;
     int result;
@@ -150,6 +151,8 @@ static void push_attempt(lua_State *L, const struct attempt_row *row)
     set_text(L, "detail", row->attempt.detail);
     set_slice(L, "head", row->attempt.head);
     set_slice(L, "body", row->attempt.body);
+    set_slice(L, "request", row->attempt.request);
+    set_text(L, "decided", decided_by_name(row->attempt.decided));
 }
 
 static void push_delivery_row(lua_State *L, const struct delivery_row *row)
@@ -256,6 +259,20 @@ static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints
     lua_setfield(L, -2, "rows");
 }
 
+static void set_listed_attempts(lua_State *L, const struct store_list_attempts *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        push_attempt(L, &list->rows[i]);
+        set_integer(L, "delivery", (lua_Integer)list->rows[i].delivery);
+        set_integer(L, "message", (lua_Integer)list->rows[i].message);
+        set_text(L, "endpoint", list->rows[i].endpoint);
+        set_text(L, "type", list->rows[i].type);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    set_page(L, list->last, list->is_end);
+}
+
 static void set_listed_tasks(lua_State *L, const struct store_list_tasks *list)
 {
     lua_newtable(L);
@@ -324,6 +341,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
         break;
     case STORE_LIST_STEPS:
         set_steps(L, &it->u.list_steps);
+        break;
+    case STORE_LIST_ATTEMPTS:
+        set_listed_attempts(L, &it->u.list_attempts);
         break;
     case STORE_LIST_TASKS:
         set_listed_tasks(L, &it->u.list_tasks);
@@ -514,6 +534,20 @@ static int l_list_steps(lua_State *L)
     return start(L, it);
 }
 
+/* list_attempts{ limit, before, after, is_backward, endpoint, state, type, status_from, status_to,
+ * error, only } */
+static int l_list_attempts(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_ATTEMPTS);
+    struct store_list_attempts *list = &it->u.list_attempts;
+    field_query(L, &it->arena, &list->query, delivery_state_names);
+    list->status_from = (int)field_integer(L, 2, "status_from", 0);
+    list->status_to = (int)field_integer(L, 2, "status_to", 0);
+    list->error = (int)field_integer(L, 2, "error", -1);
+    list->only = (uint64_t)field_integer(L, 2, "only", 0);
+    return start(L, it);
+}
+
 /* list_tasks{ limit, before, after, is_backward, only, running = boolean } */
 static int l_list_tasks(lua_State *L)
 {
@@ -539,6 +573,7 @@ const luaL_Reg store_read_methods[] = {
     {"get_delivery", l_get_delivery},
     {"get_event", l_get_event},
     {"get_kv", l_get_kv},
+    {"list_attempts", l_list_attempts},
     {"list_deliveries", l_list_deliveries},
     {"list_endpoints", l_list_endpoints},
     {"list_events", l_list_events},

@@ -105,6 +105,36 @@ return function(t)
     end)
   end)
 
+  describe("the log of attempts", function()
+    local function listed(fields) return ids(run("list_attempts", fields).rows) end
+
+    it("has those of all deliveries, newest first, and each whole by its id", function()
+      local crm, billing = endpoint "crm", endpoint "billing"
+      local one, two = delivery { endpoint = crm }, delivery { endpoint = billing }
+      local first = settle(one, "retrying", { due_ms = 50, attempt = { number = 1, status = 503,
+        request = "sent", body = "busy", decided = 2 } }).attempt
+      local second = settle(two, "succeeded", { attempt = { number = 1, status = 200 } }).attempt
+      local third = settle(one, "dead", { attempt = { number = 2, error = "timeout",
+        decided = 1 } }).attempt
+      assert.same({ third, second, first }, listed {})
+      assert.same({ third, second }, listed { limit = 2 })
+      assert.same({ second, first }, listed { before = third })
+      assert.same({ first, second }, listed { is_backward = true, limit = 2 })
+      assert.same({ third, first }, listed { endpoint = "crm" })
+      assert.same({}, listed { endpoint = "nobody" })
+      assert.same({ second }, listed { status_from = 200, status_to = 299 })
+      assert.same({ third }, listed { error = 1 })
+      assert.same({ first }, listed { state = "retrying" })
+      assert.same({}, listed { type = "other" })
+      local row = run("list_attempts", { only = first }).rows[1]
+      assert.same({ "sent", "busy", "retry_after", 50, "crm", "out", one }, { row.request, row.body,
+        row.decided, row.next_ms, row.endpoint, row.type, row.delivery })
+      assert.equal("schedule", run("get_delivery", one).row.attempts[2].decided)
+      assert.equal("", run("list_attempts", {}).rows[3].request)
+      assert.equal("notfound", run("list_attempts", { only = 12345 }).status)
+    end)
+  end)
+
   describe("spill", function()
     it("gives deliveries in memory a due time", function()
       local one, two = delivery { endpoint = 3 }, delivery { endpoint = 3 }

@@ -86,6 +86,7 @@ describe("opening a store", function()
       DROP INDEX event_due_time; DROP TABLE step; DROP TABLE batch;
       DROP INDEX run_batch; ALTER TABLE run DROP COLUMN batch;
       DROP TABLE task;
+      ALTER TABLE attempt DROP COLUMN decided; ALTER TABLE attempt DROP COLUMN request;
       ALTER TABLE delivery DROP COLUMN fresh_ms; ALTER TABLE delivery DROP COLUMN fresh_attempts;
       DROP INDEX run_order; ALTER TABLE run DROP COLUMN order_key;
       DROP INDEX delivery_order; DROP INDEX delivery_due;

@@ -14,7 +14,10 @@ local function endpoint(name, attempts, base)
   anzol.endpoint(name, { url = "$URL/" .. name, sign = false, allow_private = true,
     concurrency = 1, retry = anzol.backoff.constant { base = base, attempts = attempts } })
 end
-endpoint("failing", 2, "10ms")
+anzol.endpoint("failing", { url = "$URL/failing", allow_private = true,
+  headers = { Authorization = "Bearer of a secret" },
+  sign = anzol.sign.standard { secret = anzol.secret "OUT" },
+  retry = anzol.backoff.constant { base = "10ms", attempts = 2 } })
 endpoint("later", 9, "1h")
 endpoint("slow", 9, "1h")
 local cache = anzol.cache("spec")
@@ -36,7 +39,7 @@ describe("by hand", function()
 
   before_each(function()
     receiver = Receiver.start()
-    server = Server.start { scripts = scripts.with(receiver, script) }
+    server = Server.start { scripts = scripts.with(receiver, script), secrets = scripts.secrets }
   end)
   after_each(function()
     server:close()
@@ -166,6 +169,30 @@ describe("by hand", function()
     body, status = change("event/" .. two .. "/retry")
     assert.same({ 409, "state" }, { status, body.code })
     assert.equal(404, (select(2, change "event/evt_00000000001/retry")))
+  end)
+
+  it("each attempt can be read: what went out, with secrets masked, and what decided", function()
+    receiver:answer("/failing", { status = 503, headers = "Retry-After: 1\r\n" })
+    local id = delivery_of(post "failing")
+    local attempt = wait.until_true("an attempt", 5000, function()
+      return server:get("/api/v1/attempt?endpoint=failing").data[1]
+    end)
+    local row = server:get("/api/v1/attempt/" .. attempt.id)
+    assert.same({ id, 503, "retry_after", 1 }, { row.deliveryId, row.status, row.decidedBy,
+      row.number })
+    local sent = {}
+    for _, header in ipairs(row.requestHeaders) do sent[header.name:lower()] = header.value end
+    assert.equal("[hidden]", sent.authorization)
+    local record = receiver:take()[1]
+    assert.equal("Bearer of a secret", record.headers.authorization)
+    assert.equal(record.headers["webhook-id"], sent["webhook-id"])
+    assert.equal(record.headers["webhook-signature"], sent["webhook-signature"])
+    assert.matches("^v1,", sent["webhook-signature"])
+    local result = cli.ask(server, { "attempts", "show", attempt.id })
+    assert.matches("webhook%-signature: v1,", result.output)
+    assert.matches("the receiver's Retry%-After", result.output)
+    result = cli.ask(server, { "attempts", "list", "--status", "5xx", "--since", "1h" })
+    assert.truthy(result.output:find(attempt.id, 1, true))
   end)
 
   it("the command line retries, drops, lists and shows", function()

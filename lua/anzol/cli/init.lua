@@ -10,9 +10,9 @@ local failure = require "anzol.cli.failure"
 local M = {}
 
 -- Files beside this one, in the order of the commands' names.
-local command_files = { "add", "capture", "check", "completion", "dead", "deliveries", "eval",
-  "events", "new_project", "recover", "reload", "repl", "replay", "sign", "tasks", "test",
-  "trigger", "verify" }
+local command_files = { "add", "attempts", "capture", "check", "completion", "dead",
+  "deliveries", "eval", "events", "new_project", "recover", "reload", "repl", "replay", "sign",
+  "tasks", "test", "trigger", "verify" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.
