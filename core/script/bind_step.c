@@ -30,6 +30,7 @@ const char *step_around(const struct job *job, lua_State *L)
         for (const struct resumption *resumption = job->script->resumption;
              step->L && resumption && !is_around; resumption = resumption->previous)
             is_around = resumption->co == step->L;
+        check(step->name != NULL);
         if (is_around)
             return step->name;
     }

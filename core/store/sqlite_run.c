@@ -35,10 +35,10 @@ static int fix_list(struct sqlite_engine *it, const struct store_run_ref *run)
     return rc;
 }
 
-int sqlite_is_order_taken(struct sqlite_engine *it, struct slice subscription,
+int sqlite_is_order_taken(struct sqlite_engine *engine, struct slice subscription,
                           struct slice order_key, bool *is_taken)
 {
-    sqlite3_stmt *statement = it->statements[SQL_RUN_ORDER_FIND];
+    sqlite3_stmt *statement = engine->statements[SQL_RUN_ORDER_FIND];
     bind_text(statement, 1, subscription);
     bind_blob(statement, 2, order_key);
     const int rc = sqlite3_step(statement);
@@ -160,9 +160,9 @@ static int end_only_run(struct sqlite_engine *it, const struct store_run_ref *ru
                                                          : rc;
 }
 
-int sqlite_follow_runs(struct sqlite_engine *it, uint64_t event)
+int sqlite_follow_runs(struct sqlite_engine *engine, uint64_t event)
 {
-    sqlite3_stmt *statement = it->statements[SQL_RUN_LEAST_DUE];
+    sqlite3_stmt *statement = engine->statements[SQL_RUN_LEAST_DUE];
     bind_id(statement, 1, event);
     const int rc = sqlite3_step(statement);
     const bool is_open = rc == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL;
@@ -171,7 +171,7 @@ int sqlite_follow_runs(struct sqlite_engine *it, uint64_t event)
     if (rc != SQLITE_ROW)
         return rc;
     bool is_deleted = false;
-    return is_open ? move_due(it, event, due_ms) : delete_due(it, event, &is_deleted);
+    return is_open ? move_due(engine, event, due_ms) : delete_due(engine, event, &is_deleted);
 }
 
 /* One of several, guarded by its run row. */
