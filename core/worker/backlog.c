@@ -70,7 +70,8 @@ static void on_one(struct store_read *read)
 {
     struct worker *worker = read->ctx;
     struct store_claim_events *one = container_of(read, struct store_claim_events, read);
-    bool is_again = false;
+    uint64_t *again = NULL;
+    size_t again_count = 0;
     worker->backlog.ones--;
     if (one->is_timed)
         worker->backlog.is_timed_underway = false;
@@ -79,8 +80,10 @@ static void on_one(struct store_read *read)
                   read->err.text);
         backlog_look(worker, clock_now_ms() + 1000);
     } else if (worker->state == WORKER_RUNNING) {
+        again = must_alloc((one->event_count + 1) * sizeof *again);
         for (size_t i = 0; i < one->event_count; i++) {
-            is_again = !work_refresh(worker, &one->events[i]);
+            if (!work_refresh(worker, &one->events[i]))
+                again[again_count++] = one->events[i].event->id;
             work_take_claimed(worker, &one->events[i]);
         }
         if (one->next_due_ms > 0)
@@ -88,12 +91,12 @@ static void on_one(struct store_read *read)
         if (one->is_timed && !one->is_end && !claim_timed(worker, one))
             backlog_hint(worker);
     }
-    const uint64_t event = one->only;
     store_read_finish(read);
     free(one);
     note_nothing_under_way(&worker->backlog);
-    if (is_again)
-        backlog_claim_one(worker, event);
+    for (size_t i = 0; i < again_count; i++)
+        backlog_claim_one(worker, again[i]);
+    free(again);
 }
 
 static bool has_room(const struct worker *worker)
