@@ -142,7 +142,9 @@ static void on_settled(struct store_op *op)
     if (running->settle.released && !next)
         claim_due(outlet, running->settle.released_due_ms);
     leave(running, running->settle.due_ms);
-    if (next)
+    if (next && cancel_keeps_out(sender, next->id))
+        delivery_destroy(next);
+    else if (next)
         outlet_hold(outlet, next, false);
 }
 
