@@ -33,7 +33,14 @@
 #define PATIENCE 1
 #endif
 
-enum letter_kind { LETTER_PREPARED, LETTER_ADOPTED, LETTER_CANCELLED, LETTER_QUIET, LETTER_FATAL };
+enum letter_kind {
+    LETTER_PREPARED,
+    LETTER_ADOPTED,
+    LETTER_CANCELLED,
+    LETTER_TAKEN,
+    LETTER_QUIET,
+    LETTER_FATAL
+};
 
 struct server_letter {
     struct letter letter;
@@ -41,6 +48,7 @@ struct server_letter {
     uint64_t number;
     char *problem; /* PREPARED: owned, NULL: none */
     struct sender_cancel *cancel;
+    struct worker_endpoint *change; /* TAKEN */
 };
 
 /* Any thread. */
@@ -48,6 +56,13 @@ static void post(struct server *server, enum letter_kind kind, uint64_t number)
 {
     struct server_letter *letter = must_alloc(sizeof *letter);
     *letter = (struct server_letter){.kind = kind, .number = number};
+    inbox_post(&server->inbox, &letter->letter);
+}
+
+void server_post_taken(struct server *server, struct worker_endpoint *change)
+{
+    struct server_letter *letter = must_alloc(sizeof *letter);
+    *letter = (struct server_letter){.kind = LETTER_TAKEN, .change = change};
     inbox_post(&server->inbox, &letter->letter);
 }
 
@@ -209,13 +224,6 @@ static enum status api_write_metrics(struct buf *out, void *ctx)
     return server_write_metrics(ctx, out);
 }
 
-static bool api_has_endpoint(const char *name, void *ctx)
-{
-    const struct server *server = ctx;
-    return server->generation &&
-           registry_endpoint(generation_registry(server->generation), slice_str(name)) != NULL;
-}
-
 /* ---- Upkeep
  * ------------------------------------------------------------------------------------------- */
 
@@ -322,6 +330,9 @@ static void on_letter(struct letter *base, void *ctx)
     struct server *server = ctx;
     struct server_letter *letter = container_of(base, struct server_letter, letter);
     switch (letter->kind) {
+    case LETTER_TAKEN:
+        server_endpoint_taken(letter->change);
+        break;
     case LETTER_PREPARED:
         server_reload_prepared(server, letter->number, letter->problem);
         free(letter->problem);
@@ -437,7 +448,8 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .write_metrics = api_write_metrics,
                                                     .change = server_change,
                                                     .task = server_task,
-                                                    .has_endpoint = api_has_endpoint,
+                                                    .has_endpoint = server_has_endpoint,
+                                                    .change_endpoint = server_change_endpoint,
                                                     .pace = server_endpoint_pace,
                                                     .ctx = server}},
                     &server->api, err);

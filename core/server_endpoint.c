@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Endpoints as the API shows them: what their owners tell by their gates. Main thread. */
+/* Endpoints as the API shows and changes them: what their owners tell by their gates; and their
+ * state, which is stored and then taken by the owner before it is answered. Main thread, except
+ * where a comment says. */
 #include "server_int.h"
 
 #include "send/send.h"
+
+#include <stdlib.h>
+
+#define BIT(state) (1u << (state))
+
+bool server_has_endpoint(const char *name, void *ctx)
+{
+    const struct server *server = ctx;
+    return server->generation &&
+           registry_endpoint(generation_registry(server->generation), slice_str(name)) != NULL;
+}
 
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
 {
@@ -16,4 +29,97 @@ bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
         .slowed_per_hour = atomic_load(&gate->slowed_per_hour),
     };
     return true;
+}
+
+/* ---- Changes of state
+ * ------------------------------------------------------------------------------- */
+
+/* Pausing and disabling are undone each by its own verb. */
+static const struct {
+    enum endpoint_state to;
+    unsigned from;
+} changes[ENDPOINT_VERB_COUNT] = {
+    [ENDPOINT_PAUSE] = {ENDPOINT_PAUSED, BIT(ENDPOINT_ENABLED) | BIT(ENDPOINT_PAUSED)},
+    [ENDPOINT_RESUME] = {ENDPOINT_ENABLED, BIT(ENDPOINT_ENABLED) | BIT(ENDPOINT_PAUSED)},
+    [ENDPOINT_DISABLE] = {ENDPOINT_DISABLED,
+                          BIT(ENDPOINT_ENABLED) | BIT(ENDPOINT_PAUSED) | BIT(ENDPOINT_DISABLED)},
+    [ENDPOINT_ENABLE] = {ENDPOINT_ENABLED, BIT(ENDPOINT_ENABLED) | BIT(ENDPOINT_DISABLED)},
+};
+
+struct server_endpoint {
+    struct server *server;
+    struct api_endpoint_change *asked;
+    struct store_endpoint op;
+    struct worker_endpoint change;
+};
+
+static void finish(struct server_endpoint *it, enum status status)
+{
+    struct api_endpoint_change *asked = it->asked;
+    asked->status = status;
+    asked->state = it->op.state;
+    free(it);
+    asked->on_done(asked);
+}
+
+void server_endpoint_taken(struct worker_endpoint *change)
+{
+    finish(container_of(change, struct server_endpoint, change), OK);
+}
+
+/* The owner's thread. */
+static void on_taken(struct worker_endpoint *change)
+{
+    server_post_taken(change->ctx, change);
+}
+
+/* What a reload under way has read of it before is not true any more. */
+static void tell_reload(const struct server *server, const struct store_endpoint *op)
+{
+    const struct reload *reload = server->reload;
+    if (!reload || !reload->standings)
+        return;
+    const struct registry *registry = generation_registry(reload->generation);
+    const struct endpoint_spec *spec = registry_endpoint(registry, slice_str(op->name));
+    if (spec)
+        reload->standings[spec - registry->endpoints].state = op->state;
+}
+
+static void on_stored(struct store_op *op)
+{
+    struct server_endpoint *it = op->ctx;
+    struct server *server = it->server;
+    if (op->status != OK) {
+        finish(it, op->status);
+        return;
+    }
+    tell_reload(server, &it->op);
+    if (server->state != SERVER_SERVING) {
+        finish(it, OK); /* no attempt starts any more */
+        return;
+    }
+    it->change = (struct worker_endpoint){
+        .endpoint = it->op.id, .state = it->op.state, .on_done = on_taken, .ctx = server};
+    worker_set_endpoint(server->workers[0], &it->change);
+}
+
+void server_change_endpoint(struct api_endpoint_change *asked, void *ctx)
+{
+    struct server *server = ctx;
+    struct server_endpoint *it = must_alloc(sizeof *it);
+    *it = (struct server_endpoint){
+        .server = server,
+        .asked = asked,
+        .op = {.op = {.kind = STORE_ENDPOINT, .on_done = on_stored, .ctx = it},
+               .name = asked->name,
+               .state = changes[asked->verb].to,
+               .from = changes[asked->verb].from,
+               .reason = asked->reason},
+    };
+    if (server->state != SERVER_SERVING) {
+        finish(it, E_CANCELLED);
+        return;
+    }
+    /* Without a credit: as many as the API has connections. */
+    check(store_submit(server->store, server->client, &it->op.op) == OK);
 }

@@ -31,7 +31,7 @@ struct reload {
     struct findings findings;
     struct err err;
     enum status status;
-    enum endpoint_state *states;
+    struct endpoint_standing *standings;
     struct store_endpoint *operations;
     size_t pending; /* workers that prepare, then endpoints at the store, then workers that swap */
     bool is_prepared;                      /* the workers have its states */
@@ -135,6 +135,12 @@ void server_watch_update(struct server *server);
 void server_watch_turn(struct server *server);
 
 /* server_endpoint.c */
+bool server_has_endpoint(const char *name, void *ctx);
+void server_change_endpoint(struct api_endpoint_change *asked, void *ctx);
+/* Its owner took the state. */
+void server_endpoint_taken(struct worker_endpoint *change);
+/* Any thread: then server_endpoint_taken on the main one. */
+void server_post_taken(struct server *server, struct worker_endpoint *change);
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx);
 
 #endif

@@ -111,7 +111,7 @@ static void finish(struct reload *reload)
     }
     memory_trim();
     findings_finish(&reload->findings);
-    free(reload->states);
+    free(reload->standings);
     free(reload->operations);
     free(reload);
     if (server->is_reload_wanted && server->state == SERVER_SERVING) {
@@ -199,7 +199,7 @@ static void swap(struct reload *reload)
     server->generation = reload->generation;
     server_watch_update(server);
     for (unsigned i = 0; i < server->worker_count; i++)
-        worker_adopt(server->workers[i], server->generation, reload->states);
+        worker_adopt(server->workers[i], server->generation, reload->standings);
 }
 
 static struct gate *gate_of(struct server *server, uint64_t endpoint)
@@ -223,7 +223,8 @@ static void on_endpoint(struct store_op *op)
         struct endpoint_spec *spec = &generation_registry(reload->generation)->endpoints[index];
         spec->id = operation->id;
         spec->gate = gate_of(server, operation->id);
-        reload->states[index] = operation->state;
+        reload->standings[index] =
+            (struct endpoint_standing){operation->state, operation->failing_since_ms};
     } else {
         reload->status =
             err_set(&reload->err, op->status,
@@ -244,7 +245,7 @@ static void register_endpoints(struct reload *reload)
     struct server *server = reload->server;
     const struct registry *registry = generation_registry(reload->generation);
     const size_t count = registry->endpoint_count;
-    reload->states = must_alloc((count + 1) * sizeof *reload->states);
+    reload->standings = must_alloc((count + 1) * sizeof *reload->standings);
     reload->operations = must_alloc((count + 1) * sizeof *reload->operations);
     if (count == 0) {
         reload->pending = server->worker_count;

@@ -72,6 +72,26 @@ struct api_pace {
     int64_t slowed_per_hour; /* attempts; 0: as fast as its options say */
 };
 
+enum endpoint_verb {
+    ENDPOINT_PAUSE,
+    ENDPOINT_RESUME, /* what was paused */
+    ENDPOINT_DISABLE,
+    ENDPOINT_ENABLE, /* what was disabled */
+    ENDPOINT_VERB_COUNT
+};
+
+/* A change of an endpoint's state that somebody asks for. */
+struct api_endpoint_change {
+    const char *name;
+    enum endpoint_verb verb;
+    const char *reason;        /* NULL: none */
+    enum status status;        /* OK: its owner goes by it; E_NOTFOUND; E_CONFLICT: not from its
+                                * state; E_IO; E_CANCELLED: the server starts or stops */
+    enum endpoint_state state; /* it is in now */
+    void (*on_done)(struct api_endpoint_change *change);
+    void *ctx;
+};
+
 struct api_hooks {
     /* Starts a reload; on_reloaded comes exactly once, at once or later, on the API's loop, and
      * before on_closed of api_close. */
@@ -89,6 +109,9 @@ struct api_hooks {
     void (*task)(struct api_task *task, void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */
     bool (*has_endpoint)(const char *name, void *ctx);
+    /* Makes the change; change->on_done comes exactly once, at once or later, on the API's loop,
+     * and before on_closed of api_close. */
+    void (*change_endpoint)(struct api_endpoint_change *change, void *ctx);
     /* False: no worker owns it (yet). */
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
     void *ctx;

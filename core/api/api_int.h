@@ -65,6 +65,7 @@ struct call {
     struct buf contains;               /* filter */
     struct buf subscription;           /* of a change */
     union {
+        struct api_endpoint_change endpoint_change;
         struct api_change change;
         struct api_task task;
         struct store_list_tasks list_tasks;
@@ -210,6 +211,10 @@ void api_list_deliveries(struct call *call);
 void api_write_deliveries(const struct call *call, struct document *out);
 void api_get_delivery(struct call *call);
 void api_write_delivery(const struct call *call, struct document *out);
+void api_disable_endpoint(struct call *call);
+void api_enable_endpoint(struct call *call);
+void api_pause_endpoint(struct call *call);
+void api_resume_endpoint(struct call *call);
 void api_list_endpoints(struct call *call);
 void api_write_endpoints(const struct call *call, struct document *out);
 void api_list_events(struct call *call);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /api/v1/endpoint: every endpoint that ever was, with what is still to be sent to it. One that
- * the scripts no longer register keeps its queue, paused. */
+ * the scripts no longer register keeps its queue, paused. POST /api/v1/endpoint/{name}/pause,
+ * /resume, /disable, /enable: its state, answered when its owner goes by it. */
 #include "api/api_int.h"
 
 static const char *const state_names[] = {
@@ -48,6 +49,8 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_str(out, state_names[row->state]);
         document_key(out, "reason");
         document_str(out, row->reason);
+        document_key(out, "failingSince");
+        document_instant(out, row->failing_since_ms);
         write_pace(out, &pace);
         document_key(out, "pending");
         document_number(out, (int64_t)row->pending_count);
@@ -57,4 +60,87 @@ void api_write_endpoints(const struct call *call, struct document *out)
     }
     document_close(out, ']');
     document_close(out, '}');
+}
+
+/* ---- Pause, resume, disable, enable
+ * ------------------------------------------------------------------------------ */
+
+static void refuse_state(struct call *call, const struct api_endpoint_change *change)
+{
+    call_refuse(call, 409, "state",
+                change->state == ENDPOINT_DISABLED ? "the endpoint is disabled: enable it first"
+                                                   : "the endpoint is paused: resume it first");
+}
+
+static void answer_state(struct call *call, const struct api_endpoint_change *change)
+{
+    struct document out;
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
+    document_open(&out, '{');
+    document_key(&out, "name");
+    document_str(&out, change->name);
+    document_key(&out, "state");
+    document_str(&out, state_names[change->state]);
+    document_close(&out, '}');
+    call_answer(call, 200, &out);
+}
+
+static void on_changed(struct api_endpoint_change *change)
+{
+    struct call *call = change->ctx;
+    if (!call_end_wait(call))
+        return;
+    if (change->status == OK)
+        answer_state(call, change);
+    else if (change->status == E_NOTFOUND)
+        call_refuse(call, 404, "not_found", "there is no endpoint of this name");
+    else if (change->status == E_CONFLICT)
+        refuse_state(call, change);
+    else if (change->status == E_CANCELLED)
+        call_refuse(call, 503, "stopping", "the server is starting or draining; nothing was done");
+    else
+        call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
+}
+
+static void start_change(struct call *call, enum endpoint_verb verb)
+{
+    const bool has_reason = verb == ENDPOINT_PAUSE || verb == ENDPOINT_DISABLE;
+    const struct text_form reason = {"reason", &call->reason, LIMIT_REASON_BYTES, NULL};
+    struct api_endpoint_change *change = &call->endpoint_change;
+    if (!paging_parse_texts(call, &reason, has_reason ? 1 : 0))
+        return;
+    buf_clear(&call->endpoint);
+    if (buf_add_slice(&call->endpoint, call->id) != OK) {
+        call_refuse(call, 500, "memory", "no memory for the change");
+        return;
+    }
+    *change = (struct api_endpoint_change){
+        .name = call->endpoint.data,
+        .verb = verb,
+        .reason = call->reason.len > 0 ? call->reason.data : NULL,
+        .on_done = on_changed,
+        .ctx = call,
+    };
+    call_begin_wait(call);
+    call->api->hooks.change_endpoint(change, call->api->hooks.ctx);
+}
+
+void api_pause_endpoint(struct call *call)
+{
+    start_change(call, ENDPOINT_PAUSE);
+}
+
+void api_resume_endpoint(struct call *call)
+{
+    start_change(call, ENDPOINT_RESUME);
+}
+
+void api_disable_endpoint(struct call *call)
+{
+    start_change(call, ENDPOINT_DISABLE);
+}
+
+void api_enable_endpoint(struct call *call)
+{
+    start_change(call, ENDPOINT_ENABLE);
 }

@@ -126,7 +126,8 @@ struct endpoint_spec {
     double rate_per_s; /* 0: no limit */
     double burst;      /* attempts at once, at least 1 */
     struct circuit_spec circuit;
-    bool slows_down; /* at 429 and 503 */
+    bool slows_down;          /* at 429 and 503 */
+    int64_t disable_after_ms; /* of nothing but failures; 0: never */
     bool allow_private;
     bool is_compressed; /* bodies that are worth it, by gzip */
     enum cloudevents_mode cloudevents;

@@ -10,6 +10,8 @@
 #define CONCURRENCY 20
 #define CONCURRENCY_MAX 1000
 #define BURST_MAX 1e6
+#define DISABLE_AFTER_MS (INT64_C(5) * 86400 * 1000)
+#define DISABLE_AFTER_MS_MAX (INT64_C(366) * 86400 * 1000)
 #define BREAKER_FAILURES 20
 #define BREAKER_FAILURES_MAX 100000
 #define BREAKER_RATE 0.9
@@ -109,11 +111,29 @@ static void read_breaker(lua_State *L, const struct options *options, struct cir
     lua_settop(L, parts.index - (type == LUA_TNIL ? 2 : 1));
 }
 
+/* disable_after = Duration or false. */
+static void read_disable_after(lua_State *L, const struct options *options,
+                               struct endpoint_spec *endpoint)
+{
+    const bool is_off =
+        lua_getfield(L, options->index, "disable_after") == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (is_off)
+        return;
+    endpoint->disable_after_ms =
+        option_check_duration(L, options, "disable_after", DISABLE_AFTER_MS);
+    if (endpoint->disable_after_ms < 1 || endpoint->disable_after_ms > DISABLE_AFTER_MS_MAX)
+        (void)luaL_error(L,
+                         "option 'disable_after' of %s is at least 1ms and at most 366d, or false",
+                         options->what);
+}
+
 void pace_check_read(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
     read_timeouts(L, options, &endpoint->timeouts);
     read_rate(L, options, endpoint);
     read_breaker(L, options, &endpoint->circuit);
+    read_disable_after(L, options, endpoint);
     endpoint->slows_down = option_check_bool(L, options, "slow_down", true);
     endpoint->concurrency = (uint32_t)option_check_integer(
         L, options, "concurrency", (struct range){1, CONCURRENCY_MAX}, CONCURRENCY);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 #define UNSETTLED_DELAY_MS 1000
-#define GONE_REASON "the receiver answered 410 Gone"
 
 /* Lives from the start of an attempt to its settlement. */
 struct running {
@@ -192,11 +191,13 @@ static void on_disabled(struct store_op *op)
     outlet->sender->settling--;
     sender_check_idle(outlet->sender);
     free((char *)(uintptr_t)disable->name);
+    free((char *)(uintptr_t)disable->reason);
     free(disable);
 }
 
-/* 410: the receiver wants no more. Its other deliveries are held as if paused. */
-static void disable(const struct running *running, const struct attempt *attempt)
+/* The receiver wants no more, or takes nothing. Its other deliveries are held as if paused. */
+static void disable(const struct running *running, const struct attempt *attempt,
+                    const char *reason)
 {
     struct outlet *outlet = running->outlet;
     const char *name = running->spec->name;
@@ -211,11 +212,11 @@ static void disable(const struct running *running, const struct attempt *attempt
         .op = {.kind = STORE_ENDPOINT, .on_done = on_disabled, .ctx = outlet},
         .name = must_copy(name, strlen(name)),
         .state = ENDPOINT_DISABLED,
-        .reason = GONE_REASON,
-        .news = {.event = tell(running, SENDER_ENDPOINT_DISABLED, attempt, GONE_REASON)},
+        .reason = must_copy(reason, strlen(reason)),
+        .news = {.event = tell(running, SENDER_ENDPOINT_DISABLED, attempt, reason)},
     };
-    log_warn("endpoint disabled", "endpoint=%s reason=\"410 Gone\" mend=\"change its url\"",
-             it->name);
+    log_warn("endpoint disabled", "endpoint=%s reason=\"%s\" mend=\"enable it, or change its url\"",
+             it->name, reason);
     sender->settling++;
     check(store_submit(sender->options.store, sender->options.client, &it->op) == OK);
 }
@@ -281,14 +282,19 @@ static void conclude(struct running *running, struct attempt *attempt)
         sender->succeeded_count++;
     else
         sender->failed_count++;
+    const bool is_failing =
+        outlet_note_failing(running->outlet, running->spec, attempt,
+                            decision.state == DELIVERY_SUCCEEDED, &running->settle);
     if (decision.is_disabling) {
-        disable(running, attempt);
+        disable(running, attempt, GONE_REASON);
     } else if (decision.state == DELIVERY_DEAD) {
         char id[ID_TEXT_BYTES];
         id_format(ID_DELIVERY, delivery->id, id);
         log_warn("delivery dead", "delivery=%s endpoint=%s attempts=%u reason=\"%s\"", id,
                  running->spec->name, delivery->attempts, running->reason);
     }
+    if (is_failing)
+        disable(running, attempt, FAILING_REASON);
     settle(running, decision.state,
            decision.state == DELIVERY_RETRYING ? clock_now_ms() + decision.delay_ms : 0);
 }

@@ -138,7 +138,6 @@ static void on_claimed(struct store_read *read)
 struct give_back {
     struct store_spill spill;
     struct outlet *outlet;
-    struct queue deliveries;
     struct store_spill_row rows[];
 };
 
@@ -147,12 +146,15 @@ static void on_given_back(struct store_op *op)
 {
     struct give_back *it = op->ctx;
     struct outlet *outlet = it->outlet;
-    struct node *node;
-    while ((node = queue_pop(&it->deliveries))) {
-        if (op->status == OK)
-            outlet_release(outlet, container_of(node, struct delivery, node));
-        else
-            queue_push(&outlet->waiting, node);
+    for (size_t i = 0; i < it->spill.row_count; i++) {
+        const uint64_t id = it->rows[i].delivery;
+        struct delivery *delivery = map_get(&outlet->sender->held, id);
+        if (op->status == OK) {
+            outlet_release(outlet, delivery);
+            cancel_go_on(outlet->sender, id);
+        } else {
+            queue_push(&outlet->waiting, &delivery->node);
+        }
     }
     outlet->sender->settling--;
     sender_check_idle(outlet->sender);
@@ -168,16 +170,14 @@ void claim_give_back(struct outlet *outlet)
         count > 0 ? memory_calloc(1, sizeof *it + count * sizeof(struct store_spill_row)) : NULL;
     if (!it)
         return;
-    queue_init(&it->deliveries);
     for (size_t i = 0; i < count; i++) {
-        struct node *node = queue_pop(&outlet->waiting);
-        const struct delivery *delivery = container_of(node, struct delivery, node);
+        const struct delivery *delivery =
+            container_of(queue_pop(&outlet->waiting), struct delivery, node);
         /* As it came: the order stays. */
         it->rows[i] = (struct store_spill_row){
             .delivery = delivery->id,
             .due_ms = delivery->due_ms > 0 ? delivery->due_ms : delivery->created_ms,
         };
-        queue_push(&it->deliveries, node);
     }
     it->outlet = outlet;
     it->spill = (struct store_spill){

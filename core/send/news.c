@@ -21,6 +21,7 @@ static struct event *of_endpoint(const struct registry *registry, const struct s
         {.name = "endpoint", .text = news->endpoint->name},
         {.name = "reason", .text = news->reason},
         {.name = "status", .number = news->attempt->status},
+        {.name = "error", .text = attempt_error_name(news->attempt->error)},
     };
     return create(registry, META_ENDPOINT_DISABLED, news->delivery->message, fields,
                   array_count(fields));

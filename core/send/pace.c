@@ -25,6 +25,12 @@ bool pace_take(struct pace *pace, const struct endpoint_spec *spec, int64_t now_
     return rate_take(&pace->rate, per_s, is_slowed ? 1 : spec->burst, now_ns, wait_ms);
 }
 
+void pace_forgive(struct pace *pace)
+{
+    pace->circuit = (struct circuit){.era = pace->circuit.era + 1};
+    pace->slowdown = (struct slowdown){0};
+}
+
 struct pace_mark pace_start(struct pace *pace, int64_t now_ms)
 {
     slowdown_start(&pace->slowdown, now_ms);

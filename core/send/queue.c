@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What waits for an endpoint and when the next attempt may start: concurrency, rate, look-ups, and
- * fair turns between endpoints, one attempt each. */
+/* What waits for an endpoint and when the next attempt may start: concurrency, pace, and fair turns
+ * between endpoints by deficit round robin: an attempt each, and one with large bodies less often.
+ */
 #include "send/sender_int.h"
 
 #include "base/clock.h"
@@ -11,7 +12,9 @@
 #include <stdlib.h>
 
 #define RETRY_MS 20
+#define TURN_BYTES (16u * 1024)
 #define SECONDS_PER_HOUR 3600
+#define FAILING_STORED_MS 60000
 
 struct outlet *outlet_get(struct sender *sender, uint64_t endpoint)
 {
@@ -124,6 +127,36 @@ static void show_pace(const struct outlet *outlet)
                  (int64_t)(pace->slowdown.per_s * SECONDS_PER_HOUR));
 }
 
+void outlet_forgive(struct outlet *outlet)
+{
+    pace_forgive(&outlet->pace);
+    outlet->failing_ms = 0;
+    outlet->is_failing_stored = false; /* it was cleared with the state */
+    show_pace(outlet);
+}
+
+/* An endpoint that fails now and then is not written about each time. */
+bool outlet_note_failing(struct outlet *outlet, const struct endpoint_spec *spec,
+                         const struct attempt *attempt, bool is_success,
+                         struct store_settle *settle)
+{
+    const int64_t now_ms = clock_mono_ms();
+    if (attempt->error == ATTEMPT_SCRIPT)
+        return false;
+    if (!is_success && outlet->failing_ms == 0)
+        outlet->failing_ms = now_ms;
+    const int64_t failing_for_ms = is_success ? 0 : now_ms - outlet->failing_ms;
+    const bool is_told = failing_for_ms >= FAILING_STORED_MS ||
+                         (spec->disable_after_ms > 0 && failing_for_ms >= spec->disable_after_ms);
+    settle->notes_failing = is_told != outlet->is_failing_stored && (is_told || is_success);
+    settle->failing_since_ms = is_told ? clock_now_ms() - failing_for_ms : 0;
+    if (settle->notes_failing)
+        outlet->is_failing_stored = is_told;
+    if (is_success)
+        outlet->failing_ms = 0;
+    return is_told && spec->disable_after_ms > 0 && failing_for_ms >= spec->disable_after_ms;
+}
+
 void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
                  const struct pace_mark *mark, const struct attempt *attempt, bool is_success)
 {
@@ -147,9 +180,17 @@ void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
 /* ---- Turns
  * ---------------------------------------------------------------------------------------------- */
 
+/* Each endpoint may have as many attempts under way as are left for all: so however many hang,
+ * those that do not find room. */
+static bool has_slot(const struct outlet *outlet)
+{
+    const size_t used = outlet->sender->in_flight;
+    return outlet->in_flight == 0 || used + outlet->in_flight < LIMIT_ATTEMPTS_PER_WORKER;
+}
+
 static bool can_start(const struct outlet *outlet)
 {
-    return outlet_is_open(outlet) && queue_first(&outlet->waiting) &&
+    return outlet_is_open(outlet) && has_slot(outlet) && queue_first(&outlet->waiting) &&
            outlet->in_flight < outlet->spec->concurrency &&
            circuit_may_start(&outlet->pace.circuit);
 }
@@ -165,26 +206,48 @@ void sender_wait(struct sender *sender)
         check(uv_timer_start(&sender->retry, on_retry, RETRY_MS, 0) == 0);
 }
 
+/* What the next attempt costs of a turn. */
+static size_t cost_of_next(const struct outlet *outlet)
+{
+    const struct delivery *delivery =
+        container_of(queue_first(&outlet->waiting), struct delivery, node);
+    const size_t bytes = delivery->message->content->body_len;
+    return bytes > TURN_BYTES ? bytes : TURN_BYTES;
+}
+
+/* True: it is ready for another turn. */
+static bool take_turn(struct outlet *outlet, bool *has_credit)
+{
+    if (!can_start(outlet))
+        return false;
+    outlet->deficit += TURN_BYTES;
+    const size_t cost = cost_of_next(outlet);
+    if (cost > outlet->deficit)
+        return true;
+    if (!take_token(outlet))
+        return false;
+    *has_credit = attempt_start(outlet) != START_NO_CREDIT;
+    outlet->deficit -= *has_credit ? cost : TURN_BYTES; /* without one it was no turn */
+    return !*has_credit || can_start(outlet);
+}
+
 void sender_pump(struct sender *sender)
 {
     if (sender->is_pumping)
         return;
     sender->is_pumping = true;
     struct node *node;
-    while ((node = queue_pop(&sender->ready))) {
+    bool has_credit = true;
+    while (has_credit && (node = queue_pop(&sender->ready))) {
         struct outlet *outlet = container_of(node, struct outlet, ready_node);
-        if (!can_start(outlet))
-            continue;
-        if (!take_token(outlet))
-            continue;
-        if (attempt_start(outlet) == START_NO_CREDIT) {
-            sender_wait(sender);
+        const bool is_ready = take_turn(outlet, &has_credit);
+        if (is_ready)
             queue_push(&sender->ready, node);
-            break;
-        }
-        if (can_start(outlet))
-            queue_push(&sender->ready, node);
+        else
+            outlet->deficit = 0;
     }
+    if (!has_credit)
+        sender_wait(sender);
     sender->is_pumping = false;
 }
 

@@ -97,9 +97,12 @@ void sender_destroy(struct sender *sender);
 
 /* The endpoints of a generation (a reference is taken; those of other owners are left alone). The
  * queues stay; running attempts end with the spec they began with; an endpoint that is gone keeps
- * its queue, paused. states: the stored state of registry->endpoints[i]. */
+ * its queue, paused. standings: what the store knows of registry->endpoints[i]; of one that is
+ * known here already, and that has the same url, memory knows better. */
 void sender_set_registry(struct sender *sender, struct registry *registry,
-                         const enum endpoint_state *states);
+                         const struct endpoint_standing *standings);
+/* The state was stored. When this returns no attempt starts under the old one. */
+void sender_set_state(struct sender *sender, uint64_t endpoint, enum endpoint_state state);
 /* Recovery: claims what was held when the process ended, then what is due. Once, after
  * sender_set_registry. */
 void sender_start(struct sender *sender);
@@ -225,6 +228,8 @@ struct pace_mark {
  * probe is over. */
 bool pace_take(struct pace *pace, const struct endpoint_spec *spec, int64_t now_ns,
                int64_t *wait_ms);
+/* Enabled anew: what it did before counts no more. */
+void pace_forgive(struct pace *pace);
 struct pace_mark pace_start(struct pace *pace, int64_t now_ms);
 /* True: the circuit's state has changed. */
 bool pace_end(struct pace *pace, const struct endpoint_spec *spec, const struct pace_mark *mark,
@@ -257,6 +262,9 @@ MUST_USE enum status outgoing_add_url(const struct endpoint_spec *endpoint,
                                       struct err *err);
 #define DECISION_REASON_BYTES 320
 #define EXPIRED_REASON "expired before it was delivered" /* why such a delivery is dead */
+/* Why an endpoint was disabled. */
+#define GONE_REASON "the receiver answered 410 Gone"
+#define FAILING_REASON "nothing but failures for as long as disable_after says"
 
 struct decision_input {
     const struct endpoint_spec *endpoint;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "send/sender_int.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -103,12 +104,24 @@ static bool is_own(const struct sender *sender, uint64_t endpoint)
            sender->options.worker_index;
 }
 
+/* A restart does not make it well. */
+static void set_failing(struct outlet *outlet, int64_t since_ms)
+{
+    const int64_t for_ms = clock_now_ms() - since_ms;
+    outlet->is_failing_stored = since_ms > 0;
+    outlet->failing_ms = since_ms > 0 ? clock_mono_ms() - (for_ms > 0 ? for_ms : 0) : 0;
+}
+
 static void set_spec(struct outlet *outlet, const struct endpoint_spec *spec,
-                     enum endpoint_state state, size_t window)
+                     const struct endpoint_standing *standing, size_t window)
 {
     struct registry *old = outlet->registry;
+    const bool is_same = outlet->gate && outlet->spec && strcmp(outlet->spec->url, spec->url) == 0;
     outlet->spec = spec;
-    outlet->state = state;
+    if (!is_same) {
+        outlet->state = standing->state;
+        set_failing(outlet, standing->failing_since_ms);
+    }
     outlet->registry = registry_ref(outlet->sender->registry);
     registry_unref(old);
     set_url(outlet, spec->url);
@@ -149,7 +162,7 @@ static void pause_removed(struct sender *sender)
 }
 
 void sender_set_registry(struct sender *sender, struct registry *registry,
-                         const enum endpoint_state *states)
+                         const struct endpoint_standing *standings)
 {
     struct registry *old = sender->registry;
     sender->registry = registry_ref(registry);
@@ -162,7 +175,7 @@ void sender_set_registry(struct sender *sender, struct registry *registry,
         if (!outlet)
             outlet = outlet_create(sender, spec->id);
         check(outlet != NULL);
-        set_spec(outlet, spec, states[i], window);
+        set_spec(outlet, spec, &standings[i], window);
     }
     pause_removed(sender);
     for (size_t i = 0; i < registry->endpoint_count; i++) {
@@ -173,6 +186,22 @@ void sender_set_registry(struct sender *sender, struct registry *registry,
         outlet_schedule(outlet);
     }
     registry_unref(old);
+}
+
+void sender_set_state(struct sender *sender, uint64_t endpoint, enum endpoint_state state)
+{
+    struct outlet *outlet = outlet_get(sender, endpoint);
+    if (!outlet || outlet->state == state)
+        return;
+    outlet->state = state;
+    if (state != ENDPOINT_ENABLED) {
+        claim_fall_behind(outlet);
+        claim_give_back(outlet);
+        return;
+    }
+    outlet_forgive(outlet);
+    claim_go_on(outlet);
+    outlet_schedule(outlet);
 }
 
 void sender_start(struct sender *sender)

@@ -37,6 +37,7 @@ struct outlet {
     size_t held;          /* waiting, in flight or being settled */
     size_t window;        /* how many may be held: the room of the gate */
     uint32_t in_flight;
+    size_t deficit;   /* bytes that it may send in its turn */
     unsigned lookups; /* that run for its host */
 
     bool is_closed;    /* the gate: what is committed goes to the store only */
@@ -47,7 +48,9 @@ struct outlet {
     struct map settled_meanwhile;         /* while it is: its rows may be stale */
     int64_t next_due_ms;                  /* Unix ms, 0: none known */
     struct pace pace;
-    uv_timer_t timer; /* next_due_ms, or when an attempt may start */
+    int64_t failing_ms;     /* monotonic: nothing but failures since; 0: not known to fail */
+    bool is_failing_stored; /* the endpoint's row says so */
+    uv_timer_t timer;       /* next_due_ms, or when an attempt may start */
 };
 
 struct sender {
@@ -92,6 +95,13 @@ bool outlet_is_open(const struct outlet *outlet);
 void outlet_schedule(struct outlet *outlet);
 void outlet_set_timer(struct outlet *outlet, int64_t delay_ms);
 void sender_pump(struct sender *sender);
+/* Says in settle what the store has to know of the endpoint: since when it fails. True: for longer
+ * than the endpoint may. */
+bool outlet_note_failing(struct outlet *outlet, const struct endpoint_spec *spec,
+                         const struct attempt *attempt, bool is_success,
+                         struct store_settle *settle);
+/* Enabled anew: what it did before counts no more. */
+void outlet_forgive(struct outlet *outlet);
 /* An attempt that started ended so. */
 void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
                  const struct pace_mark *mark, const struct attempt *attempt, bool is_success);

@@ -155,11 +155,15 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                        " WHERE e.id = ? ORDER BY d.id LIMIT 1",
     [SQL_ORDER_LOAD] = SQL_TEXT_DELIVERY SQL_TEXT_DELIVERY_JOINS " WHERE d.id = ?",
     [SQL_ORDER_RELEASE] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1",
-    [SQL_ENDPOINT_FIND] = "SELECT id, url, state FROM endpoint WHERE name = ?",
+    [SQL_ENDPOINT_FIND] = "SELECT id, url, state, failing_since_ms FROM endpoint WHERE name = ?",
     [SQL_ENDPOINT_INSERT] =
         "INSERT INTO endpoint(name, url, state, reason) VALUES (?, ?, ?, ?) RETURNING id",
-    [SQL_ENDPOINT_UPDATE] = "UPDATE endpoint SET url = coalesce(?2, url), state = ?3, reason = ?4"
-                            " WHERE id = ?1",
+    [SQL_ENDPOINT_UPDATE] =
+        "UPDATE endpoint SET url = coalesce(?2, url), state = ?3, reason = CASE WHEN ?3 = state "
+        "THEN coalesce(?4, reason) ELSE ?4 END,"
+        " failing_since_ms = CASE ?3 WHEN 0 THEN NULL ELSE failing_since_ms END WHERE id = ?1",
+    [SQL_ENDPOINT_FAILING] = "UPDATE endpoint SET failing_since_ms = ?2 WHERE id = (SELECT endpoint"
+                             " FROM delivery WHERE id = ?1)",
     [SQL_KV_GET] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                    " AND (expires_ms IS NULL OR expires_ms > ?)",
     [SQL_KV_LIST] = SQL_TEXT_KV_LIST,

@@ -96,6 +96,17 @@ static int end_ordered(struct sqlite_engine *it, struct store_settle *settle)
     return rc;
 }
 
+static int note_failing(struct sqlite_engine *it, const struct store_settle *settle)
+{
+    sqlite3_stmt *statement = it->statements[SQL_ENDPOINT_FAILING];
+    bind_id(statement, 1, settle->delivery);
+    if (settle->failing_since_ms > 0)
+        (void)sqlite3_bind_int64(statement, 2, settle->failing_since_ms);
+    else
+        (void)sqlite3_bind_null(statement, 2);
+    return sqlite_run(it, SQL_ENDPOINT_FAILING);
+}
+
 int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
 {
     struct attempt *attempt = settle->attempt;
@@ -122,6 +133,8 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
         rc = put_attempt(engine, settle, previous);
     if (rc == SQLITE_OK && settle->is_ordered && settle->state >= DELIVERY_SUCCEEDED)
         rc = end_ordered(engine, settle);
+    if (rc == SQLITE_OK && settle->notes_failing)
+        rc = note_failing(engine, settle);
     return rc == SQLITE_OK ? sqlite_put_news(engine, &settle->news) : rc;
 }
 
@@ -167,29 +180,56 @@ static int update_endpoint(struct sqlite_engine *it, const struct store_endpoint
     return sqlite_run(it, SQL_ENDPOINT_UPDATE);
 }
 
-int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
+/* The row of that name, as it is. */
+struct stored_endpoint {
+    enum endpoint_state state;
+    int64_t failing_since_ms;
+    bool is_same_url;
+};
+
+static int find_endpoint(struct sqlite_engine *it, struct store_endpoint *endpoint,
+                         struct stored_endpoint *stored)
 {
-    sqlite3_stmt *statement = engine->statements[SQL_ENDPOINT_FIND];
-    endpoint->news.is_made = false;
+    sqlite3_stmt *statement = it->statements[SQL_ENDPOINT_FIND];
     bind_text(statement, 1, slice_str(endpoint->name));
     const int rc = sqlite3_step(statement);
-    bool is_same_url = false;
-    enum endpoint_state state = ENDPOINT_ENABLED;
     if (rc == SQLITE_ROW) {
         endpoint->id = column_id(statement, 0);
-        is_same_url =
-            !endpoint->url || slice_equal(column_text(statement, 1), slice_str(endpoint->url));
-        state = (enum endpoint_state)sqlite3_column_int(statement, 2);
+        *stored = (struct stored_endpoint){
+            .state = (enum endpoint_state)sqlite3_column_int(statement, 2),
+            .failing_since_ms = sqlite3_column_int64(statement, 3),
+            .is_same_url =
+                !endpoint->url || slice_equal(column_text(statement, 1), slice_str(endpoint->url)),
+        };
     }
     (void)sqlite3_reset(statement);
-    if (rc == SQLITE_DONE)
+    return rc;
+}
+
+int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
+{
+    struct stored_endpoint stored = {0};
+    endpoint->news.is_made = false;
+    const int rc = find_endpoint(engine, endpoint, &stored);
+    if (rc == SQLITE_DONE && endpoint->from == 0)
         return insert_endpoint(engine, endpoint);
-    if (rc != SQLITE_ROW)
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return rc;
+    if (rc == SQLITE_DONE) {
+        endpoint->op.status = E_NOTFOUND;
+        return SQLITE_OK;
+    }
+    if (endpoint->from != 0 && !(endpoint->from & 1u << stored.state)) {
+        endpoint->state = stored.state;
+        endpoint->op.status = E_CONFLICT;
+        return SQLITE_OK;
+    }
     if (endpoint->keep_state) {
         /* A changed url lets a disabled endpoint flow again. */
-        endpoint->state = is_same_url ? state : ENDPOINT_ENABLED;
-        if (is_same_url)
+        const bool is_enabled = stored.state == ENDPOINT_DISABLED && !stored.is_same_url;
+        endpoint->state = is_enabled ? ENDPOINT_ENABLED : stored.state;
+        endpoint->failing_since_ms = is_enabled ? 0 : stored.failing_since_ms;
+        if (stored.is_same_url)
             return SQLITE_OK;
     }
     const int written = update_endpoint(engine, endpoint);

@@ -212,6 +212,8 @@ struct store_settle {
     bool is_ordered;           /* it has an order key: its end lets the next of that key go */
     bool is_blocking;          /* if it dies, its key waits for it instead */
     bool takes_next;           /* the submitter owns the endpoint and has room for that one */
+    bool notes_failing;        /* its endpoint gets failing_since_ms; 0: that is well */
+    int64_t failing_since_ms;
     struct store_news news;
     uint64_t released;       /* out: the delivery that may go now; 0: none */
     int64_t released_due_ms; /* out: when that one is due */
@@ -231,20 +233,28 @@ struct store_spill {
     size_t row_count;
 };
 
-/* Stored endpoint states. Never renumber. */
+/* As stored. Never renumber. */
 enum endpoint_state { ENDPOINT_ENABLED = 0, ENDPOINT_DISABLED = 1, ENDPOINT_PAUSED = 2 };
 
+struct endpoint_standing {
+    enum endpoint_state state;
+    int64_t failing_since_ms; /* Unix ms: nothing but failures since; 0: is not known to fail */
+};
+
 /* By name (application default): makes the row if there is none (id is set), and writes url and
- * state. With keep_state, the stored state stays (and comes back in state) unless the url changed:
- * then the endpoint is enabled again. */
+ * state. With keep_state, the stored state stays (and comes back in state), unless it was disabled
+ * and the url changed: then it is enabled. With from, the row must be there and in one of those
+ * states: else E_NOTFOUND, or E_CONFLICT with state as it is. What is enabled fails no more. */
 struct store_endpoint {
     struct store_op op;
     const char *name;
     const char *url; /* NULL: as stored */
     bool keep_state;
     enum endpoint_state state;
-    const char *reason; /* why disabled; NULL */
-    uint64_t id;        /* out */
+    unsigned from;            /* bits 1 << enum endpoint_state; 0: any, and the row is made */
+    const char *reason;       /* why paused or disabled; NULL */
+    uint64_t id;              /* out */
+    int64_t failing_since_ms; /* out, with keep_state */
     struct store_news news;
 };
 
@@ -489,8 +499,9 @@ struct endpoint_row {
     uint64_t id;
     char *name; /* owned */
     enum endpoint_state state;
-    char *reason;         /* why disabled; owned, may be NULL */
-    size_t pending_count; /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
+    char *reason;             /* why paused or disabled; owned, may be NULL */
+    int64_t failing_since_ms; /* 0: not known to fail */
+    size_t pending_count;     /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
 };
 
 struct store_list_endpoints {
@@ -576,9 +587,8 @@ struct store_list_steps {
 /* ---- Upkeep ---------------------------------------------------------------------------------- */
 
 /* Deletes finished events (with their messages, deliveries, attempts, keys) received before
- * before_ms, a few a group, by the store thread between commits. Called every few seconds by
- * server.c; returns at once. Events of sources with their own retention are given apart (source
- * NULL: all others). */
+ * before_ms, a few a group, by the store thread between commits; returns at once. Events of sources
+ * with their own retention are given apart (source NULL: all others). */
 struct store_retention {
     const char *source;
     int64_t before_ms;

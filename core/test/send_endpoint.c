@@ -65,6 +65,7 @@ void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
         .rate_per_s = get_number(L, index, "rate", 0),
         .burst = get_number(L, index, "burst", fmax(get_number(L, index, "rate", 1), 1)),
         .circuit = get_circuit(L, index),
+        .disable_after_ms = get_integer(L, index, "disable_after_ms", 0),
         .slows_down = get_boolean(L, index, "slow_down"),
         .allow_private = !get_boolean(L, index, "public_only"),
         .is_compressed = get_boolean(L, index, "compress"),

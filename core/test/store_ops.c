@@ -47,6 +47,7 @@ static void set_results(lua_State *L, const struct lua_op *it)
         set_integer(L, "id", (lua_Integer)it->u.endpoint.id);
         set_text(L, "state", endpoint_state_names[it->u.endpoint.state]);
         set_bool(L, "is_made", it->u.endpoint.news.is_made);
+        set_integer(L, "failing_since_ms", it->u.endpoint.failing_since_ms);
         break;
     case STORE_RUN:
         set_integer(L, "released", (lua_Integer)it->u.run.run.released);
@@ -466,6 +467,8 @@ static int l_settle(lua_State *L)
     it->u.settle.is_ordered = field_boolean(L, 2, "is_ordered");
     it->u.settle.is_blocking = field_boolean(L, 2, "is_blocking");
     it->u.settle.takes_next = field_boolean(L, 2, "takes_next");
+    it->u.settle.failing_since_ms = field_integer(L, 2, "failing_since_ms", -1);
+    it->u.settle.notes_failing = it->u.settle.failing_since_ms >= 0;
     it->u.settle.news.event = field_news(L, it);
     lua_getfield(L, 2, "attempt");
     if (lua_istable(L, -1))
@@ -493,7 +496,7 @@ static int l_spill(lua_State *L)
     return op_submit(L, it);
 }
 
-/* endpoint{ name, url, keep_state, state, reason, news } */
+/* endpoint{ name, url, keep_state, state, from, reason, news } */
 static int l_endpoint(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_ENDPOINT);
@@ -501,6 +504,7 @@ static int l_endpoint(lua_State *L)
     it->u.endpoint.url = arena_field(L, &it->arena, 2, "url");
     it->u.endpoint.keep_state = field_boolean(L, 2, "keep_state");
     it->u.endpoint.reason = arena_field(L, &it->arena, 2, "reason");
+    it->u.endpoint.from = (unsigned)field_integer(L, 2, "from", 0);
     it->u.endpoint.news.event = field_news(L, it);
     if (!it->u.endpoint.keep_state)
         it->u.endpoint.state =

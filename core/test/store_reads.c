@@ -252,6 +252,7 @@ static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints
         set_integer(L, "id", (lua_Integer)row->id);
         set_text(L, "name", row->name);
         set_text(L, "state", states[row->state]);
+        set_integer(L, "failing_since_ms", row->failing_since_ms);
         set_text(L, "reason", row->reason);
         set_integer(L, "pending", (lua_Integer)row->pending_count);
         lua_seti(L, -2, (lua_Integer)i + 1);

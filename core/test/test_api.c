@@ -96,6 +96,24 @@ static bool has_endpoint(const char *name, void *ctx)
     return strcmp(name, "gone") != 0;
 }
 
+/* "gone" is not there, "crm" is enabled, others are disabled. */
+static void change_endpoint(struct api_endpoint_change *change, void *ctx)
+{
+    const struct rig *rig = ctx;
+    static const enum endpoint_state states[] = {
+        [ENDPOINT_PAUSE] = ENDPOINT_PAUSED,
+        [ENDPOINT_RESUME] = ENDPOINT_ENABLED,
+        [ENDPOINT_DISABLE] = ENDPOINT_DISABLED,
+        [ENDPOINT_ENABLE] = ENDPOINT_ENABLED,
+    };
+    change->status = !rig->is_serving                    ? E_CANCELLED
+                     : strcmp(change->name, "gone") == 0 ? E_NOTFOUND
+                     : strcmp(change->name, "crm") == 0  ? OK
+                                                         : E_CONFLICT;
+    change->state = change->status == OK ? states[change->verb] : ENDPOINT_DISABLED;
+    change->on_done(change);
+}
+
 static bool pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
 {
     (void)ctx;
@@ -247,8 +265,8 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
         .hosts = hosts,
         .host_count = read_hosts(L, hosts),
         .version = "9.8.7",
-        .hooks = {start_reload, is_serving, status, write_metrics, change, task, has_endpoint, pace,
-                  rig},
+        .hooks = {start_reload, is_serving, status, write_metrics, change, task, has_endpoint,
+                  change_endpoint, pace, rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)
         luaL_error(L, "%s", err.text);

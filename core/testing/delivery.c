@@ -299,6 +299,18 @@ void delivery_handle_open(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* forgive(endpoint): it was enabled anew, what it did before counts no more. */
+int l_project_forgive(lua_State *L)
+{
+    struct project *project = project_check(L);
+    const struct registry *registry = script_registry(project->script);
+    const struct endpoint_spec *endpoint =
+        registry_endpoint(registry, slice_str(luaL_checkstring(L, 2)));
+    luaL_argcheck(L, endpoint, 2, "no such endpoint");
+    pace_forgive(&project->paces[endpoint - registry->endpoints]);
+    return 0;
+}
+
 /* ---- When it may be made ---- */
 
 /* pace_wait(endpoint) -> nil: an attempt may start now (its token was taken) | ms to wait | -1: one

@@ -366,7 +366,7 @@ static int l_sources(lua_State *L)
     return 1;
 }
 
-/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead }, … } */
+/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms }, … } */
 static int l_endpoints(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);
@@ -377,6 +377,7 @@ static int l_endpoints(lua_State *L)
         set_integer(L, "timeout_ms", registry->endpoints[i].timeouts.whole_ms);
         set_integer(L, "concurrency", registry->endpoints[i].concurrency);
         set_bool(L, "blocks_on_dead", registry->endpoints[i].blocks_on_dead);
+        set_integer(L, "disable_after_ms", registry->endpoints[i].disable_after_ms);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;
@@ -510,6 +511,7 @@ static const luaL_Reg methods[] = {
     {"metrics", l_metrics},
     {"next_timer", l_next_timer},
     {"pace_wait", l_project_pace_wait},
+    {"forgive", l_project_forgive},
     {"receive", l_project_receive},
     {"rerun_delay", l_project_rerun_delay},
     {"run", l_project_run},

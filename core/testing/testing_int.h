@@ -132,6 +132,7 @@ const struct delivery *delivery_handle_check(lua_State *L, int index,
 /* "timeout" -> ATTEMPT_TIMEOUT, "" -> ATTEMPT_OK; raises for others. */
 enum attempt_error attempt_error_check(lua_State *L, struct slice name);
 int l_project_pace_wait(lua_State *L);
+int l_project_forgive(lua_State *L);
 
 /* fields.c: between tables and C */
 /* A packed head as { {name, value}, … }, without pseudo fields. */

@@ -11,7 +11,6 @@
 
 #define TICK_MS 20
 #define STACK_BYTES (8u * 1024 * 1024)
-#define BALANCE_SLACK 64 /* events a worker may hold more than twice the least loaded */
 
 void worker_post(struct worker *worker, const struct worker_letter *letter)
 {
@@ -172,8 +171,8 @@ static void abandon(struct worker *worker)
     worker->prepared = NULL;
 }
 
-/* Takes the states over. */
-static void adopt(struct worker *worker, enum endpoint_state *states)
+/* Takes the standings over. */
+static void adopt(struct worker *worker, struct endpoint_standing *standings)
 {
     struct script *old = worker->script;
     struct generation *old_generation = worker->generation;
@@ -182,8 +181,8 @@ static void adopt(struct worker *worker, enum endpoint_state *states)
     worker->prepared = NULL;
     worker->generation = generation_ref(script_generation(worker->script));
     worker->registry = generation_registry(worker->generation);
-    sender_set_registry(worker->sender, worker->registry, states);
-    free(states);
+    sender_set_registry(worker->sender, worker->registry, standings);
+    free(standings);
     work_adopt(worker);
     if (old)
         drain_script(worker, old);
@@ -199,13 +198,13 @@ static void start_work(struct worker *worker)
     backlog_hint(worker);
 }
 
-static enum endpoint_state *copy_states(struct generation *generation,
-                                        const enum endpoint_state *states)
+static struct endpoint_standing *copy_standings(struct generation *generation,
+                                                const struct endpoint_standing *standings)
 {
     const size_t count = generation_registry(generation)->endpoint_count;
-    enum endpoint_state *copy = must_alloc((count + 1) * sizeof *copy);
+    struct endpoint_standing *copy = must_alloc((count + 1) * sizeof *copy);
     if (count > 0)
-        memcpy(copy, states, count * sizeof *copy);
+        memcpy(copy, standings, count * sizeof *copy);
     return copy;
 }
 
@@ -352,10 +351,14 @@ static void on_letter(struct letter *base, void *ctx)
         prepare(worker, letter->of.generation);
         break;
     case LETTER_ADOPT:
-        adopt(worker, letter->of.states);
+        adopt(worker, letter->of.standings);
         break;
     case LETTER_ABANDON:
         abandon(worker);
+        break;
+    case LETTER_ENDPOINT:
+        sender_set_state(worker->sender, letter->of.change->endpoint, letter->of.change->state);
+        letter->of.change->on_done(letter->of.change);
         break;
     case LETTER_OPEN:
         start_work(worker);
@@ -385,15 +388,23 @@ void worker_prepare(struct worker *worker, struct generation *generation)
 }
 
 void worker_adopt(struct worker *worker, struct generation *generation,
-                  const enum endpoint_state *states)
+                  const struct endpoint_standing *standings)
 {
-    worker_post(worker, &(struct worker_letter){.kind = LETTER_ADOPT,
-                                                .of.states = copy_states(generation, states)});
+    worker_post(worker,
+                &(struct worker_letter){.kind = LETTER_ADOPT,
+                                        .of.standings = copy_standings(generation, standings)});
 }
 
 void worker_abandon(struct worker *worker)
 {
     worker_post(worker, &(struct worker_letter){.kind = LETTER_ABANDON});
+}
+
+void worker_set_endpoint(struct worker *worker, struct worker_endpoint *change)
+{
+    const uint8_t shard = id_shard_of_number(change->endpoint);
+    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
+                &(struct worker_letter){.kind = LETTER_ENDPOINT, .of.change = change});
 }
 
 void worker_open(struct worker *worker)
@@ -435,77 +446,6 @@ void worker_counts(struct worker *worker, struct worker_counts *counts)
         .in_flight = atomic_load(&worker->in_flight),
         .lua_bytes = atomic_load(&worker->lua_bytes),
     };
-}
-
-/* ---- Placing new events
- * ---------------------------------------------------------------------------- */
-
-static struct worker *least_loaded(struct worker *worker)
-{
-    struct worker *least = worker;
-    size_t least_count = atomic_load_explicit(&worker->held_count, memory_order_relaxed);
-    const size_t own_count = least_count;
-    for (unsigned i = 0; i < worker->options.count; i++) {
-        struct worker *peer = worker->options.peers[i];
-        const size_t count = atomic_load_explicit(&peer->held_count, memory_order_relaxed);
-        if (count < least_count) {
-            least = peer;
-            least_count = count;
-        }
-    }
-    return own_count > 2 * least_count + BALANCE_SLACK ? least : worker;
-}
-
-struct placement worker_place(struct worker *worker)
-{
-    const struct worker *owner = least_loaded(worker);
-    const unsigned turns = ID_SHARD_COUNT / worker->options.count;
-    const unsigned turn = worker->shard_turn++ % turns;
-    struct placement placement = {
-        .shard = (uint8_t)(owner->options.index + worker->options.count * turn)};
-    struct worker *target = worker->options.peers[owner->options.index];
-    placement.has_room = atomic_load_explicit(&target->held_bytes, memory_order_relaxed) <
-                             LIMIT_EVENT_BYTES_PER_WORKER &&
-                         gate_take(&target->gate);
-    return placement;
-}
-
-/* An event that lies in the store is taken up from there, and so is the batch that it made due. */
-static void tell_owners(struct worker *worker, const struct event *event)
-{
-    const int64_t due_ms = event->plan ? event->plan->due_ms : event->due_ms;
-    if (due_ms < STORE_HELD_MS) /* else it is told by the end of what it waits for */
-        worker_event_due(worker, event->id, due_ms);
-    for (size_t i = 0; event->plan && i < event->plan->count; i++)
-        if (event->plan->runs[i].released != 0)
-            worker_event_due(worker, event->plan->runs[i].released, 0);
-}
-
-void worker_placed(struct worker *worker, struct placement placement, struct event *event,
-                   bool is_committed)
-{
-    struct worker *owner = worker->options.peers[worker_of_shard(worker, placement.shard)];
-    const bool is_for_store = event->plan || event->due_ms > 0;
-    if (!is_committed || is_for_store) {
-        if (placement.has_room)
-            gate_put(&owner->gate);
-        if (is_committed)
-            tell_owners(worker, event);
-        event_unref(event);
-        return;
-    }
-    if (!placement.has_room) {
-        event_unref(event);
-        if (owner == worker)
-            backlog_hint(worker);
-        else
-            worker_post(owner, &(struct worker_letter){.kind = LETTER_EVENTS_HINT});
-        return;
-    }
-    if (owner == worker)
-        work_take(worker, event);
-    else
-        worker_post(owner, &(struct worker_letter){.kind = LETTER_EVENT, .of.event = event});
 }
 
 /* ---- Life cycle

@@ -67,10 +67,19 @@ MUST_USE enum status worker_start(struct worker *worker, struct err *err);
 /* Any thread: attaches this generation's state (a reference is taken) and runs its anzol.init, then
  * on_prepared. What serves goes on. One at a time: worker_adopt or worker_abandon follows. */
 void worker_prepare(struct worker *worker, struct generation *generation);
-/* Any thread: swaps to the generation that was prepared, then on_adopted. states: stored endpoint
- * states, one per registry->endpoints, copied. */
+/* Any thread: swaps to the generation that was prepared, then on_adopted. standings: as
+ * sender_set_registry says, copied. */
 void worker_adopt(struct worker *worker, struct generation *generation,
-                  const enum endpoint_state *states);
+                  const struct endpoint_standing *standings);
+/* A stored change of an endpoint's state on its way to the owner. */
+struct worker_endpoint {
+    uint64_t endpoint;
+    enum endpoint_state state;
+    void (*on_done)(struct worker_endpoint *change); /* the owner's thread: it took the state */
+    void *ctx;
+};
+/* Any thread: to the owner among this worker and its peers. */
+void worker_set_endpoint(struct worker *worker, struct worker_endpoint *change);
 /* Any thread: the generation that was prepared is to go. */
 void worker_abandon(struct worker *worker);
 /* Any thread, once all workers adopted their first generation: the work begins. */

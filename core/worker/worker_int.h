@@ -158,6 +158,7 @@ enum letter_kind {
     LETTER_PREPARE,
     LETTER_ADOPT,
     LETTER_ABANDON,
+    LETTER_ENDPOINT,
     LETTER_OPEN,
     LETTER_PING,
     LETTER_STOP,
@@ -183,7 +184,8 @@ struct worker_letter {
         } turn;
         struct sender_cancel *cancel;
         struct generation *generation;
-        enum endpoint_state *states;
+        struct endpoint_standing *standings;
+        struct worker_endpoint *change;
     } of;
 };
 

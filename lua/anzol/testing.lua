@@ -277,6 +277,16 @@ function Test:answer_always(endpoint, answer)
   world_of(self).sending:answer_always(endpoint, answer)
 end
 
+-- What `anzol endpoints pause | resume | disable | enable` does; all that follows from it now is
+-- done.
+for _, verb in ipairs { "pause", "resume", "disable", "enable" } do
+  Test[verb] = function(self, endpoint)
+    local world = ready_world_of(self)
+    world.sending:change(endpoint, verb)
+    world:settle()
+  end
+end
+
 -- Every call of anzol.http that matches the pattern gets this answer: "https://api.example/v1/*",
 -- or with a method, "POST https://…"; * stands for anything, a query counts only if the pattern
 -- has one. The pattern that was given last comes first.

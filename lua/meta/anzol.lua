@@ -89,6 +89,7 @@ function anzol.source(name, options) end
 ---@field rate_limit? string Attempts by time: `"50/s"`, `"100/m"`, `"1000/h"`. Default: as many as `concurrency` allows.
 ---@field burst? number Attempts that may go at once after a pause: 1 to 1000000. Default: one second's worth of `rate_limit`, at least 1.
 ---@field breaker? anzol.EndpointBreaker|false When attempts pause because the receiver fails. `false`: never.
+---@field disable_after? anzol.Duration|false After so long of nothing but failures the endpoint is disabled, with the event `anzol.endpoint.disabled`; what waits stays. 1 ms to 366 d, default `"5d"`; `false`: never.
 ---@field slow_down? boolean Give a receiver that answers 429 or 503 less, and pause until its `Retry-After`, an hour at most. Default: `true`.
 ---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
 ---@field allow_private? boolean May go to addresses that are not public. Default: `false`.

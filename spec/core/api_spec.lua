@@ -444,6 +444,35 @@ describe("the endpoints of the API", function()
   end)
 end)
 
+describe("an endpoint's state by the API", function()
+  before_each(function() open { token = TOKEN } end)
+  after_each(close)
+
+  it("is changed by its verbs", function()
+    for verb, state in pairs { pause = "paused", resume = "enabled", disable = "disabled",
+      enable = "enabled" } do
+      local body, status = post("/api/v1/endpoint/crm/" .. verb)
+      assert.equal(200, status)
+      assert.same({ name = "crm", state = state }, body)
+    end
+  end)
+
+  it("is not changed of one that is not there, nor from a state that does not allow it", function()
+    local body, status = post "/api/v1/endpoint/gone/pause"
+    assert.same({ 404, "not_found" }, { status, body.code })
+    body, status = post "/api/v1/endpoint/chat/resume"
+    assert.same({ 409, "state", "the endpoint is disabled: enable it first" },
+      { status, body.code, body.detail })
+  end)
+
+  it("is not changed with a parameter that is unknown, or a reason that is too long", function()
+    for query, wanted in pairs { ["pause?why=x"] = 422, ["resume?reason=x"] = 422,
+      ["pause?reason=" .. ("x"):rep(257)] = 422, ["pause?reason=" .. ("x"):rep(256)] = 200 } do
+      assert.equal(wanted, select(2, post("/api/v1/endpoint/crm/" .. query)))
+    end
+  end)
+end)
+
 describe("a reload by the API", function()
   before_each(function() open { token = TOKEN } end)
   after_each(close)

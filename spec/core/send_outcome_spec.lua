@@ -127,3 +127,65 @@ describe("an endpoint that asks for less", function()
     for _, row in ipairs(rig:settle(5000)) do assert.equal("succeeded", row.state) end
   end))
 end)
+
+describe("an endpoint with nothing but failures", function()
+  it("is disabled after so long, keeps what waits, and is told of once", with(function(rig)
+    local server = rig:server(function() return answer(500) end)
+    rig:endpoint { url = server.url, concurrency = 1, disable_after_ms = 60, retry_ms = 15,
+      attempts = 1000 }
+    for _ = 1, 3 do rig:commit() end
+    assert.is_true(rig:wait(function() return #rig.rig:states() > 0 end))
+    local before = #server.requests
+    rig:wait(nil, 100)
+    assert.equal(before, #server.requests)
+    assert.equal(1, #rig.rig:states())
+    local written = rig.rig:states()[1]
+    assert.equal("disabled", written.state)
+    assert.equal("nothing but failures for as long as disable_after says", written.reason)
+    for _, row in ipairs(rig.rig:rows()) do assert.equal("retrying", row.state) end
+    rig:endpoint { url = server.url, state = "enabled", attempts = 1 }
+    for _, row in ipairs(rig:settle()) do assert.equal("dead", row.state) end
+  end))
+
+  it("counts those before a restart", with(function(rig)
+    local server = rig:server(function() return answer(500) end)
+    rig:endpoint { url = server.url, disable_after_ms = 86400000, attempts = 1,
+      failing_since_ms = os.time() * 1000 - 86400000 - 2000 }
+    rig:commit()
+    assert.is_true(rig:wait(function() return #rig.rig:states() > 0 end))
+  end))
+
+  it("is not disabled if one attempt of them succeeded", with(function(rig)
+    local server = rig:server(function(_, it)
+      return #it.requests % 3 == 0 and ok() or answer(500)
+    end)
+    rig:endpoint { url = server.url, concurrency = 1, disable_after_ms = 400, retry_ms = 5,
+      attempts = 1000 }
+    for _ = 1, 60 do
+      rig:commit()
+      rig:wait(nil, 8)
+    end
+    for _, row in ipairs(rig:settle()) do assert.equal("succeeded", row.state) end
+    assert.equal(0, #rig.rig:states())
+  end))
+end)
+
+describe("an endpoint whose state is set", function()
+  it("gives back what waits, and starts nothing until it is enabled", with(function(rig)
+    local server = rig:server(function() return ok() end)
+    local idle = rig:server(function() end)
+    rig:endpoint { url = idle.url, concurrency = 1, timeout_ms = 60000 }
+    for _ = 1, 20 do rig:commit() end
+    assert.is_true(rig:wait(function() return #idle.requests == 1 end))
+    rig:endpoint { url = idle.url, concurrency = 1, state = "paused" }
+    assert.is_true(rig:wait(function() return rig.rig:counts().held == 1 end))
+    for _ = 1, 20 do rig:commit() end
+    rig:wait(nil, 30)
+    assert.same({ 1, 1 }, { rig.rig:counts().held, #idle.requests })
+    rig:endpoint { url = server.url, state = "paused" } -- a reload is no reason to go on
+    rig:wait(nil, 30)
+    assert.equal(0, #server.requests)
+    rig:endpoint { url = server.url }
+    assert.is_true(rig:wait(function() return #server.requests == 39 end))
+  end))
+end)

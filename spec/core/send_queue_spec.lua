@@ -59,6 +59,26 @@ describe("an endpoint", function()
     assert.is_true(last_b <= 40, "b's last came as number " .. last_b)
   end))
 
+  it("with large bodies gets fewer turns than one with small ones", with(function(rig)
+    local started = {}
+    rig.rig:hooks { transform = function(body) started[#started + 1] = #body end }
+    local server = rig:server(function() return ok() end)
+    local large = { name = "large", id = 1, url = server.url, concurrency = 100, transform = true }
+    local small = { name = "small", id = 2, url = server.url, concurrency = 100, transform = true }
+    rig:endpoints { large, small }
+    rig.rig:faults { credit_busy = 1 }
+    for _ = 1, 20 do rig:commit({ body = ("x"):rep(64 * 1024) }, "large") end
+    for _ = 1, 60 do rig:commit({}, "small") end
+    rig:wait(function() return rig.rig:counts().held == 80 end)
+    rig.rig:faults {}
+    rig:settle()
+    local large_count = 0
+    for i = 1, 60 do
+      if started[i] > 1000 then large_count = large_count + 1 end
+    end
+    assert.is_true(large_count >= 10 and large_count <= 14, large_count .. " large ones of 60")
+  end))
+
   it("has a rate, with one second's worth at once", with(function(rig)
     local server = counting(rig)
     rig:endpoint { url = server.url, rate = 20, concurrency = 100 }

@@ -113,7 +113,7 @@ describe("anzol", function()
   it("names every command in its help, serve and bench too", function()
     local _, out = run "--help"
     for _, name in ipairs { "add", "attempts", "bench", "capture", "check", "completion", "dead",
-      "deliveries", "eval", "events",
+      "deliveries", "endpoints", "eval", "events",
       "init", "reload", "repl", "serve", "trigger" } do
       assert.matches("\n   " .. name .. "%s", out)
     end

@@ -88,6 +88,48 @@ describe("anzol.testing", function()
       t:close()
     end)
 
+    it("wait while an operator has paused or disabled their endpoint", function()
+      local t = test(forward)
+      for _, verbs in ipairs { { "pause", "resume" }, { "disable", "enable" } } do
+        t[verbs[1]](t, "out")
+        t[verbs[1]](t, "out")
+        t:receive("in", { json = { type = "a" } })
+        t:advance "30d"
+        assert.equal("pending", t:delivery("out").state)
+        t[verbs[2]](t, "out")
+        assert.equal("succeeded", t:delivery("out").state)
+        t[verbs[2]](t, "out")
+      end
+      t:disable "out"
+      assert.has_error(function() t:resume "out" end)
+      t:close()
+    end)
+
+    it("are held when their endpoint had nothing but failures for too long", function()
+      local t = test [[
+        anzol.endpoint("lost", { url = "https://lost.example/", sign = false, breaker = false,
+          retry = anzol.backoff.constant { base = "1h", attempts = 1000, jitter = "none" },
+          disable_after = "2d" })
+        anzol.endpoint("pager", { url = "https://pager.example/", sign = false })
+        anzol.on("a", function(event) event:send "lost" end)
+        anzol.on("anzol.endpoint.disabled", function(event) event:send "pager" end)
+      ]]
+      t:answer_always("lost", 500)
+      t:receive("in", { json = { type = "a" } })
+      t:advance "47h"
+      local delivery = t:delivery "lost"
+      assert.equal(48, #delivery.attempts)
+      t:advance "2h"
+      assert.equal(49, #delivery.attempts)
+      assert.equal("lost", t:delivery("pager").request.json.endpoint)
+      assert.matches("nothing but failures", t:delivery("pager").request.json.reason)
+      t:answer_always("lost", 200)
+      t:advance "1d"
+      t:enable "lost"
+      assert.equal("succeeded", delivery.state)
+      t:close()
+    end)
+
     it("die when their attempts are used up", function()
       local t = test(forward)
       t:answer_always("out", 503)

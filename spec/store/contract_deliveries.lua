@@ -214,5 +214,54 @@ return function(t)
       run("endpoint", { name = "crm", state = "enabled" })
       assert.equal("enabled", state "http://x/")
     end)
+
+    local ENABLED, DISABLED, PAUSED = 1, 2, 4 -- as bits of `from`
+
+    it("that are paused stay so when their url changes, with the reason", function()
+      endpoint "crm"
+      run("endpoint", { name = "crm", state = "paused", reason = "moving" })
+      assert.equal("paused", state "http://two/")
+      assert.equal("moving", t.sql("SELECT reason FROM endpoint")[1][1])
+    end)
+
+    it("take a state only from those that are named, and only if they are there", function()
+      assert.equal("notfound",
+        run("endpoint", { name = "gone", state = "paused", from = ENABLED }).status)
+      assert.equal(0, #t.sql "SELECT 1 FROM endpoint")
+      endpoint "crm"
+      run("endpoint", { name = "crm", state = "disabled", reason = "410" })
+      local op = run("endpoint", { name = "crm", state = "enabled", from = ENABLED | PAUSED })
+      assert.same({ "conflict", "disabled" }, { op.status, op.state })
+      assert.equal("disabled", state())
+      op = run("endpoint", { name = "crm", state = "enabled", from = ENABLED | DISABLED })
+      assert.same({ "ok", "enabled" }, { op.status, op.state })
+    end)
+
+    it("are known to fail since then until they are well, enabled, or have another url", function()
+      local function since() return t.sql("SELECT failing_since_ms FROM endpoint")[1][1] end
+      local crm = endpoint "crm"
+      local function fail(ms)
+        settle((delivery { endpoint = crm }), "dead", { attempt = { number = 1, status = 500 },
+          failing_since_ms = ms })
+      end
+      state "http://one/"
+      fail(77)
+      t.reopen()
+      local op = run("endpoint", { name = "crm", url = "http://one/", keep_state = true })
+      assert.equal(77, op.failing_since_ms)
+      assert.equal(77, run("list_endpoints", {}).rows[1].failing_since_ms)
+      fail(0)
+      assert.is_nil(since())
+      fail(78)
+      run("endpoint", { name = "crm", state = "disabled", reason = "failing" })
+      assert.equal(78, since())
+      run("endpoint", { name = "crm", state = "enabled" })
+      assert.is_nil(since())
+      fail(79)
+      run("endpoint", { name = "crm", state = "disabled" })
+      op = run("endpoint", { name = "crm", url = "http://two/", keep_state = true })
+      assert.same({ "enabled", 0 }, { op.state, op.failing_since_ms })
+      assert.is_nil(since())
+    end)
   end)
 end

@@ -83,6 +83,7 @@ describe("opening a store", function()
       end
     end
     S.sql(path, [[
+      ALTER TABLE endpoint DROP COLUMN failing_since_ms;
       DROP INDEX event_due_time; DROP TABLE step; DROP TABLE batch;
       DROP INDEX run_batch; ALTER TABLE run DROP COLUMN batch;
       DROP TABLE task;

@@ -82,7 +82,7 @@ describe("a meta event", function()
     receiver:answer("/gone", { status = 410 })
     local id = post "gone"
     local news = await "anzol.endpoint.disabled"
-    assert.same({ endpoint = "gone", reason = "the receiver answered 410 Gone", status = 410 },
+    assert.same({ endpoint = "gone", reason = "the receiver answered 410 Gone", status = 410, error = "" },
       news.data)
     assert.equal(id, news.parent)
     await("anzol.delivery.dead", function(data) return data.endpoint == "gone" end)

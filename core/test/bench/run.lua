@@ -9,6 +9,7 @@ package.path = here .. "/?.lua;" .. package.path
 
 local json = require "dkjson"
 local figures = require "figures"
+local fair = require "fair"
 local full = require "full"
 local measure = require "measure"
 local peers = require "peers"
@@ -241,6 +242,23 @@ local function run_reload(bench)
     runs = ratios_of(results, "p99_ms", "calm_p99_ms"), at_most = 2 }
 end
 
+-- P6.
+local function run_fair(bench)
+  local all, calm, ill, ratio, bare = bench.figures, {}, {}, {}, {}
+  rounds(bench, "one endpoint that hangs and one that fails among 1,000", function()
+    local result = fair.measure(bench)
+    calm[#calm + 1], ill[#ill + 1] = result.calm.p99, result.ill.p99
+    ratio[#ratio + 1] = result.ill.p99 / result.calm.p99
+    bare[#bare + 1] = result.without_breaker.p99 / result.calm.p99
+  end)
+  all:heading "P6  One endpoint that hangs and one that answers 500 among 1,000"
+  all:add { id = "p6.calm", name = "received to delivered, all well, p99", unit = "ms",
+    runs = calm }
+  all:add { id = "p6.ill", name = "  with those two, the others' p99", unit = "ms", runs = ill }
+  all:add { id = "p6.ratio", name = "  of that without", unit = "", runs = ratio, at_most = 1.2 }
+  all:add { id = "p6.bare", name = "  the same with breaker = false", unit = "", runs = bare }
+end
+
 local function report_memory(bench)
   local all = bench.figures
   all:heading "Memory (RSS)"
@@ -332,6 +350,7 @@ local function main()
     run_latency(bench)
     run_scripts(bench)
     run_reload(bench)
+    run_fair(bench)
     report_memory(bench)
     if options.is_full then run_full(bench) end
     if options.has_callgrind then run_callgrind(bench) end

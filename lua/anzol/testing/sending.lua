@@ -17,7 +17,7 @@ function M.new(world)
   local outlets, names = {}, {}
   for i, outlet in ipairs(world.project:endpoints()) do
     outlet.waiting, outlet.first, outlet.in_flight = {}, 1, 0
-    outlet.answers, outlet.lines = {}, {}
+    outlet.answers, outlet.lines, outlet.state = {}, {}, "enabled"
     outlets[outlet.name], names[i] = outlet, outlet.name
   end
   return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {} }, Sending)
@@ -95,12 +95,28 @@ local function tell(self, delivery, kind, reason, attempt)
   self.world.handling:tell(delivery.handle:news(kind, depth, reason, attempt))
 end
 
+local GONE = "the receiver answered 410 Gone"
+local FAILING = "nothing but failures for as long as disable_after says"
+
+-- Why the endpoint of this attempt is to be disabled; nil: it is not.
+local function why_disable(self, outlet, decision, attempt)
+  if decision.is_disabling then return GONE end
+  if decision.state == "succeeded" then outlet.failing_since_ms = nil end
+  if not attempt or decision.state == "succeeded" or attempt.error == "script" then return nil end
+  local now_ms = self.world.timeline.now_ms
+  outlet.failing_since_ms = outlet.failing_since_ms or now_ms
+  local is_over = now_ms - outlet.failing_since_ms >= outlet.disable_after_ms
+  return outlet.disable_after_ms > 0 and is_over and FAILING or nil
+end
+
 local function settle(self, delivery, decision)
   delivery.state, delivery.reason = decision.state, decision.reason
+  local outlet = self.outlets[delivery.endpoint]
   local attempt = decision.number and delivery.attempts[decision.number]
-  if decision.is_disabling and not self.outlets[delivery.endpoint].is_disabled then
-    self.outlets[delivery.endpoint].is_disabled = true
-    tell(self, delivery, "disabled", "the receiver answered 410 Gone", attempt)
+  local why = why_disable(self, outlet, decision, attempt)
+  if why and outlet.state == "enabled" then
+    outlet.state = "disabled"
+    tell(self, delivery, "disabled", why, attempt)
   end
   if decision.state == "retrying" then
     delivery.due_ms = self.world.timeline.now_ms + decision.delay_ms
@@ -163,7 +179,7 @@ end
 
 local function can_start(outlet)
   return outlet.first <= #outlet.waiting and outlet.in_flight < outlet.concurrency
-    and not outlet.is_disabled
+    and outlet.state == "enabled"
 end
 
 function pump(self, outlet)
@@ -245,6 +261,27 @@ function Sending:delivery(name)
     if self.deliveries[i].endpoint == name then return self.deliveries[i] end
   end
   failure.raise("there is no delivery to '%s'", name)
+end
+
+-- As an operator does: from which states it goes to which.
+local changes = {
+  pause = { to = "paused", from = { enabled = true, paused = true } },
+  resume = { to = "enabled", from = { enabled = true, paused = true } },
+  disable = { to = "disabled", from = { enabled = true, paused = true, disabled = true } },
+  enable = { to = "enabled", from = { enabled = true, disabled = true } },
+}
+
+function Sending:change(name, verb)
+  local outlet, change = self:outlet(name, "t:" .. verb), changes[verb]
+  if not change.from[outlet.state] then
+    failure.raise("t:%s: endpoint '%s' is %s", verb, name, outlet.state)
+  end
+  if outlet.state == change.to then return end
+  outlet.state = change.to
+  if change.to ~= "enabled" then return end
+  outlet.failing_since_ms = nil
+  self.world.project:forgive(name)
+  self.world.timeline:soon(function() pump(self, outlet) end)
 end
 
 -- Appends what was canned and never asked for.

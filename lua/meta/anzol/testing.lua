@@ -109,6 +109,41 @@ function Test:answer(endpoint, ...) end
 ---@param answer integer|anzol.CannedAnswer|fun(request: table): integer|anzol.CannedAnswer
 function Test:answer_always(endpoint, answer) end
 
+---As `anzol endpoints pause`: nothing is sent to it until `t:resume`; what waits stays.
+---
+---```lua
+---t:pause "crm"
+---t:receive("orders", { json = { id = 1 } })
+---assert.equal("pending", t:delivery("crm").state)
+---t:resume "crm"
+---```
+---@param endpoint string
+function Test:pause(endpoint) end
+
+---As `anzol endpoints resume`: of a paused one.
+---
+---```lua
+---t:resume "crm"
+---```
+---@param endpoint string
+function Test:resume(endpoint) end
+
+---As `anzol endpoints disable`: nothing is sent to it until `t:enable`.
+---
+---```lua
+---t:disable "crm"
+---```
+---@param endpoint string
+function Test:disable(endpoint) end
+
+---As `anzol endpoints enable`: of one that was disabled, by hand, by 410 or by `disable_after`.
+---
+---```lua
+---t:enable "crm"
+---```
+---@param endpoint string
+function Test:enable(endpoint) end
+
 ---What `anzol.http` gets from the outside: `*` stands for anything, a method may stand before the URL,
 ---the pattern that was given last comes first. A call that matches none fails the test.
 ---

@@ -1,0 +1,113 @@
+-- SPDX-License-Identifier: MIT
+-- anzol endpoints: where messages go, how that is, and what an operator may do about it.
+local client = require "anzol.cli.client"
+local failure = require "anzol.cli.failure"
+
+local M = {
+  name = "endpoints",
+  summary = "List endpoints, pause, resume, disable or enable them.",
+  description = [[
+List the endpoints with what is still to be sent to them; or change the state of some.
+
+  anzol endpoints list
+  anzol endpoints show crm
+  anzol endpoints pause crm --reason "they move their servers"
+  anzol endpoints resume crm
+  anzol endpoints disable crm chat
+  anzol endpoints enable crm
+
+While an endpoint is paused or disabled nothing is sent to it and its deliveries wait. The
+command ends when no attempt starts any more under the old state; one that is under way goes on to
+its end.]],
+}
+
+local function pending(row) return row.pending .. (row.pendingIsLeast and "+" or "") end
+
+-- What keeps it from its full pace; nil: nothing.
+local function pace(row)
+  local paused_until, per_hour = client.plain(row.pausedUntil), client.plain(row.slowedPerHour)
+  if row.breaker ~= "closed" then return "breaker " .. row.breaker end
+  if paused_until then return "until " .. paused_until end
+  return per_hour and ("slowed to %d/h"):format(per_hour) or nil
+end
+
+local columns = {
+  { "NAME", "name" },
+  { "STATE", "state", is_state = true },
+  { "PENDING", pending, right = true },
+  { "PACE", function(row) return pace(row) or "-" end },
+  { "FAILING SINCE", function(row) return client.plain(row.failingSince) or "-" end },
+  { "REASON", function(row)
+    return not row.isRegistered and "the scripts no longer have it" or client.plain(row.reason)
+  end },
+}
+
+function M.configure(parser, add_help)
+  parser:require_command(false):command_target "action"
+  local function command(name, summary)
+    local sub = parser:command(name):summary(summary):add_help(false)
+    add_help(sub)
+    return sub
+  end
+  local function verb(name, summary)
+    local sub = command(name, summary)
+    sub:argument("names", "Names of endpoints."):argname "NAME":args "+"
+    return sub
+  end
+  command("list", "List them.")
+  command("show", "Show one."):argument("name", "Its name."):argname "NAME"
+  verb("pause", "Send nothing until it is resumed."):option("--reason", "Why, for the record.")
+    :argname "TEXT"
+  verb("resume", "Send again what waits; of a paused one.")
+  verb("disable", "Send nothing until it is enabled."):option("--reason", "Why, for the record.")
+    :argname "TEXT"
+  verb("enable", "Send again what waits; of a disabled one.")
+end
+
+local function list(options, console)
+  local answer = client.request(options, console, { path = "/api/v1/endpoint" })
+  if console:is_json() then
+    client.print_json(console, answer)
+    return 0
+  end
+  local rows = client.decode(answer).data
+  if #rows > 0 then console:table(columns, rows) else console:say "no endpoints" end
+  return 0
+end
+
+local function find(options, console)
+  local answer = client.request(options, console, { path = "/api/v1/endpoint" })
+  for _, row in ipairs(client.decode(answer).data) do
+    if row.name == options.name then return row end
+  end
+  failure.raise(failure.FAILED, "there is no endpoint '%s'", options.name)
+end
+
+local function show(options, console)
+  local row = find(options, console)
+  if console:is_json() then
+    console:data(require "anzol.native".json.encode(row, { sort = true }) .. "\n")
+    return 0
+  end
+  console:fields {
+    { "name", row.name },
+    { "id", row.id },
+    { "state", row.state, is_state = true },
+    { "reason", client.plain(row.reason) },
+    { "registered", row.isRegistered and "yes" or "no: the scripts no longer have it" },
+    { "pending", pending(row) },
+    { "pace", pace(row) or "full" },
+    { "failing since", client.plain(row.failingSince) },
+  }
+  return 0
+end
+
+function M.run(options, console)
+  if options.action == "show" then return show(options, console) end
+  if not options.names then return list(options, console) end
+  return client.change(options, console, options.action, options.names, function(name)
+    return "/api/v1/endpoint/" .. name
+  end)
+end
+
+return M
