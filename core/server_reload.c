@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FILE_BYTES 512 /* of a name, in the log */
+
 /* Libuv worker thread. */
 static void load(uv_work_t *work)
 {
@@ -44,22 +46,23 @@ static uint64_t serving_number(const struct server *server)
     return server->generation ? generation_registry(server->generation)->generation : 0;
 }
 
+static void log_finding(const struct finding *row)
+{
+    const enum log_level level = row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN;
+    char at[FILE_BYTES + 16];
+    (void)snprintf(at, sizeof at, row->line > 0 ? "%.*s:%d" : "%.*s", FILE_BYTES,
+                   row->file[0] ? row->file : "-", row->line);
+    if (row->hint)
+        log_write(level, "finding", "at=%s phase=%s message=\"%s\" hint=\"%s\"", at, row->phase,
+                  row->message, row->hint);
+    else
+        log_write(level, "finding", "at=%s phase=%s message=\"%s\"", at, row->phase, row->message);
+}
+
 static void log_findings(const struct findings *findings, size_t from)
 {
-    for (size_t i = from; i < findings->count; i++) {
-        const struct finding *row = &findings->rows[i];
-        char line[16] = "";
-        if (row->line > 0)
-            (void)snprintf(line, sizeof line, ":%d", row->line);
-        const enum log_level level = row->level == FINDING_ERROR ? LOG_ERROR : LOG_WARN;
-        const char *at = row->file[0] ? "at=" : "", *space = row->file[0] ? " " : "";
-        if (row->hint)
-            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\" hint=\"%s\"", at,
-                      row->file, line, space, row->phase, row->message, row->hint);
-        else
-            log_write(level, "finding", "%s%s%s%sphase=%s message=\"%s\"", at, row->file, line,
-                      space, row->phase, row->message);
-    }
+    for (size_t i = from; i < findings->count; i++)
+        log_finding(&findings->rows[i]);
 }
 
 /* Endpoints that the scripts no longer have keep what is still to be sent to them: it is named. */

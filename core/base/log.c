@@ -63,7 +63,7 @@ static void put_line(const char *line, size_t len)
         atomic_fetch_add(&dropped, 1);
 }
 
-/* ---- Values in quotes ---- */
+/* ---- Values ---- */
 
 /* How many bytes the first len bytes of the format make. */
 #pragma GCC diagnostic push
@@ -83,38 +83,94 @@ static size_t measure(const char *format, size_t len, va_list args)
 }
 #pragma GCC diagnostic pop
 
-/* Where the next quote that is the format's own stands in the text; *at: where the search goes on
- * in the format. */
-static size_t next_quote(const char *format, size_t *at, va_list args)
+/* A value of the text that the format made: between quotes of the format's own, or of a bare %s. */
+struct value {
+    size_t from, to;
+    bool is_quoted;
+};
+
+/* The next one; *at: where the search goes on in the format. */
+static bool next_value(const char *format, size_t *at, va_list args, struct value *value)
 {
     const char *quote = strchr(format + *at, '"');
-    if (!quote)
-        return SIZE_MAX;
-    *at = (size_t)(quote - format) + 1;
-    return measure(format, *at - 1, args);
+    const char *bare = strstr(format + *at, "=%s");
+    if (!quote && !bare)
+        return false;
+    const bool is_quoted = quote && (!bare || quote < bare);
+    const char *start = (is_quoted ? quote : bare) + 1;
+    const char *stop = is_quoted ? strchr(start, '"') : start + strlen("%s");
+    check(stop != NULL);
+    *at = (size_t)(stop - format) + (is_quoted ? 1 : 0);
+    *value = (struct value){.from = measure(format, (size_t)(start - format), args),
+                            .to = measure(format, (size_t)(stop - format), args),
+                            .is_quoted = is_quoted};
+    return true;
 }
 
-/* Copies the text that the format made; between the format's own quotes those of a value become
- * \", and \ becomes \\. A value that does not fit is cut and closed. Returns the length. */
-static size_t escape_quotes(const char *text, size_t len, char out[DETAILS_BYTES_MAX],
-                            const char *format, va_list args)
+struct details {
+    char data[DETAILS_BYTES_MAX];
+    size_t len;
+    bool is_full;
+};
+
+/* Room for the quote that closes and the end stays. */
+static void put(struct details *details, const char *bytes, size_t len)
 {
-    size_t at = 0, count = 0;
-    size_t quote = next_quote(format, &at, args);
-    bool is_inside = false;
-    for (size_t i = 0; i < len && count < DETAILS_BYTES_MAX - 4; i++) {
-        if (i == quote) {
-            is_inside = !is_inside;
-            quote = next_quote(format, &at, args);
-        } else if (is_inside && (text[i] == '"' || text[i] == '\\')) {
-            out[count++] = '\\';
-        }
-        out[count++] = text[i];
+    details->is_full |= details->len + len > sizeof details->data - 2;
+    if (details->is_full)
+        return;
+    memcpy(details->data + details->len, bytes, len);
+    details->len += len;
+}
+
+bool log_is_word(struct slice value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if ((unsigned char)value.data[i] <= 0x20 || value.data[i] == 0x7f || value.data[i] == '"')
+            return false;
+    return true;
+}
+
+static void put_value(struct details *details, struct slice text, bool is_quoted)
+{
+    const bool adds_quotes = !is_quoted && !log_is_word(text);
+    if (adds_quotes)
+        put(details, "\"", 1);
+    for (size_t i = 0; i < text.len; i++) {
+        const char pair[2] = {'\\', text.data[i]};
+        const bool is_special = text.data[i] == '"' || text.data[i] == '\\';
+        if (is_special && (is_quoted || adds_quotes))
+            put(details, pair, 2);
+        else
+            put(details, &text.data[i], 1);
     }
-    if (is_inside)
-        out[count++] = '"';
-    out[count] = '\0';
-    return count;
+    if (details->is_full && (is_quoted || adds_quotes))
+        details->data[details->len++] = '"'; /* cut, but closed */
+    else if (adds_quotes)
+        put(details, "\"", 1);
+}
+
+/* What the format made, with its values as readers of key=value expect them: " becomes \" and \
+ * becomes \\ in those between quotes, and a bare one that is more than a word gets quotes. */
+static void put_all(struct details *details, struct slice text, const char *format, va_list args)
+{
+    struct value value;
+    size_t at = 0, done = 0;
+    while (!details->is_full && done < text.len && next_value(format, &at, args, &value)) {
+        const size_t from = value.from < text.len ? value.from : text.len;
+        const bool is_cut = value.to > text.len;
+        const size_t to = is_cut ? text.len : value.to;
+        put(details, text.data + done, from - done);
+        put_value(details, slice_of(text.data + from, to - from), value.is_quoted);
+        if (is_cut && value.is_quoted && from < text.len && !details->is_full)
+            put(details, "\"", 1);
+        done = to;
+    }
+    if (!details->is_full)
+        put(details, text.data + done,
+            text.len - done < sizeof details->data - 2 - details->len
+                ? text.len - done
+                : sizeof details->data - 2 - details->len);
 }
 
 static void escape_controls(char *text, size_t len)
@@ -152,7 +208,7 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
         return;
     const int saved_errno = errno;
     char text[DETAILS_BYTES_MAX];
-    char details[DETAILS_BYTES_MAX];
+    struct details details = {.len = 0};
     va_list args;
     va_start(args, format);
     va_list again;
@@ -162,21 +218,22 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     const size_t text_len = written < 0                     ? 0
                             : (size_t)written < sizeof text ? (size_t)written
                                                             : sizeof text - 1;
-    const size_t len = escape_quotes(text, text_len, details, format, args);
+    put_all(&details, slice_of(text, text_len), format, args);
     va_end(args);
-    escape_controls(details, len);
+    details.data[details.len] = '\0';
+    escape_controls(details.data, details.len);
     if (diverted) {
-        diverted(level, event, details, diverted_ctx);
+        diverted(level, event, details.data, diverted_ctx);
         errno = saved_errno;
         return;
     }
     struct buf line;
     buf_init(&line, LOG_LINE_BYTES_MAX);
     enum status status = line_format == LOG_JSON
-                             ? build_json(&line, level, event, slice_of(details, len))
-                             : build_text(&line, level, event, slice_of(details, len));
+                             ? build_json(&line, level, event, slice_of(details.data, details.len))
+                             : build_text(&line, level, event, slice_of(details.data, details.len));
     if (status == E_LIMIT && line_format == LOG_JSON) /* a byte may become three */
-        status = build_json(&line, level, event, slice_of(details, len / 3));
+        status = build_json(&line, level, event, slice_of(details.data, details.len / 3));
     if (status == OK)
         put_line(line.data, line.len);
     else

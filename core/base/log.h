@@ -3,8 +3,9 @@
  * A line is an event name in plain words and key=value pairs made by a printf format. Never
  * bodies, secrets or whole headers. error: somebody must act; warn: degraded, heals by itself;
  * info: life cycle; debug: per event. A value that may hold spaces stands in quotes in the format,
- * and quotes in it are escaped: key="a \"b\"". Control bytes become spaces, a line ends at 8 KiB.
- * A pipe that is full never blocks the caller: the line is dropped and counted. */
+ * and quotes in it are escaped: key="a \"b\""; a bare %s behind = gets quotes where it needs them.
+ * Control bytes become spaces, a line ends at 8 KiB. A pipe that is full never blocks the caller:
+ * the line is dropped and counted. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -24,6 +25,8 @@ bool log_enabled(enum log_level level);
  * to standard error again. One thread. */
 typedef void (*log_cb)(enum log_level level, const char *event, const char *details, void *ctx);
 void log_divert(log_cb on_line, void *ctx);
+/* Whether a value may stand bare: no spaces, quotes or control bytes. */
+bool log_is_word(struct slice value);
 /* Lines that a full pipe swallowed. */
 uint64_t log_dropped(void);
 

@@ -50,7 +50,13 @@ static void add_place(lua_State *L, struct buf *line)
     for (int level = 1; lua_getstack(L, level, &debug); level++) {
         lua_getinfo(L, "Sl", &debug);
         if (debug.currentline > 0) {
-            (void)!buf_printf(line, " script=%s:%d", debug.short_src, debug.currentline);
+            char place[sizeof debug.short_src + 16];
+            const int len =
+                snprintf(place, sizeof place, "%s:%d", debug.short_src, debug.currentline);
+            const struct slice text = slice_of(place, (size_t)len);
+            (void)!buf_add_str(line, " script=");
+            (void)!(log_is_word(text) ? buf_add_slice(line, text)
+                                      : buf_add_json_string(line, text));
             return;
         }
     }

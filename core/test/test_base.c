@@ -423,7 +423,7 @@ static int l_inbox_relay(lua_State *L)
  */
 
 /* log_line("json" | "text", event, details, value?) -> what is written on standard error; with a
- * value: as number=7 value="…" path="…" behind the details */
+ * value: as number=7 value="…" path="…" bare=… behind the details */
 static int l_log_line(lua_State *L)
 {
     static const char *const formats[] = {"text", "json", NULL};
@@ -437,8 +437,8 @@ static int l_log_line(lua_State *L)
     log_setup(LOG_INFO, (enum log_format)format);
     const char *value = luaL_optstring(L, 4, NULL);
     if (value)
-        log_info(event, "%s number=%d value=\"%s\" path=\"%.*s\"", details, 7, value,
-                 (int)strlen(value), value);
+        log_info(event, "%s number=%d value=\"%s\" path=\"%.*s\" bare=%s", details, 7, value,
+                 (int)strlen(value), value, value);
     else
         log_info(event, "%s", details);
     log_setup(LOG_INFO, LOG_TEXT);

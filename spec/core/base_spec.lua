@@ -348,18 +348,32 @@ describe("a log line", function()
     assert.is_truthy(line:match ',"details":"id=\\"a\\" \u{FFFD}"}\n$')
   end)
 
-  it("escapes quotes and backslashes of values in quotes", function()
-    local line = base.log_line("text", "finding", 'a="1"', [[near '"x"' in C:\]])
-    assert.equal([[finding  a="1" number=7 value="near '\"x\"' in C:\\" path="near '\"x\"' in C:\\"]],
-      line:match "finding.*$":sub(1, -2))
+  -- What stands behind `value=` for a value in quotes, and behind `bare=`.
+  local function values_of(value)
+    local line = base.log_line("text", "finding", 'a="1"', value)
+    local quoted, path, bare = line:match '^%S+ info%s+finding  a="1" number=7 value=(.-) path=(".*") bare=(.*)\n$'
+    assert.equal(quoted, path)
+    return quoted, bare
+  end
+
+  it("escapes quotes and backslashes of values in quotes, and puts more than a word into them", function()
+    local escaped = [["near '\"x\"' in C:\\"]]
+    assert.same({ escaped, escaped }, { values_of [[near '"x"' in C:\]] })
+    assert.same({ '"scripts/a.lua:3"', "scripts/a.lua:3" }, { values_of "scripts/a.lua:3" })
+    assert.same({ '"a b"', '"a b"' }, { values_of "a b" })
+    assert.same({ '""', "" }, { values_of "" })
   end)
 
   it("lets no value end its quotes, nor begin another field, nor stay open where it is cut", function()
-    local line = base.log_line("text", "finding", "a=1", '" forged="yes')
-    assert.equal([[finding  a=1 number=7 value="\" forged=\"yes" path="\" forged=\"yes"]],
-      line:match "finding.*$":sub(1, -2))
-    assert.matches('[^"\\]"\n$', base.log_line("text", "finding", "a=1", ("x"):rep(10000)))
-    assert.matches('[^\\]\\""\n$', base.log_line("text", "finding", "a=1", ('"'):rep(10000)))
+    assert.same({ '"\\" forged=\\"yes"', '"\\" forged=\\"yes"' }, { values_of '" forged="yes' })
+    for _, value in ipairs { ("x"):rep(10000), ("x"):rep(2100) } do
+      assert.matches('[^"\\]"\n$', base.log_line("text", "finding", "a=1", value))
+    end
+    for length = 670, 690 do -- of pairs of bytes, around where it is cut
+      local line = base.log_line("text", "finding", "a=1", ('"'):rep(length))
+      assert.equal("", (line:gsub('\\"', ""):gsub('^.*a=1 number=7 value=""', ""):gsub(' path=""', "")
+        :gsub(' bare=""', ""):gsub('^ path="?"?$', ""):gsub("\n$", "")))
+    end
   end)
 
   it("is cut, never lost, and ends within 8 KiB", function()

@@ -111,6 +111,14 @@ ponger of pong: handled
     assert.matches("41 more events were emitted", result.errors, 1, true)
   end)
 
+  it("logs what the scripts log, as key=value whatever their file is called", function()
+    files.write(dir .. "/scripts/b c.lua", [[
+require "anzol".on("ping", function() require "anzol".log.info('a "b"') end)]])
+    local result = trigger("in", '{"type":"ping","quiet":true}')
+    os.remove(dir .. "/scripts/b c.lua")
+    assert.matches([[message="a \"b\"" script="scripts/b c.lua:1" event=evt_]], result.errors, 1, true)
+  end)
+
   it("says that nothing matches", function()
     local result = trigger("in", '{"type":"nothing"}')
     assert.equal(0, result.code)

@@ -91,6 +91,25 @@ describe("anzol check --connect", function()
       .. "127.0.0.0/8 is loopback (allow_private = true allows it)\n", result.output, 1, true)
   end)
 
+  it("looks names up, and judges every address that they have", function()
+    project {
+      { "missing", OPEN .. url "http://missing.test:PORT/" },
+      { "inside", url "http://loopback.test:PORT/" },
+      { "allowed", OPEN .. url "http://loopback.test:PORT/" },
+    }
+    local result = cli.run({ "check", "--connect", "-o", "json" }, { cwd = dir, env = {
+      LD_PRELOAD = files.build_dir() .. "/test/preload/resolver.so",
+      ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0",
+    } })
+    local results = {}
+    for _, row in ipairs(dkjson.decode(result.output).connections) do
+      results[row.endpoint] = row.result .. " " .. row.host
+    end
+    assert.same({ missing = "dns missing.test", inside = "blocked_address loopback.test",
+      allowed = "ok loopback.test" }, results)
+    assert.equal(0, (receiver:total()))
+  end)
+
   it("judges certificates", function()
     files.write(dir .. "/run.sh", [[
       openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=127.0.0.1 2>/dev/null
