@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-#define BODY_BYTES_MAX (1024u * 1024)
+#define BODY_BYTES_MAX (2u * 1024 * 1024)
 #define HEAD_BYTES_MAX 256
 
 static enum status add_field(struct buf *body, const struct meta_field *field, bool is_first)

@@ -10,6 +10,7 @@
 #define META_SOURCE "anzol"
 
 #define META_DELIVERY_DEAD "anzol.delivery.dead"
+#define META_DELIVERY_SUCCEEDED "anzol.delivery.succeeded"
 #define META_ENDPOINT_DISABLED "anzol.endpoint.disabled"
 #define META_RELOAD_REFUSED "anzol.reload.refused"
 #define META_SOURCE_UNVERIFIED "anzol.source.unverified"

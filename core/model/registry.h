@@ -129,6 +129,7 @@ struct endpoint_spec {
     bool slows_down;          /* at 429 and 503 */
     int64_t disable_after_ms; /* of nothing but failures; 0: never */
     bool allow_private;
+    bool tells_success; /* by META_DELIVERY_SUCCEEDED */
     bool is_compressed; /* bodies that are worth it, by gzip */
     enum cloudevents_mode cloudevents;
     char *cloudevents_source; /* NULL: none */

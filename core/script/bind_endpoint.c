@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 static const char *const option_names[] = {
-    "allow_private", "breaker",       "burst",     "cloudevents", "compress",
-    "concurrency",   "disable_after", "headers",   "method",      "on_dead",
-    "order_by",      "rate_limit",    "retry",     "sign",        "slow_down",
-    "success",       "timeout",       "transform", "url",         NULL,
+    "allow_private", "breaker", "burst",     "cloudevents", "compress",     "concurrency",
+    "disable_after", "headers", "method",    "on_dead",     "order_by",     "rate_limit",
+    "retry",         "sign",    "slow_down", "success",     "tell_success", "timeout",
+    "transform",     "url",     NULL,
 };
 static const char *const later_names[] = {
     "auth", "batch", "ca_file", "client_cert", "kind", "lease", "path", "wait", NULL,
@@ -137,6 +137,7 @@ static int l_endpoint(lua_State *L)
     endpoint->transform_function = option_check_function(L, &options, "transform");
     endpoint->success_function = option_check_function(L, &options, "success");
     endpoint->allow_private = option_check_bool(L, &options, "allow_private", false);
+    endpoint->tells_success = option_check_bool(L, &options, "tell_success", false);
     endpoint->script = place_copy(L);
     draft->ended++;
     return 0;

@@ -230,6 +230,7 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix_number(digest, endpoint->slows_down);
     mix_number(digest, endpoint->disable_after_ms);
     mix_number(digest, endpoint->allow_private);
+    mix_number(digest, endpoint->tells_success);
     mix_number(digest, endpoint->is_compressed);
     mix_number(digest, endpoint->cloudevents);
     mix_text(digest, endpoint->cloudevents_source);

@@ -165,6 +165,9 @@ static void settle(struct running *running, enum delivery_state state, int64_t d
     if (state == DELIVERY_DEAD)
         running->settle.news.event =
             tell(running, SENDER_DELIVERY_DEAD, running->settle.attempt, running->reason);
+    else if (state == DELIVERY_SUCCEEDED && running->spec->tells_success)
+        running->settle.news.event =
+            tell(running, SENDER_DELIVERY_SUCCEEDED, running->settle.attempt, running->reason);
     sender->settling++;
     /* Holds a credit: always taken. */
     check(store_submit(sender->options.store, sender->options.client, &running->settle.op) == OK);

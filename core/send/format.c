@@ -83,7 +83,7 @@ static enum status add_attribute_headers(const struct attributes *attributes, st
 
 /* ---- Structured ---- */
 
-static bool says_json(struct slice type)
+bool content_type_is_json(struct slice type)
 {
     static const char *const names[] = {"application/json", "text/json"};
     const char *end = memchr(type.data, ';', type.len);
@@ -134,7 +134,7 @@ static enum status add_members(const struct attributes *attributes, struct slice
 static enum status add_data(struct slice type, struct slice body, struct buf *out)
 {
     enum status status = add_member(out, slice_str("datacontenttype"), type);
-    if (says_json(type) && json_is_valid(body)) {
+    if (content_type_is_json(type) && json_is_valid(body)) {
         if (status == OK)
             status = buf_add_str(out, ",\"data\":");
         return status == OK ? buf_add_slice(out, body) : status;

@@ -9,6 +9,8 @@
 MUST_USE enum status format_apply(const struct endpoint_spec *endpoint,
                                   const struct message *message, struct outgoing_request *request,
                                   struct err *err);
+/* Says that it is JSON: application/json, text/json, …+json. */
+bool content_type_is_json(struct slice type);
 /* compress.c: smaller, if the endpoint asks for it and it becomes so. */
 MUST_USE enum status compress_apply(const struct endpoint_spec *endpoint,
                                     struct outgoing_request *request);

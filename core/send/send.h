@@ -43,7 +43,11 @@ struct outgoing {
 };
 
 /* What scripts may want to know as an event of its own. */
-enum sender_news_kind { SENDER_DELIVERY_DEAD, SENDER_ENDPOINT_DISABLED };
+enum sender_news_kind {
+    SENDER_DELIVERY_DEAD,
+    SENDER_DELIVERY_SUCCEEDED, /* of endpoints that ask for it */
+    SENDER_ENDPOINT_DISABLED
+};
 struct sender_news {
     enum sender_news_kind kind;
     const struct endpoint_spec *endpoint;

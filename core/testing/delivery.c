@@ -246,20 +246,30 @@ static int l_conclude(lua_State *L)
     return 1;
 }
 
-/* news(kind "dead" | "disabled", depth of its event, reason, { status?, error? } | nil: there was
- * no attempt) -> the event that scripts are told with | nil: none asks, or the chain is too deep */
+/* news(kind "dead" | "succeeded" | "disabled", depth of its event, reason, { status?, error?,
+ * headers?, body? } | nil: there was no attempt) -> the event that scripts are told with | nil:
+ * none asks, or the chain is too deep */
 static int l_news(lua_State *L)
 {
     static const char *const kinds[] = {
-        [SENDER_DELIVERY_DEAD] = "dead", [SENDER_ENDPOINT_DISABLED] = "disabled", NULL};
+        [SENDER_DELIVERY_DEAD] = "dead",
+        [SENDER_DELIVERY_SUCCEEDED] = "succeeded",
+        [SENDER_ENDPOINT_DISABLED] = "disabled",
+        NULL,
+    };
     const struct held_delivery *held = check_held(L);
     const lua_Integer depth = luaL_checkinteger(L, 3);
-    struct attempt attempt = {0};
+    struct attempt attempt = {.head = slice_str(""), .body = slice_str("")};
+    struct buf head;
+    buf_init(&head, LIMIT_ANSWER_HEADERS_BYTES);
     const bool has_attempt = lua_istable(L, 5);
     if (has_attempt) {
         const struct slice error = field_text(L, 5, "error");
         attempt.status = (int)field_integer(L, 5, "status", 0);
         attempt.error = attempt_error_check(L, error);
+        attempt.body = field_text(L, 5, "body");
+        (void)field_head(L, 5, &head);
+        attempt.head = buf_slice(&head);
     }
     const struct sender_news news = {
         .kind = (enum sender_news_kind)luaL_checkoption(L, 2, NULL, kinds),
@@ -268,11 +278,11 @@ static int l_news(lua_State *L)
         .attempt = has_attempt ? &attempt : NULL,
         .reason = luaL_checkstring(L, 4),
     };
-    if (depth >= LIMIT_CHAIN_DEPTH)
-        return 0;
-    return project_push_meta(L, held->project,
-                             sender_news_event(script_registry(held->project->script), &news),
-                             (uint32_t)depth + 1);
+    struct event *event = depth < LIMIT_CHAIN_DEPTH
+                              ? sender_news_event(script_registry(held->project->script), &news)
+                              : NULL;
+    buf_finish(&head);
+    return event ? project_push_meta(L, held->project, event, (uint32_t)depth + 1) : 0;
 }
 
 static int l_gc(lua_State *L)

@@ -366,7 +366,8 @@ static int l_sources(lua_State *L)
     return 1;
 }
 
-/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms }, … } */
+/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms, tells_success },
+ * … } */
 static int l_endpoints(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);
@@ -378,6 +379,7 @@ static int l_endpoints(lua_State *L)
         set_integer(L, "concurrency", registry->endpoints[i].concurrency);
         set_bool(L, "blocks_on_dead", registry->endpoints[i].blocks_on_dead);
         set_integer(L, "disable_after_ms", registry->endpoints[i].disable_after_ms);
+        set_bool(L, "tells_success", registry->endpoints[i].tells_success);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

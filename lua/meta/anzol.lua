@@ -93,6 +93,7 @@ function anzol.source(name, options) end
 ---@field slow_down? boolean Give a receiver that answers 429 or 503 less, and pause until its `Retry-After`, an hour at most. Default: `true`.
 ---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
 ---@field allow_private? boolean May go to addresses that are not public. Default: `false`.
+---@field tell_success? boolean Each success makes an event `anzol.delivery.succeeded` with the answer, for handlers that go on with it. Default: `false`.
 ---@field compress? "gzip" Bodies of 1 KiB or more go out compressed where that makes them smaller. Default: as they are.
 ---@field cloudevents? anzol.CloudEventsOptions Messages go out as CloudEvents 1.0.
 

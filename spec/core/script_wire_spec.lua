@@ -13,6 +13,7 @@ describe("anzol.endpoint", function()
   after_each(rig.finish)
 
   for options, message in pairs {
+    ["tell_success = 1"] = "option 'tell_success' of anzol.endpoint 'out' must be",
     ["compress = 'br'"] = [[option 'compress' of anzol.endpoint 'out' must be "gzip", got 'br']],
     ["compress = true"] = "option 'compress' of anzol.endpoint 'out' must be",
     ["cloudevents = true"] = "option 'cloudevents' of anzol.endpoint 'out' takes a table of options",

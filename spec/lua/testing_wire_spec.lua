@@ -83,3 +83,54 @@ describe("anzol.testing shows a request", function()
     t:close()
   end)
 end)
+
+describe("anzol.testing goes on with an answer", function()
+  after_each(rig.finish)
+
+  local script = [[
+    anzol.endpoint("crm", { url = "https://crm.example/", sign = false, tell_success = true })
+    anzol.on("a", function(event) event:send({ "crm", "out" }) end)
+    anzol.on("anzol.delivery.succeeded", { name = "next" }, function(event)
+      assert(event.source == "anzol")
+      event:send("out", { json = event.data })
+    end)]]
+
+  local function told(answer)
+    local t = test(script)
+    t:answer("crm", 503, answer)
+    t:receive("in", { json = { type = "a" } })
+    assert.equal(2, #t.deliveries)
+    t:advance "10m"
+    assert.equal(3, #t.deliveries)
+    return t.deliveries[3].request.json, t
+  end
+
+  it("in an event of its own, once it went well", function()
+    local data, t = told { status = 201, json = { id = 7 },
+      headers = { ["X-Request-Id"] = "r1", ["Set-Cookie"] = "secret" } }
+    local crm = t:delivery "crm"
+    assert.same({ endpoint = "crm", status = 201, attempts = 2, body = '{"id":7}', json = { id = 7 },
+      type = "a", is_cut = false, delivery_id = crm.id, message_id = crm.message_id,
+      event_id = crm.event_id,
+      headers = { ["x-request-id"] = "r1", ["content-type"] = "application/json" } }, data)
+    assert.equal(crm.event_id, t.events[2].parent_id)
+    t:close()
+  end)
+
+  it("that is no text, and one that only says that it is JSON", function()
+    assert.equal("/w==", (told { status = 200, body = "\255" }).body_base64)
+    local data = told { status = 200, body = "{oops", headers = { ["Content-Type"] = "application/json" } }
+    assert.equal("{oops", data.body)
+    assert.is_nil(data.json)
+  end)
+
+  it("until the chain is too deep", function()
+    local t = test [[
+      anzol.endpoint("crm", { url = "https://crm.example/", sign = false, tell_success = true })
+      anzol.on("a", function(event) event:send("crm") end)
+      anzol.on("anzol.delivery.succeeded", function(event) event:send("crm") end)]]
+    t:receive("in", { json = { type = "a" } })
+    assert.equal(17, #t.deliveries)
+    t:close()
+  end)
+end)

@@ -20,6 +20,8 @@ for _, name in ipairs { "dead", "gone", "late", "loop" } do
     if name == "late" then event:send(name, nil, { expires = "50ms" }) end
   end)
 end
+anzol.endpoint("chained", { url = "$URL/chained", sign = false, allow_private = true, tell_success = true })
+anzol.on("to.chained", function(event) event:send "chained" end)
 anzol.endpoint("told", { url = "$URL/told", sign = false, allow_private = true })
 anzol.on({ "anzol.**" }, { name = "tell" }, function(event)
   assert(event.source == "anzol")
@@ -68,6 +70,21 @@ describe("a meta event", function()
       message_id = delivery.messageId, type = "to.dead", attempts = 1,
       status = 500, error = "", reason = "no attempts left after 1" }, news.data)
     assert.equal(id, news.parent)
+  end)
+
+  it("tells of a success with the answer, of an endpoint that asks for it", function()
+    receiver:answer("/chained", { status = 202, headers = "X-A: 1\r\nx-a: 2\r\nSet-Cookie: s\r\n"
+      .. "Content-Type: application/json\r\n", body = '{"id": 7}' })
+    local id = post "chained"
+    local news = await("anzol.delivery.succeeded")
+    assert.equal(id, news.parent)
+    local data = news.data
+    assert.same({ "chained", 202, 1, '{"id": 7}', 7, "1, 2", false },
+      { data.endpoint, data.status, data.attempts, data.body, data.json.id, data.headers["x-a"],
+        data.is_cut })
+    assert.is_nil(data.headers["set-cookie"])
+    local delivery = server:get("/api/v1/delivery?event=" .. id).data[1]
+    assert.same({ delivery.id, delivery.messageId, id }, { data.delivery_id, data.message_id, data.event_id })
   end)
 
   it("tells of one that died without an attempt", function()

@@ -92,7 +92,9 @@ end
 -- Scripts that ask for it hear what happened.
 local function tell(self, delivery, kind, reason, attempt)
   local depth = self.world.handling:depth_of(delivery.event_id)
-  self.world.handling:tell(delivery.handle:news(kind, depth, reason, attempt))
+  local answer = attempt and { status = attempt.status, error = attempt.error, body = attempt.body,
+    headers = attempt.header_list }
+  self.world.handling:tell(delivery.handle:news(kind, depth, reason, answer))
 end
 
 local GONE = "the receiver answered 410 Gone"
@@ -125,6 +127,9 @@ local function settle(self, delivery, decision)
   end
   delivery.due_ms = nil
   leave_line(self, self.outlets[delivery.endpoint], delivery)
+  if decision.state == "succeeded" and self.outlets[delivery.endpoint].tells_success then
+    tell(self, delivery, "succeeded", "", attempt)
+  end
   if decision.state == "dead" then
     self.world:add_dead_letter({ kind = "delivery", endpoint = delivery.endpoint,
       reason = delivery.reason, delivery = delivery, event_id = delivery.event_id })
@@ -140,7 +145,7 @@ local function conclude(self, delivery, answer, started_ms)
   delivery.attempts[decision.number] = {
     number = decision.number, at_ms = started_ms, duration_ms = answer.duration_ms,
     status = answer.status, error = answer.error, detail = answer.detail, body = answer.body,
-    headers = headers.table(answer.headers),
+    headers = headers.table(answer.headers), header_list = answer.headers,
     retry_after = decision.retry_after_ms and decision.retry_after_ms / 1000,
   }
   settle(self, delivery, decision)
