@@ -42,6 +42,23 @@ static void finish_source(struct registry *registry, struct source_spec *source)
     free_list(source->hidden_headers, source->hidden_header_count);
 }
 
+static void free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+static void destroy_tls(struct tls_spec *tls)
+{
+    if (!tls)
+        return;
+    free(tls->authorities);
+    free(tls->certificate);
+    free_secret(tls->key);
+    free(tls);
+}
+
 static void finish_endpoint(struct registry *registry, struct endpoint_spec *endpoint)
 {
     if (endpoint->signer)
@@ -50,6 +67,8 @@ static void finish_endpoint(struct registry *registry, struct endpoint_spec *end
     free(endpoint->url);
     free(endpoint->method);
     free(endpoint->cloudevents_source);
+    destroy_tls(endpoint->tls);
+    free_secret(endpoint->proxy);
     free((void *)(uintptr_t)endpoint->head.data);
     free(endpoint->script);
 }

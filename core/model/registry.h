@@ -96,6 +96,13 @@ static inline struct timeouts timeouts_of(int64_t whole_ms)
     };
 }
 
+/* What an endpoint has of its own for TLS, as PEM. */
+struct tls_spec {
+    char *authorities; /* who may vouch for the receiver; NULL: those of the system */
+    char *certificate; /* ours, and what it is vouched for by; NULL: none */
+    char *key;
+};
+
 /* As what messages go out: as they are, or as CloudEvents in one of their modes. */
 enum cloudevents_mode { CLOUDEVENTS_NONE, CLOUDEVENTS_BINARY, CLOUDEVENTS_STRUCTURED };
 
@@ -129,8 +136,10 @@ struct endpoint_spec {
     bool slows_down;          /* at 429 and 503 */
     int64_t disable_after_ms; /* of nothing but failures; 0: never */
     bool allow_private;
-    bool tells_success; /* by META_DELIVERY_SUCCEEDED */
-    bool is_compressed; /* bodies that are worth it, by gzip */
+    struct tls_spec *tls; /* NULL: nothing */
+    char *proxy;          /* URL; NULL: none */
+    bool tells_success;   /* by META_DELIVERY_SUCCEEDED */
+    bool is_compressed;   /* bodies that are worth it, by gzip */
     enum cloudevents_mode cloudevents;
     char *cloudevents_source; /* NULL: none */
     char *script;

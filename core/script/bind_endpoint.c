@@ -8,13 +8,13 @@
 #include <stdlib.h>
 
 static const char *const option_names[] = {
-    "allow_private", "breaker", "burst",     "cloudevents", "compress",     "concurrency",
-    "disable_after", "headers", "method",    "on_dead",     "order_by",     "rate_limit",
-    "retry",         "sign",    "slow_down", "success",     "tell_success", "timeout",
-    "transform",     "url",     NULL,
+    "allow_private", "breaker",      "burst",         "ca_file",   "client_cert", "cloudevents",
+    "compress",      "concurrency",  "disable_after", "headers",   "method",      "on_dead",
+    "order_by",      "proxy",        "rate_limit",    "retry",     "sign",        "slow_down",
+    "success",       "tell_success", "timeout",       "transform", "url",         NULL,
 };
 static const char *const later_names[] = {
-    "auth", "batch", "ca_file", "client_cert", "kind", "lease", "path", "wait", NULL,
+    "auth", "batch", "kind", "lease", "path", "wait", NULL,
 };
 
 static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)

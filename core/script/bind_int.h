@@ -336,7 +336,7 @@ int inspect_push_bad_regexes(lua_State *L, int index);
 
 /* ---- Endpoints (bind_wire.c) ---- */
 
-/* Reads how messages go over the wire: compress, cloudevents. */
+/* Reads how messages go over the wire: compress, cloudevents, ca_file, client_cert, proxy. */
 void wire_check_read(lua_State *L, const struct options *options, struct endpoint_spec *endpoint);
 
 /* ---- Modules ---- */

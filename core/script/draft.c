@@ -231,6 +231,10 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix_number(digest, endpoint->disable_after_ms);
     mix_number(digest, endpoint->allow_private);
     mix_number(digest, endpoint->tells_success);
+    mix_text(digest, endpoint->proxy);
+    mix_text(digest, endpoint->tls ? endpoint->tls->authorities : NULL);
+    mix_text(digest, endpoint->tls ? endpoint->tls->certificate : NULL);
+    mix_text(digest, endpoint->tls ? endpoint->tls->key : NULL);
     mix_number(digest, endpoint->is_compressed);
     mix_number(digest, endpoint->cloudevents);
     mix_text(digest, endpoint->cloudevents_source);

@@ -434,6 +434,9 @@ MUST_USE enum status snapshot_read(struct snapshot *snapshot, const char *dir,
 bool snapshot_is_current(const struct snapshot *snapshot, const char *const *globs);
 /* By path; reads it now if it was not yet and the snapshot is not frozen. NULL: does not exist. */
 const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *path);
+/* The same, with the reason if it cannot be had. */
+MUST_USE enum status snapshot_open(struct snapshot *snapshot, const char *path,
+                                   const struct snapshot_file **file, struct err *err);
 void snapshot_finish(struct snapshot *snapshot);
 
 /* ---- Embedded library (embedded.c, made at build) ---- */

@@ -223,6 +223,22 @@ const struct snapshot_file *snapshot_get(struct snapshot *snapshot, const char *
     return file && file->data ? file : NULL;
 }
 
+enum status snapshot_open(struct snapshot *snapshot, const char *path,
+                          const struct snapshot_file **file, struct err *err)
+{
+    enum status status = OK;
+    struct snapshot_file *it = find(snapshot, path);
+    if (!it && !snapshot->is_frozen)
+        it = add(snapshot, path, &status, err);
+    if (status != OK)
+        return status;
+    if (!it || !it->data)
+        return err_set(err, E_NOTFOUND, "%s%s%s: there is no such file",
+                       path[0] == '/' ? "" : snapshot->dir, path[0] == '/' ? "" : "/", path);
+    *file = it;
+    return OK;
+}
+
 void snapshot_finish(struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->count; i++) {

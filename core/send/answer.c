@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "signature/signature.h"
 
 #include <stdio.h>
 
@@ -133,24 +134,54 @@ static const struct {
     {CURLE_OK, ATTEMPT_OK},
     {CURLE_OPERATION_TIMEDOUT, ATTEMPT_TIMEOUT},
     {CURLE_COULDNT_RESOLVE_HOST, ATTEMPT_DNS},
+    {CURLE_COULDNT_RESOLVE_PROXY, ATTEMPT_DNS},
+    {CURLE_PROXY, ATTEMPT_CONNECT},
     {CURLE_COULDNT_CONNECT, ATTEMPT_CONNECT},
     {CURLE_SSL_CONNECT_ERROR, ATTEMPT_TLS},
     {CURLE_SSL_CERTPROBLEM, ATTEMPT_TLS},
     {CURLE_SSL_CIPHER, ATTEMPT_TLS},
+    {CURLE_SSL_CACERT_BADFILE, ATTEMPT_TLS},
+    {CURLE_SSL_CLIENTCERT, ATTEMPT_TLS},
     {CURLE_SSL_ISSUER_ERROR, ATTEMPT_TLS},
     {CURLE_PEER_FAILED_VERIFICATION, ATTEMPT_TLS},
+    {CURLE_ABORTED_BY_CALLBACK, ATTEMPT_RESET},
     {CURLE_GOT_NOTHING, ATTEMPT_RESET},
     {CURLE_RECV_ERROR, ATTEMPT_RESET},
     {CURLE_SEND_ERROR, ATTEMPT_RESET},
     {CURLE_PARTIAL_FILE, ATTEMPT_RESET},
+    {CURLE_HTTP2_STREAM, ATTEMPT_RESET},
 };
 
-static enum attempt_error error_of(CURLcode code)
+static bool is_refused_by_proxy(const struct transfer *transfer)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return transfer->is_proxied && status != 0 && status / 100 != 2;
+}
+
+static enum attempt_error end_of(CURLcode code)
 {
     for (size_t i = 0; i < array_count(ends); i++)
         if (ends[i].code == code)
             return ends[i].error;
     return ATTEMPT_PROTOCOL;
+}
+
+/* The receiver asked for a certificate, and broke off before it said a word. */
+static bool is_certificate_refused(const struct transfer *transfer, CURLcode code)
+{
+    return handshake_asked(transfer->handshake) && transfer->header_bytes == 0 &&
+           (end_of(code) == ATTEMPT_RESET || code == CURLE_SSL_CONNECT_ERROR ||
+            code == CURLE_HTTP2);
+}
+
+static enum attempt_error error_of(const struct transfer *transfer, CURLcode code)
+{
+    if (is_certificate_refused(transfer, code))
+        return ATTEMPT_TLS;
+    if (is_refused_by_proxy(transfer))
+        return ATTEMPT_CONNECT;
+    return end_of(code);
 }
 
 /* Since the start of the attempt, of which curl has not seen the look-up. 0: not reached. */
@@ -196,6 +227,12 @@ static const char *describe(struct transfer *transfer, CURLcode code)
                             LIMIT_ANSWER_HEADERS_BYTES, LIMIT_INTERIM_ANSWERS);
     else if (attempt->error == ATTEMPT_TIMEOUT)
         status = describe_timeout(transfer);
+    else if (is_certificate_refused(transfer, code))
+        status =
+            buf_printf(&transfer->text, "the receiver asks for a client certificate and %s: %s",
+                       transfer->has_certificate ? "refuses the endpoint's"
+                                                 : "the endpoint has none (client_cert)",
+                       transfer->error[0] ? transfer->error : curl_easy_strerror(code));
     else if (attempt->error != ATTEMPT_OK)
         status = buf_add_str(&transfer->text,
                              transfer->error[0] ? transfer->error : curl_easy_strerror(code));
@@ -220,7 +257,7 @@ void answer_classify(struct transfer *transfer, CURLcode code)
              (transfer->has_head && status_is_success((int)status) && !transfer->needs_all))
         attempt->error = ATTEMPT_OK; /* the headers are complete: the answer counts */
     else
-        attempt->error = error_of(code);
+        attempt->error = error_of(transfer, code);
     attempt->is_cut |= code != CURLE_OK && attempt->error == ATTEMPT_OK;
     attempt->duration_ms = clock_mono_ms() - transfer->started_mono_ms;
     attempt->dns_us = read_us(transfer, CURLINFO_NAMELOOKUP_TIME_T);

@@ -23,6 +23,7 @@ struct running {
     const struct endpoint_spec *spec;
     struct transfer *transfer; /* NULL: there was none */
     struct target *target;     /* reference: where it goes */
+    struct target *proxy;      /* reference: by which way; NULL: straight */
     struct content *content;   /* what transform made; NULL: the message's own */
     struct outgoing_request request;
     struct attempt attempt; /* if there was no transfer */
@@ -39,6 +40,7 @@ static void free_running(struct running *running)
     if (running->transfer)
         transfer_release(running->transfer);
     target_unref(running->target);
+    target_unref(running->proxy);
     outgoing_request_finish(&running->request);
     content_unref(running->content);
     registry_unref(running->registry);
@@ -337,6 +339,8 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
     enum status status = outgoing_make(spec, message, outgoing, request, &running->err);
     CURLU *url = outgoing_url(outlet->target->url, message, outgoing, &running->err);
     running->target = url ? target_create(url) : target_ref(outlet->target);
+    running->proxy = outlet->proxy ? target_ref(outlet->proxy) : NULL;
+    const struct target *asked = running->proxy ? running->proxy : running->target;
     if (status == OK)
         status = running->err.status;
     if (status == OK)
@@ -348,9 +352,13 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                      .body = request->body,
                                      .timeouts = spec->timeouts,
                                      .allow_private = spec->allow_private,
-                                     .host = running->target->host,
-                                     .port = running->target->port,
+                                     .host = asked->host,
+                                     .port = asked->port,
                                      .lookups = &outlet->lookups,
+                                     .is_secure = running->target->is_secure,
+                                     .tls = spec->tls,
+                                     .proxy = running->proxy ? spec->proxy : NULL,
+                                     .behind_proxy = running->target,
                                  },
                                  on_transfer_done, running, &running->transfer, &running->err);
     return status;

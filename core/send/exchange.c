@@ -174,6 +174,7 @@ static enum status start_hop(struct exchange *exchange, struct err *err)
                                .allow_private = request->allow_private,
                                .host = exchange->target->host,
                                .port = exchange->target->port,
+                               .is_secure = exchange->target->is_secure,
                                .lookups = &share->lookups,
                                .body_bytes_max = request->body_bytes_max,
                                .room = &exchanges->room,

@@ -197,7 +197,7 @@ enum status lane_open(struct lane *lane, uv_loop_t *loop, lane_done_cb on_done)
     SET(CURLMOPT_TIMERFUNCTION, set_timer);
     SET(CURLMOPT_TIMERDATA, lane);
     SET(CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
-    SET(CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    SET(CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 #undef SET
     check(uv_timer_init(loop, &lane->timer) == 0);
     lane->open_handles = 1;

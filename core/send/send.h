@@ -328,6 +328,9 @@ enum guard_verdict guard_judge_connection(const struct guard_rules *rules,
 /* A URL as an endpoint may have it: http or https, no userinfo, a host, ports < 1024 only 80 and
  * 443, no control bytes or spaces, at most LIMIT_URL_BYTES. err says what is wrong and the mend. */
 MUST_USE enum status guard_check_url(const char *url, struct err *err);
+/* The URL of a proxy: http or https, perhaps a user and password, a host, perhaps a port, no path.
+ */
+MUST_USE enum status proxy_check_url(const char *url, struct err *err);
 
 /* ---- Exchanges that scripts ask for ------------------------------------------------------------
  */

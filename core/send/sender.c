@@ -60,7 +60,11 @@ struct target *target_create(CURLU *url)
     struct target *target = must_alloc(sizeof *target);
     char *host = NULL;
     char *port = NULL;
+    char *scheme = NULL;
     *target = (struct target){.references = 1, .url = url};
+    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
+        target->is_secure = strcmp(scheme, "https") == 0;
+    curl_free(scheme);
     if (curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
         curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
         !is_address(host) && !is_local_name(host)) {
@@ -88,14 +92,21 @@ void target_unref(struct target *target)
     free(target);
 }
 
-static void set_url(struct outlet *outlet, const char *text)
+static struct target *target_of(const char *text)
 {
     CURLU *url = curl_url();
     check(url != NULL);
     /* An empty one fails each attempt in words: the registration has checked it. */
     (void)curl_url_set(url, CURLUPART_URL, text, 0);
+    return target_create(url);
+}
+
+static void set_url(struct outlet *outlet, const struct endpoint_spec *spec)
+{
     target_unref(outlet->target);
-    outlet->target = target_create(url);
+    target_unref(outlet->proxy);
+    outlet->target = target_of(spec->url);
+    outlet->proxy = spec->proxy ? target_of(spec->proxy) : NULL;
 }
 
 static bool is_own(const struct sender *sender, uint64_t endpoint)
@@ -124,7 +135,7 @@ static void set_spec(struct outlet *outlet, const struct endpoint_spec *spec,
     }
     outlet->registry = registry_ref(outlet->sender->registry);
     registry_unref(old);
-    set_url(outlet, spec->url);
+    set_url(outlet, spec);
     if (!outlet->gate) {
         outlet->gate = spec->gate;
         /* The gate begins closed; what recovery found before there was a gate is counted now. */
@@ -291,6 +302,7 @@ static void on_outlet_closed(uv_handle_t *handle)
     struct sender *sender = outlet->sender;
     registry_unref(outlet->registry);
     target_unref(outlet->target);
+    target_unref(outlet->proxy);
     map_finish(&outlet->settled_meanwhile);
     free(outlet);
     on_handle_closed(sender);

@@ -15,6 +15,7 @@ struct target {
     CURLU *url;
     char *host; /* to look up; NULL: an address, or a name of this machine that curl knows */
     long port;
+    bool is_secure; /* https */
 };
 
 /* Takes the url. */
@@ -30,6 +31,7 @@ struct outlet {
     const struct endpoint_spec *spec; /* of registry; NULL: the endpoint was removed */
     struct registry *registry;        /* reference that keeps spec */
     struct target *target;            /* the URL of spec */
+    struct target *proxy;             /* that of its proxy; NULL: none */
     struct gate *gate;                /* NULL until the first registry that has it */
     enum endpoint_state state;
 

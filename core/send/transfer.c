@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "signature/signature.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -34,8 +35,9 @@ struct transport {
 
 static bool admit(struct transfer *transfer, enum guard_verdict verdict, const char *reason)
 {
-    const bool is_refused =
-        verdict == GUARD_NEVER || (verdict == GUARD_PRIVATE && transfer->policy != POLICY_PRIVATE);
+    /* The operator says where a proxy is: it may be on a private network. */
+    const bool may_be_private = transfer->policy == POLICY_PRIVATE || transfer->is_proxied;
+    const bool is_refused = verdict == GUARD_NEVER || (verdict == GUARD_PRIVATE && !may_be_private);
     if (is_refused && verdict > transfer->verdict) {
         transfer->verdict = verdict;
         transfer->verdict_reason = reason;
@@ -83,6 +85,8 @@ static int before_request(void *ctx, char *remote_ip, char *local_ip, int remote
 {
     (void)local_port;
     struct transfer *transfer = ctx;
+    if (remote_ip[0] == '\0')
+        return CURL_PREREQFUNC_ABORT; /* gone as soon as it stood */
     struct sockaddr_storage remote = {0};
     struct sockaddr_storage local = {0};
     const char *reason = "its address could not be judged";
@@ -92,6 +96,16 @@ static int before_request(void *ctx, char *remote_ip, char *local_ip, int remote
             guard_judge_connection(&transfer->transport->guard, (const struct sockaddr *)&remote,
                                    remote_port, (const struct sockaddr *)&local, &reason);
     return admit(transfer, verdict, reason) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+/* A new connection by TLS. */
+static CURLcode before_handshake(CURL *easy, void *tls_context, void *ctx)
+{
+    (void)easy;
+    struct transfer *transfer = ctx;
+    handshake_forget(transfer->handshake);
+    transfer->handshake = handshake_watch(tls_context);
+    return CURLE_OK;
 }
 
 /* curl found no kept connection and would look the host up by itself. */
@@ -120,10 +134,11 @@ static CURL *make_easy(struct transport *transport, struct transfer *transfer)
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_BUFFERSIZE, READ_BYTES);
     SET(CURLOPT_QUICK_EXIT, 1L);
-    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_PROXY, ""); /* none, whatever the environment says */
+    SET(CURLOPT_NOPROXY, "");
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
     SET(CURLOPT_USERAGENT, transport->user_agent);
@@ -140,6 +155,8 @@ static CURL *make_easy(struct transport *transport, struct transfer *transfer)
     SET(CURLOPT_RESOLVER_START_DATA, transfer);
     SET(CURLOPT_PREREQFUNCTION, before_request);
     SET(CURLOPT_PREREQDATA, transfer);
+    SET(CURLOPT_SSL_CTX_FUNCTION, before_handshake);
+    SET(CURLOPT_SSL_CTX_DATA, transfer);
 #undef SET
     return easy;
 }
@@ -203,10 +220,12 @@ static struct transfer *take(struct transport *transport, enum policy policy)
 void transfer_release(struct transfer *transfer)
 {
     struct queue *pool = &transfer->transport->pools[transfer->policy];
+    handshake_forget(transfer->handshake);
+    transfer->handshake = NULL;
     if (transfer->room)
         transfer->room->bytes -= transfer->body.len;
     transfer->room = NULL;
-    if (pool->count >= POOLED_MAX) {
+    if (transfer->is_own || pool->count >= POOLED_MAX) {
         destroy(transfer);
         return;
     }
@@ -389,11 +408,66 @@ static void await_first_byte(struct transfer *transfer)
         timers_start(&transfer->transport->timers, &transfer->first_byte, timeouts->first_byte_ms);
 }
 
+static struct curl_blob blob_of(char *pem)
+{
+    return (struct curl_blob){.data = pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY};
+}
+
+/* On a handle of its own. curl gives a kept connection only to who has the same certificates, the
+ * same authorities and the same proxy. */
+static void set_own(struct transfer *transfer, const struct transfer_request *request)
+{
+    const struct tls_spec *tls = request->tls;
+#define SET(option, value) check(curl_easy_setopt(transfer->easy, option, value) == CURLE_OK)
+    if (tls && tls->authorities) {
+        const struct curl_blob authorities = blob_of(tls->authorities);
+        SET(CURLOPT_CAINFO_BLOB, &authorities);
+        SET(CURLOPT_CAPATH, NULL); /* nobody else's word counts */
+    }
+    if (tls && tls->certificate && tls->key) {
+        const struct curl_blob certificate = blob_of(tls->certificate);
+        const struct curl_blob key = blob_of(tls->key);
+        SET(CURLOPT_SSLCERT_BLOB, &certificate);
+        SET(CURLOPT_SSLKEY_BLOB, &key);
+        transfer->has_certificate = true;
+    }
+    if (request->proxy)
+        SET(CURLOPT_PROXY, request->proxy);
+#undef SET
+}
+
+/* What cannot be judged on the connection, because that leads to the proxy. */
+static void judge_behind_proxy(struct transfer *transfer, const struct transfer_request *request)
+{
+    const char *reason = "";
+    const enum guard_verdict verdict =
+        proxy_judge(&transfer->transport->guard, request->behind_proxy, &reason);
+    transfer->is_proxied = false;
+    (void)admit(transfer, verdict, reason); /* refused: no socket will be opened, no request made */
+    transfer->is_proxied = true;
+}
+
+static struct transfer *take_for(struct transport *transport,
+                                 const struct transfer_request *request)
+{
+    const enum policy policy = request->allow_private ? POLICY_PRIVATE : POLICY_PUBLIC;
+    if (!request->tls && !request->proxy)
+        return take(transport, policy);
+    struct transfer *transfer = create(transport, policy);
+    if (!transfer)
+        return NULL;
+    transfer->is_own = true;
+    set_own(transfer, request);
+    if (request->proxy)
+        judge_behind_proxy(transfer, request);
+    return transfer;
+}
+
 enum status transport_start(struct transport *transport, const struct transfer_request *request,
                             transfer_done_cb done, void *ctx, struct transfer **transfer,
                             struct err *err)
 {
-    struct transfer *it = take(transport, request->allow_private ? POLICY_PRIVATE : POLICY_PUBLIC);
+    struct transfer *it = take_for(transport, request);
     if (!it)
         return err_set(err, E_NOMEM, "no memory for a transfer");
     enum status status = request_make_lines(it, request->head, err);
@@ -405,6 +479,8 @@ enum status transport_start(struct transport *transport, const struct transfer_r
     }
 #define SET(option, value) check(curl_easy_setopt(it->easy, option, value) == CURLE_OK)
     SET(CURLOPT_CURLU, request->url);
+    SET(CURLOPT_HTTP_VERSION,
+        (long)(request->is_secure ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     SET(CURLOPT_HTTPHEADER, it->lines);
     SET(CURLOPT_CONNECT_ONLY, request->connect_only ? 1L : 0L);
     if (it->is_second_try)

@@ -15,6 +15,7 @@
 
 struct transport;
 struct transfer;
+struct target;
 
 /* The exchange is over; the attempt's slices live until transfer_release. */
 typedef void (*transfer_done_cb)(struct transfer *transfer, void *ctx);
@@ -34,10 +35,14 @@ struct transfer_request {
     bool allow_private;
     const char *host; /* a name that may need a look-up; NULL: an address. Borrowed until done */
     long port;
-    unsigned *lookups;     /* how many run for the endpoint */
-    size_t body_bytes_max; /* of the answer; 0: LIMIT_ANSWER_BYTES */
-    struct room *room;     /* NULL: not counted */
-    bool needs_all;        /* an answer whose body is cut is none */
+    unsigned *lookups;          /* how many run for the endpoint */
+    size_t body_bytes_max;      /* of the answer; 0: LIMIT_ANSWER_BYTES */
+    struct room *room;          /* NULL: not counted */
+    bool needs_all;             /* an answer whose body is cut is none */
+    bool is_secure;             /* https: HTTP/2 where the receiver has it */
+    const struct tls_spec *tls; /* of the endpoint's own; NULL: nothing. Borrowed until release */
+    const char *proxy;          /* its URL; then host and port are the proxy's. NULL: none */
+    const struct target *behind_proxy; /* where it goes then */
     bool connect_only;     /* nothing is sent, there is no answer */
 };
 
@@ -57,6 +62,10 @@ struct transfer {
     struct timeouts timeouts;
     struct timer first_byte; /* started if it ends before the whole */
     bool is_late;            /* no answer began in its time */
+    void *handshake;         /* of the connection that was made for it; NULL: none was, or no TLS */
+    bool has_certificate;    /* of ours, for it */
+    bool is_own;             /* with TLS or a proxy of its own: never pooled */
+    bool is_proxied;
     bool is_running;
     bool is_in_curl;    /* else it waits for a look-up */
     bool is_second_try; /* on a connection of its own */
@@ -103,6 +112,10 @@ MUST_USE enum status transport_start(struct transport *transport,
 void transfer_cancel(struct transfer *transfer);
 /* After on_done: back to the pool. */
 void transfer_release(struct transfer *transfer);
+
+/* proxy.c: of where an attempt goes behind a proxy; names are allowed. */
+enum guard_verdict proxy_judge(const struct guard_rules *rules, const struct target *target,
+                               const char **reason);
 
 /* request.c: what goes out. */
 MUST_USE enum status request_make_lines(struct transfer *transfer, struct slice head,

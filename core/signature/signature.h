@@ -95,6 +95,23 @@ MUST_USE enum status pair_sign(const struct pair *pair, enum algorithm algorithm
                                enum digest digest, const struct slice *parts, size_t part_count,
                                struct buf *out);
 
+/* ---- Certificates (certificate.c) ---- */
+
+/* PEM that begins with a certificate; err says what is wrong, never what it holds. */
+MUST_USE enum status certificates_check(struct slice pem, struct err *err);
+/* PEM of the private key of the first of them. */
+MUST_USE enum status certificate_check_key(struct slice certificates, struct slice key,
+                                           struct err *err);
+
+/* ---- Handshakes of TLS (handshake.c) ---- */
+
+/* An SSL_CTX of OpenSSL before its handshake: takes a reference and looks on. Goes back to
+ * handshake_forget (NULL is fine), on the thread of the handshake. */
+void *handshake_watch(void *tls_context);
+/* The other side asked for a certificate. */
+bool handshake_asked(const void *tls_context);
+void handshake_forget(void *tls_context);
+
 /* ---- Sets of keys (key.c) ---- */
 
 struct key {

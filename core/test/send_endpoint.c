@@ -44,6 +44,21 @@ static struct circuit_spec get_circuit(lua_State *L, int index)
     };
 }
 
+/* ca, cert, key: PEM */
+static struct tls_spec *get_tls(lua_State *L, int index)
+{
+    const struct tls_spec tls = {
+        .authorities = get_copy(L, index, "ca", NULL),
+        .certificate = get_copy(L, index, "cert", NULL),
+        .key = get_copy(L, index, "key", NULL),
+    };
+    if (!tls.authorities && !tls.certificate)
+        return NULL;
+    struct tls_spec *copy = must_alloc(sizeof *copy);
+    *copy = tls;
+    return copy;
+}
+
 void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
 {
     struct buf head;
@@ -71,6 +86,8 @@ void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
         .is_compressed = get_boolean(L, index, "compress"),
         .cloudevents = (enum cloudevents_mode)get_integer(L, index, "cloudevents", 0),
         .cloudevents_source = get_copy(L, index, "source", NULL),
+        .tls = get_tls(L, index),
+        .proxy = get_copy(L, index, "proxy", NULL),
         .script = strdup("spec.lua:1"),
         .retry = {.kind = BACKOFF_CONSTANT,
                   .base_ms = get_integer(L, index, "retry_ms", 10),

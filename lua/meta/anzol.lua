@@ -93,9 +93,17 @@ function anzol.source(name, options) end
 ---@field slow_down? boolean Give a receiver that answers 429 or 503 less, and pause until its `Retry-After`, an hour at most. Default: `true`.
 ---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
 ---@field allow_private? boolean May go to addresses that are not public. Default: `false`.
+---@field ca_file? anzol.SecretText Who vouches for the receiver's certificate, instead of the system's authorities: the path of a file of PEM, relative to the project, or a secret that holds it.
+---@field client_cert? anzol.ClientCertificate What the receiver asks to see of us.
+---@field proxy? anzol.SecretText URL of a proxy that takes the requests (http or https, a user and password in it if it asks for them). Default: none, whatever the environment says.
 ---@field tell_success? boolean Each success makes an event `anzol.delivery.succeeded` with the answer, for handlers that go on with it. Default: `false`.
 ---@field compress? "gzip" Bodies of 1 KiB or more go out compressed where that makes them smaller. Default: as they are.
 ---@field cloudevents? anzol.CloudEventsOptions Messages go out as CloudEvents 1.0.
+
+---Paths of files of PEM, relative to the project, or secrets that hold it.
+---@class anzol.ClientCertificate
+---@field cert anzol.SecretText The certificate, and behind it those that vouch for it.
+---@field key anzol.SecretText Its private key, without a pass phrase.
 
 ---What an endpoint's messages are as CloudEvents: `id` is the message's, `type` its type, `time` that
 ---of its event. Headers `ce-…` of a message are attributes too, and win: `["ce-subject"] = "7"`.
