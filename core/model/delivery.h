@@ -33,6 +33,7 @@ enum attempt_error {
     ATTEMPT_BLOCKED_ADDRESS = 6,
     ATTEMPT_PROTOCOL = 7,
     ATTEMPT_SCRIPT = 8,
+    ATTEMPT_AUTH = 9, /* no token of OAuth 2: nothing was sent */
     ATTEMPT_ERROR_COUNT
 };
 

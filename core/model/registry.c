@@ -59,6 +59,24 @@ static void destroy_tls(struct tls_spec *tls)
     free(tls);
 }
 
+static void free_bytes(struct slice bytes)
+{
+    char *data = (char *)(uintptr_t)bytes.data;
+    if (data)
+        explicit_bzero(data, bytes.len);
+    free(data);
+}
+
+static void destroy_oauth(struct oauth_spec *oauth)
+{
+    if (!oauth)
+        return;
+    free(oauth->token_url);
+    free_bytes(oauth->head);
+    free_bytes(oauth->body);
+    free(oauth);
+}
+
 static void finish_endpoint(struct registry *registry, struct endpoint_spec *endpoint)
 {
     if (endpoint->signer)
@@ -68,6 +86,7 @@ static void finish_endpoint(struct registry *registry, struct endpoint_spec *end
     free(endpoint->method);
     free(endpoint->cloudevents_source);
     destroy_tls(endpoint->tls);
+    destroy_oauth(endpoint->oauth);
     free_secret(endpoint->proxy);
     free((void *)(uintptr_t)endpoint->head.data);
     free(endpoint->script);

@@ -96,6 +96,14 @@ static inline struct timeouts timeouts_of(int64_t whole_ms)
     };
 }
 
+/* Where the tokens of an endpoint come from (OAuth 2, client credentials): a POST, made when the
+ * scripts were loaded. */
+struct oauth_spec {
+    char *token_url;
+    struct slice head; /* packed; owned, with the client's secret in it or in the body */
+    struct slice body; /* owned */
+};
+
 /* What an endpoint has of its own for TLS, as PEM. */
 struct tls_spec {
     char *authorities; /* who may vouch for the receiver; NULL: those of the system */
@@ -136,10 +144,11 @@ struct endpoint_spec {
     bool slows_down;          /* at 429 and 503 */
     int64_t disable_after_ms; /* of nothing but failures; 0: never */
     bool allow_private;
-    struct tls_spec *tls; /* NULL: nothing */
-    char *proxy;          /* URL; NULL: none */
-    bool tells_success;   /* by META_DELIVERY_SUCCEEDED */
-    bool is_compressed;   /* bodies that are worth it, by gzip */
+    struct oauth_spec *oauth; /* NULL: no tokens */
+    struct tls_spec *tls;     /* NULL: nothing */
+    char *proxy;              /* URL; NULL: none */
+    bool tells_success;       /* by META_DELIVERY_SUCCEEDED */
+    bool is_compressed;       /* bodies that are worth it, by gzip */
     enum cloudevents_mode cloudevents;
     char *cloudevents_source; /* NULL: none */
     char *script;

@@ -8,13 +8,14 @@
 #include <stdlib.h>
 
 static const char *const option_names[] = {
-    "allow_private", "breaker",      "burst",         "ca_file",   "client_cert", "cloudevents",
-    "compress",      "concurrency",  "disable_after", "headers",   "method",      "on_dead",
-    "order_by",      "proxy",        "rate_limit",    "retry",     "sign",        "slow_down",
-    "success",       "tell_success", "timeout",       "transform", "url",         NULL,
+    "allow_private", "auth",        "breaker",   "burst",       "ca_file",
+    "client_cert",   "cloudevents", "compress",  "concurrency", "disable_after",
+    "headers",       "method",      "on_dead",   "order_by",    "proxy",
+    "rate_limit",    "retry",       "sign",      "slow_down",   "success",
+    "tell_success",  "timeout",     "transform", "url",         NULL,
 };
 static const char *const later_names[] = {
-    "auth", "batch", "kind", "lease", "path", "wait", NULL,
+    "batch", "kind", "lease", "path", "wait", NULL,
 };
 
 static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
@@ -46,6 +47,7 @@ static void read_headers(lua_State *L, const struct options *options,
     lua_getfield(L, options->index, "headers");
     headers_check_add(L, -1, options->what, head);
     lua_pop(L, 1);
+    auth_check_add(L, options, endpoint);
     if (head->len == 0)
         return;
     char *copy = malloc(head->len);

@@ -3,8 +3,6 @@
  * the exchange, and waits; the answer is made a Response (or nil and an Error) where it waited. */
 #include "script/bind_int.h"
 
-#include "signature/signature.h"
-
 #define MODULE "anzol.http."
 #define TIMEOUT_MS 10000
 #define TIMEOUT_MS_MAX 600000
@@ -20,80 +18,11 @@ static const char *const request_names[] = {
     "allow_private", "auth",  "body",      "form",    "headers", "json", "max_body",
     "method",        "query", "redirects", "timeout", "url",     NULL};
 
-static struct slice check_secret(lua_State *L, int index, const struct options *options,
-                                 const char *name)
-{
-    struct slice text;
-    if (!secret_test(L, index, &text))
-        (void)luaL_error(L, "'%s' of %s must be a string or anzol.secret \"NAME\", got %s", name,
-                         options->what, luaL_typename(L, index));
-    return text;
-}
-
-static void add_header(lua_State *L, const struct options *options, const char *name,
-                       struct slice value)
-{
-    header_check(L, slice_str(name), value, options->what);
-    if (head_add(&script_of(L)->head, slice_str(name), value) != OK)
-        (void)luaL_error(L, "the headers of %s are too large", options->what);
-}
-
-static bool has_header(lua_State *L, const char *name)
-{
-    return head_count(buf_slice(&script_of(L)->head), name) > 0;
-}
-
-/* { user, password } on top. */
-static void add_basic(lua_State *L, const struct options *options, struct buf *text)
-{
-    struct buf *plain = &script_of(L)->text; /* free meanwhile */
-    if (lua_type(L, -1) != LUA_TTABLE)
-        (void)luaL_error(L, "'auth' of %s is { bearer = token } or { basic = { user, password } }",
-                         options->what);
-    lua_rawgeti(L, -1, 1);
-    lua_rawgeti(L, -2, 2);
-    const struct slice user = check_secret(L, -2, options, "auth.basic[1]");
-    const struct slice password = check_secret(L, -1, options, "auth.basic[2]");
-    buf_clear(plain);
-    if (memchr(user.data, ':', user.len))
-        (void)luaL_error(L, "the user in 'auth' of %s holds a ':'", options->what);
-    if (buf_add_slice(plain, user) != OK || buf_add_byte(plain, ':') != OK ||
-        buf_add_slice(plain, password) != OK || buf_add_str(text, "Basic ") != OK ||
-        base64_encode(buf_slice(plain), text) != OK)
-        (void)luaL_error(L, "'auth' of %s is too long", options->what);
-    buf_clear(plain);
-}
-
-static void add_auth(lua_State *L, const struct options *options)
-{
-    static const char *const names[] = {"basic", "bearer", NULL};
-    struct buf *text = &script_of(L)->body;
-    if (lua_getfield(L, options->index, "auth") == LUA_TNIL) {
-        lua_pop(L, 1);
-        return;
-    }
-    const struct options auth = {.index = lua_gettop(L), .what = "'auth'"};
-    options_check_names(L, &auth, names, NULL);
-    buf_clear(text);
-    if (lua_getfield(L, auth.index, "bearer") == LUA_TNIL) {
-        (void)lua_getfield(L, auth.index, "basic");
-        add_basic(L, options, text);
-    } else if (buf_add_str(text, "Bearer ") != OK ||
-               buf_add_slice(text, check_secret(L, -1, options, "auth.bearer")) != OK) {
-        (void)luaL_error(L, "'auth' of %s is too long", options->what);
-    }
-    if (has_header(L, "authorization"))
-        (void)luaL_error(L, "%s has both 'auth' and a header 'Authorization'", options->what);
-    add_header(L, options, "Authorization", buf_slice(text));
-    buf_clear(text);
-    lua_settop(L, auth.index - 1);
-}
-
 /* Pushes the URL with the query, which goes before a fragment (that is not sent). */
 static void push_url(lua_State *L, const struct options *options, int index)
 {
     struct buf *text = &script_of(L)->body;
-    const struct slice url = check_secret(L, index, options, "url");
+    const struct slice url = auth_check_secret(L, index, options, "url");
     const char *fragment = memchr(url.data, '#', url.len);
     const size_t len = fragment ? (size_t)(fragment - url.data) : url.len;
     struct slice query = slice_str("");
@@ -153,10 +82,10 @@ static void push_request(lua_State *L, const struct options *options, int url_in
     buf_clear(head);
     lua_getfield(L, options->index, "headers");
     headers_check_add(L, -1, options->what, head);
-    add_auth(L, options);
+    auth_check_add(L, options, NULL);
     const char *type = body_check(L, options, &request->body);
-    if (type && !has_header(L, "content-type"))
-        add_header(L, options, "Content-Type", slice_str(type));
+    if (type && head_count(buf_slice(head), "content-type") == 0)
+        auth_check_header(L, options, "Content-Type", slice_str(type));
     /* A string of the options' table stays where it is while the stack holds it. */
     if (request->body.data == script_of(L)->body.data)
         lua_pushlstring(L, request->body.data, request->body.len);

@@ -159,6 +159,7 @@ int error_push(lua_State *L, const char *code, const char *message, bool is_retr
 bool secret_test(lua_State *L, int index, struct slice *text);
 /* A Secret that is not set: loading goes on with it to find what else is wrong. */
 bool secret_is_missing(lua_State *L, int index);
+#define MISSING_URL "https://missing.invalid/" /* stands for a URL that is such a Secret */
 struct verifier *verifier_test(lua_State *L, int index);
 struct signer *signer_test(lua_State *L, int index);
 /* ---- Recipes (bind_recipe.c): the options of anzol.verify.hmac and its like ---- */
@@ -333,6 +334,18 @@ const char *const *globs_check_read(lua_State *L, int index, const char *globs[G
 int inspect_push_files(lua_State *L, const char *dir, const char *const *globs);
 int inspect_push_unknown(lua_State *L, const char *dir, int index);
 int inspect_push_bad_regexes(lua_State *L, int index);
+
+/* ---- Who we are (bind_auth.c) ---- */
+
+/* A string or Secret at index, called name. */
+struct slice auth_check_secret(lua_State *L, int index, const struct options *options,
+                               const char *name);
+/* Appends a header to the script's head buffer. */
+void auth_check_header(lua_State *L, const struct options *options, const char *name,
+                       struct slice value);
+/* Option auth: the same with the header Authorization, or (of an endpoint; else NULL) where its
+ * tokens come from. */
+void auth_check_add(lua_State *L, const struct options *options, struct endpoint_spec *endpoint);
 
 /* ---- Endpoints (bind_wire.c) ---- */
 

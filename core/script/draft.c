@@ -232,6 +232,11 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
     mix_number(digest, endpoint->allow_private);
     mix_number(digest, endpoint->tells_success);
     mix_text(digest, endpoint->proxy);
+    if (endpoint->oauth) {
+        mix_text(digest, endpoint->oauth->token_url);
+        mix(digest, endpoint->oauth->head.data, endpoint->oauth->head.len);
+        mix(digest, endpoint->oauth->body.data, endpoint->oauth->body.len);
+    }
     mix_text(digest, endpoint->tls ? endpoint->tls->authorities : NULL);
     mix_text(digest, endpoint->tls ? endpoint->tls->certificate : NULL);
     mix_text(digest, endpoint->tls ? endpoint->tls->key : NULL);

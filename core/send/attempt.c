@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define UNSETTLED_DELAY_MS 1000
+#define STATUS_UNAUTHORIZED 401
 
 /* Lives from the start of an attempt to its settlement. */
 struct running {
@@ -25,6 +26,8 @@ struct running {
     struct target *target;     /* reference: where it goes */
     struct target *proxy;      /* reference: by which way; NULL: straight */
     struct content *content;   /* what transform made; NULL: the message's own */
+    struct token_wait token;   /* linked: the attempt waits for a token */
+    uint64_t token_number;     /* that it was sent with; 0: none */
     struct outgoing_request request;
     struct attempt attempt; /* if there was no transfer */
     struct err err;
@@ -304,14 +307,22 @@ static void conclude(struct running *running, struct attempt *attempt)
            decision.state == DELIVERY_RETRYING ? clock_now_ms() + decision.delay_ms : 0);
 }
 
+static void take_down(struct running *running)
+{
+    struct outlet *outlet = running->outlet;
+    queue_remove(&outlet->sender->attempts, &running->node);
+    outlet->sender->in_flight--;
+    outlet->in_flight--;
+}
+
 static void on_transfer_done(struct transfer *transfer, void *ctx)
 {
     struct running *running = ctx;
     struct outlet *outlet = running->outlet;
     crash_point("answer_read");
-    queue_remove(&outlet->sender->attempts, &running->node);
-    outlet->sender->in_flight--;
-    outlet->in_flight--;
+    take_down(running);
+    if (transfer->attempt.status == STATUS_UNAUTHORIZED && running->token_number > 0)
+        token_drop(outlet->token, running->token_number);
     conclude(running, &transfer->attempt);
     outlet_schedule(outlet);
 }
@@ -337,9 +348,11 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
     const struct message *message = running->delivery->message;
     struct outgoing_request *request = &running->request;
     enum status status = outgoing_make(spec, message, outgoing, request, &running->err);
-    CURLU *url = outgoing_url(outlet->target->url, message, outgoing, &running->err);
-    running->target = url ? target_create(url) : target_ref(outlet->target);
-    running->proxy = outlet->proxy ? target_ref(outlet->proxy) : NULL;
+    CURLU *url = outgoing_url(running->target->url, message, outgoing, &running->err);
+    if (url) {
+        target_unref(running->target);
+        running->target = target_create(url);
+    }
     const struct target *asked = running->proxy ? running->proxy : running->target;
     if (status == OK)
         status = running->err.status;
@@ -365,15 +378,54 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
 }
 
 /* No exchange: the attempt failed in our own hands. */
-static void fail(struct running *running)
+static void fail(struct running *running, enum attempt_error error)
 {
     running->attempt = (struct attempt){
-        .error = ATTEMPT_SCRIPT,
+        .error = error,
         .started_ms = clock_now_ms(),
         .retry_after_ms = -1,
         .detail = running->err.text,
     };
     conclude(running, &running->attempt);
+}
+
+/* ---- With a token
+ * ----------------------------------------------------------------------------------- */
+
+static enum status begin_granted(struct running *running, struct outgoing *outgoing,
+                                 const struct token_grant *grant)
+{
+    outgoing->token = grant->value;
+    running->token_number = grant->number;
+    return begin(running, outgoing);
+}
+
+static void on_token(struct token_wait *wait, const struct token_grant *grant, const char *problem)
+{
+    struct running *running = container_of(wait, struct running, token);
+    struct outlet *outlet = running->outlet;
+    const struct content *content =
+        running->content ? running->content : running->delivery->message->content;
+    struct outgoing outgoing = {
+        .head = content_head(content), .body = content_body(content), .replaced = running->content};
+    if (grant && begin_granted(running, &outgoing, grant) == OK)
+        return;
+    if (!grant)
+        (void)err_set(&running->err, E_REMOTE, "%s", problem);
+    take_down(running);
+    fail(running, grant ? ATTEMPT_SCRIPT : ATTEMPT_AUTH);
+    outlet_schedule(outlet);
+}
+
+static enum status begin_with_token(struct running *running, struct outgoing *outgoing)
+{
+    struct outlet *outlet = running->outlet;
+    struct token_grant grant;
+    if (token_get(outlet->token, running->spec->oauth, &grant))
+        return begin_granted(running, outgoing, &grant);
+    running->token = (struct token_wait){
+        .endpoint = running->spec, .registry = running->registry, .on_done = on_token};
+    return token_await(&outlet->token, outlet->sender->transport, &running->token, &running->err);
 }
 
 static struct running *create(struct outlet *outlet, struct delivery *delivery)
@@ -385,6 +437,8 @@ static struct running *create(struct outlet *outlet, struct delivery *delivery)
     running->delivery = delivery;
     running->spec = outlet->spec;
     running->registry = registry_ref(outlet->registry);
+    running->target = target_ref(outlet->target);
+    running->proxy = outlet->proxy ? target_ref(outlet->proxy) : NULL;
     return running;
 }
 
@@ -410,9 +464,10 @@ static enum start_result run(struct running *running)
     }
     crash_point("before_send");
     if (status == OK)
-        status = begin(running, &outgoing);
+        status =
+            running->spec->oauth ? begin_with_token(running, &outgoing) : begin(running, &outgoing);
     if (status != OK) {
-        fail(running);
+        fail(running, ATTEMPT_SCRIPT);
         return START_SETTLED;
     }
     running->mark = pace_start(&outlet->pace, clock_mono_ms());
@@ -444,7 +499,10 @@ void attempt_cancel_all(struct sender *sender)
     while ((node = queue_pop(&sender->attempts))) {
         struct running *running = container_of(node, struct running, node);
         struct outlet *outlet = running->outlet;
-        transfer_cancel(running->transfer);
+        if (running->transfer)
+            transfer_cancel(running->transfer);
+        else
+            token_forget(outlet->token, &running->token);
         running->transfer = NULL;
         sender->in_flight--;
         outlet->in_flight--;

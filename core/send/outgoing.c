@@ -117,8 +117,24 @@ static enum status sign(const struct endpoint_spec *endpoint, const struct messa
     return status;
 }
 
+static enum status add_token(struct slice token, struct buf *head)
+{
+    struct buf value;
+    if (is_set(buf_slice(head), slice_str("authorization")))
+        return OK;
+    buf_init(&value, HEAD_BYTES_MAX);
+    enum status status = buf_add_str(&value, "Bearer ");
+    if (status == OK)
+        status = buf_add_slice(&value, token);
+    if (status == OK)
+        status = head_add(head, slice_str("authorization"), buf_slice(&value));
+    buf_finish(&value);
+    return status;
+}
+
 static enum status add_own_fields(const struct endpoint_spec *endpoint,
-                                  const struct message *message, struct outgoing_request *request)
+                                  const struct message *message, const struct outgoing *outgoing,
+                                  struct outgoing_request *request)
 {
     struct buf *head = &request->head;
     struct field field;
@@ -129,6 +145,8 @@ static enum status add_own_fields(const struct endpoint_spec *endpoint,
     if (status == OK && !is_set(buf_slice(head), slice_str("content-type")) &&
         request->body.len > 0)
         status = head_add(head, slice_str("content-type"), slice_str("application/octet-stream"));
+    if (status == OK && outgoing->token.len > 0)
+        status = add_token(outgoing->token, head);
     if (status == OK)
         status = add_trace(message, head);
     return status == OK && !is_set(buf_slice(head), slice_str(HOPS_HEADER))
@@ -148,7 +166,7 @@ enum status outgoing_make(const struct endpoint_spec *endpoint, const struct mes
     if (status == OK)
         status = format_apply(endpoint, message, request, &own);
     if (status == OK)
-        status = add_own_fields(endpoint, message, request);
+        status = add_own_fields(endpoint, message, outgoing, request);
     request->plain_body = request->body;
     if (status == OK)
         status = compress_apply(endpoint, request);

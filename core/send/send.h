@@ -37,6 +37,7 @@ struct outgoing {
     struct slice url;
     struct slice head; /* packed; framing headers are never taken from it */
     struct slice body;
+    struct slice token;       /* of OAuth 2; empty: none */
     struct content *replaced; /* owned reference if transform made a new one */
     bool is_skipped;          /* transform: do not send; the delivery is cancelled with reason */
     char reason[256];

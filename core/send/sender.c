@@ -303,6 +303,7 @@ static void on_outlet_closed(uv_handle_t *handle)
     registry_unref(outlet->registry);
     target_unref(outlet->target);
     target_unref(outlet->proxy);
+    token_destroy(outlet->token);
     map_finish(&outlet->settled_meanwhile);
     free(outlet);
     on_handle_closed(sender);

@@ -6,6 +6,7 @@
 #define SEND_SENDER_INT_H
 
 #include "base/map.h"
+#include "send/token_int.h"
 #include "send/transfer_int.h"
 
 /* A parsed URL. curl reads it until a transfer is over, and a reload may meanwhile give the
@@ -32,6 +33,7 @@ struct outlet {
     struct registry *registry;        /* reference that keeps spec */
     struct target *target;            /* the URL of spec */
     struct target *proxy;             /* that of its proxy; NULL: none */
+    struct token *token;              /* NULL: none was needed */
     struct gate *gate;                /* NULL until the first registry that has it */
     enum endpoint_state state;
 

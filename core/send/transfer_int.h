@@ -43,7 +43,7 @@ struct transfer_request {
     const struct tls_spec *tls; /* of the endpoint's own; NULL: nothing. Borrowed until release */
     const char *proxy;          /* its URL; then host and port are the proxy's. NULL: none */
     const struct target *behind_proxy; /* where it goes then */
-    bool connect_only;     /* nothing is sent, there is no answer */
+    bool connect_only;                 /* nothing is sent, there is no answer */
 };
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };

@@ -59,6 +59,26 @@ static struct tls_spec *get_tls(lua_State *L, int index)
     return copy;
 }
 
+/* token_url; client: a header Authorization */
+static struct oauth_spec *get_oauth(lua_State *L, int index)
+{
+    char *url = get_copy(L, index, "token_url", NULL);
+    if (!url)
+        return NULL;
+    struct oauth_spec *oauth = must_alloc(sizeof *oauth);
+    struct buf head;
+    char *client = get_copy(L, index, "client", "Basic YTpi");
+    *oauth = (struct oauth_spec){
+        .token_url = url,
+        .body = slice_str(must_copy("grant_type=client_credentials", 29)),
+    };
+    buf_init(&head, HEAD_BYTES_MAX);
+    check(head_add(&head, slice_str("authorization"), slice_str(client)) == OK);
+    oauth->head.data = buf_take(&head, &oauth->head.len);
+    free(client);
+    return oauth;
+}
+
 void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
 {
     struct buf head;
@@ -86,6 +106,7 @@ void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec)
         .is_compressed = get_boolean(L, index, "compress"),
         .cloudevents = (enum cloudevents_mode)get_integer(L, index, "cloudevents", 0),
         .cloudevents_source = get_copy(L, index, "source", NULL),
+        .oauth = get_oauth(L, index),
         .tls = get_tls(L, index),
         .proxy = get_copy(L, index, "proxy", NULL),
         .script = strdup("spec.lua:1"),

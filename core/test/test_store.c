@@ -20,7 +20,8 @@ const char *const delivery_state_names[] = {"pending", "retrying",  "in_flight",
                                             "dead",    "cancelled", NULL};
 const char *const run_state_texts[] = {"pending", "retrying", "handled", "skipped", "dead", NULL};
 const char *const attempt_error_texts[] = {"",      "timeout",         "connect",  "dns",    "tls",
-                                           "reset", "blocked_address", "protocol", "script", NULL};
+                                           "reset", "blocked_address", "protocol", "script", "auth",
+                                           NULL};
 const char *const endpoint_state_names[] = {"enabled", "disabled", "paused", NULL};
 
 /* ---- Helpers --------------------------------------------------------------------------------- */

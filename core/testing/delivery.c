@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define DELIVERY "anzol.testing.delivery"
+#define TOKEN "test-token" /* what any endpoint with OAuth 2 gets */
 #define NS_PER_MS INT64_C(1000000)
 
 struct held_delivery {
@@ -122,6 +123,8 @@ static int l_prepare(lua_State *L)
     const struct message *message = delivery->message;
     struct outgoing outgoing = {.head = content_head(message->content),
                                 .body = content_body(message->content)};
+    if (held->endpoint->oauth)
+        outgoing.token = slice_str(TOKEN);
     struct err err = {0};
     if (message_is_expired(message, clock_now_ms())) {
         machine_move(delivery_states, &delivery->state, DELIVERY_DEAD);

@@ -93,12 +93,29 @@ function anzol.source(name, options) end
 ---@field slow_down? boolean Give a receiver that answers 429 or 503 less, and pause until its `Retry-After`, an hour at most. Default: `true`.
 ---@field concurrency? integer Attempts at a time: 1 to 1000, default 20.
 ---@field allow_private? boolean May go to addresses that are not public. Default: `false`.
+---@field auth? anzol.EndpointAuth Who we are, as the header `Authorization`; a message that has one sends its own.
 ---@field ca_file? anzol.SecretText Who vouches for the receiver's certificate, instead of the system's authorities: the path of a file of PEM, relative to the project, or a secret that holds it.
 ---@field client_cert? anzol.ClientCertificate What the receiver asks to see of us.
 ---@field proxy? anzol.SecretText URL of a proxy that takes the requests (http or https, a user and password in it if it asks for them). Default: none, whatever the environment says.
 ---@field tell_success? boolean Each success makes an event `anzol.delivery.succeeded` with the answer, for handlers that go on with it. Default: `false`.
 ---@field compress? "gzip" Bodies of 1 KiB or more go out compressed where that makes them smaller. Default: as they are.
 ---@field cloudevents? anzol.CloudEventsOptions Messages go out as CloudEvents 1.0.
+
+---One of these.
+---@class anzol.EndpointAuth
+---@field bearer? anzol.SecretText A token.
+---@field basic? anzol.SecretText[] A user and a password.
+---@field oauth2? anzol.OAuth2 Tokens of OAuth 2, by client credentials (RFC 6749, 4.4).
+
+---A token is fetched when an attempt needs it, one at a time, kept until shortly before it expires, and
+---dropped when the receiver answers 401. If there is none, the attempt fails with the error `"auth"`.
+---@class anzol.OAuth2
+---@field token_url anzol.SecretText Who gives tokens. Judged as the endpoint's own URL is.
+---@field client_id anzol.SecretText
+---@field client_secret anzol.SecretText
+---@field scope? string As `"orders:read orders:write"`.
+---@field audience? string Some ask for it.
+---@field client_auth? "basic"|"body" Where id and secret go: a header, or the form. Default: `"basic"`.
 
 ---Paths of files of PEM, relative to the project, or secrets that hold it.
 ---@class anzol.ClientCertificate
@@ -431,7 +448,7 @@ function Event:step(name, fn, ...) end
 ---@class anzol.Attempt
 ---@field number integer 1, 2, …
 ---@field status integer? Of the answer; `nil` when none came.
----@field error ("timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol"|"script")? Why none came.
+---@field error ("timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol"|"script"|"auth")? Why none came; `"auth"`: no token of OAuth 2.
 ---@field headers table<string, string> Of the answer, names in lower case.
 ---@field body string Of the answer; at most 64 KiB.
 ---@field duration_ms integer

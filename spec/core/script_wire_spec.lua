@@ -28,6 +28,23 @@ describe("anzol.endpoint", function()
     ["client_cert = { cert = 'x' }"] = "option 'key' of option 'client_cert' of anzol.endpoint 'out' must be the path",
     ["client_cert = { key = 'x' }"] = "option 'cert' of option 'client_cert' of anzol.endpoint 'out' must be the path",
     ["client_cert = { cert = 'x', key = 'y' }"] = "/x: there is no such file",
+    ["auth = 5"] = "'auth' takes a table of options",
+    ["auth = {}"] = "'auth' of anzol.endpoint 'out' is { bearer = token } or { basic = { user, password } }",
+    ["auth = { bearer = 5 }"] = "'auth.bearer' of anzol.endpoint 'out' must be a string or anzol.secret",
+    ["auth = { beerer = 'x' }"] = "did you mean 'bearer'?",
+    ["auth = { bearer = 'x' }, headers = { authorization = 'y' }"] =
+      "anzol.endpoint 'out' has both 'auth' and a header 'Authorization'",
+    ["auth = { oauth2 = 5 }"] = "'auth.oauth2' of anzol.endpoint 'out' takes a table of options",
+    ["auth = { oauth2 = { client_id = 'i', client_secret = 's' } }"] =
+      "'token_url' of 'auth.oauth2' of anzol.endpoint 'out' must be a string or anzol.secret",
+    ["auth = { oauth2 = { token_url = 'ftp://a', client_id = 'i', client_secret = 's' } }"] =
+      [[option 'token_url' of 'auth.oauth2' of anzol.endpoint 'out': scheme "ftp" is refused]],
+    ["auth = { oauth2 = { token_url = 'https://a.example/', client_secret = 's' } }"] = "'client_id' of 'auth.oauth2'",
+    ["auth = { oauth2 = { token_url = 'https://a.example/', client_id = 'i' } }"] = "'client_secret' of 'auth.oauth2'",
+    ["auth = { oauth2 = { token_url = 'https://a.b/', client_id = 'i', client_secret = 's', client_auth='x' } }"] =
+      [[must be "basic" or "body", got 'x']],
+    ["auth = { oauth2 = { token_url = 'https://a.example/', client_id = 'i', client_secret = 's', scope = {} } }"] =
+      "option 'scope' of 'auth.oauth2' of anzol.endpoint 'out' must be",
     ["tell_success = 1"] = "option 'tell_success' of anzol.endpoint 'out' must be",
     ["compress = 'br'"] = [[option 'compress' of anzol.endpoint 'out' must be "gzip", got 'br']],
     ["compress = true"] = "option 'compress' of anzol.endpoint 'out' must be",

@@ -84,6 +84,50 @@ describe("anzol.testing shows a request", function()
   end)
 end)
 
+describe("anzol.testing says who we are", function()
+  after_each(rig.finish)
+
+  local function authorization(auth, message)
+    local t = test(([[
+      anzol.endpoint("api", { url = "https://api.example/", sign = false, auth = %s })
+      anzol.on("a", function(event) event:send("api", %s) end)]]):format(auth, message or "nil"),
+      { secrets = { TOKEN = "t0ken", PASSWORD = "pass" } })
+    t:receive("in", { json = { type = "a" } })
+    return t:delivery("api").request.headers.authorization, t
+  end
+
+  it("with a token, or a user and a password", function()
+    assert.equal("Bearer t0ken", (authorization '{ bearer = anzol.secret "TOKEN" }'))
+    assert.equal("Basic YW5hOnBhc3M=", (authorization '{ basic = { "ana", anzol.secret "PASSWORD" } }'))
+  end)
+
+  local oauth = [[{ oauth2 = { token_url = "https://id.example/token", client_id = "id",
+    client_secret = anzol.secret "TOKEN", scope = "a b", audience = "x" } }]]
+
+  it("with a token of OAuth 2 that stands for the real one", function()
+    local header, t = authorization(oauth)
+    assert.equal("Bearer test-token", header)
+    assert.same({}, t.calls)
+    t:close()
+  end)
+
+  it("unless the message says it itself", function()
+    assert.equal("Own", (authorization(oauth, '{ json = 1, headers = { Authorization = "Own" } }')))
+  end)
+
+  it("or fails as if no token came", function()
+    local t = test(([[
+      anzol.endpoint("api", { url = "https://api.example/", sign = false, auth = %s,
+        retry = function(attempt) if attempt.error == "auth" then return 5 end end })
+      anzol.on("a", function(event) event:send("api") end)]]):format(oauth), { secrets = { TOKEN = "x" } })
+    t:answer("api", { error = "auth" }, 200)
+    t:receive("in", { json = { type = "a" } })
+    t:advance "5s"
+    assert.equal("succeeded", t:delivery("api").state)
+    t:close()
+  end)
+end)
+
 describe("anzol.testing goes on with an answer", function()
   after_each(rig.finish)
 

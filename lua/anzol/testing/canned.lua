@@ -10,7 +10,7 @@ local M = {}
 
 local answer_names = { "status", "headers", "json", "body", "error", "detail", "after" }
 local error_names = {
-  "timeout", "connect", "dns", "tls", "reset", "blocked_address", "protocol",
+  "timeout", "connect", "dns", "tls", "reset", "blocked_address", "protocol", "auth",
 }
 
 local function check_error(name, what)

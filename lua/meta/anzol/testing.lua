@@ -86,7 +86,7 @@ function Test:receive(source, options) end
 ---@field headers? table<string, string>
 ---@field json? any
 ---@field body? string
----@field error? "timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol" No answer comes.
+---@field error? "timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol"|"auth" No answer comes.
 ---@field detail? string
 ---@field after? anzol.Duration How long it takes; past the timeout of who asked it is a timeout.
 
