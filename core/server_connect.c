@@ -61,6 +61,8 @@ static void start(struct connection *row)
         .body = slice_str(""),
         .timeout_ms = endpoint->timeouts.connect_ms,
         .allow_private = endpoint->allow_private,
+        .tls = endpoint->tls,
+        .proxy = endpoint->proxy,
         .connect_only = true,
     };
     if (exchanges_start(row->all->exchanges, &request, on_connected, row, &row->exchange, &err) ==

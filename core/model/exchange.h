@@ -6,6 +6,8 @@
 
 #include "base/base.h"
 
+struct tls_spec;
+
 /* Made and freed by whoever makes the exchange. */
 struct exchange;
 
@@ -19,6 +21,8 @@ struct exchange_request {
     size_t body_bytes_max;
     unsigned redirects_max; /* 0: a 3xx is an answer as any other */
     bool allow_private;
+    const struct tls_spec *tls; /* of the other side's own; NULL: nothing */
+    const char *proxy;          /* its URL; NULL: none */
     bool connect_only; /* nothing is sent: it is over when the connection stands, with its TLS */
 };
 

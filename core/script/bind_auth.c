@@ -80,7 +80,7 @@ static void check_token_url(lua_State *L, const struct options *options, struct 
     const bool is_secret = lua_type(L, -1) == LUA_TUSERDATA;
     lua_pop(L, 1);
     push_text(L, options, "token_url");
-    oauth->token_url = text_copy(L, is_missing ? MISSING_URL : lua_tostring(L, -1));
+    oauth->token_url = text_copy(L, is_missing ? URL_MISSING : lua_tostring(L, -1));
     if (guard_check_url(oauth->token_url, &err) != OK)
         (void)luaL_error(L, "option 'token_url' of %s: %s", options->what,
                          is_secret ? "the secret is no valid http or https URL" : err.text);

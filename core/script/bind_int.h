@@ -159,7 +159,6 @@ int error_push(lua_State *L, const char *code, const char *message, bool is_retr
 bool secret_test(lua_State *L, int index, struct slice *text);
 /* A Secret that is not set: loading goes on with it to find what else is wrong. */
 bool secret_is_missing(lua_State *L, int index);
-#define MISSING_URL "https://missing.invalid/" /* stands for a URL that is such a Secret */
 struct verifier *verifier_test(lua_State *L, int index);
 struct signer *signer_test(lua_State *L, int index);
 /* ---- Recipes (bind_recipe.c): the options of anzol.verify.hmac and its like ---- */

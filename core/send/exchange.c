@@ -50,7 +50,8 @@ struct exchange {
     /* Of the hop under way. */
     unsigned redirects; /* followed so far */
     struct target *target;
-    char *host; /* curl's */
+    struct target *proxy; /* NULL: straight */
+    char *host;           /* curl's */
     struct slice method;
     struct slice body;
     struct slice head;    /* the request's, or head_kept */
@@ -90,6 +91,7 @@ static void free_exchange(struct exchange *exchange)
     timers_stop(&exchanges->timers, &exchange->turn);
     exchanges->count--;
     target_unref(exchange->target);
+    target_unref(exchange->proxy);
     curl_free(exchange->host);
     buf_finish(&exchange->head_kept);
     free(exchange);
@@ -164,6 +166,7 @@ static enum status start_hop(struct exchange *exchange, struct err *err)
     const struct exchange_request *request = &exchange->request;
     const int64_t left_ms = exchange->started_ms + request->timeout_ms - clock_mono_ms();
     struct share *share = share_of(exchanges, exchange->host ? exchange->host : "");
+    const struct target *asked = exchange->proxy ? exchange->proxy : exchange->target;
     return transport_start(exchanges->transport,
                            &(struct transfer_request){
                                .url = exchange->target->url,
@@ -172,8 +175,11 @@ static enum status start_hop(struct exchange *exchange, struct err *err)
                                .body = exchange->body,
                                .timeouts = timeouts_of(left_ms > 0 ? left_ms : 1),
                                .allow_private = request->allow_private,
-                               .host = exchange->target->host,
-                               .port = exchange->target->port,
+                               .host = asked->host,
+                               .port = asked->port,
+                               .tls = request->tls,
+                               .proxy = request->proxy,
+                               .behind_proxy = exchange->target,
                                .is_secure = exchange->target->is_secure,
                                .lookups = &share->lookups,
                                .body_bytes_max = request->body_bytes_max,
@@ -391,6 +397,7 @@ static enum status create(struct exchanges *exchanges, const struct exchange_req
     it->body = request->body;
     it->started_ms = clock_mono_ms();
     exchanges->count++;
+    it->proxy = request->proxy ? target_of(request->proxy) : NULL;
     set_target(it, url);
     it->share = share_of(exchanges, it->host ? it->host : "");
     *exchange = it;

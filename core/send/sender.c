@@ -92,7 +92,7 @@ void target_unref(struct target *target)
     free(target);
 }
 
-static struct target *target_of(const char *text)
+struct target *target_of(const char *text)
 {
     CURLU *url = curl_url();
     check(url != NULL);

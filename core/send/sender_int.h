@@ -21,6 +21,8 @@ struct target {
 
 /* Takes the url. */
 struct target *target_create(CURLU *url);
+/* Of a URL that was checked: any other fails each attempt in words. */
+struct target *target_of(const char *text);
 struct target *target_ref(struct target *target);
 void target_unref(struct target *target);
 

@@ -151,14 +151,6 @@ static void end_fetch(struct token *token)
     token->target = token->proxy = NULL;
 }
 
-static struct target *target_of(const char *text)
-{
-    CURLU *url = curl_url();
-    check(url != NULL);
-    (void)curl_url_set(url, CURLUPART_URL, text, 0); /* checked when it was registered */
-    return target_create(url);
-}
-
 static void on_fetched(struct transfer *transfer, void *ctx);
 
 static enum status fetch_for(struct token *token, const struct token_wait *wait, struct err *err)

@@ -366,8 +366,8 @@ static int l_sources(lua_State *L)
     return 1;
 }
 
-/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms, tells_success },
- * … } */
+/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms, tells_success
+ * }, … } */
 static int l_endpoints(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);

@@ -110,9 +110,10 @@ describe("anzol check --connect", function()
     assert.equal(0, (receiver:total()))
   end)
 
-  it("judges certificates", function()
+  it("judges certificates, by the endpoint's own authority if it has one", function()
     files.write(dir .. "/run.sh", [[
-      openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=127.0.0.1 2>/dev/null
+      openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=127.0.0.1 \
+        -addext subjectAltName=IP:127.0.0.1 2>/dev/null
       openssl s_server -accept 127.0.0.1:0 -key key -cert cert -www </dev/null >log 2>&1 &
       echo $!]])
     local pipe = assert(io.popen("cd " .. dir .. " && sh run.sh"))
@@ -127,6 +128,8 @@ describe("anzol check --connect", function()
     local result = check "--connect"
     assert.equal(1, result.code)
     assert.matches("cannot be reached: tls: SSL certificate problem", result.output, 1, true)
+    project { { "own", OPEN .. "ca_file = 'cert', " .. url("https://127.0.0.1:PORT/", tonumber(port)) } }
+    assert.equal(0, check("--connect").code)
   end)
 
   it("judges addresses by the operator's rules too", function()
