@@ -134,7 +134,7 @@ static void release_next(struct worker *worker, const struct store_op *op,
                          const struct store_run_ref *ref)
 {
     if (op->status == OK && ref->released != 0)
-        worker_event_due(worker, ref->released, 0);
+        worker_tell_due(worker, ref->released, 0);
 }
 
 static void on_handled(struct store_op *op)

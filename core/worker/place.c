@@ -42,10 +42,10 @@ static void tell_owners(struct worker *worker, const struct event *event)
 {
     const int64_t due_ms = event->plan ? event->plan->due_ms : event->due_ms;
     if (due_ms < STORE_HELD_MS) /* else it is told by the end of what it waits for */
-        worker_event_due(worker, event->id, due_ms);
+        worker_tell_due(worker, event->id, due_ms);
     for (size_t i = 0; event->plan && i < event->plan->count; i++)
         if (event->plan->runs[i].released != 0)
-            worker_event_due(worker, event->plan->runs[i].released, 0);
+            worker_tell_due(worker, event->plan->runs[i].released, 0);
 }
 
 void worker_placed(struct worker *worker, struct placement placement, struct event *event,

@@ -300,12 +300,16 @@ static void take_due(struct worker *worker, uint64_t event, int64_t due_ms)
 
 void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms)
 {
-    struct worker *owner = worker->options.peers[worker_of_shard(worker, id_shard(event))];
-    if (owner == worker)
+    worker_post(worker->options.peers[worker_of_shard(worker, id_shard(event))],
+                &(struct worker_letter){.kind = LETTER_EVENT_DUE, .of.due = {event, due_ms}});
+}
+
+void worker_tell_due(struct worker *worker, uint64_t event, int64_t due_ms)
+{
+    if (worker->options.peers[worker_of_shard(worker, id_shard(event))] == worker)
         take_due(worker, event, due_ms);
     else
-        worker_post(owner,
-                    &(struct worker_letter){.kind = LETTER_EVENT_DUE, .of.due = {event, due_ms}});
+        worker_event_due(worker, event, due_ms);
 }
 
 void worker_endpoint_due(struct worker *worker, uint64_t endpoint)

@@ -192,6 +192,8 @@ struct worker_letter {
 /* Any thread. */
 void worker_post(struct worker *worker, const struct worker_letter *letter);
 unsigned worker_of_shard(const struct worker *worker, uint8_t shard);
+/* worker_event_due on this worker's thread: at once if the event is its own. */
+void worker_tell_due(struct worker *worker, uint64_t event, int64_t due_ms);
 /* Starts the 20 ms tick if it is not running. */
 void worker_tick(struct worker *worker);
 
