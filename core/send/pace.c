@@ -3,7 +3,14 @@
  * rate. */
 #include "send/send.h"
 
+#include "base/limits.h"
+
 #define NS_PER_MS 1000000
+
+bool pace_has_slot(size_t own, size_t all)
+{
+    return own == 0 || all + own < LIMIT_ATTEMPTS_PER_WORKER;
+}
 
 bool pace_take(struct pace *pace, const struct endpoint_spec *spec, int64_t now_ns,
                int64_t *wait_ms)

@@ -180,18 +180,10 @@ void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
 /* ---- Turns
  * ---------------------------------------------------------------------------------------------- */
 
-/* Each endpoint may have as many attempts under way as are left for all: so however many hang,
- * those that do not find room. */
-static bool has_slot(const struct outlet *outlet)
-{
-    const size_t used = outlet->sender->in_flight;
-    return outlet->in_flight == 0 || used + outlet->in_flight < LIMIT_ATTEMPTS_PER_WORKER;
-}
-
 static bool can_start(const struct outlet *outlet)
 {
-    return outlet_is_open(outlet) && has_slot(outlet) && queue_first(&outlet->waiting) &&
-           outlet->in_flight < outlet->spec->concurrency &&
+    return outlet_is_open(outlet) && pace_has_slot(outlet->in_flight, outlet->sender->in_flight) &&
+           queue_first(&outlet->waiting) && outlet->in_flight < outlet->spec->concurrency &&
            circuit_may_start(&outlet->pace.circuit);
 }
 

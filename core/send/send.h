@@ -217,6 +217,10 @@ double slowdown_per_s(struct slowdown *slowdown, double limit_per_s, int64_t now
 void slowdown_end(struct slowdown *slowdown, double limit_per_s, const struct attempt *attempt,
                   int64_t started_ms, int64_t now_ms);
 
+/* Each endpoint may have as many attempts under way as are left for all: so however many hang, the
+ * others find room. own, all: under way now, of the endpoint and of the worker. */
+bool pace_has_slot(size_t own, size_t all);
+
 /* All of them for one endpoint. Zeroed: nothing is known of it. */
 struct pace {
     struct rate rate;

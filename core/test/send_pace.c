@@ -79,6 +79,14 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
+/* has_slot(own, all) -> boolean */
+int l_has_slot(lua_State *L)
+{
+    lua_pushboolean(
+        L, pace_has_slot((size_t)luaL_checkinteger(L, 1), (size_t)luaL_checkinteger(L, 2)));
+    return 1;
+}
+
 int l_pace(lua_State *L)
 {
     static const luaL_Reg methods[] = {

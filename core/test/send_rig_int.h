@@ -119,6 +119,7 @@ void read_endpoint(lua_State *L, int index, struct endpoint_spec *spec);
 
 /* ---- send_pace.c ---- */
 
+int l_has_slot(lua_State *L);
 int l_pace(lua_State *L);
 
 /* ---- send_exchange.c ---------------------------------------------------------------------------

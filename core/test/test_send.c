@@ -59,10 +59,8 @@ static int l_check_url(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"check_url", l_check_url},
-    {"judge", l_judge},
-    {"pace", l_pace},
-    {NULL, NULL},
+    {"check_url", l_check_url}, {"judge", l_judge}, {"has_slot", l_has_slot},
+    {"pace", l_pace},           {NULL, NULL},
 };
 
 /* A look-up that nobody waits for may outlive the Lua state, which would unload its code. */
