@@ -277,6 +277,8 @@ static void on_timer(uv_timer_t *timer)
     const int64_t due_ms = outlet->next_due_ms;
     look_at_circuit(outlet);
     outlet_schedule(outlet);
+    if (!can_start(outlet))
+        rate_let_go(&outlet->pace.rate);
     if (due_ms == 0)
         return;
     outlet->next_due_ms = 0;

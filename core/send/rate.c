@@ -25,3 +25,8 @@ bool rate_take(struct rate *rate, double per_s, double burst, int64_t now_ns, in
     rate->tokens -= 1;
     return true;
 }
+
+void rate_let_go(struct rate *rate)
+{
+    rate->is_awaited = false;
+}

@@ -161,6 +161,8 @@ struct rate {
 };
 /* Takes a token; false: there will be one in *wait_ms. per_s 0: no limit. burst: at least 1. */
 bool rate_take(struct rate *rate, double per_s, double burst, int64_t now_ns, int64_t *wait_ms);
+/* Whoever was told to come again does not: no more than the burst is kept for later. */
+void rate_let_go(struct rate *rate);
 
 /* What the end of an attempt says of its endpoint. */
 enum attempt_sign {

@@ -28,6 +28,13 @@ static int l_take(lua_State *L)
     return 2;
 }
 
+/* let_go(): who was told to wait does not come */
+static int l_let_go(lua_State *L)
+{
+    rate_let_go(&check_pace(L)->pace.rate);
+    return 0;
+}
+
 /* start(now_ms) -> the mark of an attempt */
 static int l_start(lua_State *L)
 {
@@ -89,8 +96,8 @@ int l_has_slot(lua_State *L)
 
 int l_pace(lua_State *L)
 {
-    static const luaL_Reg methods[] = {
-        {"take", l_take}, {"start", l_start}, {"finish", l_finish}, {"show", l_show}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"finish", l_finish}, {"let_go", l_let_go}, {"show", l_show},
+                                       {"start", l_start},   {"take", l_take},     {NULL, NULL}};
     luaL_checktype(L, 1, LUA_TTABLE);
     struct test_pace *it = lua_newuserdatauv(L, sizeof *it, 0);
     *it = (struct test_pace){0};

@@ -56,6 +56,14 @@ describe("a rate", function()
     assert.equal(1, count(pace { rate = 0.1 }, START_MS, 0.0001, 0))
   end)
 
+  it("keeps no more than the burst for one who was told when, and does not come then", function()
+    local it = pace { rate = 100, burst = 1 }
+    assert.is_true((it:take(START_MS)))
+    assert.is_false((it:take(START_MS)))
+    it:let_go()
+    assert.equal(1, count(it, START_MS + 200, 0.0001, 0))
+  end)
+
   it("says when there is a token", function()
     local it = pace { rate = 4, burst = 1 }
     assert.is_true((it:take(START_MS)))

@@ -91,6 +91,24 @@ describe("an endpoint", function()
     assert.is_true(later >= 7 and later <= 13, later .. " in half a second")
   end))
 
+  it("saves no attempts up while it waits for a token and is paused", with(function(rig)
+    local server = counting(rig)
+    local spec = { url = server.url, rate = 50, burst = 1, concurrency = 100 }
+    rig:endpoint(spec)
+    for _ = 1, 10 do rig:commit() end
+    rig:wait(function() return #server.requests == 1 end)
+    spec.state = "paused"
+    rig:endpoint(spec)
+    rig:wait(nil, 250)
+    local seen, started = #server.requests, {}
+    spec.state = nil
+    rig:endpoint(spec)
+    for i, row in ipairs(rig:settle()) do started[i] = row.attempts[1].started_ms end
+    table.sort(started)
+    local ms = started[10] - started[seen + 1]
+    assert.is_true(ms >= (10 - seen - 1) * 20 - 20, ("the last %d in %d ms"):format(10 - seen, ms))
+  end))
+
   it("may have a rate below one a second", with(function(rig)
     local server = counting(rig)
     rig:endpoint { url = server.url, rate = 2.5, concurrency = 100 }
