@@ -97,8 +97,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     /* One that is held was not released: the outcome before it was not written. */
     [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3"
                            " AND (due_ms IS NULL OR due_ms < (1 << 62))",
-    [SQL_CHANGE_FIND] = "SELECT state, endpoint, due_ms, order_key IS NOT NULL FROM delivery"
-                        " WHERE id = ?",
+    [SQL_CHANGE_FIND] = "SELECT state, endpoint, due_ms, order_key IS NOT NULL, order_key IS NOT"
+                        " NULL AND (ifnull(is_blocking, 0) OR state < 3 AND (due_ms IS NULL OR"
+                        " due_ms < (1 << 62))) FROM delivery WHERE id = ?",
     [SQL_CHANGE_REVIVE] = "UPDATE delivery SET state = 0, due_ms = ?2, fresh_ms = ?3,"
                           " fresh_attempts = attempts, expires_ms = NULL, reason = NULL,"
                           " is_blocking = NULL WHERE id = ?1",

@@ -23,8 +23,14 @@ static bool delivery_allows(enum change_verb verb, enum delivery_state state)
     return false;
 }
 
+/* Its place in the line of its order key. */
+struct place {
+    bool is_ordered; /* it has such a key */
+    bool is_first;   /* the others of the key wait for it */
+};
+
 /* *status: whether the delivery is there and in a state that allows it. */
-static int find_delivery(struct sqlite_engine *it, struct change *change, bool *is_ordered)
+static int find_delivery(struct sqlite_engine *it, struct change *change, struct place *place)
 {
     sqlite3_stmt *statement = it->statements[SQL_CHANGE_FIND];
     bind_id(statement, 1, change->id);
@@ -34,7 +40,8 @@ static int find_delivery(struct sqlite_engine *it, struct change *change, bool *
         change->state = sqlite3_column_int(statement, 0);
         change->endpoint = column_id(statement, 1);
         change->was_held = sqlite3_column_type(statement, 2) == SQLITE_NULL;
-        *is_ordered = sqlite3_column_int(statement, 3) != 0;
+        place->is_ordered = sqlite3_column_int(statement, 3) != 0;
+        place->is_first = sqlite3_column_int(statement, 4) != 0;
         if (delivery_allows(change->verb, (enum delivery_state)change->state))
             change->status = OK;
     }
@@ -67,16 +74,16 @@ static int revive(struct sqlite_engine *it, const struct store_change *op,
     return sqlite_run(it, SQL_CHANGE_REVIVE);
 }
 
-/* It leaves its line, and the next one may go. */
+/* It leaves its line; the next one may go if it was the first. */
 static int let_go(struct sqlite_engine *it, const struct store_change *op, struct change *change,
-                  bool is_ordered)
+                  bool is_first)
 {
     sqlite3_stmt *statement = it->statements[SQL_CHANGE_DROP];
     struct order_next next = {0};
     bind_id(statement, 1, change->id);
     bind_text_or_null(statement, 2, op->reason);
     int rc = sqlite_run(it, SQL_CHANGE_DROP);
-    if (rc == SQLITE_OK && is_ordered)
+    if (rc == SQLITE_OK && is_first)
         rc = sqlite_order_leave(it, change->id, false, &next);
     change->has_released = next.delivery != 0;
     return rc;
@@ -85,13 +92,13 @@ static int let_go(struct sqlite_engine *it, const struct store_change *op, struc
 static int change_delivery(struct sqlite_engine *it, const struct store_change *op,
                            struct change *change)
 {
-    bool is_ordered = false;
-    const int rc = find_delivery(it, change, &is_ordered);
+    struct place place = {0};
+    const int rc = find_delivery(it, change, &place);
     change->has_released = false;
     if (rc != SQLITE_OK || change->status != OK)
         return rc;
-    return change->verb == CHANGE_RETRY ? revive(it, op, change, is_ordered)
-                                        : let_go(it, op, change, is_ordered);
+    return change->verb == CHANGE_RETRY ? revive(it, op, change, place.is_ordered)
+                                        : let_go(it, op, change, place.is_first);
 }
 
 /* ---- Runs ------------------------------------------------------------------------------------ */

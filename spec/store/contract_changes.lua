@@ -131,6 +131,19 @@ return function(t)
       assert.same({ third }, due())
     end)
 
+    it("that waits lets nobody go when it is cancelled, nor one that was out of its line", function()
+      local first, second, third, fourth = ordered "k", ordered "k", ordered "k", ordered "k"
+      die(first)
+      die(second)
+      change({ verb = "retry", delivery = first }, { now_ms = 2 })
+      assert.same({ third }, due())
+      assert.is_false(change({ verb = "cancel", delivery = fourth }).has_released)
+      assert.is_false(change({ verb = "drop", delivery = second }).has_released)
+      assert.same({ third }, due())
+      settle(third, "succeeded", { is_ordered = true, attempt = { number = 1, status = 200 } })
+      assert.same({ first }, due())
+    end)
+
     it("is replayed at the end of its line", function()
       local first = ordered "k"
       change({ verb = "replay", delivery = first }, { now_ms = 2 })
