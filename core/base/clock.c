@@ -8,6 +8,7 @@
 static atomic_bool is_fake;
 static atomic_int_fast64_t fake_now_ms;
 static atomic_int_fast64_t fake_mono_ms;
+static atomic_int_fast64_t stepped_ms;
 
 static int64_t read_ns(clockid_t id)
 {
@@ -18,8 +19,10 @@ static int64_t read_ns(clockid_t id)
 
 int64_t clock_now_ms(void)
 {
-    return atomic_load_explicit(&is_fake, memory_order_relaxed) ? atomic_load(&fake_now_ms)
-                                                                : read_ns(CLOCK_REALTIME) / 1000000;
+    if (atomic_load_explicit(&is_fake, memory_order_relaxed))
+        return atomic_load(&fake_now_ms);
+    return read_ns(CLOCK_REALTIME) / 1000000 +
+           atomic_load_explicit(&stepped_ms, memory_order_relaxed);
 }
 
 int64_t clock_mono_ns(void)
@@ -199,4 +202,12 @@ void clock_advance(int64_t ms)
 void clock_real(void)
 {
     atomic_store(&is_fake, false);
+}
+
+void clock_step(int64_t ms)
+{
+    if (ms == 0)
+        atomic_store(&stepped_ms, 0);
+    else
+        atomic_fetch_add(&stepped_ms, ms);
 }

@@ -29,5 +29,8 @@ bool clock_parse_http_date(const char *text, int64_t *ms);
 void clock_fake(int64_t now_ms, int64_t mono_ms);
 void clock_advance(int64_t ms);
 void clock_real(void);
+/* For specs: the wall clock is set forward, or back, by so much, as an operator or NTP does it; the
+ * monotonic one goes on. Steps add up; 0 takes them all back. */
+void clock_step(int64_t ms);
 
 #endif
