@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rig{seed=} -> a sender over a store in memory, on a loop of its own that rig:run turns. */
-#include "send_rig_int.h"
+#include "send_store_int.h"
 
 #include "base/clock.h"
 #include "signature/signature.h"

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* TCP servers on the rig's loop that answer as a Lua function says, right or wrong.
- * The function gets {head=, body=, connection=, number=} for each complete request: connection
- * counts the connections of the server from 1, number the requests on this one. It returns what to
+ * The function gets {head=, body=, connection=, number=, open=} for each complete request:
+ * connection counts the connections of the server from 1, number the requests on this one, open
+ * those of all connections that wait for their answer, this one among them. It returns what to
  * write: a string, or nil (never an answer), or a table {bytes, endless=bytes, close=true,
- * reset=true}: the bytes, then others again and again, then the end of the connection.
+ * reset=true, after_ms=}: after that time the bytes, then others again and again, then the end of
+ * the connection.
  * {accept="close"|"reset"} instead of a function: connections end at once. */
 #include "send_rig_int.h"
 
 #include "base/buf.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +43,8 @@ struct connection {
     lua_Integer request_count;
     char *endless; /* written again and again */
     size_t endless_len;
+    bool is_asked;     /* its request has no answer yet */
+    struct late *late; /* NULL: no answer waits */
 };
 
 struct writing {
@@ -47,7 +52,14 @@ struct writing {
     struct connection *connection;
     bool is_last;
     bool is_reset;
+    size_t len;
     char bytes[];
+};
+
+/* An answer that waits for its time. */
+struct late {
+    uv_timer_t timer;
+    struct writing *writing;
 };
 
 static void free_server(struct fake_server *server)
@@ -66,11 +78,26 @@ static void on_connection_closed(uv_handle_t *handle)
     free_server(server);
 }
 
+static void on_late_closed(uv_handle_t *handle)
+{
+    struct late *late = container_of(handle, struct late, timer);
+    free(late->writing);
+    free(late);
+}
+
+static void leave(struct connection *connection)
+{
+    queue_remove(&connection->server->connections, &connection->node);
+    if (connection->late)
+        uv_close((uv_handle_t *)&connection->late->timer, on_late_closed);
+    connection->late = NULL;
+}
+
 static void hang_up(struct connection *connection)
 {
     if (uv_is_closing((uv_handle_t *)&connection->tcp))
         return;
-    queue_remove(&connection->server->connections, &connection->node);
+    leave(connection);
     uv_close((uv_handle_t *)&connection->tcp, on_connection_closed);
 }
 
@@ -78,12 +105,11 @@ static void reset(struct connection *connection)
 {
     if (uv_is_closing((uv_handle_t *)&connection->tcp))
         return;
-    queue_remove(&connection->server->connections, &connection->node);
+    leave(connection);
     check(uv_tcp_close_reset(&connection->tcp, on_connection_closed) == 0);
 }
 
-static void write_bytes(struct connection *connection, struct slice bytes, bool is_last,
-                        bool is_reset);
+static void write_again(struct connection *connection);
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -95,23 +121,52 @@ static void on_written(uv_write_t *request, int status)
     if (uv_is_closing((uv_handle_t *)&connection->tcp))
         return;
     if (connection->endless && status == 0)
-        write_bytes(connection, slice_of(connection->endless, connection->endless_len), false,
-                    false);
+        write_again(connection);
     else if (is_reset)
         reset(connection);
     else if (is_last)
         hang_up(connection);
 }
 
-static void write_bytes(struct connection *connection, struct slice bytes, bool is_last,
-                        bool is_reset)
+static struct writing *make_writing(struct connection *connection, struct slice bytes)
 {
     struct writing *writing = must_alloc(sizeof *writing + bytes.len);
-    *writing = (struct writing){.connection = connection, .is_last = is_last, .is_reset = is_reset};
+    *writing = (struct writing){.connection = connection, .len = bytes.len};
     if (bytes.len > 0)
         memcpy(writing->bytes, bytes.data, bytes.len);
-    const uv_buf_t buf = uv_buf_init(writing->bytes, (unsigned)bytes.len);
+    return writing;
+}
+
+static void start_writing(struct writing *writing)
+{
+    struct connection *connection = writing->connection;
+    const uv_buf_t buf = uv_buf_init(writing->bytes, (unsigned)writing->len);
+    connection->is_asked = false;
     check(uv_write(&writing->request, (uv_stream_t *)&connection->tcp, &buf, 1, on_written) == 0);
+}
+
+static void write_again(struct connection *connection)
+{
+    start_writing(make_writing(connection, slice_of(connection->endless, connection->endless_len)));
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    struct late *late = container_of(timer, struct late, timer);
+    late->writing->connection->late = NULL;
+    start_writing(late->writing);
+    late->writing = NULL;
+    uv_close((uv_handle_t *)timer, on_late_closed);
+}
+
+static void write_after(struct writing *writing, lua_Integer after_ms)
+{
+    struct connection *connection = writing->connection;
+    struct late *late = must_alloc(sizeof *late);
+    *late = (struct late){.writing = writing};
+    connection->late = late;
+    check(uv_timer_init(connection->tcp.loop, &late->timer) == 0);
+    check(uv_timer_start(&late->timer, on_late, (uint64_t)after_ms, 0) == 0);
 }
 
 /* The answer lies on top of the stack. */
@@ -122,7 +177,7 @@ static void answer(struct connection *connection, lua_State *L)
         return;
     if (!lua_istable(L, -1)) {
         const char *bytes = luaL_checklstring(L, -1, &len);
-        write_bytes(connection, slice_of(bytes, len), false, false);
+        start_writing(make_writing(connection, slice_of(bytes, len)));
         return;
     }
     lua_getfield(L, -1, "endless");
@@ -135,16 +190,42 @@ static void answer(struct connection *connection, lua_State *L)
         connection->endless_len = len;
         memcpy(connection->endless, endless, len);
     }
-    const bool is_last = lua_toboolean(L, -3);
-    const bool is_reset = lua_toboolean(L, -2);
     const char *bytes = luaL_optlstring(L, -1, "", &len);
-    write_bytes(connection, slice_of(bytes, len), is_last, is_reset);
+    struct writing *writing = make_writing(connection, slice_of(bytes, len));
+    writing->is_last = lua_toboolean(L, -3);
+    writing->is_reset = lua_toboolean(L, -2);
     lua_pop(L, 4);
+    const lua_Integer after_ms = get_integer(L, lua_gettop(L), "after_ms", 0);
+    if (after_ms > 0)
+        write_after(writing, after_ms);
+    else
+        start_writing(writing);
+}
+
+/* The client may have given the request up already. */
+static bool is_open(const struct connection *connection)
+{
+    uv_os_fd_t fd;
+    char byte;
+    if (!connection->is_asked || uv_fileno((const uv_handle_t *)&connection->tcp, &fd) != 0)
+        return false;
+    const ssize_t count = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return count > 0 || (count < 0 && errno == EAGAIN);
+}
+
+static lua_Integer count_open(const struct fake_server *server)
+{
+    lua_Integer count = 0;
+    for (struct node *node = queue_first(&server->connections); node;
+         node = queue_next(&server->connections, node))
+        count += is_open(container_of(node, struct connection, node));
+    return count;
 }
 
 static void call(struct connection *connection, struct slice head, struct slice body)
 {
     lua_State *L = connection->server->L;
+    connection->is_asked = true;
     lua_rawgeti(L, LUA_REGISTRYINDEX, connection->server->function);
     lua_newtable(L);
     lua_pushlstring(L, head.data, head.len);
@@ -155,6 +236,7 @@ static void call(struct connection *connection, struct slice head, struct slice 
     lua_setfield(L, -2, "connection");
     lua_pushinteger(L, ++connection->request_count);
     lua_setfield(L, -2, "number");
+    set_integer(L, "open", count_open(connection->server));
     /* An error of the function is seen as an answer that never comes. */
     if (lua_pcall(L, 1, 1, 0) == LUA_OK)
         answer(connection, L);

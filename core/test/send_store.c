@@ -2,7 +2,7 @@
 /* The store in memory: the calls of store.h that sending makes, on the loop's own thread. Every
  * operation is applied and completed in later turns of the loop, a read sees the rows of the turn
  * in which its snapshot is taken; with faults.shuffle those turns are random. */
-#include "send_rig_int.h"
+#include "send_store_int.h"
 
 #include "base/clock.h"
 
