@@ -64,6 +64,11 @@ static struct sender_cancel *find(const struct sender *sender, uint64_t delivery
     return value == &sender->cancels ? NULL : value;
 }
 
+bool cancel_is_under_way(const struct sender *sender, uint64_t delivery)
+{
+    return find(sender, delivery) != NULL;
+}
+
 bool cancel_keeps_out(struct sender *sender, uint64_t delivery)
 {
     struct sender_cancel *cancel = find(sender, delivery);

@@ -97,7 +97,7 @@ static void take(struct outlet *outlet, struct delivery **place)
     struct delivery *delivery = *place;
     struct sender *sender = outlet->sender;
     if (map_get(&sender->held, delivery->id) || map_get(&outlet->settled_meanwhile, delivery->id) ||
-        map_get(&sender->cancels, delivery->id))
+        cancel_is_under_way(sender, delivery->id))
         return; /* the read frees it */
     *place = NULL;
     outlet_hold(outlet, delivery, false);
@@ -159,6 +159,9 @@ static void on_given_back(struct store_op *op)
     outlet->sender->settling--;
     sender_check_idle(outlet->sender);
     free(it);
+    /* A claim in between, if it flows again, did not see them. */
+    if (op->status == OK)
+        claim_hint(outlet);
     outlet_schedule(outlet);
 }
 
@@ -262,7 +265,7 @@ static void on_open(struct store_read *read)
             outlet = outlet_create(sender, delivery->endpoint);
         if (outlet && !map_get(&sender->held, delivery->id) &&
             !map_get(&sender->settled_meanwhile, delivery->id) &&
-            !map_get(&sender->cancels, delivery->id)) {
+            !cancel_keeps_out(sender, delivery->id)) {
             result->deliveries[i] = NULL;
             outlet_hold(outlet, delivery, false);
         }

@@ -131,8 +131,10 @@ void claim_note_settled(struct outlet *outlet, uint64_t delivery);
 void claim_recover(struct sender *sender);
 
 /* cancel.c */
-/* The delivery came from a commit or the store: true if it is being taken back, or was. */
+/* The delivery came from a commit or from recovery: true if it is being taken back, or was. */
 bool cancel_keeps_out(struct sender *sender, uint64_t delivery);
+/* It is being taken back: a claim may find it yet. */
+bool cancel_is_under_way(const struct sender *sender, uint64_t delivery);
 /* It left memory: what waits for that goes on. */
 void cancel_go_on(struct sender *sender, uint64_t delivery);
 

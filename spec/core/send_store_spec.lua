@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: MIT
+-- Sending over the real store (core/send, core/store): what hangs on the order of commits and reads.
+local deliver = require "anzol_test.deliver"
+local folders = require "store.rig"
+local rigs = require "core.send_rig"
+
+local WAIT_MS = 5000
+
+describe("sending over the real store", function()
+  local folder, rig, bodies, ids
+
+  before_each(function()
+    folder, bodies, ids = folders.folder(), {}, {}
+  end)
+  after_each(function()
+    rig:close()
+    folders.remove(folder)
+  end)
+
+  -- An endpoint "e" whose requests are answered by behaviour(body, how many came before).
+  local function begin(options, behaviour, hooks)
+    rig = deliver.rig(folder .. "/anzol.db", hooks or {})
+    options.name = "e"
+    options.url = "http://127.0.0.1:" .. rig:server(function(request)
+      bodies[#bodies + 1] = request.body
+      return behaviour(request.body, #bodies - 1)
+    end) .. "/"
+    rig:open()
+    rig:endpoints { options }
+  end
+
+  local function commit(body, key)
+    rig:commit("e", { body = body, key = key }, function(id) ids[body] = id end)
+  end
+
+  it("leaves out what is cancelled while the one before it in its key lets it go", function()
+    local status
+    begin({}, function(body) return body == "one" and { rigs.ok(), after_ms = 50 } or rigs.ok() end, {
+      settled = function(_, body)
+        if body == "one" then rig:cancel("e", ids.two, function(said) status = said end) end
+      end,
+    })
+    for _, body in ipairs { "one", "two", "three" } do commit(body, "k") end
+    assert.is_true(rig:run(WAIT_MS, function() return bodies[2] == "three" or #bodies > 2 end))
+    assert.equal("ok", status)
+    assert.same({ "one", "three" }, bodies)
+  end)
+
+  it("takes up again what was cancelled at the start, and then retried", function()
+    local options, status = { timeout_ms = 60000 }, nil
+    begin(options, function(_, before) return before > 0 and rigs.ok() or nil end)
+    commit "one"
+    rig:run(WAIT_MS, function() return #bodies == 1 end)
+    rig:kill()
+    rig:open()
+    rig:endpoints { options }
+    rig:cancel("e", ids.one, function(said) status = said end)
+    assert.is_true(rig:run(WAIT_MS, function() return status end))
+    assert.equal("ok", status)
+    rig:run(20)
+    rig:change("retry", ids.one, function() end)
+    assert.is_true(rig:run(WAIT_MS, function() return #bodies == 2 end))
+  end)
+
+  it("finds what a breaker gave back, however late that is stored", function()
+    begin({ concurrency = 1, failures = 1, cooldown_ms = 1 },
+      function(_, before) return before > 0 and rigs.ok() or rigs.answer(500) end)
+    for i = 1, 5 do commit("m" .. i) end
+    rig:fault "delay:group:3:0:30"
+    assert.is_true(rig:run(WAIT_MS, function() return #bodies >= 6 end))
+  end)
+end)
