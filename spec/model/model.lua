@@ -1,0 +1,191 @@
+-- SPDX-License-Identifier: MIT
+-- The model of queue and policy: what a receiver may see, said as plainly as can be. It hears of
+-- what is asked for (committed, paused, ...), of each attempt that starts, and of each request that
+-- comes in; it notes what ought not to be. What must have come out in the end is for the judge.
+local Model = {}
+Model.__index = Model
+
+local SLACK_MS = 50 -- between the sender's look at the clock and ours
+
+function Model.new(schedule)
+  local model = setmetatable({ messages = {}, endpoints = {}, broken = {}, history = {}, kills = 0, life = 1,
+    latest_ms = 0 }, Model)
+  for _, spec in ipairs(schedule.endpoints) do
+    local endpoint = { starts = {}, may_block = false }
+    for name, value in pairs(spec) do endpoint[name] = value end
+    model.endpoints[spec.name] = endpoint
+    model:changing(spec.name, {})
+    model:changed(spec.name)
+  end
+  return model
+end
+
+function Model:note(body, text, ...)
+  self.history[#self.history + 1] = body .. ": " .. text:format(...)
+end
+
+function Model:wrong(text, ...)
+  self.broken[#self.broken + 1] = text:format(...)
+  self.history[#self.history + 1] = "WRONG: " .. text:format(...)
+end
+
+-- ---- What is asked for -------------------------------------------------------------------------
+
+function Model:commit(message)
+  message.starts, message.arrivals, message.given = 0, 0, {}
+  message.may_expire = message.expires_ms
+  message.revivals, message.cancels = 0, 0
+  -- Starts before its last fresh chance: at least, at most.
+  message.born, message.born_surely = 0, 0
+  self.messages[message.body] = message
+end
+
+-- The options of an endpoint become others; until changed() both may hold.
+function Model:changing(name, changes)
+  local endpoint = self.endpoints[name]
+  local limit, blocked = endpoint.concurrency, endpoint.blocks_on_dead
+  for option, value in pairs(changes) do endpoint[option] = value end
+  endpoint.limit = math.max(limit, endpoint.concurrency)
+  endpoint.may_skip = not (blocked and endpoint.blocks_on_dead)
+  endpoint.may_block = endpoint.may_block or endpoint.blocks_on_dead
+  endpoint.rate_max = math.max(endpoint.rate_max or 0, endpoint.rate or math.huge)
+  endpoint.burst_max = math.max(endpoint.burst_max or 0, endpoint.burst or math.huge)
+  for _, message in pairs(self.messages) do
+    if message.endpoint == name then message.may_skip = message.may_skip or endpoint.may_skip end
+  end
+end
+
+function Model:changed(name)
+  local endpoint = self.endpoints[name]
+  endpoint.limit = endpoint.concurrency
+  endpoint.may_skip = not endpoint.blocks_on_dead
+end
+
+-- Cancelled, or dropped if it is dead; status comes when it is done.
+function Model:take_back(message)
+  self:note(message.body, "is to be taken back")
+  message.is_taken_back = true
+  message.cancels = message.cancels + 1
+end
+
+function Model:taken_back(message, status)
+  self:note(message.body, "taken back: %s", status)
+  message.cancels = message.cancels - 1
+  if status == "ok" then message.is_cancelled = true end
+end
+
+-- What is dead or cancelled gets a fresh chance.
+function Model:revive(message)
+  self:note(message.body, "is to be revived")
+  message.is_reviving, message.born_next = true, message.starts
+end
+
+-- Of one that the process did not live to hear of, it is not known whether it is revived.
+function Model:revived(message, status)
+  self:note(message.body, "revived: %s", status)
+  if status == "conflict" or status == "notfound" then
+    message.is_reviving = false
+    return
+  end
+  message.revivals = message.revivals + 1
+  if status ~= "ok" then return end
+  message.born, message.born_surely = message.born_next, message.starts
+  message.is_reviving, message.is_revived, message.passed_by = false, true, nil
+  message.is_cancelled, message.is_gone, message.expires_ms = false, false, nil
+  message.is_taken_back = message.cancels > 0
+end
+
+-- What has expired by one clock stays so when it is set back.
+function Model:clock(now_ms)
+  self.latest_ms = math.max(self.latest_ms, now_ms)
+end
+
+-- ---- What is seen ------------------------------------------------------------------------------
+
+-- Nothing more of it may come: so the next of its key may go.
+local function may_be_over(message, endpoint, latest_ms)
+  local may_be_dead = message.starts - message.born >= endpoint.attempts or message.is_gone
+  return message.is_delivered or message.is_taken_back or message.is_reviving
+    or (may_be_dead and message.may_skip) or (message.expires_ms and message.expires_ms <= latest_ms)
+end
+
+-- One that was revived is behind the one of its key that may go at that time, and before all others.
+local function may_pass(message, body)
+  message.passed_by = message.passed_by or (message.is_revived and body)
+  return message.passed_by == body
+end
+
+function Model:check_order(message, endpoint)
+  for _, other in pairs(message.key and self.messages or {}) do
+    if other ~= message and other.endpoint == message.endpoint and other.key == message.key and other.id
+      and not may_be_over(other, endpoint, self.latest_ms) then
+      if other.starts > other.born_surely then
+        self:wrong("%s: an attempt while %s of key %s is not over", message.body, other.body, message.key)
+      elseif other.id < message.id and not may_pass(other, message.body) then
+        self:wrong("%s: an attempt before %s, which comes first in key %s", message.body, other.body, message.key)
+      end
+    end
+  end
+end
+
+-- An attempt starts. now: { wall_ms, mono_ms }
+function Model:started(name, body, id, now)
+  local endpoint, message = self.endpoints[name], self.messages[body]
+  self:note(body, "an attempt starts at %s, key %s", name, message.key)
+  if endpoint.is_stopped then self:wrong("%s: an attempt at %s, which is %s", body, name, endpoint.is_stopped) end
+  if message.is_cancelled and not message.is_reviving then
+    self:wrong("%s: an attempt after it was cancelled", body)
+  end
+  if message.expires_ms and not message.is_reviving and now.wall_ms > message.expires_ms + SLACK_MS then
+    self:wrong("%s: an attempt %d ms after it expired", body, now.wall_ms - message.expires_ms)
+  end
+  message.id = id
+  self:clock(now.wall_ms)
+  self:check_order(message, endpoint)
+  message.starts = message.starts + 1
+  message.limit = endpoint.limit
+  message.may_skip = message.may_skip or endpoint.may_skip
+  endpoint.starts[#endpoint.starts + 1] = { ms = now.mono_ms, life = self.life }
+end
+
+-- A request came in while so many are open, itself among them. Returns how it is answered.
+function Model:arrived(name, body, open, id)
+  local message = self.messages[body]
+  if message.endpoint ~= name then self:wrong("%s: came to %s", body, name) end
+  if message.starts == 0 then self:wrong("%s: came before it was sent", body) return "ok", 0 end
+  if open > message.limit then
+    self:wrong("%s: %d requests at once at %s, which may have %d", body, open, name, message.limit)
+  end
+  if message.message_id and message.message_id ~= id then
+    self:wrong("%s: came as %s and as %s", body, message.message_id, id)
+  end
+  message.message_id = id
+  message.arrivals = message.arrivals + 1
+  local answer = message.answers[message.arrivals] or message.answers[#message.answers]
+  message.given[message.arrivals] = answer[1]
+  self:note(body, "comes, is answered by %s", answer[1])
+  if answer[1] == "ok" then message.is_delivered = true end
+  if answer[1] == "410" then message.is_gone = true end
+  return answer[1], answer[2]
+end
+
+-- ---- At the end --------------------------------------------------------------------------------
+
+-- No window holds more attempts than the bucket gives. stall_ms: how long the machine stood still.
+function Model:judge_rates(stall_ms)
+  for name, endpoint in pairs(self.endpoints) do
+    local starts, rate = endpoint.starts, endpoint.rate_max / 1000
+    for i = 1, rate < math.huge and #starts or 0 do
+      for j = i, #starts do
+        local most = endpoint.burst_max + rate * (starts[j].ms - starts[i].ms + stall_ms)
+        if starts[i].life == starts[j].life and j - i + 1 > most + 1e-6 then
+          self:wrong("%s: %d attempts in %.1f ms, where %.1f are the most (stalled %.1f ms)", name, j - i + 1,
+            starts[j].ms - starts[i].ms, most, stall_ms)
+          return
+        end
+      end
+    end
+  end
+end
+
+return Model
