@@ -24,11 +24,9 @@ local function fill(bench, options)
   return require("anzol_test.store").bench(options)
 end
 
--- A listener that takes connections (the kernel does) and never answers.
-local function hang()
-  local listener = assert(socket.bind("127.0.0.1", 0, 4096))
-  local _, port = listener:getsockname()
-  return listener, tonumber(port)
+-- The port of a listener that takes connections (the kernel does) and never answers.
+local function hang(port)
+  return assert(socket.bind("127.0.0.1", port, 4096))
 end
 
 -- { folder, retained, pending }: a store that was served once, so that its endpoints have numbers.
@@ -36,9 +34,8 @@ function M.prepare(bench)
   local part = bench.is_quick and QUICK or 1
   local store = { retained = RETAINED // part, pending = PENDING // part,
     endpoints = ENDPOINTS // part }
-  local listener, port = hang()
-  store.listener, store.port = listener, port
-  store.script = ENDPOINTS_SCRIPT:format(store.endpoints, port)
+  store.port = process.free_port()
+  store.script = ENDPOINTS_SCRIPT:format(store.endpoints, store.port)
   local server, folder = measure.serve(bench, nil, { a_endpoints = store.script })
   server:stop()
   store.folder = folder
@@ -67,7 +64,8 @@ function M.measure(bench, store)
   return result
 end
 
--- MiB that a server takes which sends all that is pending to receivers that hang.
+-- MiB that a server takes which has all that is pending to send: to receivers that are down, and to
+-- such that hang.
 function M.memory(bench, store)
   local function resident(scripts, folder, seconds)
     local server, where = measure.serve(bench, nil, scripts, folder)
@@ -77,11 +75,14 @@ function M.memory(bench, store)
     if not folder then measure.drop_folder(where) end
     return mb
   end
-  local all = { a_endpoints = store.script }
+  local all, seconds = { a_endpoints = store.script }, bench.is_quick and 3 or SETTLE_S
   local empty_mb = resident(nil, nil, 1)
-  local idle_mb = resident(all, nil, 1)
-  local busy_mb = resident(all, store.folder, bench.is_quick and 3 or SETTLE_S)
-  return { empty_mb = empty_mb, more_mb = busy_mb - empty_mb, endpoints_mb = idle_mb - empty_mb }
+  local result = { empty_mb = empty_mb, endpoints_mb = resident(all, nil, 1) - empty_mb }
+  result.down_mb = resident(all, store.folder, seconds) - empty_mb
+  local listener = hang(store.port)
+  result.hang_mb = resident(all, store.folder, seconds) - empty_mb
+  listener:close()
+  return result
 end
 
 return M

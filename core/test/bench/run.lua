@@ -295,13 +295,15 @@ local function run_full(bench)
     runs = ingest, at_least = 0.85 }
   all:add { id = "p5.start", name = "start", unit = "s", runs = start, at_most = 1 }
   local memory = full.memory(bench, store)
-  all:heading("P4  Memory (RSS) with 10,000 endpoints that hang, " .. what)
-  all:add { id = "p4.idle", name = "an empty store, without them", unit = "MiB",
+  all:heading(("P4  Memory (RSS), %d endpoints, %s"):format(store.endpoints, what))
+  all:add { id = "p4.empty", name = "an empty store, one endpoint", unit = "MiB",
     runs = { memory.empty_mb } }
-  all:add { id = "p4.more", name = "more than that, while all are sent to", unit = "MiB",
-    runs = { memory.more_mb }, at_most = 64 }
-  all:add { id = "p4.endpoints", name = "  of it, the scripts of the endpoints", unit = "MiB",
-    runs = { memory.endpoints_mb } }
+  all:add { id = "p4.endpoints", name = "more: the endpoints, nothing pending", unit = "MiB",
+    runs = { memory.endpoints_mb }, at_most = 64 }
+  all:add { id = "p4.down", name = "more: all pending, all receivers down", unit = "MiB",
+    runs = { memory.down_mb }, at_most = 64 }
+  all:add { id = "p4.hang", name = "more: all pending, all receivers hang", unit = "MiB",
+    runs = { memory.hang_mb } }
   measure.drop_folder(store.folder)
 end
 
