@@ -57,7 +57,8 @@
 #define LIMIT_SUBSCRIPTIONS_PER_EVENT 64
 #define LIMIT_CHAIN_DEPTH 16
 #define LIMIT_MESSAGE_BODY_BYTES (16 * 1024 * 1024)
-#define LIMIT_PRIORITY 9 /* of a message: -9 to 9 */
+#define LIMIT_PRIORITY 9           /* of a message: -9 to 9 */
+#define LIMIT_CHANGES_PER_RUN 1000 /* anzol.retry, drop, replay */
 #define LIMIT_KV_NS_BYTES 64
 #define LIMIT_KV_KEY_BYTES 512
 #define LIMIT_KV_VALUE_BYTES (64 * 1024) /* as JSON */

@@ -44,6 +44,16 @@ enum status outbox_add_emit(struct outbox *outbox, struct event *event)
     return OK;
 }
 
+enum status outbox_add_change(struct outbox *outbox, const struct outbox_change *change)
+{
+    struct outbox_change *changes = grow(outbox->changes, outbox->change_count, sizeof *changes);
+    if (!changes)
+        return E_NOMEM;
+    outbox->changes = changes;
+    changes[outbox->change_count++] = *change;
+    return OK;
+}
+
 enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_write *write)
 {
     struct kv_write *writes = grow(outbox->kv_writes, outbox->kv_write_count, sizeof *writes);
@@ -127,6 +137,9 @@ void outbox_finish(struct outbox *outbox)
     }
     free(outbox->deliveries);
     free(outbox->messages);
+    for (size_t i = 0; i < outbox->change_count; i++)
+        free(outbox->changes[i].reason);
+    free(outbox->changes);
     free(outbox->emits);
     free(outbox->kv_writes);
     free(outbox->kv_reads);

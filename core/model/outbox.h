@@ -8,6 +8,7 @@
 #include "model/delivery.h"
 #include "model/event.h"
 #include "model/registry.h"
+#include "model/task.h"
 
 struct outbox_delivery {
     const struct endpoint_spec *endpoint; /* borrowed from the run's registry */
@@ -34,6 +35,12 @@ struct kv_read {
     uint64_t version; /* seen; 0: absent. Of a list: of all that it showed */
 };
 
+/* What the run does by hand to an event or delivery. */
+struct outbox_change {
+    struct change what;
+    char *reason; /* owned; NULL: none */
+};
+
 struct outbox {
     struct message **messages; /* owned references; ids already given */
     size_t message_count;
@@ -47,6 +54,8 @@ struct outbox {
     size_t kv_write_bytes; /* values */
     struct kv_read *kv_reads;
     size_t kv_read_count;
+    struct outbox_change *changes;
+    size_t change_count;
 };
 
 /* Frees what is still there and empties it; taken pointers are set NULL by the taker. */
@@ -62,6 +71,7 @@ MUST_USE enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_
 /* A JSON number (NULL: 0) plus a whole one, owned. NULL: it is no number, the sum is out of range,
  * or no memory. */
 char *kv_add(const char *value, int64_t delta);
+MUST_USE enum status outbox_add_change(struct outbox *outbox, const struct outbox_change *change);
 MUST_USE enum status outbox_add_kv_read(struct outbox *outbox, const struct kv_read *read);
 
 #endif

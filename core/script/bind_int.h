@@ -370,6 +370,7 @@ void open_init(lua_State *L);
 void open_json(lua_State *L);
 void open_kv(lua_State *L);
 void open_limiter(lua_State *L);
+void open_change(lua_State *L);
 void open_list(lua_State *L);
 void open_log(lua_State *L);
 void open_metric_module(lua_State *L);

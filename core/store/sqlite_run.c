@@ -3,6 +3,8 @@
  * group. Everything is checked before the first write. */
 #include "store/sqlite_int.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 
 #define ORDINALS_FOR_RUNS 254u
@@ -363,6 +365,18 @@ static int put_emit(struct sqlite_engine *it, struct event *event, bool *is_dupl
     return rc;
 }
 
+/* One that its state does not allow is none. */
+static int put_change(struct sqlite_engine *it, struct outbox_change *change)
+{
+    struct store_change op = {
+        .now_ms = clock_now_ms(),
+        .reason = change->reason,
+        .changes = &change->what,
+        .change_count = 1,
+    };
+    return sqlite_change(it, &op);
+}
+
 static int put_outbox(struct sqlite_engine *it, struct outbox *outbox, bool may_be_again)
 {
     int rc = SQLITE_OK;
@@ -376,6 +390,8 @@ static int put_outbox(struct sqlite_engine *it, struct outbox *outbox, bool may_
     }
     for (size_t i = 0; i < outbox->emit_count && rc == SQLITE_OK; i++)
         rc = put_emit(it, outbox->emits[i], &outbox->emit_is_duplicate[i]);
+    for (size_t i = 0; i < outbox->change_count && rc == SQLITE_OK; i++)
+        rc = put_change(it, &outbox->changes[i]);
     return rc == SQLITE_OK ? sqlite_kv_apply(it, outbox) : rc;
 }
 

@@ -201,6 +201,7 @@ static void decide(const struct held_delivery *held, const struct attempt *attem
                                  .is_success = succeeded,
                                  .retry = &retry,
                                  .age_ms = age_ms,
+                                 .fresh_attempts = held->delivery->fresh_attempts,
                                  .expires_in_ms = expires_ms ? expires_ms - clock_now_ms() : 0,
                                  .random = random_unit()},
         decision);
@@ -296,11 +297,33 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg methods[] = {{"conclude", l_conclude},
-                                   {"fields", l_fields},
-                                   {"news", l_news},
-                                   {"prepare", l_prepare},
-                                   {NULL, NULL}};
+/* again(): a fresh chance. */
+static int l_again(lua_State *L)
+{
+    struct delivery *delivery = check_held(L)->delivery;
+    delivery->state = DELIVERY_PENDING; /* as the store does: no machine knows that way */
+    delivery->fresh_ms = clock_now_ms();
+    delivery->fresh_attempts = delivery->attempts;
+    return 0;
+}
+
+/* copy() -> one more delivery of the same message. */
+static int l_copy(lua_State *L)
+{
+    const struct held_delivery *held = check_held(L);
+    struct delivery *copy =
+        delivery_create(held->delivery->endpoint, message_ref(held->delivery->message));
+    check(copy != NULL);
+    copy->id = id_next_row(&held->project->last_row);
+    copy->created_ms = held->project->now_ms;
+    copy->priority = held->delivery->priority;
+    delivery_handle_push(L, held->project, held->endpoint, copy);
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"again", l_again}, {"conclude", l_conclude}, {"copy", l_copy}, {"fields", l_fields},
+    {"news", l_news},   {"prepare", l_prepare},   {NULL, NULL}};
 
 void delivery_handle_open(lua_State *L)
 {

@@ -15,6 +15,23 @@ struct waiting_run {
     struct run_member members[]; /* of a batch; owned references */
 };
 
+/* { verb, id, reason? }, … */
+static void set_changes(lua_State *L, const struct outbox *outbox)
+{
+    lua_createtable(L, (int)outbox->change_count, 0);
+    for (size_t i = 0; i < outbox->change_count; i++) {
+        const struct outbox_change *change = &outbox->changes[i];
+        char id[ID_TEXT_BYTES];
+        id_format(change->what.kind, change->what.id, id);
+        lua_createtable(L, 0, 3);
+        set_text(L, "verb", change_verb_name(change->what.verb));
+        set_text(L, "id", id);
+        set_text(L, "reason", change->reason);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "changes");
+}
+
 /* What commits with the run, given away: emits, and deliveries as of now. */
 static void set_outbox(lua_State *L, struct project *project, struct outbox *outbox)
 {
@@ -40,6 +57,7 @@ static void set_outbox(lua_State *L, struct project *project, struct outbox *out
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "emits");
+    set_changes(L, outbox);
 }
 
 static void on_done(const struct job_result *result, void *ctx)
@@ -108,7 +126,8 @@ static struct waiting_run *create_waiting(lua_State *L, struct event *event)
 /* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1?, is_lost = 1?,
  * members = { { event, first_ordinal, ordinal_count }, … }? }, result): result gets outcome
  * "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms, is_hopeless, deliveries {
- * { delivery, delay_ms, order_key? }, … }, emits { event, … } */
+ * { delivery, delay_ms, order_key? }, … }, emits { event, … }, changes { { verb, id, reason? }, … }
+ */
 int l_project_run(lua_State *L)
 {
     struct project *project = project_check(L);

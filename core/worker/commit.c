@@ -60,8 +60,24 @@ static void route_delivery(struct worker *worker, struct outbox_delivery *entry)
     }
 }
 
+/* What became due is taken up by its owner. */
+static void route_changes(struct worker *worker, const struct outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->change_count; i++) {
+        const struct change *what = &outbox->changes[i].what;
+        const bool is_due = what->verb != CHANGE_DROP || what->has_released;
+        if (what->status != OK || !is_due)
+            continue;
+        if (what->kind == ID_EVENT)
+            worker_event_due(worker, what->id, 0);
+        else
+            worker_endpoint_due(worker, what->endpoint);
+    }
+}
+
 static void route_outbox(struct worker *worker, struct outbox *outbox)
 {
+    route_changes(worker, outbox);
     for (size_t i = 0; i < outbox->delivery_count; i++)
         route_delivery(worker, &outbox->deliveries[i]);
     for (size_t i = 0; i < outbox->emit_count; i++) {

@@ -26,7 +26,10 @@ anzol.endpoint("line", { url = "$URL/line", sign = anzol.sign.standard {
   order_by = function() return "" end })
 local cache = anzol.cache("spec")
 anzol.on("thing", function(event)
-  if event.data.deep then event:emit("deep", {}) else event:send(event.headers["x-to"]) end
+  if event.data.recover then
+    for row in anzol.deliveries { endpoint = "failing", state = "dead" } do anzol.retry(row.id) end
+    for row in anzol.deliveries { endpoint = "later", state = "succeeded" } do anzol.replay(row.id) end
+  elseif event.data.deep then event:emit("deep", {}) else event:send(event.headers["x-to"]) end
 end)
 -- Dies at once where the chain is too deep.
 anzol.on("deep", function(event)
@@ -213,6 +216,19 @@ describe("by hand", function()
     assert.matches("the receiver's Retry%-After", result.output)
     result = cli.ask(server, { "attempts", "list", "--status", "5xx", "--since", "1h" })
     assert.truthy(result.output:find(attempt.id, 1, true))
+  end)
+
+  it("a handler retries and replays too, in its commit", function()
+    receiver:answer("/failing", { status = 500 })
+    local dead, done = delivery_of(post "failing"), delivery_of(post "later")
+    await("delivery/" .. dead, "dead")
+    await("delivery/" .. done, "succeeded")
+    receiver:answer("/failing", { status = 200 })
+    post("", '{"recover":true}')
+    await("delivery/" .. dead, "succeeded")
+    wait.until_true("one more", 5000, function()
+      return #server:get("/api/v1/delivery?endpoint=later&state=succeeded").data == 2
+    end)
   end)
 
   it("the command line retries, drops, lists and shows", function()

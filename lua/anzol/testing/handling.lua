@@ -148,6 +148,10 @@ function outcomes.handled(self, run, result)
     self.world.sending:add(entry.delivery, entry.delay_ms, entry.order_key)
   end
   for _, handle in ipairs(result.emits) do self:add(handle, EMIT_KEY_WINDOW_MS) end
+  for _, change in ipairs(result.changes) do
+    local doer = change.id:find "^evt_" and self or self.world.sending
+    doer:do_by_hand(change)
+  end
   leave_line(self, run)
 end
 
@@ -178,6 +182,20 @@ function Handling:finish(run, result)
   lane.running = lane.running - 1
   outcomes[result.outcome](self, run, result)
   pump(self, lane)
+end
+
+-- What a handler did by hand to the runs of an event that died.
+function Handling:do_by_hand(change)
+  for _, event in ipairs(self.events) do
+    for _, run in ipairs(event.id == change.id and event.hidden.runs or {}) do
+      if run.state == "dead" and change.verb == "drop" then
+        run.state, run.skipped, run.error = "skipped", change.reason, nil
+      elseif run.state == "dead" then
+        run.state, run.number, run.error = "pending", 0, nil
+        self:queue(run)
+      end
+    end
+  end
 end
 
 local function add_runs(self, event)

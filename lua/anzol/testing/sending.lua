@@ -230,6 +230,34 @@ function Sending:add(handle, delay_ms, order_key)
   end
 end
 
+-- What a handler did by hand.
+local by_hand = {}
+
+function by_hand.retry(self, delivery)
+  if delivery.state ~= "dead" and delivery.state ~= "cancelled" then return end
+  delivery.handle:again()
+  delivery.state, delivery.reason = "pending", nil
+  self:queue(delivery)
+end
+
+function by_hand.drop(self, delivery, reason)
+  if delivery.state ~= "dead" then return end
+  delivery.state, delivery.reason = "cancelled", reason
+  local outlet = self.outlets[delivery.endpoint]
+  local line = delivery.order_key and outlet.lines[delivery.order_key]
+  if line and line[1] == delivery then leave_line(self, outlet, delivery) end
+end
+
+function by_hand.replay(self, delivery)
+  self:add(delivery.handle:copy(), 0, delivery.order_key)
+end
+
+function Sending:do_by_hand(change)
+  for _, delivery in ipairs(self.deliveries) do
+    if delivery.id == change.id then return by_hand[change.verb](self, delivery, change.reason) end
+  end
+end
+
 -- All deliveries, for anzol.deliveries.
 function Sending:rows()
   local rows = {}

@@ -63,3 +63,40 @@ function anzol.events(options) end
 ---@param options? anzol.DeliveriesOptions
 ---@return fun(): anzol.ListedDelivery?
 function anzol.deliveries(options) end
+
+---Gives a dead or cancelled delivery, or the runs of an event that died, a fresh chance: due now,
+---from the beginning of its policy. Commits with the run; what is in no such state is left alone.
+---
+---```lua
+---anzol.on("crm.recovered", function()
+---  for row in anzol.deliveries { endpoint = "crm", state = "dead" } do anzol.retry(row.id) end
+---end)
+---```
+---@param id string `dlv_...` or `evt_...`
+function anzol.retry(id) end
+
+---Lets go of what died: the delivery is cancelled, the runs are skipped. Commits with the run.
+---
+---```lua
+---anzol.on("crm.closed", function()
+---  for row in anzol.deliveries { endpoint = "crm", state = "dead" } do
+---    anzol.drop(row.id, "the customer left")
+---  end
+---end)
+---```
+---@param id string `dlv_...` or `evt_...`
+---@param reason? string At most 256 bytes.
+function anzol.drop(id, reason) end
+
+---One more delivery of the same message to the same endpoint, with the same message id. Commits with
+---the run.
+---
+---```lua
+---anzol.on("crm.lost", function(event)
+---  for row in anzol.deliveries { endpoint = "crm", since_ms = event.data.since_ms } do
+---    anzol.replay(row.id)
+---  end
+---end)
+---```
+---@param id string `dlv_...`
+function anzol.replay(id) end
