@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include "base/calendar.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -57,25 +59,6 @@ void clock_iso(int64_t ms, char text[CLOCK_ISO_BYTES])
     (void)snprintf(text, CLOCK_ISO_BYTES, "%s.%03dZ", date, fraction);
 }
 
-/* Days since 1970-01-01 of a proleptic Gregorian date (month 1-12). */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2;
-    const int64_t era = (year >= 0 ? year : year - 399) / 400;
-    const int64_t year_of_era = year - era * 400;
-    const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const int64_t day_of_era =
-        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
-}
-
-static int days_in(int year, int month)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return month == 2 && is_leap ? 29 : days[month - 1];
-}
-
 /* What a written instant says, still unchecked. */
 struct calendar {
     int year, month, day, hour, minute, second;
@@ -85,11 +68,12 @@ struct calendar {
 static bool make_ms(const struct calendar *date, int64_t *ms)
 {
     if (date->month < 1 || date->month > 12 || date->day < 1 ||
-        date->day > days_in(date->year, date->month) || date->hour > 23 || date->minute > 59 ||
-        date->second > 60)
+        date->day > calendar_days_in(date->year, date->month) || date->hour > 23 ||
+        date->minute > 59 || date->second > 60)
         return false;
-    const int64_t days = days_of(date->year, date->month, date->day);
-    *ms = (days * 86400 + date->hour * 3600 + date->minute * 60 + date->second) * 1000;
+    const int64_t days =
+        calendar_days((struct date){.year = date->year, .month = date->month, .day = date->day});
+    *ms = (days * CALENDAR_DAY_S + date->hour * 3600 + date->minute * 60 + date->second) * 1000;
     return true;
 }
 

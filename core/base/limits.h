@@ -11,6 +11,9 @@
 #define LIMIT_KEY_BYTES 512
 #define LIMIT_URL_BYTES 2048
 #define LIMIT_METHOD_BYTES 32 /* of what goes out */
+#define LIMIT_SCHEDULE_BYTES 256
+#define LIMIT_ZONE_BYTES 64                /* of a time zone's name */
+#define LIMIT_ZONE_FILE_BYTES (128 * 1024) /* the system's own are below 4 KiB */
 
 /* Receive. */
 #define LIMIT_REQUEST_LINE_BYTES 8192

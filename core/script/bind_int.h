@@ -323,6 +323,7 @@ void response_push(lua_State *L, const struct exchange_answer *answer);
 
 extern const luaL_Reg script_cli_natives[];
 extern const luaL_Reg script_signature_natives[]; /* native_signature.c */
+int l_cron_next(lua_State *L);                    /* native_cron.c */
 
 /* The field scripts of the table at index as a list that ends with NULL; the strings live in the
  * table. NULL: there is none. */

@@ -48,6 +48,11 @@
  *
  * Loads the project and asks the source of what type the event of this request would be.
  *
+ *   native.cron_next(schedule, timezone, from, count) -> array of { at_ms, local, utc } | nil, err
+ *
+ * The next times of a schedule after from: Unix milliseconds, or an instant as text (RFC 3339).
+ * local: with the zone's offset.
+ *
  *   native.settings(dir) -> { ["listen"] = "…", ["limits.intake_bytes"] = "…" } | nil, err
  *
  * anzol.lua flattened, all values as text, lists joined by "\n".

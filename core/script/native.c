@@ -318,11 +318,12 @@ static int l_sleep_ms(lua_State *L)
 }
 
 const luaL_Reg script_cli_natives[] = {
-    {"check", l_check},       {"fetch", l_fetch},
-    {"files", l_files},       {"isatty", l_isatty},
-    {"mono_ms", l_mono_ms},   {"now_ms", l_now_ms},
-    {"program", l_program},   {"settings", l_settings},
-    {"nearest", l_nearest},   {"sign", l_sign},
-    {"sleep_ms", l_sleep_ms}, {"try_regexes", l_try_regexes},
-    {"unknown", l_unknown},   {NULL, NULL},
+    {"check", l_check},     {"cron_next", l_cron_next},
+    {"fetch", l_fetch},     {"files", l_files},
+    {"isatty", l_isatty},   {"mono_ms", l_mono_ms},
+    {"nearest", l_nearest}, {"now_ms", l_now_ms},
+    {"program", l_program}, {"settings", l_settings},
+    {"sign", l_sign},       {"sleep_ms", l_sleep_ms},
+    {"unknown", l_unknown}, {"try_regexes", l_try_regexes},
+    {NULL, NULL},
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* anzol_test.base: ids, clock, buffers, heads, maps, timers, the inbox and the log. Test thread
- * only, but for inbox_relay. */
+/* anzol_test.base: ids, clock, time zones, buffers, heads, maps, timers, the inbox and the log.
+ * Test thread only, but for inbox_relay. */
+#include "base_int.h"
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -535,6 +537,7 @@ static const luaL_Reg functions[] = {
     {"parse_iso", l_parse_iso},
     {"shard_of_name", l_shard_of_name},
     {"timers", l_timers},
+    {"zone", l_zone},
     {NULL, NULL},
 };
 

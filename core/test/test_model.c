@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* anzol_test.model: backoff, event types, contents, the registry and the outbox. Test thread only.
+/* anzol_test.model: backoff, schedules, event types, contents, the registry and the outbox. Test
+ * thread only.
  */
 #include "model/backoff.h"
 #include "model/content.h"
+#include "model/cron.h"
 #include "model/delivery.h"
 #include "model/event.h"
 #include "model/outbox.h"
@@ -82,6 +84,37 @@ static int l_backoff(lua_State *L)
                       luaL_optnumber(L, 4, 0), &delay_ms))
         return 0;
     lua_pushinteger(L, delay_ms);
+    return 1;
+}
+
+/* ---- Schedules --------------------------------------------------------------------------------
+ */
+
+static int push_err(lua_State *L, const struct err *err)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, err->text);
+    lua_pushstring(L, status_name(err->status));
+    return 3;
+}
+
+/* cron_next(schedule, zone, after_ms, count = 1) -> { ms, … } | nil, err, status name */
+static int l_cron_next(lua_State *L)
+{
+    struct cron cron;
+    struct zone *zone;
+    struct err err;
+    if (cron_parse(check_slice(L, 1), &cron, &err) != OK ||
+        zone_load(check_slice(L, 2), &zone, &err) != OK)
+        return push_err(L, &err);
+    int64_t ms = luaL_checkinteger(L, 3);
+    const lua_Integer count = luaL_optinteger(L, 4, 1);
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= count && cron_next(&cron, zone, ms, &ms); i++) {
+        lua_pushinteger(L, ms);
+        lua_rawseti(L, -2, i);
+    }
+    zone_free(zone);
     return 1;
 }
 
@@ -293,6 +326,7 @@ static const luaL_Reg functions[] = {
     {"backoff", l_backoff},
     {"content_fill", l_content_fill},
     {"content_hide", l_content_hide},
+    {"cron_next", l_cron_next},
     {"delivery_state", l_delivery_state},
     {"gate", l_gate},
     {"match", l_match},

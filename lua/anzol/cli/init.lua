@@ -10,7 +10,7 @@ local failure = require "anzol.cli.failure"
 local M = {}
 
 -- Files beside this one, in the order of the commands' names.
-local command_files = { "add", "attempts", "capture", "check", "completion", "dead",
+local command_files = { "add", "attempts", "capture", "check", "completion", "cron", "dead",
   "deliveries", "endpoints", "eval", "events", "new_project", "recover", "reload", "repl", "replay",
   "sign", "tasks", "test", "trigger", "verify" }
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Schedules as cron has them: at which instants something runs. Pure, any thread.
+ *
+ *   minute hour day-of-month month day-of-week      0-59 0-23 1-31 1-12 0-7, behind a second (0-59)
+ *                                                   if there are six
+ *   *  5  1-5  10-30/5  1,15  JAN  MON-FRI          as everywhere, steps behind * and ranges;
+ * Sunday is 0 and 7 L                                               day of month: the last 5L FRI#2
+ * day of week: the month's last, its second ?                                               a day
+ * field: as *
+ *   @yearly @annually @monthly @weekly @daily @midnight @hourly
+ *
+ * Days as Vixie's cron has them: if both day fields say which (neither begins with *), a day that
+ * fits either counts; else one that fits both.
+ *
+ * When clocks change: a schedule that names hours is about what clocks show: each of its times
+ * comes once, at the first instant at which the clocks show it or, where they skip it, a later one.
+ * One that runs in every hour is about the time that goes by: it comes whenever the clocks show one
+ * of its times, again if they show it again, and not for those they skip. */
+#ifndef MODEL_CRON_H
+#define MODEL_CRON_H
+
+#include "base/err.h"
+#include "base/zone.h"
+
+#define CRON_WEEKS 5
+
+/* A value: copied as it is. Bit n of a set stands for the number n. */
+struct cron {
+    uint64_t seconds;
+    uint64_t minutes;
+    uint32_t hours;
+    uint32_t days;   /* of the month, from bit 1 */
+    uint32_t months; /* from bit 1 */
+    uint32_t weekdays;
+    uint32_t weekdays_last;            /* the last of the month */
+    uint32_t weekdays_nth[CRON_WEEKS]; /* the first, the second … of the month */
+    bool has_last_day;
+    bool is_either; /* day of month or of week, else both */
+};
+
+/* E_INVALID: malformed, or it never comes (30 February); err names the field, what it says, and
+ * what it may. */
+MUST_USE enum status cron_parse(struct slice text, struct cron *cron, struct err *err);
+/* The next instant after after_ms, in Unix milliseconds. False: none within the years that clocks
+ * and calendars can tell here (to 9999). */
+bool cron_next(const struct cron *cron, const struct zone *zone, int64_t after_ms,
+               int64_t *next_ms);
+
+#endif
