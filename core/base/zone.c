@@ -223,8 +223,8 @@ static enum status read_file(FILE *file, struct zone **zone, struct err *err)
 {
     char *bytes = must_alloc(LIMIT_ZONE_FILE_BYTES + 1);
     const size_t len = fread(bytes, 1, LIMIT_ZONE_FILE_BYTES + 1, file);
-    const enum status status = ferror(file) ? err_set(err, E_IO, "it cannot be read")
-                                            : zone_parse(slice_of(bytes, len), zone, err);
+    /* A folder is read as nothing. */
+    const enum status status = zone_parse(slice_of(bytes, len), zone, err);
     free(bytes);
     return status;
 }
