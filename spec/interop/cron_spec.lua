@@ -37,8 +37,8 @@ local function chance(part) return math.random() < part end
 
 local function plain_item(row)
   local kind = math.random(4)
+  local text
   local first, last, step = row.least, row.most, 1
-  local text = "*"
   if kind == 1 then
     first = math.random(row.least, row.most)
     last, text = first, row.names and chance(0.5) and row.names[first - row.least + 1] or first
@@ -136,11 +136,15 @@ local function random_case()
   return table.concat(fields, " ", first), tell(fields, first), tell(tell_kind(fields, sets), 1)
 end
 
--- Any instant, or one shortly before a change of the zone's clocks.
+-- Any instant, or one about a change of the zone's clocks, most within the hour behind it, in which
+-- they may show the times of the hour before it again.
 local function random_time(zone)
   local at = math.random(YEAR_1980, YEAR_2037)
   local change = base.zone(zone, at)["until"]
-  if chance(0.6) and change < YEAR_2037 then at = change - math.random(0, 36 * 3600) end
+  if chance(0.6) and change < YEAR_2037 then
+    local hours = pick { 0, 0, math.random(-3, 3), math.random(-36, -3) }
+    at = change + hours * 3600 + math.random(0, 3599)
+  end
   return at * 1000 + math.random(0, 999)
 end
 
