@@ -10,9 +10,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define CLAIM_BYTES_MAX (8u * 1024 * 1024)
+#define URGENT_PART 4 /* of a window: more than that, for what overtakes */
 #define OPEN_COUNT 1024
 #define TIMER_MS_MAX 3600000
 
@@ -61,8 +63,10 @@ void claim_due(struct outlet *outlet, int64_t due_ms)
     outlet_set_timer(outlet, delay_ms);
 }
 
-void claim_hint(struct outlet *outlet)
+void claim_hint(struct outlet *outlet, int priority)
 {
+    if (priority > outlet->urgent)
+        outlet->urgent = priority;
     if (outlet->is_behind && !outlet->is_last_look) {
         outlet->is_rescan = true;
         claim(outlet);
@@ -117,14 +121,17 @@ static void on_claimed(struct store_read *read)
             take(outlet, &result->deliveries[i]);
     const bool is_ok = read->status == OK;
     const bool is_end = result->is_end;
+    const bool is_urgent = result->is_urgent;
     const int64_t next_due_ms = result->next_due_ms;
+    if (is_urgent && (!is_ok || !is_end))
+        outlet->urgent = LIMIT_PRIORITY; /* some may be left */
     store_read_finish(read);
     free(result);
     map_clear(&outlet->settled_meanwhile);
     sender->reads--;
     if (is_ok && next_due_ms > 0)
         claim_due(outlet, next_due_ms);
-    if (is_ok && is_end)
+    if (is_ok && is_end && !is_urgent)
         end_pass(outlet);
     if (!is_ok)
         claim_due(outlet, clock_now_ms() + 1000);
@@ -153,7 +160,7 @@ static void on_given_back(struct store_op *op)
             outlet_release(outlet, delivery);
             cancel_go_on(outlet->sender, id);
         } else {
-            queue_push(&outlet->waiting, &delivery->node);
+            outlet_wait(outlet, delivery);
         }
     }
     outlet->sender->settling--;
@@ -161,7 +168,7 @@ static void on_given_back(struct store_op *op)
     free(it);
     /* A claim in between, if it flows again, did not see them. */
     if (op->status == OK)
-        claim_hint(outlet);
+        claim_hint(outlet, LIMIT_PRIORITY);
     outlet_schedule(outlet);
 }
 
@@ -192,12 +199,35 @@ void claim_give_back(struct outlet *outlet)
     check(store_submit(sender->options.store, sender->options.client, &it->spill.op) == OK);
 }
 
-/* At half the window, so that a claim is worth its price. */
+/* How many to ask for of those that go before the last one that waits, with the window full: a few
+ * at a time; 0: none. */
+static size_t count_urgent(const struct outlet *outlet, int *above)
+{
+    const struct queue *waiting = &outlet->waiting;
+    if (waiting->count == 0)
+        return 0;
+    *above = container_of(waiting->head.previous, struct delivery, node)->priority;
+    if (outlet->urgent <= *above)
+        return 0;
+    size_t ahead = 0;
+    for (struct node *node = queue_first(waiting);
+         container_of(node, struct delivery, node)->priority > *above;
+         node = queue_next(waiting, node))
+        ahead++;
+    const size_t part = outlet->window / URGENT_PART;
+    return ahead < part ? part + ahead + outlet->held - waiting->count : 0;
+}
+
+/* At half the window, so that a claim is worth its price; or for what overtakes. What is held may
+ * still be due in the store: it comes again and is skipped. */
 static void claim(struct outlet *outlet)
 {
     struct sender *sender = outlet->sender;
-    if (outlet->claim || !outlet_is_open(outlet) || sender->is_heavy ||
-        outlet->held > outlet->window / 2)
+    const bool is_urgent = outlet->held > outlet->window / 2;
+    int above = 0;
+    const size_t count_max =
+        is_urgent ? count_urgent(outlet, &above) : outlet->window + outlet->held;
+    if (outlet->claim || !outlet_is_open(outlet) || sender->is_heavy || count_max == 0)
         return;
     struct store_claim_deliveries *it = memory_calloc(1, sizeof *it);
     if (!it) {
@@ -208,8 +238,9 @@ static void claim(struct outlet *outlet)
         .read = {.kind = STORE_CLAIM_DELIVERIES, .on_done = on_claimed, .ctx = outlet},
         .endpoint = outlet->id,
         .now_ms = clock_now_ms(),
-        /* What is held may still be due in the store: it comes again and is skipped. */
-        .count_max = outlet->window + outlet->held,
+        .count_max = count_max,
+        .is_urgent = is_urgent,
+        .above = above,
         .bytes_max = CLAIM_BYTES_MAX,
     };
     if (store_read(sender->options.store, sender->options.client, &it->read) != OK) {
@@ -218,6 +249,7 @@ static void claim(struct outlet *outlet)
         return;
     }
     outlet->claim = it;
+    outlet->urgent = INT_MIN;
     sender->reads++;
 }
 
@@ -258,6 +290,7 @@ static void on_open(struct store_read *read)
     const bool is_ok = read->status == OK;
     if (!is_ok)
         log_error("open deliveries not recovered", "reason=\"%s\"", read->err.text);
+    sender->is_pumping = true; /* none starts before all are in: the turns are by priority */
     for (size_t i = 0; is_ok && i < result->delivery_count; i++) {
         struct delivery *delivery = result->deliveries[i];
         struct outlet *outlet = outlet_get(sender, delivery->endpoint);
@@ -270,6 +303,8 @@ static void on_open(struct store_read *read)
             outlet_hold(outlet, delivery, false);
         }
     }
+    sender->is_pumping = false;
+    sender_pump(sender);
     const bool is_end = result->is_end;
     const uint64_t last = result->last;
     store_read_finish(read);

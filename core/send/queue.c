@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define RETRY_MS 20
@@ -34,6 +35,7 @@ struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
     outlet->id = endpoint;
     outlet->is_closed = true;
     outlet->is_behind = true;
+    outlet->urgent = INT_MIN;
     queue_init(&outlet->waiting);
     check(uv_timer_init(sender->options.loop, &outlet->timer) == 0);
     sender->open_handles++;
@@ -63,9 +65,9 @@ static void weigh(struct sender *sender, const struct delivery *delivery, bool i
         claim_go_on(outlet);
 }
 
-/* Behind those of the same or a higher priority. */
-static void wait_in_turn(struct queue *waiting, struct delivery *delivery)
+void outlet_wait(struct outlet *outlet, struct delivery *delivery)
 {
+    struct queue *waiting = &outlet->waiting;
     struct node *place = &waiting->head;
     while (place->previous != &waiting->head &&
            container_of(place->previous, struct delivery, node)->priority < delivery->priority)
@@ -89,7 +91,7 @@ void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room
     weigh(sender, delivery, true);
     if (sender->is_heavy)
         claim_fall_behind(outlet);
-    wait_in_turn(&outlet->waiting, delivery);
+    outlet_wait(outlet, delivery);
     outlet_schedule(outlet);
 }
 
@@ -187,6 +189,14 @@ static bool can_start(const struct outlet *outlet)
            circuit_may_start(&outlet->pace.circuit);
 }
 
+/* Then it needs no token: no attempt is made. */
+static bool is_first_expired(const struct outlet *outlet)
+{
+    const struct delivery *first =
+        container_of(queue_first(&outlet->waiting), struct delivery, node);
+    return message_is_expired(first->message, clock_now_ms());
+}
+
 static void on_retry(uv_timer_t *timer)
 {
     sender_pump(container_of(timer, struct sender, retry));
@@ -216,7 +226,7 @@ static bool take_turn(struct outlet *outlet, bool *has_credit)
     const size_t cost = cost_of_next(outlet);
     if (cost > outlet->deficit)
         return true;
-    if (!take_token(outlet))
+    if (!is_first_expired(outlet) && !take_token(outlet))
         return false;
     *has_credit = attempt_start(outlet) != START_NO_CREDIT;
     outlet->deficit -= *has_credit ? cost : TURN_BYTES; /* without one it was no turn */
@@ -283,7 +293,7 @@ static void on_timer(uv_timer_t *timer)
         return;
     outlet->next_due_ms = 0;
     if (due_ms <= clock_now_ms())
-        claim_hint(outlet);
+        claim_hint(outlet, LIMIT_PRIORITY);
     else
         claim_due(outlet, due_ms);
 }

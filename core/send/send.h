@@ -113,8 +113,9 @@ void sender_set_state(struct sender *sender, uint64_t endpoint, enum endpoint_st
 void sender_start(struct sender *sender);
 /* Takes a committed delivery that got room at its gate. */
 void sender_take(struct sender *sender, struct delivery *delivery);
-/* The store has (or may have) due deliveries of this endpoint that are not in memory. */
-void sender_hint(struct sender *sender, uint64_t endpoint);
+/* The store has (or may have) due deliveries of this endpoint that are not in memory, of at most
+ * that priority. */
+void sender_hint(struct sender *sender, uint64_t endpoint, int priority);
 /* No new attempts; those running go on. on_idle runs once none is left (at once if so) and all
  * settlements are committed. After deadline_ms running attempts are cut off: their deliveries stay
  * open in the store as they were. */

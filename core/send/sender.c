@@ -232,11 +232,11 @@ void sender_take(struct sender *sender, struct delivery *delivery)
     outlet_hold(outlet, delivery, true);
 }
 
-void sender_hint(struct sender *sender, uint64_t endpoint)
+void sender_hint(struct sender *sender, uint64_t endpoint, int priority)
 {
     struct outlet *outlet = outlet_get(sender, endpoint);
     if (outlet)
-        claim_hint(outlet);
+        claim_hint(outlet, priority);
 }
 
 void sender_counts(const struct sender *sender, struct sender_counts *counts)

@@ -39,7 +39,7 @@ struct outlet {
     struct gate *gate;                /* NULL until the first registry that has it */
     enum endpoint_state state;
 
-    struct queue waiting; /* deliveries in memory, in order */
+    struct queue waiting; /* deliveries in memory, by priority, then first come first served */
     size_t held;          /* waiting, in flight or being settled */
     size_t window;        /* how many may be held: the room of the gate */
     uint32_t in_flight;
@@ -50,6 +50,7 @@ struct outlet {
     bool is_behind;    /* due deliveries (may) lie in the store */
     bool is_last_look; /* the gate is open again, one claim checks what came between */
     bool is_rescan;    /* a hint came while a claim was under way */
+    int urgent;        /* the highest priority that was hinted at and not claimed since */
     struct store_claim_deliveries *claim; /* under way */
     struct map settled_meanwhile;         /* while it is: its rows may be stale */
     int64_t next_due_ms;                  /* Unix ms, 0: none known */
@@ -98,6 +99,8 @@ void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room
 void outlet_release(struct outlet *outlet, struct delivery *delivery);
 /* May start attempts, now or when one that runs is over: enabled, known, its circuit not open. */
 bool outlet_is_open(const struct outlet *outlet);
+/* Puts it behind those of the same or a higher priority. */
+void outlet_wait(struct outlet *outlet, struct delivery *delivery);
 void outlet_schedule(struct outlet *outlet);
 void outlet_set_timer(struct outlet *outlet, int64_t delay_ms);
 void sender_pump(struct sender *sender);
@@ -118,8 +121,8 @@ void sender_check_idle(struct sender *sender);
 
 /* claim.c */
 void claim_close_gate(struct outlet *outlet);
-/* The store may have due deliveries of this endpoint. */
-void claim_hint(struct outlet *outlet);
+/* The store may have due deliveries of this endpoint, of at most that priority. */
+void claim_hint(struct outlet *outlet, int priority);
 /* From now on what is committed goes to the store. */
 void claim_fall_behind(struct outlet *outlet);
 /* Room came free, or the endpoint was enabled. */

@@ -361,6 +361,8 @@ int sqlite_claim_deliveries(struct sqlite_reader *reader, struct store_claim_del
     claim->next_due_ms = 0;
     int rc = SQLITE_ROW;
     while (list.is_end && (rc = next_priority(reader, &walk)) == SQLITE_ROW) {
+        if (claim->is_urgent && walk.priority <= claim->above)
+            break;
         const int claimed = claim_priority(reader, &walk, claim, &list);
         if (claimed != SQLITE_OK) {
             rc = claimed;

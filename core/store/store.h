@@ -393,6 +393,8 @@ struct store_claim_deliveries {
     struct store_read read;
     uint64_t endpoint;
     int64_t now_ms;
+    bool is_urgent; /* only those of a priority above this one */
+    int above;
     size_t count_max;
     size_t bytes_max;
     struct delivery **deliveries; /* owned */

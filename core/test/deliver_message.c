@@ -57,7 +57,7 @@ static void on_handled(struct store_op *op)
         entry->delivery = NULL;
         sender_take(sender, delivery);
     } else {
-        sender_hint(sender, delivery->endpoint);
+        sender_hint(sender, delivery->endpoint, delivery->priority);
     }
     end_commit(commit, id);
 }
@@ -184,7 +184,7 @@ static void on_changed(struct store_op *op)
     const enum status status = op->status == OK ? change->status : op->status;
     tell(it->rig, it->on_done, status);
     if (status == OK && (change->verb == CHANGE_RETRY || change->has_released))
-        sender_hint(it->rig->sender, change->endpoint);
+        sender_hint(it->rig->sender, change->endpoint, LIMIT_PRIORITY);
     free(it);
 }
 

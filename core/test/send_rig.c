@@ -221,13 +221,14 @@ static void on_committed(struct delivery *delivery, bool is_held, void *ctx)
 {
     struct rig *rig = ctx;
     const uint64_t endpoint = delivery->endpoint;
+    const int priority = delivery->priority;
     if (is_held && rig->sender) {
         sender_take(rig->sender, delivery);
         return;
     }
     delivery_destroy(delivery);
     if (rig->sender)
-        sender_hint(rig->sender, endpoint);
+        sender_hint(rig->sender, endpoint, priority);
 }
 
 /* rig:commit(endpoint name, {body=, headers=, type=, forwarded=, delay_ms=, expires_ms=, trace=,

@@ -281,7 +281,8 @@ static void claim_deliveries(struct store *store, struct store_claim_deliveries 
     size_t due_count = 0;
     for (size_t i = store->first_open; i < store->row_count; i++) {
         struct fake_row *row = store->rows[i];
-        if (row->endpoint != claim->endpoint || !is_open(row) || row->due_ms == 0)
+        if (row->endpoint != claim->endpoint || !is_open(row) || row->due_ms == 0 ||
+            (claim->is_urgent && row->priority <= claim->above))
             continue;
         if (row->due_ms <= claim->now_ms)
             due[due_count++] = row;

@@ -3,6 +3,7 @@
  * answers. */
 #include "store_lua.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 /* One read under way. */
@@ -432,6 +433,8 @@ static int l_claim_deliveries(lua_State *L)
     struct store_claim_deliveries *claim = &it->u.claim_deliveries;
     claim->endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
     claim->now_ms = field_integer(L, 2, "now_ms", INT64_MAX);
+    claim->above = (int)field_integer(L, 2, "above", INT_MIN);
+    claim->is_urgent = claim->above > INT_MIN;
     claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
     claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
     return start(L, it);

@@ -53,10 +53,10 @@ static void route_delivery(struct worker *worker, struct outbox_delivery *entry)
             worker_post(peer,
                         &(struct worker_letter){.kind = LETTER_DELIVERY, .of.delivery = delivery});
     } else if (peer == worker) {
-        sender_hint(worker->sender, endpoint);
+        sender_hint(worker->sender, endpoint, delivery->priority);
     } else {
-        worker_post(peer,
-                    &(struct worker_letter){.kind = LETTER_DELIVERY_HINT, .of.endpoint = endpoint});
+        worker_post(peer, &(struct worker_letter){.kind = LETTER_DELIVERY_HINT,
+                                                  .of.hint = {endpoint, delivery->priority}});
     }
 }
 

@@ -343,7 +343,7 @@ static void on_letter(struct letter *base, void *ctx)
         sender_take(worker->sender, letter->of.delivery);
         break;
     case LETTER_DELIVERY_HINT:
-        sender_hint(worker->sender, letter->of.endpoint);
+        sender_hint(worker->sender, letter->of.hint.endpoint, letter->of.hint.priority);
         break;
     case LETTER_CANCEL:
         sender_cancel(worker->sender, letter->of.cancel);

@@ -172,7 +172,10 @@ struct worker_letter {
     union {
         struct event *event;
         struct delivery *delivery;
-        uint64_t endpoint;
+        struct {
+            uint64_t endpoint;
+            int priority;
+        } hint;
         int64_t deadline_ms;
         struct {
             uint64_t event;

@@ -178,4 +178,29 @@ describe("priority", function()
     rig:settle()
     assert.same({ 3, 5, 1, 4, 2 }, server.taken.x)
   end))
+
+  it("goes first though a window of others waits in memory, and more in the store", with(function(rig)
+    local server = noting(rig)
+    local list = {}
+    for i = 1, 64 do list[i] = { name = "e" .. i, id = i, url = server.url, rate = i == 1 and 200 or nil } end
+    rig:endpoints(list)
+    rig:wait(nil, 20)
+    for i = 1, 1000 do rig:commit({ body = "bulk:" .. i, priority = -9 }, "e1") end
+    rig:wait(function() return #server.requests >= 210 end)
+    local before = #server.requests
+    for i = 1, 300 do rig:commit({ body = "live:" .. i }, "e1") end
+    for i = 1, 5 do rig:commit({ body = "urgent:" .. i, priority = 9 }, "e1") end
+    local most = 0
+    rig:wait(function()
+      most = math.max(most, rig.rig:counts().held)
+      return #server.requests >= before + 60
+    end)
+    assert.same(one_to(5), server.taken.urgent)
+    local behind = 0
+    for i = before + 1, #server.requests do
+      if server.requests[i].body:find "^bulk" then behind = behind + 1 end
+    end
+    assert.is_true(behind <= 10, behind .. " went before")
+    assert.is_true(most <= 3 * 256, most .. " held") -- of a window of 256
+  end))
 end)

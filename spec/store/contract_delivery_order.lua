@@ -193,6 +193,15 @@ return function(t)
       assert.same({ high, low }, ids(claim.rows))
     end)
 
+    it("can be claimed above another", function()
+      t.delivery { endpoint = 4, due_ms = 1, priority = -9 }
+      local zero = t.delivery { endpoint = 4, due_ms = 1 }
+      local high = t.delivery { endpoint = 4, due_ms = 1, priority = 2 }
+      t.delivery { endpoint = 4, due_ms = 70, priority = -8 }
+      local claim = run("claim_deliveries", { endpoint = 4, now_ms = 9, above = -8 })
+      assert.same({ { high, zero }, true, 0 }, { ids(claim.rows), claim.is_end, claim.next_due_ms })
+    end)
+
     it("hides no due time", function()
       t.delivery { endpoint = 4, due_ms = 50, priority = -1 }
       t.delivery { endpoint = 4, due_ms = 70, priority = 3 }
