@@ -38,7 +38,7 @@ static void on_changed(struct store_op *op)
     if (cancel->status == OK && change->was_held && !cancel->has_come)
         check(map_put(&sender->cancels, cancel->delivery, to_come(sender)) == OK); /* its place */
     if (outlet && change->has_released)
-        claim_hint(outlet);
+        claim_hint(outlet, LIMIT_PRIORITY);
     finish(cancel);
 }
 

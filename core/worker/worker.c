@@ -315,7 +315,8 @@ void worker_tell_due(struct worker *worker, uint64_t event, int64_t due_ms)
 void worker_endpoint_due(struct worker *worker, uint64_t endpoint)
 {
     worker_post(worker->options.peers[worker_of_shard(worker, id_shard_of_number(endpoint))],
-                &(struct worker_letter){.kind = LETTER_DELIVERY_HINT, .of.endpoint = endpoint});
+                &(struct worker_letter){.kind = LETTER_DELIVERY_HINT,
+                                        .of.hint = {endpoint, LIMIT_PRIORITY}});
 }
 
 void worker_cancel(struct worker *worker, struct sender_cancel *cancel)
