@@ -212,7 +212,7 @@ static size_t op_bytes(const struct store_op *op)
 enum status store_submit(struct store *store, struct store_client *client, struct store_op *op)
 {
     struct writer *writer = &store->writer;
-    const enum op_class class = op_class_of(op->kind);
+    const enum op_class class = op_class_of(op);
     const bool is_ingest = class == OP_CLASS_INGEST;
     if (is_ingest && (!atomic_load(&writer->is_writable) || atomic_load(&writer->is_fatal)))
         return E_BUSY;

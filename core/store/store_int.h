@@ -189,7 +189,7 @@ struct store_client {
 };
 
 /* writer.c */
-enum op_class op_class_of(enum store_op_kind kind);
+enum op_class op_class_of(struct store_op *op);
 void writer_init(struct writer *writer);
 void writer_start(struct store *store);
 /* Ends the thread. */

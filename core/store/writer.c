@@ -31,10 +31,17 @@ static const enum op_class classes[STORE_OP_KIND_COUNT] = {
     [STORE_TASK] = OP_CLASS_RUN,
 };
 
-enum op_class op_class_of(enum store_op_kind kind)
+/* Others of its order key wait for it: it lingers no longer than a run. */
+static bool is_awaited(struct store_op *op)
 {
-    check((unsigned)kind < STORE_OP_KIND_COUNT);
-    return classes[kind];
+    const struct store_settle *settle = container_of(op, struct store_settle, op);
+    return op->kind == STORE_SETTLE && settle->is_ordered && settle->state >= DELIVERY_SUCCEEDED;
+}
+
+enum op_class op_class_of(struct store_op *op)
+{
+    check((unsigned)op->kind < STORE_OP_KIND_COUNT);
+    return is_awaited(op) ? OP_CLASS_RUN : classes[op->kind];
 }
 
 static struct store_op *op_of(struct letter *letter)
@@ -312,7 +319,7 @@ static void postpone(struct store *store, struct store_op **ops, size_t count,
     for (size_t i = count; i-- > 0;) {
         if (ops[i]->kind == STORE_RETAIN)
             continue;
-        const enum op_class class = op_class_of(ops[i]->kind);
+        const enum op_class class = op_class_of(ops[i]);
         if (class == OP_CLASS_INGEST)
             continue;
         op_queue_push_front(&writer->queues[class], ops[i]);
