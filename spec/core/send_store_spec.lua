@@ -63,10 +63,12 @@ describe("sending over the real store", function()
   end)
 
   it("finds what a breaker gave back, however late that is stored", function()
-    begin({ concurrency = 1, failures = 1, cooldown_ms = 1 },
-      function(_, before) return before > 0 and rigs.ok() or rigs.answer(500) end)
+    begin({ concurrency = 1, failures = 1, cooldown_ms = 1, attempts = 1 }, function(_, before)
+      return before > 0 and rigs.ok() or { rigs.answer(500), after_ms = 50 }
+    end)
     for i = 1, 5 do commit("m" .. i) end
-    rig:fault "delay:group:3:0:30"
-    assert.is_true(rig:run(WAIT_MS, function() return #bodies >= 6 end))
+    rig:run(WAIT_MS, function() return ids.m5 and #bodies == 1 end)
+    rig:fault "delay:group:1:0:30"
+    assert.is_true(rig:run(WAIT_MS, function() return #bodies == 5 end))
   end)
 end)

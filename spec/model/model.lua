@@ -34,7 +34,7 @@ end
 function Model:commit(message)
   message.starts, message.arrivals, message.given = 0, 0, {}
   message.may_expire = message.expires_ms
-  message.revivals, message.cancels = 0, 0
+  message.revivals, message.cancels, message.limit = 0, 0, 0
   -- Starts before its last fresh chance: at least, at most.
   message.born, message.born_surely = 0, 0
   self.messages[message.body] = message
@@ -51,7 +51,10 @@ function Model:changing(name, changes)
   endpoint.rate_max = math.max(endpoint.rate_max or 0, endpoint.rate or math.huge)
   endpoint.burst_max = math.max(endpoint.burst_max or 0, endpoint.burst or math.huge)
   for _, message in pairs(self.messages) do
-    if message.endpoint == name then message.may_skip = message.may_skip or endpoint.may_skip end
+    if message.endpoint == name then
+      message.may_skip = message.may_skip or endpoint.may_skip
+      message.limit = math.max(message.limit, endpoint.limit)
+    end
   end
 end
 
