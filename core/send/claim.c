@@ -148,7 +148,7 @@ struct give_back {
     struct store_spill_row rows[];
 };
 
-/* A failure leaves them in memory. */
+/* A failure leaves them in memory, but for what is being taken back. */
 static void on_given_back(struct store_op *op)
 {
     struct give_back *it = op->ctx;
@@ -156,7 +156,7 @@ static void on_given_back(struct store_op *op)
     for (size_t i = 0; i < it->spill.row_count; i++) {
         const uint64_t id = it->rows[i].delivery;
         struct delivery *delivery = map_get(&outlet->sender->held, id);
-        if (op->status == OK) {
+        if (op->status == OK || cancel_is_under_way(outlet->sender, id)) {
             outlet_release(outlet, delivery);
             cancel_go_on(outlet->sender, id);
         } else {

@@ -71,4 +71,15 @@ describe("sending over the real store", function()
     rig:fault "delay:group:1:0:30"
     assert.is_true(rig:run(WAIT_MS, function() return #bodies == 5 end))
   end)
+
+  it("answers who cancels what is being given back, though that is not stored", function()
+    local status
+    begin({ concurrency = 1 }, function() return { rigs.ok(), after_ms = 200 } end)
+    for i = 1, 3 do commit("m" .. i) end
+    rig:run(WAIT_MS, function() return ids.m3 and #bodies == 1 end)
+    rig:set_state("e", "paused")
+    rig:cancel("e", ids.m3, function(said) status = said end)
+    rig:kill "io"
+    assert.equal("io", status)
+  end)
 end)
