@@ -11,6 +11,7 @@
 
 #define RIG_METATABLE "anzol_test.deliver.rig"
 #define WAKE_MS 1
+#define STOP_S 20
 
 static struct rig *check_rig(lua_State *L)
 {
@@ -167,8 +168,14 @@ static void die(struct rig *rig, const struct fault_plan *plan)
     store_fault_set(rig->fault, plan);
     rig->is_idle = false;
     sender_stop(rig->sender, 0, on_idle, rig);
-    while (!rig->is_idle || !store_client_is_idle(rig->client))
+    const uint64_t end_ns = uv_hrtime() + STOP_S * UINT64_C(1000000000);
+    while (!rig->is_idle || !store_client_is_idle(rig->client)) {
         turn(rig);
+        if (uv_hrtime() > end_ns) {
+            rig->is_open = false; /* nobody can clean up behind it */
+            luaL_error(rig->L, "the sender does not stop");
+        }
+    }
     sender_destroy(rig->sender);
     store_client_destroy(rig->client);
     turn(rig);
