@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Schedules as cron has them: at which instants something runs. Pure, any thread.
  *
- *   minute hour day-of-month month day-of-week      0-59 0-23 1-31 1-12 0-7, behind a second (0-59)
- *                                                   if there are six
- *   *  5  1-5  10-30/5  1,15  JAN  MON-FRI          as everywhere, steps behind * and ranges;
- * Sunday is 0 and 7 L                                               day of month: the last 5L FRI#2
- * day of week: the month's last, its second ?                                               a day
- * field: as *
+ * Five fields: minute (0-59), hour (0-23), day of month (1-31), month (1-12), day of week (0-7,
+ * Sunday is 0 and 7); six have a second (0-59) before them. Each is a list of *, 5 and 1-5, with a
+ * step (/2) behind * and ranges; months and weekdays have names (JAN, MON). Besides:
+ *
+ *   L        day of month: the last
+ *   5L       day of week: the month's last Friday
+ *   FRI#2    day of week: the month's second
+ *   ?        a day field: as *
  *   @yearly @annually @monthly @weekly @daily @midnight @hourly
  *
  * Days as Vixie's cron has them: if both day fields say which (neither begins with *), a day that
