@@ -23,16 +23,29 @@ static struct event *create(const struct registry *registry, const char *type,
                                                         .field_count = count});
 }
 
+#define OUTCOME_FIELDS 2
+
+/* What a last attempt brought: the status of an answer, or the error that none came by. Gives the
+ * number of fields: one, or none where nothing was tried. */
+static size_t add_outcome_fields(const struct attempt *attempt, struct meta_field *fields)
+{
+    size_t count = 0;
+    if (attempt && attempt->status > 0)
+        fields[count++] = (struct meta_field){.name = "status", .number = attempt->status};
+    if (attempt && attempt->error != ATTEMPT_OK)
+        fields[count++] =
+            (struct meta_field){.name = "error", .text = attempt_error_name(attempt->error)};
+    return count;
+}
+
 static struct event *of_endpoint(const struct registry *registry, const struct sender_news *news)
 {
-    const struct meta_field fields[] = {
+    struct meta_field fields[2 + OUTCOME_FIELDS] = {
         {.name = "endpoint", .text = news->endpoint->name},
         {.name = "reason", .text = news->reason},
-        {.name = "status", .number = news->attempt->status},
-        {.name = "error", .text = attempt_error_name(news->attempt->error)},
     };
-    return create(registry, META_ENDPOINT_DISABLED, news->delivery->message, fields,
-                  array_count(fields));
+    const size_t count = 2 + add_outcome_fields(news->attempt, fields + 2);
+    return create(registry, META_ENDPOINT_DISABLED, news->delivery->message, fields, count);
 }
 
 /* What every event of a delivery says first. */
@@ -65,16 +78,14 @@ static void add_delivery_fields(const struct sender_news *news, struct delivery_
 
 static struct event *of_death(const struct registry *registry, const struct sender_news *news)
 {
-    const struct attempt *attempt = news->attempt;
     struct delivery_ids ids;
-    struct meta_field fields[DELIVERY_FIELDS + 3] = {
+    struct meta_field fields[DELIVERY_FIELDS + 1 + OUTCOME_FIELDS] = {
         [DELIVERY_FIELDS] = {.name = "reason", .text = news->reason},
-        {.name = "status", .number = attempt ? attempt->status : 0},
-        {.name = "error", .text = attempt ? attempt_error_name(attempt->error) : ""},
     };
     add_delivery_fields(news, &ids, fields);
-    return create(registry, META_DELIVERY_DEAD, news->delivery->message, fields,
-                  array_count(fields));
+    const size_t count =
+        DELIVERY_FIELDS + 1 + add_outcome_fields(news->attempt, fields + DELIVERY_FIELDS + 1);
+    return create(registry, META_DELIVERY_DEAD, news->delivery->message, fields, count);
 }
 
 /* ---- The answer ---- */

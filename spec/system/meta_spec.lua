@@ -68,7 +68,7 @@ describe("a meta event", function()
     local delivery = server:get("/api/v1/delivery?event=" .. id).data[1]
     assert.same({ endpoint = "dead", event_id = id, delivery_id = delivery.id,
       message_id = delivery.messageId, type = "to.dead", attempts = 1,
-      status = 500, error = "", reason = "no attempts left after 1" }, news.data)
+      status = 500, reason = "no attempts left after 1" }, news.data)
     assert.equal(id, news.parent)
   end)
 
@@ -91,15 +91,16 @@ describe("a meta event", function()
     receiver:answer("/late", { delay_ms = 300 })
     post "late"
     local news = await("anzol.delivery.dead", function(data) return data.endpoint == "late" end)
-    assert.same({ 0, 0, "expired before it was delivered" },
-      { news.data.attempts, news.data.status, news.data.reason })
+    assert.same({ 0, "expired before it was delivered" }, { news.data.attempts, news.data.reason })
+    assert.is_nil(news.data.status)
+    assert.is_nil(news.data.error)
   end)
 
   it("tells of an endpoint that was disabled", function()
     receiver:answer("/gone", { status = 410 })
     local id = post "gone"
     local news = await "anzol.endpoint.disabled"
-    assert.same({ endpoint = "gone", reason = "the receiver answered 410 Gone", status = 410, error = "" },
+    assert.same({ endpoint = "gone", reason = "the receiver answered 410 Gone", status = 410 },
       news.data)
     assert.equal(id, news.parent)
     await("anzol.delivery.dead", function(data) return data.endpoint == "gone" end)
