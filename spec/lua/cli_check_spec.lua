@@ -244,6 +244,17 @@ describe("anzol check", function()
     assert.equal(1, check({ ["scripts/a.lua"] = text }, "--deny-warnings").code)
   end)
 
+  it("warns of no endpoint where a script sends to what its data or a function names", function()
+    for _, name in ipairs { "event.data.to", "names[event.type]", "choose(event)", "event:get 'to'" } do
+      local result = check { ["scripts/a.lua"] = HEAD .. [[
+        anzol.endpoint("crm", { url = "https://x.example", sign = false })
+        local names, choose = {}, function() end
+        names.x, choose = nil, choose
+        anzol.on("**", function(event) event:send(]] .. name .. ") end)" }
+      assert.equal("", result.output, name)
+    end
+  end)
+
   it("asks luacheck when the project has its settings", function()
     local contents = { ["scripts/a b.lua"] = handler "local unused = 1\nreturn evnt" }
     assert.equal("scripts/a b.lua:4: error: undefined global 'evnt'\n", check(contents).output)

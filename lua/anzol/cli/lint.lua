@@ -157,9 +157,18 @@ local function is_registration(tokens, at)
   return text_at(tokens, at - 1) == "endpoint"
 end
 
+-- event:send(event.data.to), event:send(choose(event)): whatever is registered may be meant.
+local function is_send_by_value(tokens, at)
+  local argument, behind = tokens[at + 2], text_at(tokens, at + 3)
+  return tokens[at].text == "send" and text_at(tokens, at - 1) == ":"
+    and text_at(tokens, at + 1) == "(" and argument ~= nil and argument.kind == "name"
+    and (behind == "." or behind == "[" or behind == "(" or behind == ":")
+end
+
 -- Literals by which something is named: whole ones, and beginnings that `..` goes on.
 local function note_literals(tokens, named)
   for at, token in ipairs(tokens) do
+    named.is_any = named.is_any or is_send_by_value(tokens, at)
     if token.kind == "string" and not is_registration(tokens, at) then
       local kind = text_at(tokens, at + 1) == ".." and "beginnings" or "whole"
       named[kind][token.value] = true
@@ -168,7 +177,7 @@ local function note_literals(tokens, named)
 end
 
 local function is_named(named, name)
-  if named.whole[name] then return true end
+  if named.is_any or named.whole[name] then return true end
   for beginning in pairs(named.beginnings) do
     if name:sub(1, #beginning) == beginning then return true end
   end
