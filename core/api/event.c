@@ -80,6 +80,15 @@ static void write_runs(struct document *out, const struct event_row *row)
     document_close(out, ']');
 }
 
+/* Why the event is not well: what its first run that is as bad as the event itself says. */
+static const char *error_of(const struct event_row *row)
+{
+    for (size_t i = 0; row->errors && i < row->run_count; i++)
+        if (row->runs[i].state == row->state && row->errors[i])
+            return row->errors[i];
+    return NULL;
+}
+
 static void write_pseudo(struct document *out, const char *name, struct slice head,
                          const char *field)
 {
@@ -113,6 +122,8 @@ void api_write_events(const struct call *call, struct document *out)
         end.last = row->event->id;
         document_open(out, '{');
         write_summary(out, row);
+        document_key(out, "error");
+        document_str(out, error_of(row));
         document_close(out, '}');
     }
     document_close(out, ']');

@@ -328,6 +328,10 @@ void commit_nothing(struct run *run, enum run_phase phase)
 
 void commit_dead(struct run *run, const char *why)
 {
+    char id[ID_TEXT_BYTES];
+    id_format(ID_EVENT, run->work->event->id, id);
+    log_warn("handler gave up", "event=%s subscription=%s run=%u error=\"%.400s\"", id,
+             run->work->list[run - run->work->runs], run->number + 1, why);
     run->work->worker->active++;
     commit_failed(run, run->number + 1, 0, why);
 }

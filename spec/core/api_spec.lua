@@ -234,10 +234,11 @@ describe("the events of the API", function()
       page.data[5])
   end)
 
-  it("have the state of the worst run", function()
-    local states = {}
-    for i, row in ipairs(get("/api/v1/event").data) do states[i] = row.state end
+  it("have the state of the worst run, and say why it is so", function()
+    local states, errors = {}, {}
+    for i, row in ipairs(get("/api/v1/event").data) do states[i], errors[i] = row.state, row.error or "-" end
     assert.same({ "pending", "retrying", "dead", "skipped", "handled" }, states)
+    assert.same({ "-", "a.lua:3: again", "a.lua:3: boom", "not wanted", "-" }, errors)
   end)
 
   it("are paged by iterator", function()

@@ -172,6 +172,7 @@ describe("a batch of anzol.on", function()
       assert.equal("dead", event.state)
       assert.truthy(event.runs[1].error:find('subscription "slow" is no longer in the scripts', 1, true))
     end
+    assert.matches("handler gave up  event=evt_%w+ subscription=slow run=1", server:log())
   end)
 
   it("that is dead is tried again event by event, when somebody asks", function()

@@ -85,13 +85,20 @@ local function rows_of(options, console, path, query)
   return page.data, not page.done
 end
 
+-- The first line of a reason: those of handlers are tracebacks.
+local function reason(row)
+  local text = client.plain(row.reason)
+  return text and text:match "[^\n]*"
+end
+
 local columns = {
   { "ID", "id" },
   { "KIND", "kind" },
   { "SINCE", "since" },
   { "OF", "of" },
   { "TYPE", "type" },
-  { "REASON", "reason" },
+  { "LAST", deliveries.last },
+  { "REASON", reason },
 }
 
 -- The two lists as one, newest first.
@@ -104,7 +111,8 @@ local function list(options, console)
     is_cut = more
     for _, row in ipairs(page) do
       rows[#rows + 1] = { id = row.id, kind = "delivery", since = row.createdAt,
-        of = row.endpoint, type = row.type, reason = client.plain(row.reason) }
+        of = row.endpoint, type = row.type, lastStatus = row.lastStatus, lastError = row.lastError,
+        reason = row.reason }
     end
   end
   if options.kind ~= "delivery" and not options.endpoint then
@@ -112,7 +120,7 @@ local function list(options, console)
     is_cut = is_cut or more
     for _, row in ipairs(page) do
       rows[#rows + 1] = { id = row.id, kind = "handler", since = row.receivedAt,
-        of = row.source, type = row.type }
+        of = row.source, type = row.type, reason = row.error }
     end
   end
   table.sort(rows, function(a, b) return a.since > b.since end)

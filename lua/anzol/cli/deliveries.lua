@@ -19,7 +19,7 @@ delivery has succeeded and is not cancelled.]],
 }
 
 -- "200", "timeout", "-".
-local function last(row)
+function M.last(row)
   return client.plain(row.lastError) or client.plain(row.lastStatus) or "-"
 end
 
@@ -30,7 +30,7 @@ local columns = {
   { "TYPE", "type" },
   { "STATE", "state", is_state = true },
   { "ATTEMPTS", "attemptCount", right = true },
-  { "LAST", last },
+  { "LAST", M.last },
   { "NEXT", function(row) return client.plain(row.nextAttemptAt) end },
 }
 
