@@ -11,6 +11,7 @@
 
 #define NUMBER_BYTES_MAX 32
 #define RATE_MAX 1e6
+#define SECONDS_PER_HOUR 3600
 #define MS_PER_S 1000.0
 #define PERMILLE 1000
 
@@ -73,7 +74,7 @@ static bool parse_rate(const char *text, double *per_s)
     static const struct {
         const char *unit;
         double seconds;
-    } units[] = {{"", 1}, {"/s", 1}, {"/m", 60}, {"/h", 3600}};
+    } units[] = {{"", 1}, {"/s", 1}, {"/m", 60}, {"/h", SECONDS_PER_HOUR}};
     char *end;
     const double number = strtod(text, &end);
     for (size_t i = 0; i < array_count(units); i++)
@@ -254,6 +255,11 @@ static void write_task(struct document *out, const struct task *task)
     document_instant(out, task->since_ms);
     document_key(out, "until");
     document_instant(out, task->until_ms);
+    document_key(out, "ratePerHour");
+    if (task->rate_per_s > 0)
+        document_number(out, (int64_t)(task->rate_per_s * SECONDS_PER_HOUR + 0.5));
+    else
+        document_null(out);
     document_key(out, "newIds");
     document_bool(out, task->has_new_ids);
     document_key(out, "done");

@@ -179,6 +179,10 @@ describe("by hand", function()
       return #page.data == 2 and page.data
     end)
     local one, two = rows[1].id, rows[2].id
+    local listed = cli.ask(server, { "dead", "list", "--kind", "handler", "-o", "json" })
+    assert.equal(rows[1].error, json.decode(listed.output).data[1].reason)
+    listed = cli.ask(server, { "dead", "list" })
+    assert.matches("handler .- deep +%- +%S[^\n]*16", listed.output)
     assert.equal(200, (select(2, change("event/" .. one .. "/drop", "?reason=old"))))
     local row = server:get("/api/v1/event/" .. one)
     assert.same({ "skipped", "old" }, { row.state, row.runs[1].error })
@@ -216,6 +220,11 @@ describe("by hand", function()
     assert.matches("the receiver's Retry%-After", result.output)
     result = cli.ask(server, { "attempts", "list", "--status", "5xx", "--since", "1h" })
     assert.truthy(result.output:find(attempt.id, 1, true))
+    for _, reason in ipairs { "timeout", "connect", "dns", "tls", "reset", "blocked_address", "protocol",
+      "script", "auth" } do
+      result = cli.ask(server, { "attempts", "--error", reason })
+      assert.same({ 0, "no attempts\n" }, { result.code, result.errors }, reason)
+    end
   end)
 
   it("a handler retries and replays too, in its commit", function()
@@ -240,6 +249,7 @@ describe("by hand", function()
     assert.equal(0, result.code, result.errors)
     assert.truthy(result.output:find(one, 1, true) and result.output:find("no attempts left", 1,
       true))
+    assert.matches("LAST%s+REASON\n.*%s500%s+no attempts left", result.output)
     assert.equal(0, cli.ask(server, { "dead", "show", one }).code)
     receiver:answer("/failing", { status = 200 })
     result = cli.ask(server, { "dead", "retry", one, "dlv_00000000001" })

@@ -75,16 +75,17 @@ local function list(options, console)
   return 0
 end
 
-local function find(options, console)
+-- The endpoint of a name, as the API gives it; that there is none ends the command.
+function M.find(options, console, name)
   local answer = client.request(options, console, { path = "/api/v1/endpoint" })
   for _, row in ipairs(client.decode(answer).data) do
-    if row.name == options.name then return row end
+    if row.name == name then return row end
   end
-  failure.raise(failure.FAILED, "there is no endpoint '%s'", options.name)
+  failure.raise(failure.FAILED, "there is no endpoint '%s'", name)
 end
 
 local function show(options, console)
-  local row = find(options, console)
+  local row = M.find(options, console, options.name)
   if console:is_json() then
     console:data(require "anzol.native".json.encode(row, { sort = true }) .. "\n")
     return 0

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- anzol recover: a receiver is well again, and gets what died meanwhile.
 local client = require "anzol.cli.client"
+local endpoints = require "anzol.cli.endpoints"
 local span = require "anzol.cli.span"
 local tasks = require "anzol.cli.tasks"
 
@@ -21,6 +22,7 @@ function M.configure(parser)
 end
 
 function M.run(options, console)
+  endpoints.find(options, console, options.endpoint)
   local path = ("/api/v1/endpoint/%s/recover"):format(client.escape_name(options.endpoint))
   return tasks.begin(options, console, path,
     { { "since", options.since }, { "until", options["until"] } })

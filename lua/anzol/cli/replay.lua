@@ -23,6 +23,8 @@ It is a task of the server: it goes on if this command ends (see `anzol tasks`).
 
 local LIMIT = "250"
 local SAMPLES = 5
+local ID_DIGITS = 11
+local kinds = { evt = true, msg = true, dlv = true }
 
 function M.configure(parser)
   parser:argument("ids", "Ids of events, messages, deliveries."):argname "ID":args "*"
@@ -86,6 +88,12 @@ end
 local function check(options)
   local has_filter = options.kind ~= nil
   for _, row in ipairs(filters(options)) do has_filter = has_filter or row[2] ~= nil end
+  for _, id in ipairs(options.ids) do
+    local kind, digits = id:match "^(%l+)_(%w+)$"
+    if not kinds[kind] or #digits ~= ID_DIGITS then
+      failure.raise(failure.USAGE, "'%s' is no id of an event, a message or a delivery", id)
+    end
+  end
   if #options.ids > 0 and has_filter then
     failure.raise(failure.USAGE, "ids or filters, not both")
   end
@@ -105,7 +113,11 @@ function M.run(options, console)
   query[#query + 1] = { "subscription", options.subscription }
   query[#query + 1] = { "newIds", options.new_ids and "true" or nil }
   if #options.ids > 0 then query[#query + 1] = { "ids", table.concat(options.ids, " ") } end
-  return tasks.begin(options, console, "/api/v1/replay", query)
+  local code, task = tasks.begin(options, console, "/api/v1/replay", query)
+  if #options.ids == 0 or not task or task.skipped == 0 then return code end
+  console:talk(("%d of them not replayed: not there, or an event whose handlers did not run yet")
+    :format(task.skipped))
+  return failure.FAILED
 end
 
 return M

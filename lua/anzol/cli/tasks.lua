@@ -53,7 +53,7 @@ local function draw(task)
     (" "):rep(BAR_CELLS - cells), task.permille // 10, task.done, task.skipped)
 end
 
--- Until the task of this id is over; gives the exit code.
+-- Until the task of this id is over; gives the exit code, and the task.
 function M.follow(options, console, id)
   local native = require "anzol.native"
   local has_bar = not options.quiet and native.isatty(2)
@@ -70,7 +70,7 @@ function M.follow(options, console, id)
   else
     console:say("%s: %s, %d done, %d skipped", id, task.state, task.done, task.skipped)
   end
-  return task.state == "done" and 0 or failure.FAILED
+  return task.state == "done" and 0 or failure.FAILED, task
 end
 
 function M.add_following(parser)
@@ -78,7 +78,8 @@ function M.add_following(parser)
   parser:option("--rate", "At most so many: 20/s, 600/m, 1000/h."):argname "RATE"
 end
 
--- Begins a task and follows it, unless --detach. query as client.request's.
+-- Begins a task and follows it, unless --detach. query as client.request's. Gives what follow does,
+-- with --detach no task.
 function M.begin(options, console, path, query)
   query[#query + 1] = { "rate", options.rate }
   local answer = client.request(options, console, { method = "POST", path = path, query = query,
