@@ -1,48 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- What the admin listener (core/api) offers to operators: changes by hand, the log of attempts.
-local api = require "anzol_test.api"
-local files = require "support.files"
-local http = require "support.http"
-local json = require "dkjson"
+local admin = require "core.api_rig"
 
-local TOKEN = "a-token-of-the-specs"
+local TOKEN, get, post = admin.TOKEN, admin.get, admin.post
+local rig
 
-local dir, rig, port
-
-local function open(options)
-  dir = files.temp_dir()
-  options = options or {}
-  options.store = dir .. "/anzol.db"
-  options.socket = dir .. "/anzol.sock"
-  rig, port = api.open(options)
-end
-
-local function close()
-  api.real()
-  if rig then rig:close() end
-  rig = nil
-  files.remove(dir)
-end
-
--- Decoded body, status, headers.
-local function request(method, path, headers, body)
-  local answer = assert(http.request { port = port, method = method, path = path, body = body,
-    headers = headers or { Authorization = "Bearer " .. TOKEN } })
-  return json.decode(answer.body), answer.status, answer.headers
-end
-
-local function get(path) return request("GET", path) end
-
-local function post(path, headers)
-  headers = headers or {}
-  headers.Authorization = "Bearer " .. TOKEN
-  headers["Content-Type"] = headers["Content-Type"] or "application/json"
-  return request("POST", path, headers, "{}")
-end
+local function open(options) rig = admin.open(options) end
 
 describe("a change by hand", function()
   before_each(function() open { token = TOKEN } end)
-  after_each(close)
+  after_each(admin.close)
 
   local function dead_delivery()
     local event = rig:ingest {}
@@ -94,7 +61,7 @@ end)
 
 describe("the log of attempts", function()
   before_each(function() open { token = TOKEN } end)
-  after_each(close)
+  after_each(admin.close)
 
   it("is filtered by endpoint, status, error, state and time", function()
     local crm = rig:handle(rig:ingest {}, { endpoint = rig:endpoint("crm", "http://x/") })

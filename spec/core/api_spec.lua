@@ -1,46 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- The admin listener (core/api) over real sockets, before a real store.
+local admin = require "core.api_rig"
 local api = require "anzol_test.api"
-local files = require "support.files"
 local http = require "support.http"
 local json = require "dkjson"
 local unix = require "socket.unix"
 
 local OK, INVALID, IO, BUSY = 0, 3, 7, 6
-local TOKEN = "a-token-of-the-specs"
+local TOKEN, request, get, post = admin.TOKEN, admin.request, admin.get, admin.post
+local rig, port, dir
 
-local dir, rig, port
-
-local function open(options)
-  dir = files.temp_dir()
-  options = options or {}
-  options.store = dir .. "/anzol.db"
-  options.socket = dir .. "/anzol.sock"
-  rig, port = api.open(options)
-end
-
-local function close()
-  api.real()
-  if rig then rig:close() end
-  rig = nil
-  files.remove(dir)
-end
-
--- Decoded body, status, headers.
-local function request(method, path, headers, body)
-  local answer = assert(http.request { port = port, method = method, path = path, body = body,
-    headers = headers or { Authorization = "Bearer " .. TOKEN } })
-  return json.decode(answer.body), answer.status, answer.headers
-end
-
-local function get(path) return request("GET", path) end
-
-local function post(path, headers)
-  headers = headers or {}
-  headers.Authorization = "Bearer " .. TOKEN
-  headers["Content-Type"] = headers["Content-Type"] or "application/json"
-  return request("POST", path, headers, "{}")
-end
+local function open(options) rig, port, dir = admin.open(options) end
 
 -- Status and code of a request with these header lines and no others.
 local function probe(path, ...)
@@ -69,7 +39,7 @@ end
 
 describe("the admin listener", function()
   before_each(function() open { token = TOKEN } end)
-  after_each(close)
+  after_each(admin.close)
 
   it("answers /healthz without a token, whatever the Host", function()
     local status = probe("/healthz", "Host: 10.1.2.3:8081")
@@ -172,7 +142,7 @@ describe("the admin listener", function()
 end)
 
 describe("without a token the admin listener", function()
-  after_each(close)
+  after_each(admin.close)
 
   it("answers only /healthz over TCP and says how to set one", function()
     open()
@@ -220,7 +190,7 @@ describe("the events of the API", function()
     rig:fail(events[3], { error = "a.lua:3: boom" })
     rig:fail(events[4], { due_ms = 4102444800000, error = "a.lua:3: again" })
   end)
-  teardown(close)
+  teardown(admin.close)
 
   it("come newest first in the envelope of lists", function()
     local page, status = get "/api/v1/event"
@@ -354,7 +324,7 @@ describe("the deliveries of the API", function()
       detail = "refused", body = "nope\xff",
       head = { { "Set-Cookie", "a=b" }, { "Server", "x" } } })
   end)
-  teardown(close)
+  teardown(admin.close)
 
   it("are listed with their last outcome", function()
     local page, status = get "/api/v1/delivery"
@@ -417,7 +387,7 @@ end)
 
 describe("the endpoints of the API", function()
   before_each(function() open { token = TOKEN } end)
-  after_each(close)
+  after_each(admin.close)
 
   it("tell what is still to be sent, and which the scripts no longer have", function()
     local crm = rig:endpoint("crm", "http://127.0.0.1:1/")
@@ -447,7 +417,7 @@ end)
 
 describe("an endpoint's state by the API", function()
   before_each(function() open { token = TOKEN } end)
-  after_each(close)
+  after_each(admin.close)
 
   it("is changed by its verbs", function()
     for verb, state in pairs { pause = "paused", resume = "enabled", disable = "disabled",
@@ -476,7 +446,7 @@ end)
 
 describe("a reload by the API", function()
   before_each(function() open { token = TOKEN } end)
-  after_each(close)
+  after_each(admin.close)
 
   it("answers when the new generation serves", function()
     rig:set_reload { status = OK, generation = 2 }
@@ -540,7 +510,7 @@ describe("a reload by the API", function()
       headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" } })
     while rig:reloads() == 0 do get "/healthz" end
     rig:close()
-    rig = nil
+    admin.forget()
     assert.equal(503, connection:receive().status)
     connection:close()
   end)
