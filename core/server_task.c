@@ -178,6 +178,18 @@ static void go_on(struct server_task *it, size_t count, uint64_t last, bool is_e
         start_step(it);
 }
 
+/* A page was read: its rows are changed, or it is read again later. */
+static void end_page(struct server_task *it, enum status status, size_t count, uint64_t last,
+                     bool is_end)
+{
+    if (status == OK) {
+        go_on(it, count, last, is_end);
+        return;
+    }
+    hold_off(it);
+    (void)end_step(it);
+}
+
 static void on_events(struct store_read *read)
 {
     struct server_task *it = read->ctx;
@@ -191,12 +203,7 @@ static void on_events(struct store_read *read)
     const uint64_t last = page->last;
     const bool is_end = page->is_end;
     store_read_finish(read);
-    if (status == OK) {
-        go_on(it, count, last, is_end);
-    } else {
-        hold_off(it);
-        (void)end_step(it);
-    }
+    end_page(it, status, count, last, is_end);
 }
 
 static void on_deliveries(struct store_read *read)
@@ -210,12 +217,7 @@ static void on_deliveries(struct store_read *read)
     const uint64_t last = page->last;
     const bool is_end = page->is_end;
     store_read_finish(read);
-    if (status == OK) {
-        go_on(it, count, last, is_end);
-    } else {
-        hold_off(it);
-        (void)end_step(it);
-    }
+    end_page(it, status, count, last, is_end);
 }
 
 /* An id that was named: a step of its own, since an event has to be read before it is replayed. */
