@@ -81,5 +81,7 @@ int luaopen_anzol_test_send(lua_State *L)
     luaL_setfuncs(L, send_resolver_functions, 0);
     lua_pushinteger(L, LIMIT_URL_BYTES);
     lua_setfield(L, -2, "url_bytes_max");
+    lua_pushinteger(L, LIMIT_ATTEMPTS_PER_WORKER);
+    lua_setfield(L, -2, "attempts_max");
     return 1;
 }

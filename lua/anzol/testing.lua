@@ -277,15 +277,18 @@ function Test:answer_always(endpoint, answer)
   world_of(self).sending:answer_always(endpoint, answer)
 end
 
+local function change(self, endpoint, verb)
+  local world = ready_world_of(self)
+  world.sending:change(endpoint, verb)
+  world:settle()
+end
+
 -- What `anzol endpoints pause | resume | disable | enable` does; all that follows from it now is
 -- done.
-for _, verb in ipairs { "pause", "resume", "disable", "enable" } do
-  Test[verb] = function(self, endpoint)
-    local world = ready_world_of(self)
-    world.sending:change(endpoint, verb)
-    world:settle()
-  end
-end
+function Test:pause(endpoint) change(self, endpoint, "pause") end
+function Test:resume(endpoint) change(self, endpoint, "resume") end
+function Test:disable(endpoint) change(self, endpoint, "disable") end
+function Test:enable(endpoint) change(self, endpoint, "enable") end
 
 -- Every call of anzol.http that matches the pattern gets this answer: "https://api.example/v1/*",
 -- or with a method, "POST https://…"; * stands for anything, a query counts only if the pattern
