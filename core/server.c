@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "model/hops.h"
 #include "server_int.h"
 #include "supervise.h"
 #include "worker/black_box.h"
@@ -409,7 +410,7 @@ static enum status make_workers(struct server *server, struct err *err)
                                                    .hooks = &worker_hooks,
                                                    .ctx = server,
                                                    .drain_ms = server->config.drain_ms,
-                                                   .user_agent = "Anzol/" ANZOL_VERSION,
+                                                   .user_agent = HOPS_AGENT ANZOL_VERSION,
                                                    .guard = &server->guard},
                           &server->workers[i], err);
         if (status != OK)

@@ -6,6 +6,7 @@
 
 #include "server_int.h"
 
+#include "model/hops.h"
 #include "script/fields.h"
 
 #include <lauxlib.h>
@@ -79,7 +80,7 @@ static void connect_all(struct connections *all, const struct registry *registry
                         const struct guard_rules *guard)
 {
     check(uv_loop_init(&all->loop) == 0);
-    all->exchanges = exchanges_create(&all->loop, "Anzol/" ANZOL_VERSION, guard);
+    all->exchanges = exchanges_create(&all->loop, HOPS_AGENT ANZOL_VERSION, guard);
     all->count = registry->endpoint_count;
     all->rows = must_alloc((all->count + 1) * sizeof *all->rows);
     for (size_t i = 0; i < all->count; i++) {

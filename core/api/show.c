@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/api_int.h"
 
-/* A header whose name holds one of these is shown by name only. */
-static const char *const secret_words[] = {
-    "api-key", "authorization", "cookie", "password", "secret", "signature", "token",
-};
-
 void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t id)
 {
     char text[ID_TEXT_BYTES];
@@ -18,12 +13,10 @@ void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t
     document_str(out, text);
 }
 
+/* Is told by its name only. */
 static bool may_be_secret(struct slice name)
 {
-    for (size_t i = 0; i < array_count(secret_words); i++)
-        if (slice_contains_nocase(name, secret_words[i]))
-            return true;
-    return false;
+    return head_is_secret(name) || slice_contains_nocase(name, "signature");
 }
 
 static void show_fields(struct document *out, const char *name, struct slice head, bool is_masked)

@@ -62,3 +62,25 @@ unsigned head_count(struct slice head, const char *name)
         count += slice_equal_nocase(field.name, wanted);
     return count;
 }
+
+#define LETTER(c) (1u << ((c) - 'a'))
+
+bool head_is_secret(struct slice name)
+{
+    static const struct slice words[] = {
+        {"api-key", 7},  {"authorization", 13}, {"cookie", 6},
+        {"password", 8}, {"secret", 6},         {"token", 5},
+    };
+    static const uint32_t firsts =
+        LETTER('a') | LETTER('c') | LETTER('p') | LETTER('s') | LETTER('t');
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = (char)(name.data[i] | 0x20);
+        if (c < 'a' || c > 'z' || !(firsts & LETTER(c)))
+            continue;
+        for (size_t j = 0; j < array_count(words); j++)
+            if (words[j].data[0] == c && words[j].len <= name.len - i &&
+                slice_equal_nocase(slice_of(name.data + i, words[j].len), words[j]))
+                return true;
+    }
+    return false;
+}

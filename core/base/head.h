@@ -23,5 +23,8 @@ unsigned head_count(struct slice head, const char *name);
 
 /* Stands for a value that may be secret. */
 #define HEAD_MASKED "[hidden]"
+/* Whether a header of that name carries a secret, such as Authorization or X-Api-Key. A signature
+ * is none. */
+bool head_is_secret(struct slice name);
 
 #endif

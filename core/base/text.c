@@ -228,7 +228,7 @@ bool text_is_token(struct slice text)
         const char c = text.data[i];
         const bool is_alnum =
             (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!is_alnum && (c == '\0' || !strchr(marks, c)))
+        if (!is_alnum && c != '-' && (c == '\0' || !strchr(marks, c)))
             return false;
     }
     return text.len > 0;

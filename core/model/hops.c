@@ -20,8 +20,19 @@ unsigned hops_parse(struct slice value)
 
 unsigned hops_of_head(struct slice head)
 {
-    struct slice value;
-    if (head_find(head, HOPS_FIELD, &value) || head_find(head, HOPS_HEADER, &value))
-        return hops_parse(value);
-    return 0;
+    static const struct slice field_name = {HOPS_FIELD, sizeof HOPS_FIELD - 1};
+    static const struct slice header_name = {HOPS_HEADER, sizeof HOPS_HEADER - 1};
+    static const struct slice agent_name = {"user-agent", sizeof "user-agent" - 1};
+    static const size_t agent_len = sizeof HOPS_AGENT - 1;
+    unsigned hops = 0;
+    struct field field;
+    for (size_t offset = 0; head_next(head, &offset, &field);) {
+        if (slice_equal_nocase(field.name, field_name) ||
+            slice_equal_nocase(field.name, header_name))
+            return hops_parse(field.value);
+        if (slice_equal_nocase(field.name, agent_name) && field.value.len > agent_len &&
+            memcmp(field.value.data, HOPS_AGENT, agent_len) == 0)
+            hops = 1;
+    }
+    return hops;
 }

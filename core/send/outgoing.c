@@ -82,11 +82,16 @@ static enum status add_trace(const struct message *message, struct buf *out)
     return status;
 }
 
-/* One more than what the event came with. */
+/* One more than what the event came with; that this is the first is told by our User-Agent, unless
+ * another one is set. */
 static enum status add_hops(const struct message *message, struct buf *out)
 {
+    const unsigned hops = hops_of_head(content_head(message->content)) + 1;
     char text[16];
-    (void)snprintf(text, sizeof text, "%u", hops_of_head(content_head(message->content)) + 1);
+    if (is_set(buf_slice(out), slice_str(HOPS_HEADER)) ||
+        (hops == 1 && !is_set(buf_slice(out), slice_str("user-agent"))))
+        return OK;
+    (void)snprintf(text, sizeof text, "%u", hops);
     return head_add(out, slice_str(HOPS_HEADER), slice_str(text));
 }
 

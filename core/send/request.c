@@ -44,22 +44,11 @@ static enum status add_line(struct transfer *transfer, const struct field *field
     return status == OK ? OK : err_set(err, status, "the headers are too large to send");
 }
 
-/* A header whose name holds one of these is recorded by name only. A signature is no secret. */
-static bool is_secret(struct slice name)
-{
-    static const char *const words[] = {"api-key",  "authorization", "cookie",
-                                        "password", "secret",        "token"};
-    for (size_t i = 0; i < array_count(words); i++)
-        if (slice_contains_nocase(name, words[i]))
-            return true;
-    return false;
-}
-
-/* For the record only: what does not fit is left out. */
+/* For the record only: what does not fit is left out, secrets are told by name. */
 static void record(struct transfer *transfer, const struct field *field)
 {
     if (head_add(&transfer->sent, field->name,
-                 is_secret(field->name) ? slice_str(HEAD_MASKED) : field->value) == OK)
+                 head_is_secret(field->name) ? slice_str(HEAD_MASKED) : field->value) == OK)
         transfer->attempt.request = buf_slice(&transfer->sent);
 }
 

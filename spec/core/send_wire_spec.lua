@@ -240,13 +240,15 @@ describe("a CloudEvent", function()
 end)
 
 describe("anzol-hops", function()
-  -- headers of the message's own bytes or of the forwarded ones, what goes out.
+  -- headers of the message's own bytes or of the forwarded ones, what goes out (nil: nothing).
   for _, case in ipairs {
-    { {}, false, "1" }, { { { ":hops", "3" } }, false, "4" },
-    { { { "Anzol-Hops", "15" } }, true, "16" }, { { { "anzol-hops", "99999" } }, true, "1" },
-    { { { "anzol-hops", "-1" } }, true, "1" },
+    { {}, false }, { { { ":hops", "3" } }, false, "4" }, { { { "User-Agent", "Other" } }, false, "1" },
+    { { { "Anzol-Hops", "15" } }, true, "16" }, { { { "anzol-hops", "99999" } }, true },
+    { { { "anzol-hops", "-1" } }, true }, { { { "user-agent", "Anzol/1.2" } }, true, "2" },
+    { { { "user-agent", "Anzol/1.2" }, { "anzol-hops", "7" } }, true, "8" },
   } do
-    it("is " .. case[3] .. (case[2] and " of forwarded bytes" or ""), with(function(rig)
+    it(("is %s after %s%s"):format(case[3] or "left out", case[1][1] and case[1][1][2] or "nothing",
+      case[2] and ", forwarded" or ""), with(function(rig)
       local server = rig:server(function() return ok() end)
       rig:endpoint { url = server.url }
       rig:commit { body = "x", headers = case[1], forwarded = case[2] }
