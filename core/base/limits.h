@@ -104,7 +104,7 @@
 #define LIMIT_LOOKUPS_PER_WORKER 64
 #define LIMIT_LOOKUPS_PER_ENDPOINT 2
 #define LIMIT_RETRY_AFTER_MAX_S 86400
-#define LIMIT_ATTEMPTS_PER_WORKER 2048 /* under way; then one of each endpoint */
+#define LIMIT_ATTEMPTS_PER_WORKER 2048 /* under way or being written; see pace_has_slot */
 #define LIMIT_ENDPOINT_PAUSE_S 3600    /* at most so long does a 429 or 503 pause an endpoint */
 #define LIMIT_HOPS 16
 #define LIMIT_GUARD_BLOCKS 64 /* of guard.allow, and of guard.deny */

@@ -67,6 +67,7 @@ static void leave(struct running *running, int64_t due_ms)
     if (due_ms > 0)
         claim_due(outlet, due_ms);
     free_running(running);
+    sender_pump(sender);
     sender_check_idle(sender);
 }
 

@@ -7,9 +7,10 @@
 
 #define NS_PER_MS 1000000
 
-bool pace_has_slot(size_t own, size_t all)
+bool pace_has_slot(size_t own, size_t all, bool is_answering)
 {
-    return own == 0 || all + own < LIMIT_ATTEMPTS_PER_WORKER;
+    const size_t limit = LIMIT_ATTEMPTS_PER_WORKER;
+    return all + own < limit || (own == 0 && is_answering && all < 2 * limit);
 }
 
 bool pace_take(struct pace *pace, const struct endpoint_spec *spec, int64_t now_ns,

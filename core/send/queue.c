@@ -163,6 +163,7 @@ void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
                  const struct pace_mark *mark, const struct attempt *attempt, bool is_success)
 {
     struct pace *pace = &outlet->pace;
+    outlet->is_answering = attempt->status != 0;
     const bool was_spared = pace->slowdown.per_s > 0 || pace->slowdown.paused_until_ms > 0;
     const int64_t now_ms = clock_mono_ms();
     const bool is_changed = pace_end(pace, spec, mark, attempt, is_success, now_ms);
@@ -184,9 +185,31 @@ void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
 
 static bool can_start(const struct outlet *outlet)
 {
-    return outlet_is_open(outlet) && pace_has_slot(outlet->in_flight, outlet->sender->in_flight) &&
-           queue_first(&outlet->waiting) && outlet->in_flight < outlet->spec->concurrency &&
+    return outlet_is_open(outlet) && queue_first(&outlet->waiting) &&
+           outlet->in_flight < outlet->spec->concurrency &&
            circuit_may_start(&outlet->pace.circuit);
+}
+
+/* An attempt holds memory until its outcome is written. */
+static size_t used_slots(const struct sender *sender)
+{
+    return sender->in_flight + sender->settling;
+}
+
+static bool has_slot(const struct outlet *outlet)
+{
+    return pace_has_slot(outlet->in_flight, used_slots(outlet->sender), outlet->is_answering);
+}
+
+/* As many as there are slots for have another turn. */
+static void feed(struct sender *sender)
+{
+    struct node *node;
+    for (size_t used = used_slots(sender);
+         used < LIMIT_ATTEMPTS_PER_WORKER && (node = queue_pop(&sender->starved)); used++) {
+        container_of(node, struct outlet, ready_node)->is_starved = false;
+        queue_push(&sender->ready, node);
+    }
 }
 
 /* Then it needs no token: no attempt is made. */
@@ -217,11 +240,21 @@ static size_t cost_of_next(const struct outlet *outlet)
     return bytes > TURN_BYTES ? bytes : TURN_BYTES;
 }
 
+static void starve(struct outlet *outlet)
+{
+    outlet->is_starved = true;
+    queue_push(&outlet->sender->starved, &outlet->ready_node);
+}
+
 /* True: it is ready for another turn. */
 static bool take_turn(struct outlet *outlet, bool *has_credit)
 {
     if (!can_start(outlet))
         return false;
+    if (!has_slot(outlet)) {
+        starve(outlet);
+        return false;
+    }
     outlet->deficit += TURN_BYTES;
     const size_t cost = cost_of_next(outlet);
     if (cost > outlet->deficit)
@@ -240,6 +273,7 @@ void sender_pump(struct sender *sender)
     sender->is_pumping = true;
     struct node *node;
     bool has_credit = true;
+    feed(sender);
     while (has_credit && (node = queue_pop(&sender->ready))) {
         struct outlet *outlet = container_of(node, struct outlet, ready_node);
         const bool is_ready = take_turn(outlet, &has_credit);
@@ -255,11 +289,16 @@ void sender_pump(struct sender *sender)
 
 void outlet_schedule(struct outlet *outlet)
 {
+    struct sender *sender = outlet->sender;
     if (!can_start(outlet))
         return;
+    if (outlet->is_starved && has_slot(outlet)) {
+        queue_remove(&sender->starved, &outlet->ready_node);
+        outlet->is_starved = false;
+    }
     if (!node_is_linked(&outlet->ready_node))
-        queue_push(&outlet->sender->ready, &outlet->ready_node);
-    sender_pump(outlet->sender);
+        queue_push(&sender->ready, &outlet->ready_node);
+    sender_pump(sender);
 }
 
 /* ---- Timer: the next due delivery, or the next token

@@ -22,6 +22,7 @@ enum status sender_create(const struct sender_options *options, struct sender **
     struct sender *it = must_alloc(sizeof *it);
     it->options = *options;
     queue_init(&it->ready);
+    queue_init(&it->starved);
     queue_init(&it->attempts);
     const enum status status =
         transport_create(options->loop, options->user_agent, options->guard, &it->transport, err);

@@ -28,7 +28,9 @@ void target_unref(struct target *target);
 
 /* One endpoint that this worker owns. */
 struct outlet {
-    struct node ready_node; /* in sender->ready while it can start an attempt */
+    struct node ready_node; /* in sender->ready while it can start an attempt, or in starved */
+    bool is_starved;        /* it could, but for a slot */
+    bool is_answering;      /* its receiver answered the last attempt, whatever it said */
     struct sender *sender;
     uint64_t id;
     const struct endpoint_spec *spec; /* of registry; NULL: the endpoint was removed */
@@ -71,6 +73,7 @@ struct sender {
     struct map
         cancels; /* delivery id -> what takes it back, or the map itself: it is still to come */
     struct queue ready;
+    struct queue starved;
     uv_timer_t retry; /* 20 ms: credits or readers were short */
     bool is_pumping;
     bool is_stopping;

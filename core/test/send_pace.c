@@ -86,11 +86,11 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-/* has_slot(own, all) -> boolean */
+/* has_slot(own, all, is answering) -> boolean */
 int l_has_slot(lua_State *L)
 {
-    lua_pushboolean(
-        L, pace_has_slot((size_t)luaL_checkinteger(L, 1), (size_t)luaL_checkinteger(L, 2)));
+    lua_pushboolean(L, pace_has_slot((size_t)luaL_checkinteger(L, 1),
+                                     (size_t)luaL_checkinteger(L, 2), lua_toboolean(L, 3)));
     return 1;
 }
 
