@@ -50,6 +50,8 @@ static void write_summary(struct document *out, const struct delivery_row *row)
     show_error(out, "lastError", row->attempt_count > 0 ? row->last_error : ATTEMPT_OK);
     document_key(out, "nextAttemptAt");
     document_instant(out, is_open ? row->due_ms : 0);
+    document_key(out, "isHeld");
+    document_bool(out, is_open && row->is_held);
     document_key(out, "reason");
     document_str(out, row->reason);
 }

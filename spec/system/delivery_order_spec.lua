@@ -248,6 +248,10 @@ describe("order_by of an endpoint", function()
     assert.equal("pending", list[1].state)
     assert.equal(json.null, list[1].nextAttemptAt or json.null)
     assert.equal(0, list[1].attemptCount)
+    assert.same({ true, false }, { list[1].isHeld, list[2].isHeld })
+    assert.matches("pending +0 +%- +held\n", cli.ask(server, { "deliveries" }).output)
+    local shown = cli.ask(server, { "deliveries", "show", list[1].id }).output
+    assert.matches("next attempt +held: one before it of its order key", shown)
   end)
 end)
 

@@ -23,6 +23,11 @@ function M.last(row)
   return client.plain(row.lastError) or client.plain(row.lastStatus) or "-"
 end
 
+-- When it is tried next; those that others of their order key go before are held.
+local function next_attempt(row)
+  return row.isHeld and "held" or client.plain(row.nextAttemptAt)
+end
+
 local columns = {
   { "ID", "id" },
   { "CREATED", "createdAt" },
@@ -31,7 +36,7 @@ local columns = {
   { "STATE", "state", is_state = true },
   { "ATTEMPTS", "attemptCount", right = true },
   { "LAST", M.last },
-  { "NEXT", function(row) return client.plain(row.nextAttemptAt) end },
+  { "NEXT", next_attempt },
 }
 
 function M.configure(parser, add_help)
@@ -75,7 +80,8 @@ function M.show(console, delivery)
     { "event", delivery.eventId },
     { "message", delivery.messageId },
     { "attempts", delivery.attemptCount },
-    { "next attempt", plain(delivery.nextAttemptAt) },
+    { "next attempt", delivery.isHeld and "held: one before it of its order key is open or dead"
+      or plain(delivery.nextAttemptAt) },
   }
   for _, attempt in ipairs(delivery.attempts) do show_attempt(console, attempt) end
 end
