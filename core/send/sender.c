@@ -165,11 +165,11 @@ static void pause_removed(struct sender *sender)
         struct outlet *outlet = value;
         if (!outlet->spec || registry_endpoint_by_id(sender->registry, id))
             continue;
+        const char *name = outlet->spec->name; /* the old registry is there still */
         outlet->spec = NULL;
         claim_fall_behind(outlet);
         claim_give_back(outlet);
-        log_warn("endpoint removed", "endpoint=%llu held=%zu deliveries=paused",
-                 (unsigned long long)id, outlet->held);
+        log_warn("endpoint removed", "endpoint=%s held=%zu deliveries=paused", name, outlet->held);
     }
 }
 

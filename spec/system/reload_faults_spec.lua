@@ -71,6 +71,7 @@ anzol.on("open.thing", function(event) event:send "crm" end)
     assert.equal(0, result.code, result.errors)
     assert.matches("20 deliveries pending for removed endpoint 'crm'", result.output .. result.errors)
     assert.same({ 20, false }, { pending() })
+    assert.matches("endpoint removed  endpoint=crm ", server:log(), 1, true)
     -- Nothing more goes out, neither now nor after the next start, which names it too.
     server:kill()
     receiver:answer("/crm", { status = 200 })
