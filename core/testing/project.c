@@ -366,7 +366,8 @@ static int l_sources(lua_State *L)
     return 1;
 }
 
-/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms, tells_success
+/* A canned answer comes whole, so its first byte is what a timeout may be too short for.
+ * endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms, tells_success
  * }, … } */
 static int l_endpoints(lua_State *L)
 {
@@ -375,7 +376,7 @@ static int l_endpoints(lua_State *L)
     for (size_t i = 0; i < registry->endpoint_count; i++) {
         lua_createtable(L, 0, 4);
         set_text(L, "name", registry->endpoints[i].name);
-        set_integer(L, "timeout_ms", registry->endpoints[i].timeouts.whole_ms);
+        set_integer(L, "timeout_ms", registry->endpoints[i].timeouts.first_byte_ms);
         set_integer(L, "concurrency", registry->endpoints[i].concurrency);
         set_bool(L, "blocks_on_dead", registry->endpoints[i].blocks_on_dead);
         set_integer(L, "disable_after_ms", registry->endpoints[i].disable_after_ms);

@@ -224,6 +224,20 @@ describe("anzol.testing", function()
       assert.equal("succeeded", t.deliveries[3].state)
     end)
 
+    it("time out where their answers begin too late", function()
+      local t = test(forward .. [[
+        anzol.endpoint("slow", { url = "https://slow.example/", sign = false, retry = function() return false end,
+          timeout = { first_byte = "500ms", whole = "5s" } })
+        anzol.on("b", function(event) event:send("slow") end)]])
+      t:answer("slow", { after = "500ms" }, { after = "501ms" })
+      for _ = 1, 2 do t:receive("in", { json = { type = "b" } }) end
+      t:advance "1s"
+      assert.equal("succeeded", t.deliveries[1].state)
+      assert.equal("timeout", t.deliveries[2].attempts[1].error)
+      assert.equal(1, #t.dead_letters)
+      t:close()
+    end)
+
     it("take the time that their answers take, up to the endpoint's timeout", function()
       local t = test(forward .. [[
         anzol.endpoint("slow", { url = "https://slow.example/", sign = false, timeout = "5s", concurrency = 1,
