@@ -124,6 +124,7 @@ local function list(options, console)
     end
   end
   table.sort(rows, function(a, b) return a.since > b.since end)
+  for i = #rows, math.tointeger(options.limit) + 1, -1 do rows[i], is_cut = nil, true end
   if console:is_json() then
     local json = require "anzol.native".json
     console:data(json.encode({ data = json.array(rows), done = not is_cut },
