@@ -47,6 +47,8 @@ describe("JSON", function()
         end,
         indent = function() return anzol.json.encode({}, { indent = 9 }) end,
         indent_below = function() return anzol.json.encode({}, { indent = -1 }) end,
+        indent_default = function() return anzol.json.encode({ { a = 1 } }, { indent = true }) end,
+        indent_none = function() return anzol.json.encode({ { a = 1 } }, { indent = false, sort = false }) end,
         indent_most = function() return anzol.json.encode({ { a = 1 } }, { indent = 8 }) end,
         reals = function() return { 0.1, 1.0, 1e100, -0.0, 1 / 3, 5e-324, 123456789012345680.0, 2^53 } end,
         integers = function() return { math.maxinteger, math.mininteger, 0, -1 } end,
@@ -190,6 +192,8 @@ describe("JSON", function()
     null = "[null]",
     bytes = '"\\u0000\\u001f\127\\"\\\\/\u{FFFD}ä😀"',
     bools = "[true,false]",
+    indent_default = [=["[\n  {\n    \"a\": 1\n  }\n]"]=],
+    indent_none = [=["[{\"a\":1}]"]=],
     indent_most = [=["[\n        {\n                \"a\": 1\n        }\n]"]=],
   } do
     it("holds " .. case, function() assert.equal(expected, encode(case)) end)

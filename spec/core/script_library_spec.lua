@@ -30,6 +30,16 @@ describe("the library", function()
       select(2, anzol.time.parse "tomorrow").retryable]])
   end)
 
+  it("reads durations as options do", function()
+    assert.equal('[1500,250,5000,600000,7200000,604800000,0,"integer"]', value [[
+      anzol.time.parse_duration(1.5), anzol.time.parse_duration "250ms", anzol.time.parse_duration "5s",
+      anzol.time.parse_duration "10m", anzol.time.parse_duration "2h", anzol.time.parse_duration "7d",
+      anzol.time.parse_duration(0), math.type(anzol.time.parse_duration(1))]])
+    for _, bad in ipairs { '"5 s"', '"soon"', '""', "-1", "0/0", "{}", "nil" } do
+      assert.matches("^scripts/main.lua:%d+: ", rig.run("anzol.time.parse_duration(" .. bad .. ")").text)
+    end
+  end)
+
   it("draws whole numbers from a range, each of them", function()
     assert.equal("[true,true,true]", value [[
       (function()
@@ -59,6 +69,19 @@ describe("the library", function()
           if v == "x" then words[#words + 1] = v end
         end
         return table.concat(words, " ")
+      end)()]])
+  end)
+
+  it("draws a number from 0 to 1, another each time", function()
+    assert.equal("[true]", value [[
+      (function()
+        local low, high, last = 1, 0, nil
+        for _ = 1, 1000 do
+          local n = anzol.random()
+          if math.type(n) ~= "float" or n < 0 or n >= 1 or n == last then return n end
+          low, high, last = math.min(low, n), math.max(high, n), n
+        end
+        return low < 0.1 and high > 0.9
       end)()]])
   end)
 

@@ -157,6 +157,23 @@ describe("loading", function()
       "lua/m/util.lua" }, project:files())
   end)
 
+  it("gives all files of a state the same globals, and each state its own", function()
+    local function load()
+      return assert(rig.load { files = {
+        ["scripts/a.lua"] = "shared = { runs = 0 }",
+        ["scripts/b.lua"] = [[
+          require "anzol".on("**", { name = "main" }, function()
+            shared.runs = shared.runs + 1
+            error(shared.runs, 0)
+          end)]],
+      } })
+    end
+    local one, other = load(), load()
+    assert.matches("^1\n", one:run("main", {}).text)
+    assert.matches("^2\n", one:run("main", {}).text)
+    assert.matches("^1\n", other:run("main", {}).text)
+  end)
+
   it("has package as libraries expect it: path, preload, loaded, searchers", function()
     local project = assert(rig.load { files = {
       ["scripts/a.lua"] = [[

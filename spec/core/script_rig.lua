@@ -8,6 +8,15 @@ local M = { script = script }
 -- Limits are ten times as long under the sanitizers.
 M.patience = script.is_slow() and 10 or 1
 
+-- What the sandbox takes out of Lua. (collectgarbage stays for "count".)
+M.removed = { "debug.debug", "debug.gethook", "debug.getlocal", "debug.getregistry",
+  "debug.getupvalue", "debug.getuservalue", "debug.setcstacklimit", "debug.sethook",
+  "debug.setlocal", "debug.setmetatable", "debug.setupvalue", "debug.setuservalue",
+  "debug.upvalueid", "debug.upvaluejoin", "dofile", "io.close", "io.input", "io.lines", "io.open",
+  "io.output", "io.popen", "io.read", "io.tmpfile", "loadfile", "os.execute", "os.exit",
+  "os.getenv", "os.remove", "os.rename", "os.setlocale", "os.tmpname", "package.loadlib",
+  "package.searchpath", "string.dump" }
+
 local open = {}
 
 -- A folder with these files: { ["scripts/a.lua"] = "…" }; removed by M.finish.

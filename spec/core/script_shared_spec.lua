@@ -54,6 +54,21 @@ describe("what scripts share", function()
       assert.equal("[true,false,1,5,true,false]", out)
     end)
 
+    it("counts and adds for the time of a ttl, which a sum does not begin anew", function()
+      script.clock(1767225600000)
+      local project = rig.project [[
+        anzol.on("**", { name = "count" }, function(event)
+          local cache = anzol.cache "c"
+          event:emit("out", { cache:incr("n", 2, { ttl = "2s" }), cache:add("lock", 1, { ttl = "2s" }) })
+        end)]]
+      local function count() return project:run("count", {}).emits[1].body end
+      assert.equal("[2,true]", count())
+      script.advance(1999)
+      assert.equal("[4,false]", count())
+      script.advance(1)
+      assert.equal("[2,true]", count())
+    end)
+
     it("is the same for all handlers and outlives none of its ttl", function()
       script.clock(1767225600000)
       local project = rig.project [[
@@ -106,6 +121,14 @@ describe("what scripts share", function()
         event:emit("out", { limiter:take(), limiter:take(), limiter:take(), select(2, limiter:take()) })]],
         'local limiter = anzol.limiter("api", "10/s", { burst = 3 }) ')
       assert.equal("[true,true,true,0.1]", out)
+    end)
+
+    it("is taken from by the number, one second's worth at once unless it says another burst", function()
+      script.clock(1767225600000)
+      local out = values([[
+        event:emit("out", { limiter:take(7), limiter:take(4), select(2, limiter:take(4)), limiter:take(3),
+          (limiter:take(0.5)) })]], 'local limiter = anzol.limiter("api", "10/s") ')
+      assert.equal("[true,false,0.1,true,false]", out)
     end)
 
     it("waits for its turn if asked", function()
@@ -230,6 +253,33 @@ describe("what scripts share", function()
       assert.equal('["circuit_open","circuit_open"]', nest())
       script.advance(10000)
       assert.equal('["circuit_open","both"]', nest())
+    end)
+
+    it("opens with five failures in half a minute, for a minute, if it says nothing else", function()
+      script.clock(1767225600000)
+      local project = rig.project [[
+        local geo = anzol.breaker "geo"
+        anzol.on("**", { name = "fail" }, function() geo:call(function() return nil, "down" end) end)
+        anzol.on("**", { name = "ask" }, function(event)
+          local ok, err = geo:call(function()
+            local _, inner = geo:call(function() return true end)
+            return inner and inner.code or "both"
+          end)
+          event:emit("out", { ok or err.code })
+        end)]]
+      local function fail(times) for _ = 1, times do project:run("fail", {}) end end
+      local function ask() return project:run("ask", {}).emits[1].body end
+      fail(4)
+      script.advance(30001)
+      fail(4)
+      assert.equal('["both"]', ask())
+      fail(5)
+      assert.equal('["circuit_open"]', ask())
+      script.advance(59999)
+      assert.equal('["circuit_open"]', ask())
+      script.advance(1)
+      assert.equal('["circuit_open"]', ask(), "one probe at a time, which asks itself")
+      assert.equal('["both"]', ask())
     end)
 
     it("names what is wrong", function()

@@ -60,6 +60,18 @@ describe("anzol.testing: kv", function()
     assert.equal(2.5, t.kv.box.r)
   end)
 
+  it("lets sums expire, and a value that lives keep its time", function()
+    local t = test(handler [[kv:incr("n", 2, { ttl = "1m" }) kv:incr "n" kv:incr "old"]],
+      { kv = { box = { old = 5 } } })
+    run(t)
+    assert.same({ n = 3, old = 6 }, { n = t.kv.box.n, old = t.kv.box.old })
+    t:advance "59s"
+    assert.equal(3, t.kv.box.n)
+    t:advance "1s"
+    assert.is_nil(t.kv.box.n)
+    assert.equal(6, t.kv.box.old)
+  end)
+
   it("fails a run that adds to what is no number, and all of its effects", function()
     local t = test(handler [[event:send("out") kv:set("other", 1) kv:incr "word"]], { kv = { box = { word = "x" } } })
     run(t)

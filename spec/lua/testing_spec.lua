@@ -329,6 +329,8 @@ describe("anzol.testing", function()
       anzol.on("a", function(event)
         event.log.warn('said "it"', { code = "timeout", n = 3 })
         anzol.log.debug "quiet"
+        anzol.log.info("told", { yes = true })
+        anzol.log.error(nil, { why = anzol.json.null })
         event:send("r")
       end)]]
     t:answer("r", 500)
@@ -339,8 +341,10 @@ describe("anzol.testing", function()
     assert.same({ code = "timeout", n = "3" }, line.fields)
     assert.matches("scripts/main.lua:", line.script, 1, true)
     assert.equal(t.events[1].id, line.event_id)
-    assert.equal("quiet", t.logs[2].message)
-    assert.equal("retry function failed, the default policy is used", t.logs[3].message)
+    assert.same({ "debug quiet", "info told", "error nil" }, { t.logs[2].level .. " " .. t.logs[2].message,
+      t.logs[3].level .. " " .. t.logs[3].message, t.logs[4].level .. " " .. t.logs[4].message })
+    assert.same({ { yes = "true" }, { why = "null" } }, { t.logs[3].fields, t.logs[4].fields })
+    assert.equal("retry function failed, the default policy is used", t.logs[5].message)
   end)
 
   it("keeps lines of logs whole, whatever a payload puts into names and values", function()

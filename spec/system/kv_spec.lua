@@ -108,10 +108,12 @@ local handlers = {
   fill = [[
     local all = kv:list "slot:"
     if #all < 5 then kv:set("slot:" .. event.data.number, true) else kv:incr "refused" end]],
-  expire = [[kv:set("short", 1, { ttl = "50ms" }) kv:set("long", 1, { ttl = "1h" })]],
+  expire = [[
+    kv:set("short", 1, { ttl = "50ms" }) kv:set("long", 1, { ttl = "1h" })
+    kv:incr("sum", 2, { ttl = "50ms" })]],
   expired = [[
     local kv = anzol.kv "expire"
-    if kv:get "short" then return anzol.retry_later "10ms" end
+    if kv:get "short" or kv:get "sum" then return anzol.retry_later "10ms" end
     assert(#kv:list() == 1)]],
 }
 
