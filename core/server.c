@@ -34,39 +34,6 @@
 #define PATIENCE 1
 #endif
 
-enum letter_kind {
-    LETTER_PREPARED,
-    LETTER_ADOPTED,
-    LETTER_CANCELLED,
-    LETTER_TAKEN,
-    LETTER_QUIET,
-    LETTER_FATAL
-};
-
-struct server_letter {
-    struct letter letter;
-    enum letter_kind kind;
-    uint64_t number;
-    char *problem; /* PREPARED: owned, NULL: none */
-    struct sender_cancel *cancel;
-    struct worker_endpoint *change; /* TAKEN */
-};
-
-/* Any thread. */
-static void post(struct server *server, enum letter_kind kind, uint64_t number)
-{
-    struct server_letter *letter = must_alloc(sizeof *letter);
-    *letter = (struct server_letter){.kind = kind, .number = number};
-    inbox_post(&server->inbox, &letter->letter);
-}
-
-void server_post_taken(struct server *server, struct worker_endpoint *change)
-{
-    struct server_letter *letter = must_alloc(sizeof *letter);
-    *letter = (struct server_letter){.kind = LETTER_TAKEN, .change = change};
-    inbox_post(&server->inbox, &letter->letter);
-}
-
 /* ---- What the workers ask for (each on its own thread)
  * ------------------------------------------- */
 
@@ -141,31 +108,23 @@ static void on_end(struct worker *worker, void *ctx)
 static void on_quiet(struct worker *worker, void *ctx)
 {
     (void)worker;
-    post(ctx, LETTER_QUIET, 0);
+    server_post_letter(ctx, (struct server_letter){.kind = LETTER_QUIET});
 }
 
 static void on_prepared(struct worker *worker, uint64_t number, const char *problem, void *ctx)
 {
-    struct server *server = ctx;
-    struct server_letter *letter = must_alloc(sizeof *letter);
     (void)worker;
-    *letter = (struct server_letter){.kind = LETTER_PREPARED, .number = number};
-    if (problem)
-        letter->problem = must_copy(problem, strlen(problem));
-    inbox_post(&server->inbox, &letter->letter);
+    server_post_letter(ctx, (struct server_letter){
+                                .kind = LETTER_PREPARED,
+                                .number = number,
+                                .problem = problem ? must_copy(problem, strlen(problem)) : NULL,
+                            });
 }
 
 static void on_adopted(struct worker *worker, uint64_t number, void *ctx)
 {
     (void)worker;
-    post(ctx, LETTER_ADOPTED, number);
-}
-
-void server_post_cancelled(struct server *server, struct sender_cancel *cancel)
-{
-    struct server_letter *letter = must_alloc(sizeof *letter);
-    *letter = (struct server_letter){.kind = LETTER_CANCELLED, .cancel = cancel};
-    inbox_post(&server->inbox, &letter->letter);
+    server_post_letter(ctx, (struct server_letter){.kind = LETTER_ADOPTED, .number = number});
 }
 
 static const struct worker_hooks worker_hooks = {
@@ -323,36 +282,12 @@ static void on_signal(uv_signal_t *handle, int signal_number)
 static void on_store_fatal(const char *why, void *ctx)
 {
     log_error("store failed", "reason=\"%s\" exit=%d", why, EXIT_STORE);
-    post(ctx, LETTER_FATAL, 0);
+    server_post_letter(ctx, (struct server_letter){.kind = LETTER_FATAL});
 }
 
-static void on_letter(struct letter *base, void *ctx)
+void server_end_fatally(struct server *server)
 {
-    struct server *server = ctx;
-    struct server_letter *letter = container_of(base, struct server_letter, letter);
-    switch (letter->kind) {
-    case LETTER_TAKEN:
-        server_endpoint_taken(letter->change);
-        break;
-    case LETTER_PREPARED:
-        server_reload_prepared(server, letter->number, letter->problem);
-        free(letter->problem);
-        break;
-    case LETTER_ADOPTED:
-        server_reload_adopted(server, letter->number);
-        break;
-    case LETTER_CANCELLED:
-        server_cancelled(letter->cancel);
-        break;
-    case LETTER_QUIET:
-        server->quiet_count++;
-        server_end_if_quiet(server);
-        break;
-    case LETTER_FATAL:
-        check(uv_timer_start(&server->fatal, on_fatal_time, FATAL_MS, 0) == 0);
-        break;
-    }
-    free(letter);
+    check(uv_timer_start(&server->fatal, on_fatal_time, FATAL_MS, 0) == 0);
 }
 
 /* ---- Start
@@ -448,6 +383,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .status = api_status,
                                                     .write_metrics = api_write_metrics,
                                                     .change = server_change,
+                                                    .request = server_request,
                                                     .task = server_task,
                                                     .has_endpoint = server_has_endpoint,
                                                     .change_endpoint = server_change_endpoint,
@@ -488,7 +424,7 @@ static void on_first_loaded(const struct api_reload_result *result, void *ctx)
 static void init_loop(struct server *server)
 {
     check(uv_loop_init(&server->loop) == 0);
-    inbox_open(&server->inbox, &server->loop, on_letter, server);
+    inbox_open(&server->inbox, &server->loop, server_on_letter, server);
     check(uv_timer_init(&server->loop, &server->upkeep) == 0);
     check(uv_timer_init(&server->loop, &server->fatal) == 0);
     check(uv_timer_init(&server->loop, &server->task_tick) == 0);

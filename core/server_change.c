@@ -77,7 +77,8 @@ void server_cancelled(struct sender_cancel *cancel)
 /* The owner's thread. */
 static void on_cancelled(struct sender_cancel *cancel)
 {
-    server_post_cancelled(cancel->ctx, cancel);
+    server_post_letter(cancel->ctx,
+                       (struct server_letter){.kind = LETTER_CANCELLED, .cancel = cancel});
 }
 
 static void on_found(struct store_read *read)

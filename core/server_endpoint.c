@@ -70,7 +70,7 @@ void server_endpoint_taken(struct worker_endpoint *change)
 /* The owner's thread. */
 static void on_taken(struct worker_endpoint *change)
 {
-    server_post_taken(change->ctx, change);
+    server_post_letter(change->ctx, (struct server_letter){.kind = LETTER_TAKEN, .change = change});
 }
 
 /* What a reload under way has read of it before is not true any more. */

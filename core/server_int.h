@@ -86,6 +86,29 @@ struct server {
     char admin[64];
 };
 
+/* server_letter.c: to the main thread. */
+enum server_letter_kind {
+    LETTER_PREPARED,
+    LETTER_ADOPTED,
+    LETTER_CANCELLED,
+    LETTER_READDRESSED,
+    LETTER_TAKEN, /* an endpoint's owner took its state */
+    LETTER_QUIET, /* a worker has nothing left to do */
+    LETTER_FATAL  /* the store cannot go on */
+};
+struct server_letter {
+    struct letter letter;
+    enum server_letter_kind kind;
+    uint64_t number; /* PREPARED, ADOPTED: of the generation */
+    char *problem;   /* PREPARED: owned, NULL: none */
+    struct sender_cancel *cancel;
+    struct sender_readdress *readdress;
+    struct worker_endpoint *change; /* TAKEN */
+};
+/* Any thread: copied. */
+void server_post_letter(struct server *server, struct server_letter letter);
+void server_on_letter(struct letter *base, void *ctx);
+
 /* Everything that sets something, for `anzol serve` with these arguments. As config_parse. */
 MUST_USE enum status server_read_config(struct config *config, int argc, char **argv,
                                         struct err *err);
@@ -99,6 +122,8 @@ void server_read_guard(const struct config *config, const char *listen, const ch
 void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx);
 /* Ends the process's threads once all workers are quiet and no reload is under way. */
 void server_end_if_quiet(struct server *server);
+/* The process ends soon, whatever is under way. */
+void server_end_fatally(struct server *server);
 /* server_news.c: an event that the reload was refused; NULL: no subscription of the generation that
  * serves asks. */
 struct event *server_refusal_event(struct server *server, const struct reload *reload);
@@ -119,9 +144,11 @@ void server_tasks_stop(struct server *server);
 void server_change(struct api_change *change, void *ctx);
 /* What was committed and made something due: its owner looks. */
 void server_hint_change(struct server *server, const struct change *what);
-/* Any thread: server_cancelled on the main thread. */
-void server_post_cancelled(struct server *server, struct sender_cancel *cancel);
 void server_cancelled(struct sender_cancel *cancel);
+
+/* server_request.c: the API's hook of that name; ctx: the server. */
+void server_request(struct api_request *asked, void *ctx);
+void server_readdressed(struct sender_readdress *readdress);
 
 /* server_retain.c: finished events that are old enough may go. */
 void server_retain(struct server *server);
@@ -139,8 +166,6 @@ bool server_has_endpoint(const char *name, void *ctx);
 void server_change_endpoint(struct api_endpoint_change *asked, void *ctx);
 /* Its owner took the state. */
 void server_endpoint_taken(struct worker_endpoint *change);
-/* Any thread: then server_endpoint_taken on the main one. */
-void server_post_taken(struct server *server, struct worker_endpoint *change);
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx);
 
 #endif

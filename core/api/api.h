@@ -46,6 +46,23 @@ struct api_change {
     void *ctx;
 };
 
+/* A delivery's request as it would be sent now, but to another URL, that somebody asks for. */
+struct api_request {
+    uint64_t delivery;
+    const char *to;     /* borrowed until on_done */
+    enum status status; /* OK; E_INVALID: `to` is no URL for it; E_NOTFOUND; E_CONFLICT: there is no
+                           such request (both: detail says why); E_BUSY, E_IO; E_CANCELLED: the
+                           server stops */
+    const char *detail; /* this and the rest: borrowed during on_done */
+    struct slice method;
+    struct slice url;
+    struct slice head;     /* packed */
+    struct slice left_out; /* packed: names of headers whose values are not told */
+    struct slice body;
+    void (*on_done)(struct api_request *request);
+    void *ctx;
+};
+
 /* A task that begins, or (is_end) is cancelled. */
 struct api_task {
     struct task task; /* owned by who asks; gets its id. To end it, only its id counts */
@@ -105,6 +122,8 @@ struct api_hooks {
     /* Makes the change; change->on_done comes exactly once, at once or later, on the API's loop,
      * and before on_closed of api_close. What it makes due is taken up. */
     void (*change)(struct api_change *change, void *ctx);
+    /* Makes the request, which is not sent; request->on_done comes as change->on_done does. */
+    void (*request)(struct api_request *request, void *ctx);
     /* Makes or ends the task; task->on_done comes as change->on_done does. */
     void (*task)(struct api_task *task, void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */

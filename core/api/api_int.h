@@ -64,10 +64,12 @@ struct call {
     struct buf reason;                 /* of a change */
     struct buf contains;               /* filter */
     struct buf subscription;           /* of a change */
+    struct buf to;                     /* of a request */
     union {
         struct api_endpoint_change endpoint_change;
         struct api_change change;
         struct api_task task;
+        struct api_request asked_request;
         struct store_list_tasks list_tasks;
         struct store_list_attempts list_attempts;
         struct store_read read;
@@ -186,7 +188,7 @@ void show_error(struct document *out, const char *name, enum attempt_error error
 void show_attempt(struct document *out, const struct attempt_row *row, bool is_whole);
 
 /* ---- the resources: attempt.c, change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c,
- * reload.c, status.c
+ * reload.c, request.c, status.c
  * ---------------------------- */
 
 void api_list_attempts(struct call *call);
@@ -211,6 +213,7 @@ void api_list_deliveries(struct call *call);
 void api_write_deliveries(const struct call *call, struct document *out);
 void api_get_delivery(struct call *call);
 void api_write_delivery(const struct call *call, struct document *out);
+void api_show_request(struct call *call);
 void api_disable_endpoint(struct call *call);
 void api_enable_endpoint(struct call *call);
 void api_pause_endpoint(struct call *call);

@@ -57,6 +57,7 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     buf_init(&call->reason, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->contains, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->subscription, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->to, LIMIT_REQUEST_LINE_BYTES);
     return call;
 }
 
@@ -68,6 +69,7 @@ static void destroy(struct call *call)
     buf_finish(&call->reason);
     buf_finish(&call->contains);
     buf_finish(&call->subscription);
+    buf_finish(&call->to);
     free(call);
 }
 

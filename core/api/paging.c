@@ -207,6 +207,9 @@ static void parse_filters(struct call *call, const struct list_form *form,
     text = has_filter(form, "event") ? get(call, "event", &scratch, complaints) : NULL;
     if (text && !id_parse(ID_EVENT, text, &query->event))
         complain_of(complaints, "event", "not an event id (evt_ and 11 characters)");
+    text = has_filter(form, "message") ? get(call, "message", &scratch, complaints) : NULL;
+    if (text && !id_parse(ID_MESSAGE, text, &query->message))
+        complain_of(complaints, "message", "not a message id (msg_ and 11 characters)");
     if (has_filter(form, "source"))
         query->source = get(call, "source", &call->source, complaints);
     if (has_filter(form, "type"))

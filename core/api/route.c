@@ -16,6 +16,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/delivery/{id}", false, api_get_delivery, api_write_delivery},
     {"POST", "/api/v1/delivery/{id}/cancel", false, api_cancel_delivery, NULL},
     {"POST", "/api/v1/delivery/{id}/drop", false, api_drop_delivery, NULL},
+    {"GET", "/api/v1/delivery/{id}/request", false, api_show_request, NULL},
     {"POST", "/api/v1/delivery/{id}/retry", false, api_retry_delivery, NULL},
     {"GET", "/api/v1/endpoint", false, api_list_endpoints, api_write_endpoints},
     {"POST", "/api/v1/endpoint/{id}/disable", false, api_disable_endpoint, NULL},

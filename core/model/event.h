@@ -61,6 +61,18 @@ void event_unref(struct event *event);
 /* What it costs in memory: for windows and groups. */
 size_t event_bytes(const struct event *event);
 
+/* States of a run as stored. Never renumber. */
+enum run_state {
+    RUN_PENDING = 0,
+    RUN_RETRYING = 1,
+    RUN_HANDLED = 2,
+    RUN_SKIPPED = 3,
+    RUN_DEAD = 4,
+    RUN_STATE_COUNT
+};
+const char *run_state_name(enum run_state state);
+bool run_state_parse(const char *text, enum run_state *state);
+
 /* ^[A-Za-z0-9_.-]+$, at most LIMIT_TYPE_BYTES. */
 bool event_type_is_valid(struct slice type);
 /* "*" is one segment; "**" one or more, last only; "anzol." types match only patterns that begin

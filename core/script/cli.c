@@ -65,6 +65,7 @@
  * native.json.null, native.json.array(t): see anzol.json.
  *
  *   native.fetch { unix = path?, url =, method = "GET"?, headers = { name = value }?, body = ?,
+ *       (headers also as { { name, value }, … }, in that order)
  *       timeout_ms = 10000? } -> { status =, headers = { [lower-case name] = value }, body = } |
  *       nil, err, kind: "busy" (no answer in time), "notfound" (nobody there), "remote", …
  *

@@ -203,12 +203,40 @@ static int l_settings(lua_State *L)
 
 /* ---- fetch ---- */
 
+/* The text at -1; the table it came from holds it. */
+static struct slice header_text(lua_State *L)
+{
+    struct slice text;
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 1, "headers are names with values");
+    text.data = lua_tolstring(L, -1, &text.len);
+    lua_pop(L, 1);
+    return text;
+}
+
+/* { { name, value }, … } at -1 */
+static size_t read_header_list(lua_State *L, size_t count, struct field headers[HEADERS_MAX])
+{
+    luaL_argcheck(L, count <= HEADERS_MAX, 1, "too many headers");
+    for (size_t i = 0; i < count; i++) {
+        luaL_argcheck(L, lua_geti(L, -1, (lua_Integer)i + 1) == LUA_TTABLE, 1,
+                      "headers are names with values");
+        (void)lua_geti(L, -1, 1);
+        headers[i].name = header_text(L);
+        (void)lua_geti(L, -1, 2);
+        headers[i].value = header_text(L);
+        lua_pop(L, 1);
+    }
+    return count;
+}
+
 static size_t read_headers(lua_State *L, struct field headers[HEADERS_MAX])
 {
     size_t count = 0;
     if (lua_getfield(L, 1, "headers") == LUA_TNIL)
         return 0;
     luaL_argexpected(L, lua_type(L, -1) == LUA_TTABLE, 1, "headers = table");
+    if (lua_rawlen(L, -1) > 0)
+        return read_header_list(L, lua_rawlen(L, -1), headers);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 1,
                       "headers are names with values");

@@ -40,13 +40,27 @@ static struct curl_slist *add_header(struct curl_slist *list, const struct field
 {
     struct buf line;
     buf_init(&line, LIMIT_HEADERS_BYTES);
-    if (buf_add_slice(&line, field->name) == OK && buf_add_str(&line, ": ") == OK &&
+    /* "Name;" is curl's way to say an empty value. */
+    if (buf_add_slice(&line, field->name) == OK &&
+        buf_add_str(&line, field->value.len > 0 ? ": " : ";") == OK &&
         buf_add_slice(&line, field->value) == OK) {
         struct curl_slist *longer = curl_slist_append(list, line.data);
         list = longer ? longer : list;
     }
     buf_finish(&line);
     return list;
+}
+
+/* Curl's own additions are taken out: a name without a value does that. */
+static struct curl_slist *make_headers(const struct fetch_options *options)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    bool has_type = false;
+    for (size_t i = 0; i < options->header_count; i++) {
+        headers = add_header(headers, &options->headers[i]);
+        has_type |= slice_equal_nocase(options->headers[i].name, slice_str("content-type"));
+    }
+    return has_type ? headers : curl_slist_append(headers, "Content-Type:");
 }
 
 static enum status describe(CURLcode code, const char *error, const struct fetch_options *options,
@@ -72,9 +86,7 @@ enum status fetch(const struct fetch_options *options, struct fetch_answer *answ
     CURL *easy = curl_easy_init();
     if (!easy)
         return err_set(err, E_NOMEM, "curl cannot be set up");
-    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
-    for (size_t i = 0; i < options->header_count; i++)
-        headers = add_header(headers, &options->headers[i]);
+    struct curl_slist *headers = make_headers(options);
 #define SET(option, value) check(curl_easy_setopt(easy, option, value) == CURLE_OK)
     SET(CURLOPT_URL, options->url);
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -94,6 +106,8 @@ enum status fetch(const struct fetch_options *options, struct fetch_answer *answ
         SET(CURLOPT_POSTFIELDS, options->body.len > 0 ? options->body.data : "");
     }
     SET(CURLOPT_CUSTOMREQUEST, options->method);
+    if (strcmp(options->method, "HEAD") == 0)
+        SET(CURLOPT_NOBODY, 1L);
 #undef SET
     const CURLcode code = curl_easy_perform(easy);
     long status = 0;

@@ -15,7 +15,7 @@ static bool is_clean(struct slice text)
     return true;
 }
 
-static bool is_framing(struct slice name)
+bool request_is_framing(struct slice name)
 {
     static const char *const names[] = {"host", "content-length", "transfer-encoding", "connection",
                                         "expect"};
@@ -68,7 +68,7 @@ enum status request_make_lines(struct transfer *transfer, struct slice head, str
         status = buf_add(&transfer->request_head, no_type, sizeof no_type);
     }
     for (size_t offset = 0; status == OK && head_next(head, &offset, &field);) {
-        if (field.name.len == 0 || field.name.data[0] == ':' || is_framing(field.name))
+        if (field.name.len == 0 || field.name.data[0] == ':' || request_is_framing(field.name))
             continue;
         if (count == TRANSFER_HEADERS_MAX)
             return err_set(err, E_LIMIT, "more than %d headers", TRANSFER_HEADERS_MAX - 1);

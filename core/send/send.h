@@ -142,6 +142,26 @@ struct sender_cancel {
 };
 void sender_cancel(struct sender *sender, struct sender_cancel *cancel);
 
+/* A delivery's request, whatever its state, as it would be sent now, but to another URL, which the
+ * signature is for if it signs one. Filled in down to ctx by who asks, and theirs again at on_done,
+ * which runs on the sender's thread; then sender_readdress_finish. */
+struct sender_readdress {
+    const struct delivery *delivery;
+    const char *to; /* a URL that guard_check_url lets through; the message's own path and query are
+                       put into it */
+    void (*on_done)(struct sender_readdress *readdress);
+    void *ctx;
+    enum status status; /* not OK: there is no such request, err says why */
+    struct err err;
+    struct buf method;
+    struct buf url;
+    struct buf head;     /* packed, without what the connection makes */
+    struct buf left_out; /* packed: names of headers that may hold secrets, without their values */
+    struct buf body;
+};
+void sender_readdress(struct sender *sender, struct sender_readdress *readdress);
+void sender_readdress_finish(struct sender_readdress *readdress);
+
 struct sender_counts {
     uint64_t attempts;
     uint64_t succeeded;

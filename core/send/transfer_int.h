@@ -118,6 +118,8 @@ enum guard_verdict proxy_judge(const struct guard_rules *rules, const struct tar
                                const char **reason);
 
 /* request.c: what goes out. */
+/* Made by the connection, never taken from a message. */
+bool request_is_framing(struct slice name);
 MUST_USE enum status request_make_lines(struct transfer *transfer, struct slice head,
                                         struct err *err);
 MUST_USE enum status request_set_method(struct transfer *transfer, struct slice method,

@@ -193,6 +193,13 @@ static void finish_delivery_row(struct delivery_row *row)
     *row = (struct delivery_row){0};
 }
 
+static void finish_get_delivery(struct store_get_delivery *get)
+{
+    finish_delivery_row(&get->row);
+    delivery_destroy(get->delivery);
+    get->delivery = NULL;
+}
+
 static void finish_claimed_events(struct store_claim_events *claim)
 {
     for (size_t i = 0; claim->events && i < claim->event_count; i++) {
@@ -331,7 +338,7 @@ void store_read_finish(struct store_read *read)
         event_row_finish(&container_of(read, struct store_get_event, read)->row);
         break;
     case STORE_GET_DELIVERY:
-        finish_delivery_row(&container_of(read, struct store_get_delivery, read)->row);
+        finish_get_delivery(container_of(read, struct store_get_delivery, read));
         break;
     case STORE_GET_KV: {
         struct store_get_kv *get = container_of(read, struct store_get_kv, read);

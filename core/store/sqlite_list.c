@@ -302,10 +302,12 @@ static int newest_first(const void *a, const void *b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static int find_ids(struct sqlite_reader *reader, uint64_t event, struct id_list *list)
+static int find_ids(struct sqlite_reader *reader, const struct store_list_query *query,
+                    struct id_list *list)
 {
     sqlite3_stmt *statement = reader->statements[READ_EVENT_DELIVERIES];
-    bind_id(statement, 1, event);
+    bind_id(statement, 1, query->message ? query->message : query->event);
+    bind_id(statement, 2, query->message ? query->message : query->event | ID_ORDINAL_MAX);
     int rc;
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         rc = column_id(statement, 0) ? add_id(list, column_id(statement, 0)) : SQLITE_OK;
@@ -325,7 +327,7 @@ static int list_of_event(struct sqlite_reader *reader, struct store_list_deliver
 {
     const struct store_list_query *query = &list->query;
     struct id_list ids = {0};
-    int rc = find_ids(reader, query->event, &ids);
+    int rc = find_ids(reader, query, &ids);
     sqlite3_stmt *statement = reader->statements[READ_DELIVERY_ROW];
     size_t i = 0;
     for (; i < ids.count && rc == SQLITE_OK && list->row_count < query->limit; i++) {
@@ -355,11 +357,27 @@ int sqlite_list_deliveries(struct sqlite_reader *reader, struct store_list_deliv
         list->is_end = true;
         return SQLITE_OK;
     }
-    return list->query.event ? list_of_event(reader, list, endpoint)
-                             : walk_deliveries(reader, list, endpoint);
+    return list->query.event || list->query.message ? list_of_event(reader, list, endpoint)
+                                                    : walk_deliveries(reader, list, endpoint);
 }
 
 /* ---- One delivery with its attempts ---------------------------------------------------------- */
+
+static int read_message(struct sqlite_reader *reader, struct store_get_delivery *get)
+{
+    sqlite3_stmt *statement = reader->statements[READ_DELIVERY];
+    bind_id(statement, 1, get->id);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        get->delivery = sqlite_delivery_of(statement);
+        rc = get->delivery ? SQLITE_OK : SQLITE_NOMEM;
+    } else if (rc == SQLITE_DONE) { /* removed after its retention, meanwhile */
+        get->read.status = E_NOTFOUND;
+        rc = SQLITE_OK;
+    }
+    (void)sqlite3_reset(statement);
+    return rc;
+}
 
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get)
 {
@@ -377,5 +395,7 @@ int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery 
         get->read.status = E_NOTFOUND;
         return SQLITE_OK;
     }
+    if (rc == SQLITE_OK && get->wants_message)
+        rc = read_message(reader, get);
     return rc == SQLITE_OK ? sqlite_read_attempts(reader, attempt, &get->row) : rc;
 }

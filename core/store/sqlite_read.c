@@ -84,9 +84,9 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_DEAD_DELIVERIES_BACKWARD] =
         DELIVERY_ROW " INDEXED BY delivery_dead" DELIVERY_ROW_JOINS
                      " WHERE d.state = 4 AND d.id < ? AND d.id > ? ORDER BY d.id",
-    [READ_EVENT_DELIVERIES] =
-        "SELECT delivery, deliveries FROM message WHERE id BETWEEN ?1 AND ?1 | 255",
+    [READ_EVENT_DELIVERIES] = "SELECT delivery, deliveries FROM message WHERE id BETWEEN ? AND ?",
     [READ_DELIVERY_ROW] = DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id = ?",
+    [READ_DELIVERY] = SQL_TEXT_DELIVERY SQL_TEXT_DELIVERY_JOINS " WHERE d.id = ?",
     [READ_ATTEMPT] = ATTEMPT_COLUMNS("a.head, a.body, a.decided, a.request") " FROM attempt a"
                                                                              " WHERE a.id = ?",
     [READ_ATTEMPT_ROW] = ATTEMPT_COLUMNS("a.head, a.body, a.decided, a.request")

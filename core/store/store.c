@@ -7,26 +7,6 @@
 
 #include <stdlib.h>
 
-static const char *const run_state_names[RUN_STATE_COUNT] = {
-    [RUN_PENDING] = "pending", [RUN_RETRYING] = "retrying", [RUN_HANDLED] = "handled",
-    [RUN_SKIPPED] = "skipped", [RUN_DEAD] = "dead",
-};
-
-const char *run_state_name(enum run_state state)
-{
-    return (unsigned)state < RUN_STATE_COUNT ? run_state_names[state] : "unknown";
-}
-
-bool run_state_parse(const char *text, enum run_state *state)
-{
-    for (unsigned i = 0; i < RUN_STATE_COUNT; i++)
-        if (strcmp(run_state_names[i], text) == 0) {
-            *state = (enum run_state)i;
-            return true;
-        }
-    return false;
-}
-
 enum status store_start(const struct store_options *options, struct engine *engine,
                         struct store **store, struct err *err)
 {

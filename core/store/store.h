@@ -143,18 +143,6 @@ struct store_run_ref {
         released; /* out: the event of the run that may go now, of its order or batch; 0: none */
 };
 
-/* Run states as stored. Never renumber. */
-enum run_state {
-    RUN_PENDING = 0,
-    RUN_RETRYING = 1,
-    RUN_HANDLED = 2,
-    RUN_SKIPPED = 3,
-    RUN_DEAD = 4,
-    RUN_STATE_COUNT
-};
-const char *run_state_name(enum run_state state);
-bool run_state_parse(const char *text, enum run_state *state);
-
 /* The run ended well: its outbox commits with it. E_CONFLICT: the run had ended before, or a kv
  * version changed (is_kv_conflict); E_INVALID: a kv delta on what is no number: nothing was
  * written. On OK every delivery has its id. */
@@ -475,6 +463,7 @@ struct store_list_query {
     const char *endpoint; /* deliveries: name */
     int state;            /* enum run_state or enum delivery_state; -1: any */
     uint64_t event;       /* deliveries of one event; 0: any */
+    uint64_t message;     /* deliveries of one message; 0: any */
     const char *contains; /* in a delivery's reason, or in the error of one of the event's runs */
 };
 
@@ -545,7 +534,9 @@ struct store_get_event {
 struct store_get_delivery {
     struct store_read read;
     uint64_t id;
+    bool wants_message;
     struct delivery_row row;
+    struct delivery *delivery; /* owned, with its message; NULL: not wanted */
 };
 
 struct store_get_kv {

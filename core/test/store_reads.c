@@ -333,6 +333,7 @@ static void set_results(lua_State *L, const struct lua_read *it)
     case STORE_GET_DELIVERY:
         push_delivery_row(L, &it->u.get_delivery.row);
         lua_setfield(L, -2, "row");
+        set_deliveries(L, &it->u.get_delivery.delivery, it->u.get_delivery.delivery ? 1 : 0);
         break;
     case STORE_GET_KV:
         set_text(L, "value", it->u.get_kv.value);
@@ -467,6 +468,7 @@ static void field_query(lua_State *L, struct arena *arena, struct store_list_que
     query->type = arena_field(L, arena, 2, "type");
     query->endpoint = arena_field(L, arena, 2, "endpoint");
     query->event = (uint64_t)field_integer(L, 2, "event", 0);
+    query->message = (uint64_t)field_integer(L, 2, "message", 0);
     query->contains = arena_field(L, arena, 2, "contains");
     query->is_backward = field_boolean(L, 2, "is_backward");
     lua_getfield(L, 2, "state");
@@ -505,6 +507,7 @@ static int l_get_delivery(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_GET_DELIVERY);
     it->u.get_delivery.id = (uint64_t)luaL_checkinteger(L, 2);
+    it->u.get_delivery.wants_message = true;
     return start(L, it);
 }
 

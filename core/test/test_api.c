@@ -265,7 +265,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
         .hosts = hosts,
         .host_count = read_hosts(L, hosts),
         .version = "9.8.7",
-        .hooks = {start_reload, is_serving, status, write_metrics, change, task, has_endpoint,
+        .hooks = {start_reload, is_serving, status, write_metrics, change, NULL, task, has_endpoint,
                   change_endpoint, pace, rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)

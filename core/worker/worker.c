@@ -326,6 +326,13 @@ void worker_cancel(struct worker *worker, struct sender_cancel *cancel)
                 &(struct worker_letter){.kind = LETTER_CANCEL, .of.cancel = cancel});
 }
 
+void worker_readdress(struct worker *worker, struct sender_readdress *readdress)
+{
+    const uint8_t shard = id_shard_of_number(readdress->delivery->endpoint);
+    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
+                &(struct worker_letter){.kind = LETTER_READDRESS, .of.readdress = readdress});
+}
+
 static void on_letter(struct letter *base, void *ctx)
 {
     struct worker *worker = ctx;
@@ -348,6 +355,9 @@ static void on_letter(struct letter *base, void *ctx)
         break;
     case LETTER_CANCEL:
         sender_cancel(worker->sender, letter->of.cancel);
+        break;
+    case LETTER_READDRESS:
+        sender_readdress(worker->sender, letter->of.readdress);
         break;
     case LETTER_TURN:
         work_take_turn(worker, letter->of.turn.event, letter->of.turn.index);

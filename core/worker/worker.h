@@ -102,6 +102,10 @@ void worker_endpoint_due(struct worker *worker, uint64_t endpoint);
  * the owner's thread. */
 void worker_cancel(struct worker *worker, struct sender_cancel *cancel);
 
+/* Any thread: by the owner of the delivery's endpoint (sender_readdress); on_done runs on its
+ * thread. */
+void worker_readdress(struct worker *worker, struct sender_readdress *readdress);
+
 /* Any thread. True if the loop answered a ping within the last within_ms. */
 bool worker_is_alive(struct worker *worker, int64_t within_ms);
 

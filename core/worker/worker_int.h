@@ -154,6 +154,7 @@ enum letter_kind {
     LETTER_DELIVERY,
     LETTER_DELIVERY_HINT,
     LETTER_CANCEL,
+    LETTER_READDRESS,
     LETTER_TURN,
     LETTER_PREPARE,
     LETTER_ADOPT,
@@ -186,6 +187,7 @@ struct worker_letter {
             size_t index;
         } turn;
         struct sender_cancel *cancel;
+        struct sender_readdress *readdress;
         struct generation *generation;
         struct endpoint_standing *standings;
         struct worker_endpoint *change;

@@ -35,6 +35,14 @@ return function(t)
       assert.same({ "succeeded", 2, 2 }, { row.state, row.attempt_count, #row.attempts })
     end)
 
+    it("is read with its message, whatever its state", function()
+      local id = dead()
+      local read = run("get_delivery", id)
+      assert.same({ "dead", id }, { read.row.state, read.rows[1].id })
+      assert.equal(read.row.message, read.rows[1].message)
+      assert.equal("notfound", run("get_delivery", 12345).status)
+    end)
+
     it("may have been cancelled, and lives again after a restart", function()
       local id = delivery { endpoint = 4 }
       settle(id, "cancelled")

@@ -180,7 +180,7 @@ describe("once more", function()
     result = cli.ask(server, { "recover", "one", "--since", "1h", "--detach" })
     assert.equal(0, result.code, result.errors)
     local id = result.output:match "^(tsk_%w+)\n$"
-    assert.equal(7200, replay("rate=2/s&since=" .. os.time() .. "000").ratePerHour)
+    assert.equal(7200, replay("rate=2/s&since=" .. os.time() + 3600 .. "000").ratePerHour)
     assert.equal(0, cli.ask(server, { "tasks", "follow", id }).code)
     await_states("succeeded", 3)
     result = cli.ask(server, { "replay", server:get("/api/v1/event").data[1].id, "-o", "json" })

@@ -42,6 +42,7 @@ local columns = {
 function M.configure(parser, add_help)
   parser:option("--endpoint", "Only to this endpoint."):argname "NAME"
   parser:option("--event", "Only of this event."):argname "ID"
+  parser:option("--message", "Only of this message."):argname "ID"
   parser:option("--state", "Only in this state.")
     :choices { "pending", "retrying", "in_flight", "succeeded", "dead", "cancelled" }
   listing.configure(parser, add_help, "delivery")
@@ -95,6 +96,7 @@ function M.run(options, console)
   return listing.run(options, console, {
     path = "/api/v1/delivery", columns = columns, show = M.show, noun = "deliveries",
     query = { { "endpoint", options.endpoint }, { "event", options.event },
+      { "message", options.message },
       { "state", options.state } },
   })
 end

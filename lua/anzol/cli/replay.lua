@@ -2,6 +2,7 @@
 -- anzol replay: what went well or not, once more.
 local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
+local replay_to = require "anzol.cli.replay_to"
 local span = require "anzol.cli.span"
 local tasks = require "anzol.cli.tasks"
 
@@ -16,9 +17,14 @@ had; --new-ids asks for others.
   anzol replay evt_0EJPp3QZQQ1 dlv_0EJPp3QZQQ2
   anzol replay --since 2h --source github --type github.push --rate 20/s
   anzol replay --since 1d --endpoint crm --state succeeded --dry-run
+  anzol replay evt_0EJPp3QZQQ1 --to http://localhost:3000/hooks
 
 Without ids the filters choose: events, or deliveries if an endpoint is named (or --kind says so).
-It is a task of the server: it goes on if this command ends (see `anzol tasks`).]],
+It is a task of the server: it goes on if this command ends (see `anzol tasks`).
+
+With --to the deliveries (of an event or a message: all that it has) go to that URL, from where the
+command runs: made and signed anew by the server, without headers that may hold secrets. No handler
+runs and nothing is recorded. Exit code 1: one was not answered with 2xx.]],
 }
 
 local LIMIT = "250"
@@ -36,6 +42,7 @@ function M.configure(parser)
   parser:option("--subscription", "Of events: only this one's handler."):argname "NAME"
   span.add(parser)
   parser:flag("--new-ids", "Messages get new ids: receivers take them for new ones.")
+  parser:option("--to", "Send what was delivered to this URL instead, from here."):argname "URL"
   parser:flag("--dry-run", "Count what would be replayed and show some of it; do nothing.")
   tasks.add_following(parser)
 end
@@ -47,7 +54,8 @@ local function filters(options)
 end
 
 local function is_of_deliveries(options)
-  return options.kind == "delivery" or (not options.kind and options.endpoint ~= nil)
+  return options.kind == "delivery" or options.to ~= nil
+    or (not options.kind and options.endpoint ~= nil)
 end
 
 local function tell_dry(console, count, samples)
@@ -104,10 +112,12 @@ end
 
 function M.run(options, console)
   check(options)
+  if options.to then replay_to.check(options) end
   if options.dry_run and #options.ids == 0 then return dry_run(options, console) end
   if options.dry_run then
     failure.raise(failure.USAGE, "--dry-run goes with filters: ids name what is replayed")
   end
+  if options.to then return replay_to.run(options, console, filters(options)) end
   local query = filters(options)
   query[#query + 1] = { "kind", options.kind }
   query[#query + 1] = { "subscription", options.subscription }
