@@ -19,20 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define UPKEEP_MS 1000
-#define RETENTION_TURNS 5 /* every fifth upkeep */
-#define ALIVE_MS 2000     /* /healthz says "stuck" after that */
-#define STUCK_MS 10000    /* the process ends after that */
-#define FATAL_MS 300      /* for the 503 of the last group to leave */
+#define ALIVE_MS 2000 /* /healthz says "stuck" after that */
+#define FATAL_MS 300  /* for the 503 of the last group to leave */
 #define PATH_BYTES 4096
 #define READERS 3
-#define SANITIZER_SLOWNESS 10
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PATIENCE SANITIZER_SLOWNESS
-#else
-#define PATIENCE 1
-#endif
 
 /* ---- What the workers ask for (each on its own thread)
  * ------------------------------------------- */
@@ -159,10 +149,7 @@ static bool api_is_serving(const char **why, void *ctx)
     if (server->state != SERVER_SERVING)
         return false;
     *why = "stuck";
-    for (unsigned i = 0; i < server->worker_count; i++)
-        if (!worker_is_alive(server->workers[i], (int64_t)ALIVE_MS * PATIENCE))
-            return false;
-    return true;
+    return server_find_stuck(server, ALIVE_MS) == server->worker_count;
 }
 
 static void api_status(struct api_status *status, void *ctx)
@@ -182,26 +169,6 @@ static void api_status(struct api_status *status, void *ctx)
 static enum status api_write_metrics(struct buf *out, void *ctx)
 {
     return server_write_metrics(ctx, out);
-}
-
-/* ---- Upkeep
- * ------------------------------------------------------------------------------------------- */
-
-static void on_upkeep(uv_timer_t *timer)
-{
-    struct server *server = container_of(timer, struct server, upkeep);
-    if (server->state == SERVER_ENDING)
-        return;
-    for (unsigned i = 0; i < server->worker_count; i++)
-        if (!worker_is_alive(server->workers[i], (int64_t)STUCK_MS * PATIENCE)) {
-            log_error("worker stuck", "worker=%u for=%dms exit=%d", i, STUCK_MS, EXIT_STUCK);
-            _exit(EXIT_STUCK);
-        }
-    memory_reserve();
-    memory_trim();
-    server_watch_turn(server);
-    if (++server->upkeep_turn % RETENTION_TURNS == 0 && server->generation)
-        server_retain(server);
 }
 
 /* ---- Stop
@@ -425,10 +392,9 @@ static void init_loop(struct server *server)
 {
     check(uv_loop_init(&server->loop) == 0);
     inbox_open(&server->inbox, &server->loop, server_on_letter, server);
-    check(uv_timer_init(&server->loop, &server->upkeep) == 0);
     check(uv_timer_init(&server->loop, &server->fatal) == 0);
     check(uv_timer_init(&server->loop, &server->task_tick) == 0);
-    check(uv_timer_start(&server->upkeep, on_upkeep, UPKEEP_MS, UPKEEP_MS) == 0);
+    server_upkeep_start(server);
     watch_signals(server);
 }
 

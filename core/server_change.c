@@ -52,7 +52,7 @@ static void submit(struct server_change *it)
 {
     it->op = (struct store_change){
         .op = {.kind = STORE_CHANGE, .on_done = on_changed, .ctx = it},
-        .now_ms = clock_now_ms(),
+        .now_ms = clock_due_ms(),
         .reason = it->asked->reason,
         .changes = &it->asked->what,
         .change_count = 1,

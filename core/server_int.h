@@ -68,9 +68,10 @@ struct server {
     struct map gates;              /* endpoint id -> struct gate, for the life of the process */
     struct watch *watch;
     uv_signal_t on_hup, on_term, on_int;
-    uv_timer_t upkeep; /* 1 s: pings, retention */
+    uv_timer_t upkeep; /* 1 s: pings, sleep of the machine, retention */
     uv_timer_t fatal;  /* then the process ends, drained or not */
     unsigned upkeep_turn;
+    int64_t slept_ms; /* by the machine, as the last upkeep saw it */
     int64_t started_ms;
     int64_t reloaded_ms; /* the last time that scripts began to serve */
     bool is_last_reload_good;
@@ -150,6 +151,11 @@ void server_cancelled(struct sender_cancel *cancel);
 void server_request(struct api_request *asked, void *ctx);
 void server_readdressed(struct sender_readdress *readdress);
 
+/* server_upkeep.c: begins, on the loop. */
+void server_upkeep_start(struct server *server);
+/* The first worker that answered no ping within that time (longer under a sanitizer), or
+ * worker_count. */
+unsigned server_find_stuck(const struct server *server, int64_t within_ms);
 /* server_retain.c: finished events that are old enough may go. */
 void server_retain(struct server *server);
 

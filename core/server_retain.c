@@ -14,7 +14,7 @@ static int64_t retention_of(const struct server *server, const struct source_spe
 void server_retain(struct server *server)
 {
     const struct registry *registry = generation_registry(server->generation);
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     struct store_retention classes[LIMIT_RETENTION_CLASSES];
     size_t count = 0;
     for (size_t i = 0; i < registry->source_count && count + 1 < array_count(classes); i++) {

@@ -124,7 +124,7 @@ static void submit(struct server_task *it, size_t count, uint64_t next_cursor, b
 {
     it->step = (struct store_change){
         .op = {.kind = STORE_CHANGE, .on_done = on_stepped, .ctx = it},
-        .now_ms = clock_now_ms(),
+        .now_ms = clock_due_ms(),
         .reason = it->task.reason,
         .changes = it->changes,
         .change_count = count,
@@ -412,7 +412,7 @@ void server_task(struct api_task *asked, void *ctx)
         .op = {.op = {.kind = STORE_TASK, .on_done = asked->is_end ? on_ended : on_made, .ctx = it},
                .task = &asked->task,
                .is_end = asked->is_end,
-               .now_ms = clock_now_ms()},
+               .now_ms = clock_due_ms()},
     };
     if (server->state != SERVER_SERVING) {
         finish_asked(it, E_CANCELLED);

@@ -43,13 +43,13 @@ static void write_summary(struct document *out, const struct delivery_row *row)
     document_key(out, "state");
     document_str(out, delivery_state_name(row->state));
     document_key(out, "createdAt");
-    document_instant(out, id_row_ms(row->id));
+    document_due(out, id_row_ms(row->id));
     document_key(out, "attemptCount");
     document_number(out, row->attempt_count);
     show_status(out, "lastStatus", row->attempt_count > 0 ? row->last_status : 0);
     show_error(out, "lastError", row->attempt_count > 0 ? row->last_error : ATTEMPT_OK);
     document_key(out, "nextAttemptAt");
-    document_instant(out, is_open ? row->due_ms : 0);
+    document_due(out, is_open ? row->due_ms : 0);
     document_key(out, "isHeld");
     document_bool(out, is_open && row->is_held);
     document_key(out, "reason");

@@ -110,6 +110,11 @@ void document_instant(struct document *out, int64_t ms)
     document_str(out, text);
 }
 
+void document_due(struct document *out, int64_t ms)
+{
+    document_instant(out, ms == 0 ? 0 : clock_wall_of_due(ms));
+}
+
 void document_bytes(struct document *out, const char *name, struct slice bytes)
 {
     char encoding_name[KEY_BYTES];

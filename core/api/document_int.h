@@ -28,6 +28,8 @@ void document_bool(struct document *out, bool value);
 void document_null(struct document *out);
 /* RFC 3339 of Unix ms; 0 is null. */
 void document_instant(struct document *out, int64_t ms);
+/* The same of an instant of the due clock. */
+void document_due(struct document *out, int64_t ms);
 /* Two members: NAME, the bytes as text, and NAMEEncoding, "utf-8" or "base64". */
 void document_bytes(struct document *out, const char *name, struct slice bytes);
 

@@ -15,7 +15,7 @@ static void write_pace(struct document *out, const struct api_pace *pace)
     document_key(out, "breaker");
     document_str(out, pace->breaker);
     document_key(out, "pausedUntil");
-    document_instant(out, pace->paused_until_ms);
+    document_due(out, pace->paused_until_ms);
     document_key(out, "slowedPerHour");
     if (pace->slowed_per_hour > 0)
         document_number(out, pace->slowed_per_hour);
@@ -50,7 +50,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_key(out, "reason");
         document_str(out, row->reason);
         document_key(out, "failingSince");
-        document_instant(out, row->failing_since_ms);
+        document_due(out, row->failing_since_ms);
         write_pace(out, &pace);
         document_key(out, "pending");
         document_number(out, (int64_t)row->pending_count);

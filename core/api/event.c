@@ -72,7 +72,7 @@ static void write_runs(struct document *out, const struct event_row *row)
         document_key(out, "number");
         document_number(out, run->number);
         document_key(out, "nextAt");
-        document_instant(out, is_open && run->due_ms < STORE_HELD_MS ? run->due_ms : 0);
+        document_due(out, is_open && run->due_ms < STORE_HELD_MS ? run->due_ms : 0);
         document_key(out, "error");
         document_str(out, row->errors ? row->errors[i] : NULL);
         document_close(out, '}');

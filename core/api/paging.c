@@ -13,6 +13,7 @@
 #define PAGE_ROWS_DEFAULT 50
 #define NAMES_MAX 20
 #define MESSAGE_BYTES 256
+#define INSTANT_MS_MAX INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define NO_INSTANT "an instant is wanted: 2026-03-02T08:00:00Z or Unix milliseconds"
 
 /* The 422 under construction. */
@@ -155,7 +156,7 @@ bool paging_parse_instant(const char *text, int64_t *ms)
         return true;
     errno = 0;
     const long long number = strtoll(text, &end, 10);
-    if (errno != 0 || *end != '\0' || end == text || number < 0)
+    if (errno != 0 || *end != '\0' || end == text || number < 0 || number > INSTANT_MS_MAX)
         return false;
     *ms = number;
     return true;
@@ -173,6 +174,7 @@ static void bound(struct call *call, const struct list_form *form, struct store_
         const char *text = get(call, names[i], &scratch, complaints);
         if (text && !paging_parse_instant(text, &ms))
             complain_of(complaints, names[i], NO_INSTANT);
+        ms = clock_due_of_wall(ms);
         const uint64_t id = form->kind == ID_EVENT ? id_event_at(ms) : id_row_at(ms);
         if (text && i == 0 && id > 0 && id - 1 > query->after)
             query->after = id - 1;

@@ -154,10 +154,11 @@ static bool parse_state(const char *text, enum id_kind kind, int *state)
     return true;
 }
 
+/* By the due clock. */
 static int64_t instant_of(const char *text, int64_t otherwise_ms)
 {
     int64_t ms = otherwise_ms;
-    return text && paging_parse_instant(text, &ms) ? ms : otherwise_ms;
+    return text && paging_parse_instant(text, &ms) ? clock_due_of_wall(ms) : otherwise_ms;
 }
 
 static bool copy_texts(struct task *task, const struct values *values)
@@ -192,7 +193,7 @@ static bool fill(struct call *call, const struct values *values, struct task *ta
     const bool is_event = kind ? strcmp(kind, "event") == 0 : !text_of(values, ENDPOINT);
     task->kind = is_event ? ID_EVENT : ID_DELIVERY;
     task->has_new_ids = flag && strcmp(flag, "true") == 0;
-    task->until_ms = instant_of(text_of(values, UNTIL), clock_now_ms() + 1);
+    task->until_ms = instant_of(text_of(values, UNTIL), clock_due_ms() + 1);
     task->since_ms = instant_of(text_of(values, SINCE), 0);
     if (text_of(values, RATE))
         (void)parse_rate(text_of(values, RATE), &task->rate_per_s);
@@ -252,9 +253,9 @@ static void write_task(struct document *out, const struct task *task)
         document_str(out, texts[i].text);
     }
     document_key(out, "since");
-    document_instant(out, task->since_ms);
+    document_due(out, task->since_ms);
     document_key(out, "until");
-    document_instant(out, task->until_ms);
+    document_due(out, task->until_ms);
     document_key(out, "ratePerHour");
     if (task->rate_per_s > 0)
         document_number(out, (int64_t)(task->rate_per_s * SECONDS_PER_HOUR + 0.5));
@@ -269,9 +270,9 @@ static void write_task(struct document *out, const struct task *task)
     document_key(out, "permille");
     document_number(out, (int64_t)(task_progress(task) * PERMILLE));
     document_key(out, "createdAt");
-    document_instant(out, task->created_ms);
+    document_due(out, task->created_ms);
     document_key(out, "endedAt");
-    document_instant(out, task->ended_ms);
+    document_due(out, task->ended_ms);
     document_close(out, '}');
 }
 

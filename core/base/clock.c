@@ -5,12 +5,20 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+#define NS_PER_MS 1000000
+#define STEP_LEAST_MS 1000
+#define NOT_SET INT64_MIN
+#define BOOT_BYTES 37 /* a UUID */
 
 static atomic_bool is_fake;
 static atomic_int_fast64_t fake_now_ms;
 static atomic_int_fast64_t fake_mono_ms;
+static atomic_int_fast64_t fake_due_ms;
 static atomic_int_fast64_t stepped_ms;
+static atomic_int_fast64_t due_ahead_ms = NOT_SET; /* of the time since the machine started */
 
 static int64_t read_ns(clockid_t id)
 {
@@ -21,22 +29,100 @@ static int64_t read_ns(clockid_t id)
 
 int64_t clock_now_ms(void)
 {
+    const int64_t now_ms = atomic_load_explicit(&is_fake, memory_order_relaxed)
+                               ? atomic_load(&fake_now_ms)
+                               : read_ns(CLOCK_REALTIME) / NS_PER_MS;
+    return now_ms + atomic_load_explicit(&stepped_ms, memory_order_relaxed);
+}
+
+/* The first who asks sets the clock. */
+static int64_t set_due(int64_t up_ms)
+{
+    int_fast64_t ahead_ms = NOT_SET;
+    const int64_t wanted_ms = clock_now_ms() - up_ms;
+    return atomic_compare_exchange_strong(&due_ahead_ms, &ahead_ms, wanted_ms) ? wanted_ms
+                                                                               : ahead_ms;
+}
+
+int64_t clock_due_ms(void)
+{
     if (atomic_load_explicit(&is_fake, memory_order_relaxed))
-        return atomic_load(&fake_now_ms);
-    return read_ns(CLOCK_REALTIME) / 1000000 +
-           atomic_load_explicit(&stepped_ms, memory_order_relaxed);
+        return atomic_load(&fake_due_ms);
+    const int64_t up_ms = read_ns(CLOCK_BOOTTIME) / NS_PER_MS;
+    const int64_t ahead_ms = atomic_load_explicit(&due_ahead_ms, memory_order_relaxed);
+    return up_ms + (ahead_ms != NOT_SET ? ahead_ms : set_due(up_ms));
+}
+
+void clock_due_raise(int64_t ms)
+{
+    const int64_t behind_ms = ms - clock_due_ms();
+    if (behind_ms > 0)
+        atomic_fetch_add(atomic_load(&is_fake) ? &fake_due_ms : &due_ahead_ms, behind_ms);
+}
+
+/* Another one after each start of the machine; "" if it is not told. */
+static void read_boot(char boot[BOOT_BYTES])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (!file || fscanf(file, "%36s", boot) != 1)
+        boot[0] = '\0';
+    if (file)
+        (void)fclose(file);
+}
+
+void clock_due_mark(char mark[CLOCK_MARK_BYTES])
+{
+    char boot[BOOT_BYTES];
+    read_boot(boot);
+    (void)clock_due_ms();
+    mark[0] = '\0';
+    if (boot[0] != '\0' && !atomic_load(&is_fake))
+        (void)snprintf(mark, CLOCK_MARK_BYTES, "%s %lld", boot,
+                       (long long)atomic_load(&due_ahead_ms));
+}
+
+void clock_due_go_on(const char *mark)
+{
+    char boot[BOOT_BYTES];
+    char marked[BOOT_BYTES];
+    long long ahead_ms;
+    read_boot(boot);
+    if (sscanf(mark, "%36s %lld", marked, &ahead_ms) == 2 && strcmp(marked, boot) == 0 &&
+        ahead_ms > 0 && ahead_ms < INT64_MAX / 2)
+        atomic_store(&due_ahead_ms, ahead_ms);
+}
+
+static int64_t wall_ahead_ms(void)
+{
+    const int64_t ahead_ms = clock_now_ms() - clock_due_ms();
+    return ahead_ms > -STEP_LEAST_MS && ahead_ms < STEP_LEAST_MS ? 0 : ahead_ms;
+}
+
+int64_t clock_wall_of_due(int64_t due_ms)
+{
+    return due_ms + wall_ahead_ms();
+}
+
+int64_t clock_due_of_wall(int64_t wall_ms)
+{
+    return wall_ms - wall_ahead_ms();
+}
+
+int64_t clock_slept_ms(void)
+{
+    return (read_ns(CLOCK_BOOTTIME) - read_ns(CLOCK_MONOTONIC)) / NS_PER_MS;
 }
 
 int64_t clock_mono_ns(void)
 {
     return atomic_load_explicit(&is_fake, memory_order_relaxed)
-               ? atomic_load(&fake_mono_ms) * 1000000
+               ? atomic_load(&fake_mono_ms) * NS_PER_MS
                : read_ns(CLOCK_MONOTONIC);
 }
 
 int64_t clock_mono_ms(void)
 {
-    return clock_mono_ns() / 1000000;
+    return clock_mono_ns() / NS_PER_MS;
 }
 
 int64_t clock_thread_cpu_ns(void)
@@ -174,6 +260,7 @@ void clock_fake(int64_t now_ms, int64_t mono_ms)
 {
     atomic_store(&fake_now_ms, now_ms);
     atomic_store(&fake_mono_ms, mono_ms);
+    atomic_store(&fake_due_ms, now_ms);
     atomic_store(&is_fake, true);
 }
 
@@ -181,11 +268,13 @@ void clock_advance(int64_t ms)
 {
     atomic_fetch_add(&fake_now_ms, ms);
     atomic_fetch_add(&fake_mono_ms, ms);
+    atomic_fetch_add(&fake_due_ms, ms);
 }
 
 void clock_real(void)
 {
     atomic_store(&is_fake, false);
+    atomic_store(&due_ahead_ms, NOT_SET);
 }
 
 void clock_step(int64_t ms)

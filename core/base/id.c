@@ -30,7 +30,7 @@ void id_source_init(struct id_source *source, uint64_t highest)
 
 uint64_t id_next_event(struct id_source *source, uint8_t shard)
 {
-    const uint64_t now = ms_of(clock_now_ms()) << SEQUENCE_BITS;
+    const uint64_t now = ms_of(clock_due_ms()) << SEQUENCE_BITS;
     uint_fast64_t last = atomic_load(&source->last);
     uint_fast64_t next;
     do {
@@ -41,7 +41,7 @@ uint64_t id_next_event(struct id_source *source, uint8_t shard)
 
 uint64_t id_next_row(uint64_t *last)
 {
-    const uint64_t now = id_row_at(clock_now_ms());
+    const uint64_t now = id_row_at(clock_due_ms());
     *last = now > *last ? now : *last + 1;
     return *last;
 }

@@ -127,7 +127,7 @@ static void take_emits(struct passage *it, struct outbox *outbox)
 {
     for (size_t i = 0; i < outbox->emit_count; i++) {
         struct event *event = outbox->emits[i];
-        if (event->due_ms > clock_now_ms())
+        if (event->due_ms > clock_due_ms())
             continue;
         if (it->count < EVENTS_MAX)
             it->events[it->count++] = event_ref(event);

@@ -31,7 +31,7 @@ static bool is_at(const struct values *values, size_t at, const char *ns, const 
 
 static bool is_alive(const struct value *value)
 {
-    return value->expires_ms == 0 || value->expires_ms > clock_now_ms();
+    return value->expires_ms == 0 || value->expires_ms > clock_due_ms();
 }
 
 static void remove_at(struct values *values, size_t at)

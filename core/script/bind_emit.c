@@ -98,7 +98,7 @@ int l_event_emit(lua_State *L)
     }
     event->id = script->hooks.next_event_id(script->hooks.ctx);
     if (delay_ms > 0)
-        event->due_ms = event->received_ms + delay_ms;
+        event->due_ms = clock_due_ms() + delay_ms;
     char id[ID_TEXT_BYTES];
     id_format(ID_EVENT, event->id, id);
     lua_pushstring(L, id);

@@ -178,7 +178,7 @@ static int l_get(lua_State *L)
     struct pending_read *pending = pending_push(L, STORE_GET_KV);
     pending->of.get_kv.ns = pending_text(L, pending, kv->ns);
     pending->of.get_kv.key = pending_text(L, pending, key);
-    pending->of.get_kv.now_ms = clock_now_ms();
+    pending->of.get_kv.now_ms = clock_due_ms();
     return pending_wait(L, strand, pending, finish_get);
 }
 
@@ -196,7 +196,7 @@ static int64_t check_ttl(lua_State *L, int index, const char *function)
     lua_pop(L, 1);
     if (is_given && (ttl_ms < 1 || ttl_ms > TTL_MS_MAX))
         (void)luaL_error(L, "option 'ttl' of %s is at least 1ms and at most 3660d", function);
-    return ttl_ms > 0 ? clock_now_ms() + ttl_ms : 0;
+    return ttl_ms > 0 ? clock_due_ms() + ttl_ms : 0;
 }
 
 /* Takes value over. */
@@ -390,7 +390,7 @@ static int l_list(lua_State *L)
     list->ns = pending_text(L, pending, kv->ns);
     list->prefix = pending_text(L, pending, prefix);
     list->after = pending_text(L, pending, after);
-    list->now_ms = clock_now_ms();
+    list->now_ms = clock_due_ms();
     list->bytes_max = LIMIT_KV_LIST_BYTES;
     list->limit = (size_t)limit + own_count(L, list);
     return pending_wait(L, strand, pending, finish_list);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* anzol.events{…} and anzol.deliveries{…}: iterators over what the store holds, newest first. They
  * read a page at a time, and wait for it; leaving the loop frees the page. */
+#include "base/clock.h"
 #include "script/bind_int.h"
 #include "script/fields.h"
 
@@ -67,14 +68,14 @@ static void push_delivery_row(lua_State *L, const struct delivery_row *row)
     set_text(L, "endpoint", row->endpoint);
     set_text(L, "type", row->type);
     set_text(L, "state", delivery_state_name(row->state));
-    set_integer(L, "created_at_ms", id_row_ms(row->id));
+    set_integer(L, "created_at_ms", clock_wall_of_due(id_row_ms(row->id)));
     set_integer(L, "attempt_count", row->attempt_count);
     if (row->attempt_count > 0 && row->last_status > 0)
         set_integer(L, "last_status", row->last_status);
     if (row->attempt_count > 0 && row->last_error != ATTEMPT_OK)
         set_text(L, "last_error", attempt_error_name(row->last_error));
     if (is_open && row->due_ms > 0)
-        set_integer(L, "next_attempt_at_ms", row->due_ms);
+        set_integer(L, "next_attempt_at_ms", clock_wall_of_due(row->due_ms));
     set_text(L, "reason", row->reason);
 }
 
@@ -203,8 +204,11 @@ static void read_range(lua_State *L, const struct options *options, struct listi
 {
     const struct range instants = {0, INT64_C(1) << 42};
     const bool is_events = listing->kind == STORE_LIST_EVENTS;
-    const int64_t since_ms = option_check_integer(L, options, "since_ms", instants, 0);
-    const int64_t until_ms = option_check_integer(L, options, "until_ms", instants, instants.most);
+    int64_t since_ms = option_check_integer(L, options, "since_ms", instants, 0);
+    int64_t until_ms = option_check_integer(L, options, "until_ms", instants, instants.most);
+    since_ms = clock_due_of_wall(since_ms);
+    if (until_ms < instants.most)
+        until_ms = clock_due_of_wall(until_ms);
     if (since_ms > ID_EPOCH_MS)
         listing->after = (is_events ? id_event_at(since_ms) : id_row_at(since_ms)) - 1;
     if (until_ms < instants.most)

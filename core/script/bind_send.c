@@ -128,7 +128,7 @@ static void read_options(lua_State *L, struct send *send)
     send->priority = (int)option_check_integer(L, &options, "priority",
                                                (struct range){-LIMIT_PRIORITY, LIMIT_PRIORITY}, 0);
     if (expires_ms > 0)
-        send->expires_ms = clock_now_ms() + expires_ms;
+        send->expires_ms = clock_due_ms() + expires_ms;
     send->key = option_check_key(L, &options);
 }
 

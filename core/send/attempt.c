@@ -112,7 +112,7 @@ static void on_spilled(struct store_op *op)
 static void spill(struct running *running)
 {
     struct sender *sender = running->outlet->sender;
-    const int64_t due_ms = clock_now_ms() + UNSETTLED_DELAY_MS;
+    const int64_t due_ms = clock_due_ms() + UNSETTLED_DELAY_MS;
     running->spill_rows[0] =
         (struct store_spill_row){.delivery = running->delivery->id, .due_ms = due_ms};
     running->spill_rows[1] =
@@ -243,7 +243,7 @@ static void decide(struct running *running, const struct attempt *attempt,
 {
     const struct sender *sender = running->outlet->sender;
     const struct delivery *delivery = running->delivery;
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     const int64_t expires_ms = delivery->message->expires_ms;
     const bool succeeded = is_success(running, attempt);
     const bool asks_policy = decision_asks_policy(attempt, succeeded);
@@ -305,7 +305,7 @@ static void conclude(struct running *running, struct attempt *attempt)
     if (is_failing)
         disable(running, attempt, FAILING_REASON);
     settle(running, decision.state,
-           decision.state == DELIVERY_RETRYING ? clock_now_ms() + decision.delay_ms : 0);
+           decision.state == DELIVERY_RETRYING ? clock_due_ms() + decision.delay_ms : 0);
 }
 
 static void take_down(struct running *running)
@@ -450,7 +450,7 @@ static enum start_result run(struct running *running)
     const struct message *message = delivery->message;
     struct outgoing outgoing = {.head = content_head(message->content),
                                 .body = content_body(message->content)};
-    if (message_is_expired(message, clock_now_ms())) {
+    if (message_is_expired(message, clock_due_ms())) {
         (void)snprintf(running->reason, sizeof running->reason, EXPIRED_REASON);
         settle(running, DELIVERY_DEAD, 0);
         return START_SETTLED;

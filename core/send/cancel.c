@@ -49,7 +49,7 @@ static void submit(struct sender_cancel *cancel)
         (struct change){.verb = CHANGE_CANCEL, .kind = ID_DELIVERY, .id = cancel->delivery};
     cancel->op = (struct store_change){
         .op = {.kind = STORE_CHANGE, .on_done = on_changed, .ctx = cancel},
-        .now_ms = clock_now_ms(),
+        .now_ms = clock_due_ms(),
         .reason = cancel->reason,
         .changes = &cancel->change,
         .change_count = 1,

@@ -57,7 +57,7 @@ void claim_due(struct outlet *outlet, int64_t due_ms)
 {
     if (outlet->next_due_ms == 0 || due_ms < outlet->next_due_ms)
         outlet->next_due_ms = due_ms;
-    int64_t delay_ms = outlet->next_due_ms - clock_now_ms();
+    int64_t delay_ms = outlet->next_due_ms - clock_due_ms();
     if (delay_ms > TIMER_MS_MAX)
         delay_ms = TIMER_MS_MAX;
     outlet_set_timer(outlet, delay_ms);
@@ -134,7 +134,7 @@ static void on_claimed(struct store_read *read)
     if (is_ok && is_end && !is_urgent)
         end_pass(outlet);
     if (!is_ok)
-        claim_due(outlet, clock_now_ms() + 1000);
+        claim_due(outlet, clock_due_ms() + 1000);
     else if (outlet->is_behind)
         claim(outlet);
     sender_check_idle(sender);
@@ -231,13 +231,13 @@ static void claim(struct outlet *outlet)
         return;
     struct store_claim_deliveries *it = memory_calloc(1, sizeof *it);
     if (!it) {
-        claim_due(outlet, clock_now_ms() + 1000);
+        claim_due(outlet, clock_due_ms() + 1000);
         return;
     }
     *it = (struct store_claim_deliveries){
         .read = {.kind = STORE_CLAIM_DELIVERIES, .on_done = on_claimed, .ctx = outlet},
         .endpoint = outlet->id,
-        .now_ms = clock_now_ms(),
+        .now_ms = clock_due_ms(),
         .count_max = count_max,
         .is_urgent = is_urgent,
         .above = above,
@@ -245,7 +245,7 @@ static void claim(struct outlet *outlet)
     };
     if (store_read(sender->options.store, sender->options.client, &it->read) != OK) {
         free(it);
-        claim_due(outlet, clock_now_ms() + 20);
+        claim_due(outlet, clock_due_ms() + 20);
         return;
     }
     outlet->claim = it;

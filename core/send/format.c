@@ -32,7 +32,7 @@ static void make_attributes(const struct endpoint_spec *endpoint, const struct m
                             struct attributes *attributes)
 {
     id_format(ID_MESSAGE, message->id, attributes->id);
-    clock_iso(id_event_ms(message->id), attributes->time);
+    clock_iso(clock_wall_of_due(id_event_ms(message->id)), attributes->time);
     const struct attribute list[ATTRIBUTES_MAX] = {
         {"ce-specversion", slice_str("1.0")},
         {"ce-id", slice_str(attributes->id)},

@@ -124,7 +124,7 @@ static void show_pace(const struct outlet *outlet)
     if (!outlet->gate)
         return;
     atomic_store(&outlet->gate->circuit, (int)pace->circuit.state);
-    atomic_store(&outlet->gate->paused_until_ms, left_ms > 0 ? clock_now_ms() + left_ms : 0);
+    atomic_store(&outlet->gate->paused_until_ms, left_ms > 0 ? clock_due_ms() + left_ms : 0);
     atomic_store(&outlet->gate->slowed_per_hour,
                  (int64_t)(pace->slowdown.per_s * SECONDS_PER_HOUR));
 }
@@ -151,7 +151,7 @@ bool outlet_note_failing(struct outlet *outlet, const struct endpoint_spec *spec
     const bool is_told = failing_for_ms >= FAILING_STORED_MS ||
                          (spec->disable_after_ms > 0 && failing_for_ms >= spec->disable_after_ms);
     settle->notes_failing = is_told != outlet->is_failing_stored && (is_told || is_success);
-    settle->failing_since_ms = is_told ? clock_now_ms() - failing_for_ms : 0;
+    settle->failing_since_ms = is_told ? clock_due_ms() - failing_for_ms : 0;
     if (settle->notes_failing)
         outlet->is_failing_stored = is_told;
     if (is_success)
@@ -217,7 +217,7 @@ static bool is_first_expired(const struct outlet *outlet)
 {
     const struct delivery *first =
         container_of(queue_first(&outlet->waiting), struct delivery, node);
-    return message_is_expired(first->message, clock_now_ms());
+    return message_is_expired(first->message, clock_due_ms());
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -331,7 +331,7 @@ static void on_timer(uv_timer_t *timer)
     if (due_ms == 0)
         return;
     outlet->next_due_ms = 0;
-    if (due_ms <= clock_now_ms())
+    if (due_ms <= clock_due_ms())
         claim_hint(outlet, LIMIT_PRIORITY);
     else
         claim_due(outlet, due_ms);

@@ -116,6 +116,9 @@ void sender_take(struct sender *sender, struct delivery *delivery);
 /* The store has (or may have) due deliveries of this endpoint that are not in memory, of at most
  * that priority. */
 void sender_hint(struct sender *sender, uint64_t endpoint, int priority);
+/* The machine slept, and the timers with it: what became due meanwhile is sent at its endpoint's
+ * pace. */
+void sender_wake(struct sender *sender);
 /* No new attempts; those running go on. on_idle runs once none is left (at once if so) and all
  * settlements are committed. After deadline_ms running attempts are cut off: their deliveries stay
  * open in the store as they were. */

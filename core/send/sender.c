@@ -119,7 +119,7 @@ static bool is_own(const struct sender *sender, uint64_t endpoint)
 /* A restart does not make it well. */
 static void set_failing(struct outlet *outlet, int64_t since_ms)
 {
-    const int64_t for_ms = clock_now_ms() - since_ms;
+    const int64_t for_ms = clock_due_ms() - since_ms;
     outlet->is_failing_stored = since_ms > 0;
     outlet->failing_ms = since_ms > 0 ? clock_mono_ms() - (for_ms > 0 ? for_ms : 0) : 0;
 }
@@ -238,6 +238,18 @@ void sender_hint(struct sender *sender, uint64_t endpoint, int priority)
     struct outlet *outlet = outlet_get(sender, endpoint);
     if (outlet)
         claim_hint(outlet, priority);
+}
+
+void sender_wake(struct sender *sender)
+{
+    size_t place = 0;
+    uint64_t id;
+    void *value;
+    while (map_next(&sender->outlets, &place, &id, &value)) {
+        struct outlet *outlet = value;
+        if (outlet->next_due_ms != 0)
+            claim_due(outlet, outlet->next_due_ms);
+    }
 }
 
 void sender_counts(const struct sender *sender, struct sender_counts *counts)

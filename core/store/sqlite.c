@@ -327,7 +327,8 @@ static uint64_t highest_event(struct engine *engine)
     return read_id(it->db, "SELECT coalesce(max(id), 0) FROM event", &id) ? id : 0;
 }
 
-/* Row ids go on above everything stored, also when the clock was set back. */
+/* Row ids and the due clock go on above everything stored, also when the wall clock was set back.
+ */
 static enum status find_last_row(struct sqlite_engine *it, struct err *err)
 {
     static const char *const queries[] = {
@@ -343,6 +344,7 @@ static enum status find_last_row(struct sqlite_engine *it, struct err *err)
         if (id > it->last_row)
             it->last_row = id;
     }
+    sqlite_clock_go_on(it->db, id_row_ms(it->last_row));
     return OK;
 }
 

@@ -118,7 +118,7 @@ static int join_open(struct sqlite_engine *it, const struct event *event, struct
 {
     struct batch first;
     const int64_t close_ms = batch->close_ms;
-    add(batch, event, &run->batch, clock_now_ms());
+    add(batch, event, &run->batch, clock_due_ms());
     int rc = find_first(it, run->subscription, run->batch_key, &first);
     if (rc == SQLITE_OK && run->batch.keeps_last)
         rc = replace_leader(it, run, batch, event->id);
@@ -142,7 +142,7 @@ int sqlite_batch_join(struct sqlite_engine *engine, const struct event *event,
                       struct planned_run *run, uint64_t *batch, int64_t *due_ms)
 {
     struct batch newest;
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     run->released = 0;
     int rc = find_newest(engine, run, &newest);
     if (rc != SQLITE_OK)

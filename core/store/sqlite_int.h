@@ -179,6 +179,9 @@ MUST_USE enum status sqlite_migrate(sqlite3 *db, const char *path, struct err *e
 /* The key of the dedupe hash: made once, kept in meta. */
 MUST_USE enum status sqlite_hash_key(sqlite3 *db, uint8_t key[HASH_KEY_BYTES], struct err *err);
 
+/* sqlite_clock.c, at start; newest_ms: of what is stored */
+void sqlite_clock_go_on(sqlite3 *db, int64_t newest_ms);
+
 /* sqlite_group.c */
 enum group_result sqlite_commit_group(struct engine *engine, struct store_op **ops, size_t count);
 enum group_result sqlite_probe(struct engine *engine);

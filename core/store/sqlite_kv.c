@@ -14,7 +14,7 @@ static int get(struct sqlite_engine *it, const char *ns, const char *key, uint64
     sqlite3_stmt *statement = it->statements[SQL_KV_GET];
     bind_text(statement, 1, slice_str(ns));
     bind_text(statement, 2, slice_str(key));
-    (void)sqlite3_bind_int64(statement, 3, clock_now_ms());
+    (void)sqlite3_bind_int64(statement, 3, clock_due_ms());
     const int rc = sqlite3_step(statement);
     *version = 0;
     if (rc == SQLITE_ROW) {
@@ -94,7 +94,7 @@ int sqlite_kv_walk_step(struct kv_walk *walk, sqlite3_stmt *statement)
 static int list_version(struct sqlite_engine *it, const struct kv_read *read, uint64_t *version)
 {
     sqlite3_stmt *statement = it->statements[SQL_KV_LIST];
-    struct kv_walk walk = {read->ns, read->key, read->after, clock_now_ms(), 0};
+    struct kv_walk walk = {read->ns, read->key, read->after, clock_due_ms(), 0};
     int rc = SQLITE_ROW;
     sqlite_kv_walk_begin(&walk, statement);
     for (size_t i = 0; i < read->limit && rc == SQLITE_ROW; i++)
@@ -147,7 +147,7 @@ static int put(struct sqlite_engine *it, const struct kv_write *write)
     bind_id_or_null(statement, 5, (uint64_t)write->expires_ms);
     /* A delta keeps the expiry of a value that lives. */
     (void)sqlite3_bind_int64(statement, 6, write->is_delta);
-    (void)sqlite3_bind_int64(statement, 7, clock_now_ms());
+    (void)sqlite3_bind_int64(statement, 7, clock_due_ms());
     return sqlite_run(it, SQL_KV_PUT);
 }
 

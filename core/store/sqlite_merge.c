@@ -36,7 +36,7 @@ static bool is_due(const struct dedupe *dedupe)
     if (tail->count >= dedupe->run_keys)
         return true;
     return tail->count > dedupe->run_keys / AGED_PART &&
-           id_event_ms(tail->entries[0].event) <= clock_now_ms() - RUN_AGE_MS;
+           id_event_ms(tail->entries[0].event) <= clock_due_ms() - RUN_AGE_MS;
 }
 
 /* Without memory the tail waits: it is tried again after each group. */
@@ -166,7 +166,7 @@ int sqlite_merge_write(struct sqlite_engine *engine)
 
 static const struct key_run *find_expired(const struct dedupe *dedupe)
 {
-    const int64_t before_ms = clock_now_ms() - dedupe->window_ms - EXPIRE_SLACK_MS;
+    const int64_t before_ms = clock_due_ms() - dedupe->window_ms - EXPIRE_SLACK_MS;
     for (size_t i = 0; i < dedupe->run_count; i++)
         if (dedupe->runs[i].newest_ms < before_ms)
             return &dedupe->runs[i];

@@ -58,7 +58,7 @@ int sqlite_order_leave(struct sqlite_engine *engine, uint64_t ended, bool takes_
     int rc = find_next(engine, ended, next);
     if (rc != SQLITE_OK || next->delivery == 0)
         return rc;
-    if (takes_next && next->due_ms <= clock_now_ms())
+    if (takes_next && next->due_ms <= clock_due_ms())
         rc = load(engine, next);
     if (rc != SQLITE_OK)
         return rc;

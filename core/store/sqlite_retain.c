@@ -214,7 +214,7 @@ static int retain_events(struct sqlite_engine *it, struct store_retain_op *op)
 static int retain_rest(struct sqlite_engine *it, struct store_retain_op *op)
 {
     sqlite3_stmt *expire = it->statements[SQL_KV_EXPIRE];
-    (void)sqlite3_bind_int64(expire, 1, clock_now_ms());
+    (void)sqlite3_bind_int64(expire, 1, clock_due_ms());
     (void)sqlite3_bind_int64(expire, 2, (int64_t)op->count_max);
     int rc = sqlite_run(it, SQL_KV_EXPIRE);
     const bool is_kv_end = sqlite3_changes(it->db) < (int)op->count_max;

@@ -369,7 +369,7 @@ static int put_emit(struct sqlite_engine *it, struct event *event, bool *is_dupl
 static int put_change(struct sqlite_engine *it, struct outbox_change *change)
 {
     struct store_change op = {
-        .now_ms = clock_now_ms(),
+        .now_ms = clock_due_ms(),
         .reason = change->reason,
         .changes = &change->what,
         .change_count = 1,

@@ -3,6 +3,8 @@
  * inside a group. */
 #include "store/sqlite_int.h"
 
+#include "base/clock.h"
+
 /* ---- Settle ---------------------------------------------------------------------------------- */
 
 static int put_attempt(struct sqlite_engine *it, const struct store_settle *settle,
@@ -21,8 +23,8 @@ static int put_attempt(struct sqlite_engine *it, const struct store_settle *sett
     (void)sqlite3_bind_int64(statement, 5, (int64_t)settle->state);
     for (int i = 0; i < (int)array_count(numbers); i++)
         (void)sqlite3_bind_int64(statement, 6 + i, numbers[i]);
-    bind_id_or_null(statement, 14,
-                    settle->state < DELIVERY_SUCCEEDED ? (uint64_t)settle->due_ms : 0);
+    const bool is_open = settle->state < DELIVERY_SUCCEEDED;
+    bind_id_or_null(statement, 14, is_open ? (uint64_t)clock_wall_of_due(settle->due_ms) : 0);
     (void)sqlite3_bind_int64(statement, 15, attempt->is_cut);
     bind_text_or_null(statement, 16,
                       attempt->detail && attempt->detail[0] ? attempt->detail : NULL);

@@ -71,7 +71,7 @@ static void on_ingested(struct store_op *op)
         return;
     }
     struct outbox_delivery *entry = &commit->outbox.deliveries[0];
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     const bool has_room = commit->delay_ms <= 0 && gate_take(entry->endpoint->gate);
     entry->delivery->created_ms = now_ms;
     entry->delivery->due_ms = has_room ? 0 : now_ms + commit->delay_ms;
@@ -199,7 +199,7 @@ static int l_change(lua_State *L)
                                  .id = (uint64_t)luaL_checkinteger(L, 3)};
     it->op = (struct store_change){
         .op = {.kind = STORE_CHANGE, .on_done = on_changed, .ctx = it},
-        .now_ms = clock_now_ms(),
+        .now_ms = clock_due_ms(),
         .reason = "by hand",
         .changes = &it->change,
         .change_count = 1,

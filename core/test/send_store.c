@@ -153,7 +153,7 @@ static void release_next(struct store *store, const struct fake_row *ended,
     row->due_ms -= STORE_HELD_MS;
     settle->released = row->id;
     settle->released_due_ms = row->due_ms;
-    if (!settle->takes_next || row->due_ms > clock_now_ms())
+    if (!settle->takes_next || row->due_ms > clock_due_ms())
         return;
     row->due_ms = 0;
     settle->next = delivery_of(row);
@@ -497,7 +497,7 @@ enum status store_read(struct store *store, struct store_client *client, struct 
 void fake_commit(struct store *store, const struct fake_commit *commit, fake_committed_cb on_done,
                  void *ctx)
 {
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     struct fake_step *step = add_step(store, &store->submitted);
     step->delivery = delivery_create(commit->spec->id, commit->message);
     check(step->delivery != NULL);

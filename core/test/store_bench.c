@@ -106,7 +106,7 @@ static void on_ingested(struct store_op *op)
     struct delivery *delivery = delivery_create(
         1 + (it->event->id >> 16) % it->bench->endpoint_count, message_ref(message));
     if (it->bench->stage_count == 2)
-        delivery->due_ms = clock_now_ms();
+        delivery->due_ms = clock_due_ms();
     check(outbox_add_delivery(&it->outbox, &(struct outbox_delivery){.delivery = delivery}) == OK);
     it->u.handled = (struct store_handled){
         .op = {.kind = STORE_HANDLED, .on_done = on_handled, .ctx = it},

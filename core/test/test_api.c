@@ -145,7 +145,7 @@ static void change(struct api_change *asked, void *ctx)
     struct rig_change *it = must_alloc(sizeof *it);
     *it = (struct rig_change){
         .op = {.op = {.kind = STORE_CHANGE, .on_done = on_changed, .ctx = it},
-               .now_ms = clock_now_ms(),
+               .now_ms = clock_due_ms(),
                .reason = asked->reason,
                .changes = &asked->what,
                .change_count = 1},
@@ -177,7 +177,7 @@ static void task(struct api_task *asked, void *ctx)
         .op = {.op = {.kind = STORE_TASK, .on_done = on_task, .ctx = it},
                .task = &asked->task,
                .is_end = asked->is_end,
-               .now_ms = clock_now_ms()},
+               .now_ms = clock_due_ms()},
         .asked = asked,
     };
     check(store_submit(rig->store, rig->client, &it->op.op) == OK);

@@ -151,11 +151,37 @@ static int l_clock_real(lua_State *L)
     return 0;
 }
 
+static int l_clock_step(lua_State *L)
+{
+    clock_step(luaL_checkinteger(L, 1));
+    return 0;
+}
+
+/* Wall, monotonic, due. */
 static int l_clock(lua_State *L)
 {
     lua_pushinteger(L, clock_now_ms());
     lua_pushinteger(L, clock_mono_ms());
-    return 2;
+    lua_pushinteger(L, clock_due_ms());
+    return 3;
+}
+
+static int l_clock_wall_of_due(lua_State *L)
+{
+    lua_pushinteger(L, clock_wall_of_due(luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int l_clock_due_of_wall(lua_State *L)
+{
+    lua_pushinteger(L, clock_due_of_wall(luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int l_clock_due_raise(lua_State *L)
+{
+    clock_due_raise(luaL_checkinteger(L, 1));
+    return 0;
 }
 
 static int l_iso(lua_State *L)
@@ -512,8 +538,12 @@ static int l_timers(lua_State *L)
 static const luaL_Reg functions[] = {
     {"clock", l_clock},
     {"clock_advance", l_clock_advance},
+    {"clock_due_of_wall", l_clock_due_of_wall},
+    {"clock_due_raise", l_clock_due_raise},
     {"clock_fake", l_clock_fake},
     {"clock_real", l_clock_real},
+    {"clock_step", l_clock_step},
+    {"clock_wall_of_due", l_clock_wall_of_due},
     {"err_prefix", l_err_prefix},
     {"fill", l_fill},
     {"head_find", l_head_find},

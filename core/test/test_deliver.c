@@ -349,9 +349,9 @@ static int l_step(lua_State *L)
     return 0;
 }
 
-static int l_now_ms(lua_State *L)
+static int l_due_ms(lua_State *L)
 {
-    lua_pushinteger(L, clock_now_ms());
+    lua_pushinteger(L, clock_due_ms());
     return 1;
 }
 
@@ -371,7 +371,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"mono_ms", l_mono_ms}, {"now_ms", l_now_ms}, {"rig", l_rig}, {"step", l_step}, {NULL, NULL},
+    {"due_ms", l_due_ms}, {"mono_ms", l_mono_ms}, {"rig", l_rig}, {"step", l_step}, {NULL, NULL},
 };
 
 int luaopen_anzol_test_deliver(lua_State *L);

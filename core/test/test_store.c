@@ -343,7 +343,7 @@ static int l_clock_fake(lua_State *L)
 
 static int l_now_ms(lua_State *L)
 {
-    lua_pushinteger(L, clock_now_ms());
+    lua_pushinteger(L, clock_due_ms());
     return 1;
 }
 

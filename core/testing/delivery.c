@@ -126,7 +126,7 @@ static int l_prepare(lua_State *L)
     if (held->endpoint->oauth)
         outgoing.token = slice_str(TOKEN);
     struct err err = {0};
-    if (message_is_expired(message, clock_now_ms())) {
+    if (message_is_expired(message, clock_due_ms())) {
         machine_move(delivery_states, &delivery->state, DELIVERY_DEAD);
         return tell(L, "expired", EXPIRED_REASON);
     }
@@ -168,7 +168,7 @@ static bool is_success(const struct held_delivery *held, const struct attempt *a
 static struct retry_decision ask_policy(const struct held_delivery *held,
                                         const struct attempt *attempt, bool succeeded)
 {
-    const int64_t age_ms = clock_now_ms() - held->delivery->created_ms;
+    const int64_t age_ms = clock_due_ms() - held->delivery->created_ms;
     struct retry_answer answer = {.is_default = true};
     if (decision_asks_policy(attempt, succeeded))
         script_retry(held->project->script, held->endpoint, attempt, held->delivery, age_ms,
@@ -191,7 +191,7 @@ static double random_unit(void)
 static void decide(const struct held_delivery *held, const struct attempt *attempt,
                    struct decision *decision)
 {
-    const int64_t age_ms = delivery_age_ms(held->delivery, clock_now_ms());
+    const int64_t age_ms = delivery_age_ms(held->delivery, clock_due_ms());
     const int64_t expires_ms = held->delivery->message->expires_ms;
     const bool succeeded = is_success(held, attempt);
     const struct retry_decision retry = ask_policy(held, attempt, succeeded);
@@ -202,7 +202,7 @@ static void decide(const struct held_delivery *held, const struct attempt *attem
                                  .retry = &retry,
                                  .age_ms = age_ms,
                                  .fresh_attempts = held->delivery->fresh_attempts,
-                                 .expires_in_ms = expires_ms ? expires_ms - clock_now_ms() : 0,
+                                 .expires_in_ms = expires_ms ? expires_ms - clock_due_ms() : 0,
                                  .random = random_unit()},
         decision);
     machine_move(delivery_states, &held->delivery->state, decision->state);
@@ -302,7 +302,7 @@ static int l_again(lua_State *L)
 {
     struct delivery *delivery = check_held(L)->delivery;
     delivery->state = DELIVERY_PENDING; /* as the store does: no machine knows that way */
-    delivery->fresh_ms = clock_now_ms();
+    delivery->fresh_ms = clock_due_ms();
     delivery->fresh_attempts = delivery->attempts;
     return 0;
 }

@@ -27,7 +27,7 @@ static void on_timer(uv_timer_t *timer)
         backlog->wants_pass = false;
         backlog_hint(worker);
     } else if (backlog->is_timed_underway) {
-        backlog_due(worker, clock_now_ms() + BUSY_RETRY_MS);
+        backlog_due(worker, clock_due_ms() + BUSY_RETRY_MS);
     } else if (!claim_timed(worker, NULL)) {
         backlog_hint(worker);
     }
@@ -45,7 +45,7 @@ void backlog_due(struct worker *worker, int64_t due_ms)
         (backlog->next_due_ms != 0 && backlog->next_due_ms <= due_ms))
         return;
     backlog->next_due_ms = due_ms;
-    int64_t delay_ms = due_ms - clock_now_ms();
+    int64_t delay_ms = due_ms - clock_due_ms();
     if (delay_ms < 0)
         delay_ms = 0;
     if (delay_ms > TIMER_MS_MAX)
@@ -58,6 +58,14 @@ void backlog_look(struct worker *worker, int64_t due_ms)
 {
     worker->backlog.wants_pass = true;
     backlog_due(worker, due_ms);
+}
+
+void backlog_wake(struct worker *worker)
+{
+    const int64_t due_ms = worker->backlog.next_due_ms;
+    worker->backlog.next_due_ms = 0;
+    if (due_ms != 0)
+        backlog_due(worker, due_ms);
 }
 
 static void note_nothing_under_way(struct backlog *backlog)
@@ -78,7 +86,7 @@ static void on_one(struct store_read *read)
     if (read->status != OK) {
         log_error("event not claimed", "status=%s error=\"%s\"", status_name(read->status),
                   read->err.text);
-        backlog_look(worker, clock_now_ms() + 1000);
+        backlog_look(worker, clock_due_ms() + 1000);
     } else if (worker->state == WORKER_RUNNING) {
         again = must_alloc((one->event_count + 1) * sizeof *again);
         for (size_t i = 0; i < one->event_count; i++) {
@@ -113,7 +121,7 @@ static bool start_one(struct worker *worker, const struct store_claim_events *wa
         return false;
     *one = *wanted;
     one->read = (struct store_read){.kind = STORE_CLAIM_EVENTS, .on_done = on_one, .ctx = worker};
-    one->now_ms = clock_now_ms();
+    one->now_ms = clock_due_ms();
     if (store_read(worker->options.store, worker->client, &one->read) == OK) {
         worker->backlog.ones++;
         return true;
@@ -195,7 +203,7 @@ static void on_claimed(struct store_read *read)
     if (read->status != OK) {
         log_error("events not claimed", "status=%s error=\"%s\"", status_name(read->status),
                   read->err.text);
-        backlog_look(worker, clock_now_ms() + 1000);
+        backlog_look(worker, clock_due_ms() + 1000);
     } else if (worker->state == WORKER_RUNNING) {
         for (size_t i = 0; i < result->event_count; i++) {
             work_refresh(worker, &result->events[i]);
@@ -223,7 +231,7 @@ static void claim(struct worker *worker)
         .after = backlog->after,
         .modulus = worker->options.count,
         .remainder = worker->options.index,
-        .now_ms = clock_now_ms(),
+        .now_ms = clock_due_ms(),
         .count_max = CLAIM_EVENTS_MAX,
         .bytes_max = LIMIT_EVENT_BYTES_PER_WORKER / 2,
     };
@@ -231,7 +239,7 @@ static void claim(struct worker *worker)
     if (store_read(worker->options.store, worker->client, &backlog->claim.read) != OK) {
         backlog->is_underway = false;
         backlog->next_due_ms = 0;
-        backlog_look(worker, clock_now_ms() + BUSY_RETRY_MS);
+        backlog_look(worker, clock_due_ms() + BUSY_RETRY_MS);
     }
 }
 

@@ -60,7 +60,7 @@ static void on_claimed(struct store_read *read)
     struct batch_claim *it = read->ctx;
     struct run *run = it->run;
     const struct worker *worker = run->work->worker;
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     if (worker->state != WORKER_RUNNING || run->generation != worker->generation) {
         commit_result(run, &(struct job_result){.outcome = JOB_CANCELLED});
     } else if (read->status != OK) {
@@ -95,5 +95,5 @@ void batch_start(struct run *run)
     if (store_read(worker->options.store, worker->client, &it->claim.read) == OK)
         return;
     free(it);
-    go_later(run, clock_now_ms() + RETRY_MS);
+    go_later(run, clock_due_ms() + RETRY_MS);
 }

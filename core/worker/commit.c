@@ -100,7 +100,7 @@ static void give_gates_back(struct outbox *outbox)
 /* Held in its owner's memory if there is room, else due in the store. */
 static void take_gates(struct outbox *outbox)
 {
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     for (size_t i = 0; i < outbox->delivery_count; i++) {
         struct outbox_delivery *entry = &outbox->deliveries[i];
         entry->delivery->created_ms = now_ms;
@@ -140,7 +140,7 @@ static void lose(struct run *run, const struct store_op *op)
     struct worker *worker = run->work->worker;
     log_error("outcome of a run not stored", "event=%llu status=%s",
               (unsigned long long)run->work->event->id, status_name(op->status));
-    run->due_ms = clock_now_ms() + 1000;
+    run->due_ms = clock_due_ms() + 1000;
     run_move(run, RUN_LATER);
     backlog_look(worker, run->due_ms);
 }
@@ -278,7 +278,7 @@ static void fail(struct run *run, const char *error, bool is_hopeless)
     log_warn(again ? "handler failed" : "handler gave up",
              "event=%s subscription=%s run=%u error=\"%.400s\"", id, run->spec->name, number,
              error);
-    commit_failed(run, number, again ? clock_now_ms() + delay_ms : 0, error);
+    commit_failed(run, number, again ? clock_due_ms() + delay_ms : 0, error);
 }
 
 void commit_result(struct run *run, const struct job_result *result)
@@ -298,7 +298,7 @@ void commit_result(struct run *run, const struct job_result *result)
         break;
     case JOB_RETRY_LATER:
         /* Not a failure: only the first one counts as a run, since it makes the run's row. */
-        commit_failed(run, run->number > 0 ? run->number : 1, clock_now_ms() + result->delay_ms,
+        commit_failed(run, run->number > 0 ? run->number : 1, clock_due_ms() + result->delay_ms,
                       "retry_later");
         break;
     case JOB_FAILED:

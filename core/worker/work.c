@@ -218,7 +218,7 @@ static void give_up(struct worker *worker, struct event *event)
               atomic_load(&worker->held_count));
     event_unref(event);
     gate_put(&worker->gate);
-    backlog_look(worker, clock_now_ms() + 1000);
+    backlog_look(worker, clock_due_ms() + 1000);
 }
 
 /* Takes the reference over. */
@@ -273,7 +273,7 @@ static uint8_t ordinals_of(const struct claimed_event *claimed, size_t index)
 /* The runs of an event whose list is in the store. */
 static void start_stored(struct worker *worker, struct claimed_event *claimed)
 {
-    const int64_t now_ms = clock_now_ms();
+    const int64_t now_ms = clock_due_ms();
     struct work *work = create(worker, claimed->event, claimed->run_count);
     char **names = memory_calloc(claimed->run_count, sizeof *names);
     if (!work || !names) {
@@ -344,9 +344,9 @@ static void refresh(struct run *run, const struct claimed_run *stored)
         return;
     run->number = stored->number;
     run->due_ms = stored->due_ms;
-    if (run->phase == RUN_ENDED && run->due_ms > clock_now_ms())
+    if (run->phase == RUN_ENDED && run->due_ms > clock_due_ms())
         run_move(run, RUN_LATER);
-    else if (run->due_ms <= clock_now_ms())
+    else if (run->due_ms <= clock_due_ms())
         work_requeue(run);
 }
 

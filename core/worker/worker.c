@@ -59,7 +59,7 @@ static void on_retry(void *ctx, const struct endpoint_spec *endpoint, const stru
     struct worker *worker = ctx;
     struct retry_answer answer = {.is_default = true};
     script_retry(worker->script, endpoint, attempt, delivery,
-                 delivery_age_ms(delivery, clock_now_ms()), &answer);
+                 delivery_age_ms(delivery, clock_due_ms()), &answer);
     decision->verdict = answer.is_default ? RETRY_DEFAULT
                         : answer.is_stop  ? RETRY_STOP
                                           : RETRY_AFTER;
@@ -292,7 +292,7 @@ void worker_tick(struct worker *worker)
 
 static void take_due(struct worker *worker, uint64_t event, int64_t due_ms)
 {
-    if (due_ms > clock_now_ms())
+    if (due_ms > clock_due_ms())
         backlog_due(worker, due_ms);
     else
         backlog_claim_one(worker, event);
@@ -384,6 +384,10 @@ static void on_letter(struct letter *base, void *ctx)
             atomic_store(&worker->lua_bytes, script_bytes(worker->script));
         atomic_store(&worker->is_pinged, false);
         break;
+    case LETTER_WAKE:
+        backlog_wake(worker);
+        sender_wake(worker->sender);
+        break;
     case LETTER_STOP:
         stop(worker, letter->of.deadline_ms);
         break;
@@ -441,6 +445,11 @@ void worker_finish(struct worker *worker)
 void worker_hint(struct worker *worker)
 {
     worker_post(worker, &(struct worker_letter){.kind = LETTER_EVENTS_HINT});
+}
+
+void worker_wake(struct worker *worker)
+{
+    worker_post(worker, &(struct worker_letter){.kind = LETTER_WAKE});
 }
 
 bool worker_is_alive(struct worker *worker, int64_t within_ms)

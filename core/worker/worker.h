@@ -94,6 +94,9 @@ void worker_destroy(struct worker *worker);
 /* Any thread: the store has an event of this worker's shards that it was not given. */
 void worker_hint(struct worker *worker);
 
+/* Any thread: the machine slept; what became due meanwhile is taken up. */
+void worker_wake(struct worker *worker);
+
 /* Any thread: the event is in the store only; its owner takes it up when it is due (0: now). */
 void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms);
 /* Any thread: deliveries of this endpoint may be due in the store; its owner looks. */

@@ -162,6 +162,7 @@ enum letter_kind {
     LETTER_ENDPOINT,
     LETTER_OPEN,
     LETTER_PING,
+    LETTER_WAKE,
     LETTER_STOP,
     LETTER_FINISH,
     LETTER_KIND_COUNT
@@ -271,6 +272,8 @@ void backlog_claim_one(struct worker *worker, uint64_t event);
 void backlog_due(struct worker *worker, int64_t due_ms);
 /* All that is due is looked for then. */
 void backlog_look(struct worker *worker, int64_t due_ms);
+/* The machine slept, and the timer with it. */
+void backlog_wake(struct worker *worker);
 /* Room came free. */
 void backlog_go_on(struct worker *worker);
 void backlog_close(struct worker *worker);

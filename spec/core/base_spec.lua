@@ -106,12 +106,43 @@ describe("an id", function()
 end)
 
 describe("the clock", function()
-  after_each(base.clock_real)
+  local HOUR_MS = 3600000
+
+  after_each(function()
+    base.clock_step(0)
+    base.clock_real()
+  end)
 
   it("stands still when faked, and moves when told", function()
     base.clock_fake(1000, 50)
     base.clock_advance(25)
-    assert.are.same({ 1025, 75 }, { base.clock() })
+    assert.are.same({ 1025, 75, 1025 }, { base.clock() })
+  end)
+
+  it("of what is due does not step with the wall clock, and is not behind what is stored", function()
+    for _, step_ms in ipairs { HOUR_MS, -HOUR_MS } do
+      base.clock_real()
+      local _, _, before = base.clock()
+      base.clock_step(step_ms)
+      local wall, _, due = base.clock()
+      assert.near(before, due, 1000)
+      assert.near(due + step_ms, wall, 1000)
+      base.clock_due_raise(due - 1)
+      base.clock_due_raise(due + 5 * HOUR_MS)
+      local _, _, raised = base.clock()
+      assert.near(due + 5 * HOUR_MS, raised, 1000)
+      base.clock_step(0)
+    end
+  end)
+
+  it("of what is due is shown as wall time, from a second on", function()
+    base.clock_fake(100 * HOUR_MS)
+    for step_ms, shown_ms in pairs { [999] = 0, [-999] = 0, [1000] = 1000, [-HOUR_MS] = -HOUR_MS } do
+      base.clock_step(0)
+      base.clock_step(step_ms)
+      assert.equal(5 + shown_ms, base.clock_wall_of_due(5))
+      assert.equal(5 - shown_ms, base.clock_due_of_wall(5))
+    end
   end)
 
   it("writes instants in UTC with milliseconds", function()

@@ -8,8 +8,8 @@ Model.__index = Model
 local SLACK_MS = 50 -- between the sender's look at the clock and ours
 
 function Model.new(schedule)
-  local model = setmetatable({ messages = {}, endpoints = {}, broken = {}, history = {}, kills = 0, life = 1,
-    latest_ms = 0 }, Model)
+  local model = setmetatable({ messages = {}, endpoints = {}, broken = {}, history = {}, kills = 0, life = 1 },
+    Model)
   for _, spec in ipairs(schedule.endpoints) do
     local endpoint = { starts = {}, may_block = false }
     for name, value in pairs(spec) do endpoint[name] = value end
@@ -98,18 +98,13 @@ function Model:revived(message, status)
   message.is_taken_back = message.cancels > 0
 end
 
--- What has expired by one clock stays so when it is set back.
-function Model:clock(now_ms)
-  self.latest_ms = math.max(self.latest_ms, now_ms)
-end
-
 -- ---- What is seen ------------------------------------------------------------------------------
 
 -- Nothing more of it may come: so the next of its key may go.
-local function may_be_over(message, endpoint, latest_ms)
+local function may_be_over(message, endpoint, due_ms)
   local may_be_dead = message.starts - message.born >= endpoint.attempts or message.is_gone
   return message.is_delivered or message.is_taken_back or message.is_reviving
-    or (may_be_dead and message.may_skip) or (message.expires_ms and message.expires_ms <= latest_ms)
+    or (may_be_dead and message.may_skip) or (message.expires_ms and message.expires_ms <= due_ms)
 end
 
 -- One that was revived is behind the one of its key that may go at that time, and before all others.
@@ -118,10 +113,10 @@ local function may_pass(message, body)
   return message.passed_by == body
 end
 
-function Model:check_order(message, endpoint)
+function Model:check_order(message, endpoint, due_ms)
   for _, other in pairs(message.key and self.messages or {}) do
     if other ~= message and other.endpoint == message.endpoint and other.key == message.key and other.id
-      and not may_be_over(other, endpoint, self.latest_ms) then
+      and not may_be_over(other, endpoint, due_ms) then
       if other.starts > other.born_surely then
         self:wrong("%s: an attempt while %s of key %s is not over", message.body, other.body, message.key)
       elseif other.id < message.id and not may_pass(other, message.body) then
@@ -131,7 +126,7 @@ function Model:check_order(message, endpoint)
   end
 end
 
--- An attempt starts. now: { wall_ms, mono_ms }
+-- An attempt starts. now: { due_ms, mono_ms }, by two clocks that no step of the wall clock moves.
 function Model:started(name, body, id, now)
   local endpoint, message = self.endpoints[name], self.messages[body]
   self:note(body, "an attempt starts at %s, key %s", name, message.key)
@@ -139,12 +134,11 @@ function Model:started(name, body, id, now)
   if message.is_cancelled and not message.is_reviving then
     self:wrong("%s: an attempt after it was cancelled", body)
   end
-  if message.expires_ms and not message.is_reviving and now.wall_ms > message.expires_ms + SLACK_MS then
-    self:wrong("%s: an attempt %d ms after it expired", body, now.wall_ms - message.expires_ms)
+  if message.expires_ms and not message.is_reviving and now.due_ms > message.expires_ms + SLACK_MS then
+    self:wrong("%s: an attempt %d ms after it expired", body, now.due_ms - message.expires_ms)
   end
   message.id = id
-  self:clock(now.wall_ms)
-  self:check_order(message, endpoint)
+  self:check_order(message, endpoint, now.due_ms)
   message.starts = message.starts + 1
   message.limit = endpoint.limit
   message.may_skip = message.may_skip or endpoint.may_skip

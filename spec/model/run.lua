@@ -64,10 +64,7 @@ function actions.resume(run, step) run:go_on(step.endpoint, "paused") end
 function actions.remove(run, step) run:stop(step.endpoint, "removed") end
 function actions.restore(run, step) run:go_on(step.endpoint, "removed") end
 
-function actions.clock(run, step)
-  run.model:clock(deliver.now_ms())
-  deliver.step(step.ms)
-end
+function actions.clock(_, step) deliver.step(step.ms) end
 
 function actions.reload(run, step)
   run.model:changing(step.endpoint, step.changes)
@@ -88,7 +85,7 @@ function actions.commit(run, step)
   if run.model.endpoints[step.endpoint].wanted == "removed" then return end
   local message = {}
   for name, value in pairs(step) do message[name] = value end
-  message.expires_ms = step.expires_in_ms and deliver.now_ms() + step.expires_in_ms
+  message.expires_ms = step.expires_in_ms and deliver.due_ms() + step.expires_in_ms
   run.model:commit(message)
   run.rig:commit(step.endpoint, message, function(id) message.id, message.is_committed = id, id ~= nil end)
 end
@@ -130,7 +127,7 @@ end
 
 function Run:begin()
   local function started(name, body, id)
-    self.model:started(name, body, id, { wall_ms = deliver.now_ms(), mono_ms = deliver.mono_ms() })
+    self.model:started(name, body, id, { due_ms = deliver.due_ms(), mono_ms = deliver.mono_ms() })
   end
   self.rig = deliver.rig(self.path, { started = started })
   for _, spec in ipairs(self.schedule.endpoints) do

@@ -34,6 +34,62 @@ describe("opening a store", function()
     assert.equal(SCHEMA, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
   end)
 
+  describe("goes on with the clock of what is due", function()
+    local HOUR_MS = 3600000
+
+    after_each(function() S.clock_fake() end)
+
+    local function reopen()
+      S.clock_fake()
+      assert(S.open { path = path }):close()
+      return S.now_ms()
+    end
+
+    local function mark(text)
+      local stored = S.sql(path, "SELECT value FROM meta WHERE key = 'due_clock'")[1][1]
+      S.sql(path, ("UPDATE meta SET value = '%s' WHERE key = 'due_clock'"):format(text(stored)))
+    end
+
+    local function ahead(ms)
+      return function(stored)
+        local boot, ahead_ms = stored:match "^(%S+) (%d+)$"
+        return boot .. " " .. math.tointeger(ahead_ms) + ms
+      end
+    end
+
+    it("while the machine runs: the wall clock, set meanwhile, does not matter", function()
+      local before = reopen()
+      for _, ms in ipairs { HOUR_MS, -2 * HOUR_MS } do
+        mark(ahead(ms))
+        assert.near(before + ms, reopen(), 5000)
+        before = before + ms
+      end
+    end)
+
+    it("not after another start of the machine, and by no nonsense", function()
+      local before = reopen()
+      for _, text in ipairs { "another 99999999999999", "", "nonsense", ("9"):rep(100) } do
+        mark(function() return text end)
+        assert.near(before, reopen(), 5000)
+      end
+      for _, number in ipairs { "-5", "0", "99999999999999999999999", "" } do
+        mark(function(stored) return stored:match "^%S+ " .. number end)
+        assert.near(before, reopen(), 5000)
+      end
+    end)
+
+    it("no earlier than at the newest that is stored", function()
+      local now = reopen()
+      S.clock_fake(now + HOUR_MS)
+      local store = assert(S.open { path = path })
+      store:ingest { source = "s", type = "t" }
+      store:wait()
+      store:close()
+      S.sql(path, "DELETE FROM meta WHERE key = 'due_clock'")
+      assert.near(now + HOUR_MS, reopen(), 5000)
+    end)
+  end)
+
   it("admits one process, and names the lock file to the other", function()
     local store = assert(S.open { path = path })
     local second, status, text = S.open { path = path }
