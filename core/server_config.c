@@ -23,7 +23,7 @@ static const char *read_nothing(const char *name, void *ctx)
 static enum status read_config(struct config *config, struct config_input *input, struct err *err)
 {
     struct settings settings = {0};
-    enum status status = settings_load(config_dir(input->argc, input->argv), &settings, err);
+    enum status status = settings_load(config_dir(input), &settings, err);
     struct config_setting *rows = must_alloc((settings.count + 1) * sizeof *rows);
     for (size_t i = 0; i < settings.count; i++)
         rows[i] = (struct config_setting){settings.rows[i].name, settings.rows[i].value,

@@ -9,6 +9,7 @@
 
 #define ORIGIN_BYTES 128
 #define DIR_DEFAULT "."
+#define DIR_VARIABLE "ANZOL_PROJECT"
 #define STORE_FILE "anzol.db"
 #define HELP_HINT "`anzol serve --help` lists them all"
 
@@ -29,16 +30,25 @@ static bool takes_next(const char *flag)
     return option && option->type != OPTION_BOOL && !strchr(flag, '=');
 }
 
-const char *config_dir(int argc, char *const *argv)
+/* The positional argument, or NULL. */
+static const char *positional(int argc, char *const *argv)
 {
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--") == 0)
-            return i + 1 < argc ? argv[i + 1] : DIR_DEFAULT;
+            return i + 1 < argc ? argv[i + 1] : NULL;
         if (!is_flag(argv[i]))
             return argv[i];
         i += takes_next(argv[i]);
     }
-    return DIR_DEFAULT;
+    return NULL;
+}
+
+const char *config_dir(const struct config_input *input)
+{
+    const char *dir = positional(input->argc, input->argv);
+    if (!dir)
+        dir = input->environment(DIR_VARIABLE, input->ctx);
+    return dir && *dir ? dir : DIR_DEFAULT;
 }
 
 static enum status set_defaults(struct config *config, struct err *err)
@@ -207,7 +217,7 @@ enum status config_parse(const struct config_input *input, struct config *config
             config->is_help = true;
             return OK;
         }
-    config->dir = strdup(config_dir(input->argc, input->argv));
+    config->dir = strdup(config_dir(input));
     if (!config->dir)
         return err_set(err, E_NOMEM, "settings: no memory");
     enum status status = set_defaults(config, err);

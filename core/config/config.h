@@ -58,9 +58,10 @@ struct config_input {
     size_t setting_count;
 };
 
-/* The project's folder alone (positional DIR, else "."), needed to find anzol.lua before the rest
- * can be read. Borrows from argv. Never fails: what is wrong is told by config_parse. */
-const char *config_dir(int argc, char *const *argv);
+/* The project's folder alone (positional DIR, else ANZOL_PROJECT, else "."), needed to find
+ * anzol.lua before the rest can be read. Borrows from input. Never fails: what is wrong is told by
+ * config_parse. */
+const char *config_dir(const struct config_input *input);
 
 /* Fills config (zeroed by the caller). Every error names the flag, the variable or anzol.lua:line,
  * what is wrong and what is allowed. On an error config is to be finished just as well. */

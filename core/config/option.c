@@ -228,9 +228,9 @@ bool config_option_at(size_t index, struct config_option *option)
 static const char help_head[] =
     "Usage: anzol serve [DIR] [OPTION]...\n"
     "\n"
-    "Serves the project in DIR (default: the current folder): loads its scripts, receives\n"
-    "webhooks, keeps them, runs the scripts and sends. SIGHUP or `anzol reload` loads the\n"
-    "scripts anew; SIGTERM stops after what runs has ended.\n"
+    "Serves the project in DIR (default: ANZOL_PROJECT, else the current folder): loads its\n"
+    "scripts, receives webhooks, keeps them, runs the scripts and sends. SIGHUP or `anzol reload`\n"
+    "loads the scripts anew; SIGTERM stops after what runs has ended.\n"
     "\n"
     "Every option is a flag, a key of DIR/anzol.lua and an environment variable. A flag wins\n"
     "over the environment, that over anzol.lua, that over the default. Secrets of scripts come\n"

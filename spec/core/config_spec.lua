@@ -54,6 +54,14 @@ describe("settings", function()
     assert.equal("--odd", parse { args = { "--", "--odd" } }.dir)
   end)
 
+  it("find the folder in ANZOL_PROJECT when none is named", function()
+    local env = { ANZOL_PROJECT = "/srv/hooks" }
+    assert.equal("/srv/hooks", parse({ env = env, args = { "--watch" } }).dir)
+    assert.equal("/srv/hooks/anzol.db", parse({ env = env }).store_path)
+    assert.equal("here", parse({ env = env, args = { "here" } }).dir)
+    assert.equal(".", parse({ env = { ANZOL_PROJECT = "" } }).dir)
+  end)
+
   it("treat an empty variable as not set", function()
     assert.is_nil(parse { env = { ANZOL_ADMIN_TOKEN = "" } }.admin_token)
   end)

@@ -1,218 +1,22 @@
 -- SPDX-License-Identifier: MIT
--- The command line (lua/anzol/cli) over faked natives: what it asks the server for, what it prints
--- where, and how it ends. spec/system runs the real program.
+-- Commands (lua/anzol/cli) over a faked server: what they ask it for, what they print where, and how
+-- they end. spec/system runs the real program.
 local dkjson = require "dkjson"
+local fake = require "support.fake_server"
 
-local native = {}
-package.loaded["anzol.native"] = native
+local run = fake.run
 
--- What one command did.
-local requests, answers
-
-local function reset()
-  requests, answers = {}, {}
-  for name in pairs(native) do native[name] = nil end
-  native.version = "1.2.3"
-  native.json = {
-    null = dkjson.null,
-    decode = function(text)
-      local value, _, err = dkjson.decode(text, 1, dkjson.null)
-      return value, err
-    end,
-    encode = function(value) return dkjson.encode(value) end,
-    array = function(list) return setmetatable(list, { __jsontype = "array" }) end,
-  }
-  native.isatty = function() return false end
-  local now = 0
-  native.now_ms = function()
-    now = now + 7
-    return now
-  end
-  native.settings = function() return {} end
-  native.check_settings = function() end
-  native.files = function() return nil, "not there" end
-  native.fetch = function(request)
-    requests[#requests + 1] = request
-    local answer = table.remove(answers, 1)
-    if not answer then return nil, "connection refused", "notfound" end
-    if answer.error then return nil, answer.error, "busy" end
-    return { status = answer.status or 200, headers = {}, body = answer.body
-      or dkjson.encode(answer.json) }
-  end
-end
-
-local is_terminal
-
--- Runs a command line: exit code, standard output, standard error.
-local function run(...)
-  local cli = require "anzol.cli"
-  local out, err = {}, {}
-  local code = cli.main({ [0] = "anzol", ... }, {
-    out = function(text) out[#out + 1] = text end,
-    err = function(text) err[#err + 1] = text end,
-    is_terminal = is_terminal,
-  })
-  return code, table.concat(out), table.concat(err)
-end
-
-local real_getenv = os.getenv
-local environment
-
--- luacheck: push ignore 122
-setup(function()
-  os.getenv = function(name)
-    if environment[name] ~= nil then return environment[name] end
-    if name:find "^ANZOL_" or name == "NO_COLOR" then return nil end
-    return real_getenv(name)
-  end
-end)
-teardown(function() os.getenv = real_getenv end)
--- luacheck: pop
-
-before_each(function()
-  environment, is_terminal = {}, false
-  reset()
-end)
+setup(fake.open)
+teardown(fake.close)
+before_each(fake.reset)
 
 local page = { data = { { id = "evt_00000000001", receivedAt = "2026-03-02T08:00:00.000Z",
   source = "github", type = "github.push", state = "handled", bodyBytes = 12 } },
   iterator = "evt_00000000001", prevIterator = dkjson.null, done = true }
 
-describe("anzol", function()
-  it("prints its version", function()
-    local code, out = run "--version"
-    assert.equal(0, code)
-    assert.equal("anzol 1.2.3\n", out)
-  end)
-
-  it("helps at every level, on standard output", function()
-    for _, words in ipairs { {}, { "check" }, { "completion" }, { "deliveries" },
-      { "deliveries", "list" }, { "deliveries", "show" }, { "events" }, { "events", "show" },
-      { "reload" }, { "trigger" } } do
-      words[#words + 1] = "--help"
-      local code, out, err = run(table.unpack(words))
-      assert.equal(0, code)
-      assert.equal("", err)
-      assert.matches("^Usage: anzol", out)
-    end
-  end)
-
-  it("breaks the lines of its help where they are full, examples as they stand", function()
-    local _, out = run("test", "--help")
-    assert.matches("\n\nRun the specs of the project with busted: those given, else what .busted says, else spec/."
-      .. "\nScripts are loaded with require", out, 1, true)
-    assert.matches("\n\n  anzol test\n  anzol test spec/github_spec.lua -- --filter", out, 1, true)
-    for _, name in ipairs { "add", "check", "eval", "events", "init", "sign", "trigger", "verify" } do
-      _, out = run(name, "--help")
-      for first, second in out:gmatch "\n(%S[^\n]*)\n(%S[^\n]*)" do
-        assert.is_true(#first + 1 + #second:match "^%S+" > 80, name .. ": " .. first)
-      end
-    end
-  end)
-
-  it("names every command in its help, serve and bench too", function()
-    local _, out = run "--help"
-    for _, name in ipairs { "add", "attempts", "bench", "capture", "check", "completion", "dead",
-      "deliveries", "endpoints", "eval", "events",
-      "init", "reload", "repl", "serve", "trigger" } do
-      assert.matches("\n   " .. name .. "%s", out)
-    end
-  end)
-
-  it("paints for a terminal, unless NO_COLOR or --color says otherwise", function()
-    for _, case in ipairs {
-      { true, nil, nil, true }, { false, nil, nil, false }, { true, "1", nil, false },
-      { true, "", nil, true }, -- no-color.org: set and not empty
-      { true, nil, "never", false }, { false, nil, "always", true }, { true, "1", "always", true },
-      { true, nil, "auto", true }, { false, nil, "auto", false },
-    } do
-      is_terminal, environment.NO_COLOR = case[1], case[2]
-      answers = { { json = page } }
-      local _, out = run(table.unpack(case[3] and { "--color", case[3], "events" } or { "events" }))
-      assert.equal(case[4], out:find("\27[", 1, true) ~= nil, require "dkjson".encode(case))
-    end
-    assert.equal(2, (run("--color", "sometimes", "events")))
-  end)
-
-  it("ends with 2 and says what is wrong with the usage", function()
-    local code, out, err = run "evnts"
-    assert.equal(2, code)
-    assert.equal("", out)
-    assert.matches("Did you mean 'events'?", err, 1, true)
-    assert.equal(2, (run()))
-    assert.equal(2, (run("events", "--limit", "251")))
-    assert.equal(2, (run("events", "--state", "lost")))
-    assert.equal(2, (run "trigger"))
-  end)
-end)
-
-describe("anzol and its server", function()
-  it("meet on anzol.sock in the project's folder", function()
-    answers = { { json = page } }
-    run("events")
-    assert.equal("./anzol.sock", requests[1].unix)
-    assert.is_nil(requests[1].headers.Authorization)
-  end)
-
-  it("meet where state_dir, ANZOL_STATE_DIR, ANZOL_SOCKET or --socket say", function()
-    native.settings = function() return { state_dir = "state" } end
-    run("--project", "there", "events")
-    environment.ANZOL_STATE_DIR = "/var/lib/anzol"
-    run "events"
-    environment.ANZOL_SOCKET = "/run/one.sock"
-    run "events"
-    run("events", "--socket", "/run/two.sock")
-    local sockets = {}
-    for i, request in ipairs(requests) do sockets[i] = request.unix end
-    assert.same({ "there/state/anzol.sock", "/var/lib/anzol/anzol.sock", "/run/one.sock",
-      "/run/two.sock" }, sockets)
-  end)
-
-  it("meet over HTTP with a token when a URL is given", function()
-    environment.ANZOL_ADMIN_TOKEN = "from-the-environment"
-    run("--url", "https://hooks.example:8081/", "events")
-    run("--url", "http://a:1", "--token", "t0ken", "events")
-    assert.is_nil(requests[1].unix)
-    assert.matches("^https://hooks.example:8081/api/v1/event?", requests[1].url)
-    assert.equal("Bearer from-the-environment", requests[1].headers.Authorization)
-    assert.equal("Bearer t0ken", requests[2].headers.Authorization)
-    assert.equal(2, (run("--url", "hooks.example", "events")))
-  end)
-
-  it("end with 69 when nobody is there, with a way out", function()
-    local code, out, err = run "reload"
-    assert.equal(69, code)
-    assert.equal("", out)
-    assert.matches("no server answers on ./anzol.sock; is `anzol serve` running", err, 1, true)
-  end)
-
-  it("end with 75 when no answer comes in time or the server is busy", function()
-    answers = { { error = "no answer from ./anzol.sock within 30000 ms" },
-      { status = 503, json = { code = "busy", detail = "try again" } } }
-    assert.equal(75, (run "events"))
-    local code, _, err = run "events"
-    assert.equal(75, code)
-    assert.matches("anzol: try again", err, 1, true)
-  end)
-
-  it("end with 1 when the server refuses, with its words", function()
-    answers = { { status = 401, json = { code = "token_missing", detail = "send the token" } } }
-    local code, _, err = run "events"
-    assert.equal(1, code)
-    assert.equal("anzol: send the token\n", err)
-  end)
-
-  it("end with 78 when anzol.lua is broken", function()
-    native.settings = function() return nil, "anzol.lua:3: unexpected symbol" end
-    local code, _, err = run "events"
-    assert.equal(78, code)
-    assert.matches("anzol.lua:3", err, 1, true)
-  end)
-end)
-
 describe("anzol events", function()
   it("lists as a table", function()
-    answers = { { json = page } }
+    fake.answers = { { json = page } }
     local code, out, err = run("events", "list")
     assert.equal(0, code)
     assert.equal("", err)
@@ -221,18 +25,18 @@ describe("anzol events", function()
   end)
 
   it("sends its filters, before or behind the word list", function()
-    answers = { { json = page }, { json = page } }
+    fake.answers = { { json = page }, { json = page } }
     run("events", "--source", "git hub", "--limit", "10", "list", "--state", "dead")
     assert.equal("http://localhost/api/v1/event?limit=10&source=git%20hub&state=dead",
-      requests[1].url)
+      fake.requests[1].url)
     run("events", "--type", "a.b", "--iterator", "evt_00000000001")
     assert.equal("http://localhost/api/v1/event?limit=50&iterator=evt_00000000001&type=a.b",
-      requests[2].url)
+      fake.requests[2].url)
   end)
 
   it("tells how to go on, on standard error", function()
     local more = { data = page.data, iterator = "evt_00000000001", done = false }
-    answers = { { json = more }, { json = more } }
+    fake.answers = { { json = more }, { json = more } }
     local _, _, err = run "events"
     assert.equal("more: anzol events --iterator evt_00000000001\n", err)
     _, _, err = run("--quiet", "events")
@@ -240,7 +44,7 @@ describe("anzol events", function()
   end)
 
   it("prints with -o json what the API gave", function()
-    answers = { { body = '{"data":[],"done":true}' } }
+    fake.answers = { { body = '{"data":[],"done":true}' } }
     local _, out = run("events", "-o", "json")
     assert.equal('{"data":[],"done":true}\n', out)
   end)
@@ -249,7 +53,7 @@ describe("anzol events", function()
     local row = {}
     for name, value in pairs(page.data[1]) do row[name] = value end
     row.type = "a\27[2Jb\nc\xc2\x9bd"
-    answers = { { json = { data = { row }, done = true } } }
+    fake.answers = { { json = { data = { row }, done = true } } }
     local _, out = run "events"
     assert.matches("a\\x1b[2Jb\\nc\\u009bd", out, 1, true)
     assert.is_nil(out:find "\27")
@@ -263,10 +67,10 @@ describe("anzol events", function()
     event.runs = { { subscription = "github:github.push", state = "dead", number = 6,
       nextAt = dkjson.null, error = "scripts/github.lua:3: boom\nstack traceback" } }
     event.body, event.bodyEncoding = '{"a":1}', "utf-8"
-    answers = { { json = event } }
+    fake.answers = { { json = event } }
     local code, out = run("events", "show", "evt_00000000001")
     assert.equal(0, code)
-    assert.equal("http://localhost/api/v1/event/evt_00000000001", requests[1].url)
+    assert.equal("http://localhost/api/v1/event/evt_00000000001", fake.requests[1].url)
     for _, words in ipairs { "POST /in/github", "User-Agent: GitHub-Hookshot", '{"a":1}',
       "run of github:github.push: dead, number 6", "  scripts/github.lua:3: boom\n  stack" } do
       assert.matches(words, out, 1, true)
@@ -274,10 +78,10 @@ describe("anzol events", function()
   end)
 
   it("ends with 1 for an id that is not there", function()
-    answers = { { status = 404, json = { code = "not_found", detail = "there is nothing" } } }
+    fake.answers = { { status = 404, json = { code = "not_found", detail = "there is nothing" } } }
     local code, _, err = run("events", "show", "evt_0/..")
     assert.equal(1, code)
-    assert.equal("http://localhost/api/v1/event/evt_0%2F%2E%2E", requests[1].url)
+    assert.equal("http://localhost/api/v1/event/evt_0%2F%2E%2E", fake.requests[1].url)
     assert.matches("evt_0/..: there is nothing", err, 1, true)
   end)
 end)
@@ -289,10 +93,10 @@ describe("anzol deliveries", function()
     messageId = "msg_00000000002", reason = dkjson.null }
 
   it("lists the last outcome and the next attempt", function()
-    answers = { { json = { data = { row }, done = true } } }
+    fake.answers = { { json = { data = { row }, done = true } } }
     local _, out = run("deliveries", "--endpoint", "crm", "--event", "evt_00000000001")
     assert.equal("http://localhost/api/v1/delivery?limit=50&endpoint=crm&event=evt_00000000001",
-      requests[1].url)
+      fake.requests[1].url)
     assert.matches("retrying         2  timeout  2026-03-02T08:05:00.000Z\n", out, 1, true)
   end)
 
@@ -302,7 +106,7 @@ describe("anzol deliveries", function()
       nextAttemptAt = dkjson.null, responseHeaders = {}, responseBody = "",
       responseBodyEncoding = "utf-8" } } }
     for name, value in pairs(row) do delivery[name] = value end
-    answers = { { json = delivery } }
+    fake.answers = { { json = delivery } }
     local code, out = run("deliveries", "show", "dlv_00000000001")
     assert.equal(0, code)
     assert.matches("timeout after 15000 ms", out, 1, true)
@@ -312,17 +116,17 @@ end)
 
 describe("anzol reload", function()
   it("posts JSON and says which generation serves", function()
-    answers = { { json = { generation = 4, findings = {} } } }
+    fake.answers = { { json = { generation = 4, findings = {} } } }
     local code, out, err = run "reload"
     assert.equal(0, code)
     assert.equal("", out)
     assert.equal("generation 4 serves\n", err)
-    assert.equal("POST", requests[1].method)
-    assert.equal("application/json", requests[1].headers["Content-Type"])
+    assert.equal("POST", fake.requests[1].method)
+    assert.equal("application/json", fake.requests[1].headers["Content-Type"])
   end)
 
   it("ends with 78 and prints file, line and reason of a refusal", function()
-    answers = { { status = 422, json = { code = "refused", generation = 3,
+    fake.answers = { { status = 422, json = { code = "refused", generation = 3,
       detail = "scripts/crm.lua:31: unknown option 'time_out'", findings = { { level = "error",
         file = "scripts/crm.lua", line = 31, phase = "load", message = "unknown option 'time_out'",
         hint = "did you mean 'timeout'?" } } } } }
@@ -345,7 +149,7 @@ describe("anzol check", function()
 
   it("ends with 0 when there is nothing, and counts on standard error", function()
     local dir
-    native.check = function(given)
+    fake.native.check = function(given)
       dir = given
       return found()
     end
@@ -357,12 +161,12 @@ describe("anzol check", function()
   end)
 
   it("ends with 1 for an error, and for a warning only when told", function()
-    native.check = function() return found(warning) end
+    fake.native.check = function() return found(warning) end
     local code, out = run "check"
     assert.equal(0, code)
     assert.equal("scripts/a.lua: warning: the secret is short\n", out)
     assert.equal(1, (run("check", "--deny-warnings")))
-    native.check = function()
+    fake.native.check = function()
       return found { level = "error", file = "s.lua", line = 2, message = "no" }, "s.lua:2: no"
     end
     assert.equal(1, (run "check"))
@@ -370,8 +174,8 @@ describe("anzol check", function()
 
   it("gives the options and the globs of anzol.lua on", function()
     local given
-    native.settings = function() return { scripts = "a/*.lua\nb.lua" } end
-    native.check = function(_, options)
+    fake.native.settings = function() return { scripts = "a/*.lua\nb.lua" } end
+    fake.native.check = function(_, options)
       given = options
       return found()
     end
@@ -380,7 +184,7 @@ describe("anzol check", function()
   end)
 
   it("prints an object with -o json", function()
-    native.check = function() return found(warning) end
+    fake.native.check = function() return found(warning) end
     local _, out = run("check", "-o", "json")
     local value = dkjson.decode(out)
     assert.is_true(value.ok)
@@ -389,16 +193,16 @@ describe("anzol check", function()
   end)
 
   it("compares with what is pending on the running server when told", function()
-    native.check = function()
+    fake.native.check = function()
       local nothing = found()
       nothing.endpoints = { { name = "here" } }
       return nothing
     end
-    answers = { { json = { data = { { name = "here", pending = 5 }, { name = "crm", pending = 12 },
+    fake.answers = { { json = { data = { { name = "here", pending = 5 }, { name = "crm", pending = 12 },
       { name = "old", pending = 1000, pendingIsLeast = true }, { name = "done", pending = 0 } } } } }
     local code, out = run("check", "--running", "--deny-warnings")
     assert.equal(1, code)
-    assert.equal("http://localhost/api/v1/endpoint", requests[1].url)
+    assert.equal("http://localhost/api/v1/endpoint", fake.requests[1].url)
     assert.equal("warning: 12 deliveries pending for removed endpoint crm (they wait until it is "
       .. "registered again)\nwarning: at least 1000 deliveries pending for removed endpoint old (they "
       .. "wait until it is registered again)\n", out)
@@ -406,7 +210,7 @@ describe("anzol check", function()
   end)
 
   it("ends with 78 when anzol.lua is broken", function()
-    native.settings = function() return nil, "anzol.lua:1: oops" end
+    fake.native.settings = function() return nil, "anzol.lua:1: oops" end
     assert.equal(78, (run "check"))
   end)
 end)
@@ -414,7 +218,7 @@ end)
 describe("anzol eval --source", function()
   local given
   before_each(function()
-    native.console = function()
+    fake.native.console = function()
       return { run = function(_, options)
         given = options
         return { output = "x\27\n", effects = { { kind = "emit", type = "a", body = ("b"):rep(400) } } }
@@ -426,10 +230,10 @@ describe("anzol eval --source", function()
     bodyEncoding = "utf-8", headers = { { name = "X-A", value = "1" } }, query = dkjson.null }
 
   it("has the last event that the server has of it", function()
-    answers = { { json = page }, { json = event } }
+    fake.answers = { { json = page }, { json = event } }
     local code, out, err = run("eval", "-e", "event.type", "--source", "github")
     assert.equal(0, code)
-    assert.equal("http://localhost/api/v1/event?source=github&limit=1", requests[1].url)
+    assert.equal("http://localhost/api/v1/event?source=github&limit=1", fake.requests[1].url)
     assert.same({ type = "github.push", source = "github", body = "{}", headers = { { "X-A", "1" } } },
       given.event)
     assert.equal("x\\x1b\n", out)
@@ -438,7 +242,7 @@ describe("anzol eval --source", function()
 
   it("says when there is none, or its body is no text", function()
     event.bodyEncoding = "base64"
-    answers = { { json = { data = {}, done = true } }, { json = page }, { json = event } }
+    fake.answers = { { json = { data = {}, done = true } }, { json = page }, { json = event } }
     local code, _, err = run("eval", "-e", "1", "--source", "github")
     assert.equal(1, code)
     assert.equal("anzol: the server has no event of source 'github'\n", err)
@@ -451,11 +255,11 @@ end)
 describe("anzol trigger", function()
   local path
   before_each(function()
-    native.sign = function(_, source, kind, bytes)
+    fake.native.sign = function(_, source, kind, bytes)
       return { method = "POST", path = "/in/" .. source, body = bytes, headers = {
         { "X-Event", tostring(kind) }, { "X-Signature", "of " .. #bytes .. " bytes" } } }
     end
-    native.classify = function(_, _, request)
+    fake.native.classify = function(_, _, request)
       for _, header in ipairs(request.headers) do
         if header[1] == "X-Event" then return "github." .. header[2] end
       end
@@ -473,27 +277,27 @@ describe("anzol trigger", function()
   local stored = { id = "evt_00000000001" }
 
   it("posts the fixture's very bytes, signed, to the public listener", function()
-    answers = { { json = stored } }
+    fake.answers = { { json = stored } }
     local code, out, err = run("trigger", "github", "--type", "push", "--fixture", path)
     assert.equal(0, code)
-    assert.equal("http://127.0.0.1:8080/in/github", requests[1].url)
+    assert.equal("http://127.0.0.1:8080/in/github", fake.requests[1].url)
     assert.equal('{ "ref": "a", "commits": [ {"message": "x"} ], "id": 9007199254740993 }',
-      requests[1].body)
-    assert.equal("push", requests[1].headers["X-Event"])
-    assert.equal("of 71 bytes", requests[1].headers["X-Signature"])
-    assert.equal("application/json", requests[1].headers["Content-Type"])
+      fake.requests[1].body)
+    assert.equal("push", fake.requests[1].headers["X-Event"])
+    assert.equal("of 71 bytes", fake.requests[1].headers["X-Signature"])
+    assert.equal("application/json", fake.requests[1].headers["Content-Type"])
     assert.equal("200 evt_00000000001\n", out)
     assert.matches("anzol events show evt_00000000001", err, 1, true)
   end)
 
   it("finds the listener in flags, then the environment, then anzol.lua", function()
-    native.settings = function() return { listen = "0.0.0.0:99" } end
+    fake.native.settings = function() return { listen = "0.0.0.0:99" } end
     run("trigger", "s", "--fixture", path)
-    environment.ANZOL_LISTEN = "[::]:98"
+    fake.environment.ANZOL_LISTEN = "[::]:98"
     run("trigger", "s", "--fixture", path)
     run("trigger", "s", "--fixture", path, "--listen", "https://hooks.example/")
     local urls = {}
-    for i, request in ipairs(requests) do urls[i] = request.url end
+    for i, request in ipairs(fake.requests) do urls[i] = request.url end
     assert.same({ "http://127.0.0.1:99/in/s", "http://[::1]:98/in/s",
       "https://hooks.example/in/s" }, urls)
   end)
@@ -501,12 +305,12 @@ describe("anzol trigger", function()
   it("replaces values by --set before it signs", function()
     run("trigger", "s", "--fixture", path, "--set", "ref=refs/heads/b", "--set",
       "commits.1.message=hello", "--set", "deep.new=[1,2]", "--set", "deleted=true")
-    local body = dkjson.decode(requests[1].body)
+    local body = dkjson.decode(fake.requests[1].body)
     assert.equal("refs/heads/b", body.ref)
     assert.equal("hello", body.commits[1].message)
     assert.same({ 1, 2 }, body.deep.new)
     assert.is_true(body.deleted)
-    assert.equal("of " .. #requests[1].body .. " bytes", requests[1].headers["X-Signature"])
+    assert.equal("of " .. #fake.requests[1].body .. " bytes", fake.requests[1].headers["X-Signature"])
   end)
 
   it("adds headers, those beside the fixture first, each name once", function()
@@ -514,33 +318,33 @@ describe("anzol trigger", function()
     file:write "X-Event: beside\nX-More: 1\n"
     file:close()
     run("trigger", "s", "--fixture", path, "--header", "x-more: 2")
-    assert.equal("beside", requests[1].headers["X-Event"])
-    assert.is_nil(requests[1].headers["X-More"])
-    assert.equal("2", requests[1].headers["x-more"])
+    assert.equal("beside", fake.requests[1].headers["X-Event"])
+    assert.is_nil(fake.requests[1].headers["X-More"])
+    assert.equal("2", fake.requests[1].headers["x-more"])
   end)
 
   it("ends with 1 when the source refuses it", function()
-    answers = { { status = 401, json = { code = "unverified", detail = "signature differs" } } }
+    fake.answers = { { status = 401, json = { code = "unverified", detail = "signature differs" } } }
     local code, out = run("trigger", "s", "--fixture", path)
     assert.equal(1, code)
     assert.equal("401 signature differs\n", out)
   end)
 
   it("sends nothing when the event would be of another type than was asked for", function()
-    answers = { { json = stored }, { json = stored }, { json = stored }, { json = stored } }
+    fake.answers = { { json = stored }, { json = stored }, { json = stored }, { json = stored } }
     for kind, given in pairs { push = "github.push", ["github.push"] = "github.push",
       issue = "sentry.issue.created", ["orders/create"] = "shopify.orders.create" } do
-      native.classify = function() return given end
+      fake.native.classify = function() return given end
       assert.equal(0, (run("trigger", "github", "--type", kind, "--fixture", path)))
     end
-    native.classify = function() return "github.unknown" end
+    fake.native.classify = function() return "github.unknown" end
     local code, out, err = run("trigger", "github", "--type", "github.push", "--fixture", path)
     assert.equal(1, code)
     assert.equal("", out)
-    assert.equal(4, #requests)
+    assert.equal(4, #fake.requests)
     assert.matches("would be of type 'github.unknown', not 'github.push'; nothing was sent", err, 1, true)
     assert.matches("--header 'X-GitHub-Event: push'", err, 1, true)
-    native.classify = function() return nil, "scripts/a.lua:3: no field\nstack" end
+    fake.native.classify = function() return nil, "scripts/a.lua:3: no field\nstack" end
     code, out, err = run("trigger", "github", "--type", "push", "--fixture", path)
     assert.equal(1, code)
     assert.equal("", out)
@@ -548,7 +352,7 @@ describe("anzol trigger", function()
   end)
 
   it("tells a handshake's answer", function()
-    answers = { { json = { challenge = "c" } }, { json = { challenge = "c" } } }
+    fake.answers = { { json = { challenge = "c" } }, { json = { challenge = "c" } } }
     local code, out = run("trigger", "s", "--fixture", path)
     assert.equal(0, code)
     assert.equal('200 no event, the source\'s own answer: {"challenge":"c"}\n', out)
@@ -558,7 +362,7 @@ describe("anzol trigger", function()
   end)
 
   it("prints an object with -o json", function()
-    answers = { { json = { id = "evt_00000000001", duplicate = true } } }
+    fake.answers = { { json = { id = "evt_00000000001", duplicate = true } } }
     local _, out = run("trigger", "s", "--fixture", path, "-o", "json")
     assert.same({ url = "http://127.0.0.1:8080/in/s", status = 200, id = "evt_00000000001",
       duplicate = true, durationMs = 7 }, dkjson.decode(out))
@@ -566,7 +370,7 @@ describe("anzol trigger", function()
 
   it("ends with 69 when nobody listens and 78 when it can't be signed", function()
     assert.equal(69, (run("trigger", "s", "--fixture", path)))
-    native.sign = function() return nil, "source s has no signer" end
+    fake.native.sign = function() return nil, "source s has no signer" end
     local code, _, err = run("trigger", "s", "--fixture", path)
     assert.equal(78, code)
     assert.matches("source s has no signer", err, 1, true)
@@ -581,10 +385,18 @@ end)
 
 describe("anzol completion", function()
   for _, shell in ipairs { "bash", "zsh", "fish" } do
-    it("knows the commands, for " .. shell, function()
+    it("knows the commands and their options, for " .. shell, function()
       local code, out = run("completion", shell)
       assert.equal(0, code)
-      assert.matches("deliveries", out, 1, true)
+      for _, word in ipairs { "deliveries", "follow", "fixture", "github-slack", "output" } do
+        assert.matches(word, out, 1, true)
+      end
     end)
   end
+
+  it("is a program of bash", function()
+    local file = assert(io.popen("bash -n", "w"))
+    file:write((select(2, run("completion", "bash"))))
+    assert.is_true((file:close()))
+  end)
 end)

@@ -143,6 +143,18 @@ describe("anzol bench", function()
     assert.equal(20, report.received.count)
     assert.equal(20, report.received.stamped)
     assert.is_true(report.received.latencyMs.p50 < 1000)
+    for _, latency in ipairs { report.received.latencyMs, report.posted.latencyMs } do
+      assert.is_true(latency.p50 <= latency.p99 and latency.p99 <= latency["p99.9"]
+        and latency["p99.9"] <= latency.max)
+    end
+  end)
+
+  it("ends after a time", function()
+    local code, out = run(("receive --url %s -d 200ms -c 1 -o json"):format(receiver:url "/"))
+    assert.equal(0, code)
+    local posted = json.decode(out).posted
+    assert.is_true(posted.count > 0)
+    assert.equal(posted.count, posted.accepted)
   end)
 
   it("says which option was meant", function()

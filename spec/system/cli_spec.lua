@@ -212,6 +212,11 @@ describe("the command line", function()
     assert.matches("serve", cli.run({ "--help" }, { cwd = server.dir }).output)
     assert.matches("%d+%.%d+", cli.run({ "--version" }, { cwd = server.dir }).output)
     assert.matches("%-%-admin%-listen", cli.run({ "serve", "--help" }, { cwd = server.dir }).output)
+    for _, words in ipairs { { "bench" }, { "bench", "receive" }, { "bench", "deliver" } } do
+      local usage = "^Usage: anzol " .. table.concat(words, " ")
+      table.insert(words, "--help")
+      assert.matches(usage, cli.run(words, { cwd = server.dir }).output)
+    end
   end)
 end)
 

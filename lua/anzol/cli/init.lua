@@ -6,6 +6,7 @@
 local argparse = require "argparse"
 local console = require "anzol.cli.console"
 local failure = require "anzol.cli.failure"
+local settings = require "anzol.cli.settings"
 
 local M = {}
 
@@ -31,8 +32,8 @@ local function add_global_options(parser)
   parser:option("--color", "Colours in text.", "auto"):choices { "auto", "always", "never" }
   parser:flag("-q --quiet", "Only data and errors.")
   parser:flag("-v --verbose", "More about what is done.")
-  parser:option("--project", "The project's folder (anzol.lua and anzol.sock lie there).")
-    :argname "DIR":default "."
+  parser:option("--project", "The project's folder, where anzol.lua and anzol.sock lie (or "
+    .. "ANZOL_PROJECT; default: the current one)."):argname "DIR"
   parser:option("--url", "Admin listener of a server elsewhere (or ANZOL_URL), such as "
     .. "https://hooks.example:8081."):argname "URL"
   parser:option("--token", "Its admin token (better: ANZOL_ADMIN_TOKEN)."):argname "TOKEN"
@@ -95,6 +96,7 @@ local function run(args, screen)
     return failure.USAGE
   end
   local options = parser:parse(args)
+  options.project = settings.project(options)
   screen:configure(options)
   local command = commands[options.command]
   if not command then

@@ -13,6 +13,11 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
+-- The project's folder.
+function M.project(options)
+  return options.project or environment "ANZOL_PROJECT" or "."
+end
+
 -- The values of DIR/anzol.lua: a table by name.
 local function load(dir)
   local native = require "anzol.native"
