@@ -234,7 +234,7 @@ static const char help_head[] =
     "\n"
     "Every option is a flag, a key of DIR/anzol.lua and an environment variable. A flag wins\n"
     "over the environment, that over anzol.lua, that over the default. Secrets of scripts come\n"
-    "from ANZOL_SECRET_NAME.\n"
+    "from ANZOL_SECRET_NAME, or the file that ANZOL_SECRET_NAME_FILE names.\n"
     "\n"
     "Options:\n";
 

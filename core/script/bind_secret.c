@@ -3,13 +3,16 @@
  * all states of a generation; a script sees them only by :reveal(). anzol.env reads the rest. */
 #include "script/bind_int.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define SECRET_BYTES_MAX 65536
 #define SECRET_PREFIX "ANZOL_SECRET_"
-#define VARIABLE_BYTES (sizeof SECRET_PREFIX + LIMIT_NAME_BYTES)
+#define FILE_SUFFIX "_FILE"
+#define VARIABLE_BYTES (sizeof SECRET_PREFIX + LIMIT_NAME_BYTES + sizeof FILE_SUFFIX)
 
 struct secret {
     const struct secret_value *value; /* the generation's */
@@ -27,36 +30,60 @@ const char *generation_variable(const struct generation *generation, const char 
     return environment->get ? environment->get(name, environment->ctx) : getenv(name);
 }
 
-/* A credential of systemd: $CREDENTIALS_DIRECTORY/NAME, without the newline at its end. */
-static char *read_credential(const struct generation *generation, const char *name)
+/* What a file holds, without the newline at its end. */
+static char *read_file(const char *path, struct err *err)
 {
-    const char *folder = generation_variable(generation, "CREDENTIALS_DIRECTORY");
-    char path[4096];
-    if (!folder || snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
-        return NULL;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return NULL;
-    char *text = calloc(1, SECRET_BYTES_MAX + 1);
-    ssize_t len = text ? read(fd, text, SECRET_BYTES_MAX) : 0;
-    (void)close(fd);
-    if (len > 0 && text[len - 1] == '\n')
-        text[--len] = '\0';
-    if (len > 0)
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char *text = fd >= 0 ? calloc(1, SECRET_BYTES_MAX + 2) : NULL;
+    const ssize_t got = text ? read(fd, text, SECRET_BYTES_MAX + 1) : -1;
+    const int why = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    const size_t len =
+        got > 0 && text[got - 1] == '\n' ? (size_t)got - 1 : (size_t)(got > 0 ? got : 0);
+    if (len > 0 && len <= SECRET_BYTES_MAX) {
+        text[len] = '\0';
         return text;
+    }
     free(text);
+    if (got < 0)
+        err_set(err, E_NOTFOUND, "%s: %s", path, strerror(why));
+    else
+        err_set(err, E_INVALID, len == 0 ? "%s is empty" : "%s holds more than 64 KiB", path);
     return NULL;
 }
 
-const struct secret_value *generation_secret(struct generation *generation, const char *name)
+/* Where a secret may come from, the first that has it: the environment, a file that the environment
+ * names (as containers are given them), a credential of systemd. */
+static char *read_secret(const struct generation *generation, const char *name, struct err *err)
+{
+    char variable[VARIABLE_BYTES], path[PATH_MAX];
+    (void)snprintf(variable, sizeof variable, SECRET_PREFIX "%s", name);
+    const char *text = generation_variable(generation, variable);
+    if (text && text[0] != '\0')
+        return strdup(text);
+    (void)snprintf(variable, sizeof variable, SECRET_PREFIX "%s" FILE_SUFFIX, name);
+    const char *file = generation_variable(generation, variable);
+    if (file && file[0] != '\0')
+        return read_file(file, err);
+    const char *folder = generation_variable(generation, "CREDENTIALS_DIRECTORY");
+    if (folder && snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path &&
+        access(path, F_OK) == 0)
+        return read_file(path, err);
+    err_set(err, E_NOTFOUND,
+            "set the environment variable " SECRET_PREFIX "%s, or " SECRET_PREFIX "%s" FILE_SUFFIX
+            " to a file that holds it, or put a file %s into $CREDENTIALS_DIRECTORY",
+            name, name, name);
+    return NULL;
+}
+
+const struct secret_value *generation_secret(struct generation *generation, const char *name,
+                                             struct err *err)
 {
     for (size_t i = 0; i < generation->secret_count; i++)
         if (strcmp(generation->secrets[i]->name, name) == 0)
             return generation->secrets[i];
-    char variable[VARIABLE_BYTES];
-    (void)snprintf(variable, sizeof variable, SECRET_PREFIX "%s", name);
-    const char *text = generation_variable(generation, variable);
-    char *value = text && text[0] != '\0' ? strdup(text) : read_credential(generation, name);
+    char *value = read_secret(generation, name, err);
     if (!value)
         return NULL;
     struct secret_value *secret = malloc(sizeof *secret);
@@ -66,6 +93,7 @@ const struct secret_value *generation_secret(struct generation *generation, cons
     if (secrets)
         generation->secrets = secrets;
     if (!secrets || !secret || !copy) {
+        err_set(err, E_NOMEM, "no memory");
         free(secret);
         free(copy);
         free(value);
@@ -109,15 +137,12 @@ static bool is_name(const char *name)
 
 /* Without the secret the generation is refused, but loading goes on: all that is missing is found
  * in one go. */
-static void report_missing(lua_State *L, const char *name)
+static void report_missing(lua_State *L, const char *name, const struct err *err)
 {
     struct script *script = script_of(L);
     luaL_where(L, 1);
     const char *message =
-        lua_pushfstring(L,
-                        "%ssecret %s is not set; set the environment variable " SECRET_PREFIX
-                        "%s, or put a file %s into $CREDENTIALS_DIRECTORY",
-                        lua_tostring(L, -1), name, name, name);
+        lua_pushfstring(L, "%ssecret %s is not set; %s", lua_tostring(L, -1), name, err->text);
     if (!script->draft)
         (void)lua_error(L);
     findings_add(script->draft->findings,
@@ -135,8 +160,9 @@ static int l_secret(lua_State *L)
         return luaL_error(L, "bad name '%s' for anzol.secret: letters, digits and _", name);
     struct script *script = script_of(L);
     const struct secret_value *value = NULL;
+    struct err err = {0};
     if (script->draft || script->generation->snapshot.is_frozen == false)
-        value = generation_secret(script->generation, name);
+        value = generation_secret(script->generation, name, &err);
     else
         for (size_t i = 0; i < script->generation->secret_count && !value; i++)
             if (strcmp(script->generation->secrets[i]->name, name) == 0)
@@ -147,7 +173,7 @@ static int l_secret(lua_State *L)
                           "anzol.secret in the body of a file",
                           name);
     if (!value)
-        report_missing(L, name);
+        report_missing(L, name, &err);
     struct secret *secret = object_push(L, &secret_kind, sizeof *secret, 1);
     secret->value = value ? value : &missing_value;
     lua_pushvalue(L, 1);

@@ -525,8 +525,9 @@ struct generation {
 
 /* A variable of the environment that the generation was loaded with. NULL: not set. */
 const char *generation_variable(const struct generation *generation, const char *name);
-/* NULL: not set anywhere. */
-const struct secret_value *generation_secret(struct generation *generation, const char *name);
+/* NULL: it is nowhere, or cannot be read, and err says how to set it. */
+const struct secret_value *generation_secret(struct generation *generation, const char *name,
+                                             struct err *err);
 /* Ends the loading: checks what names what (check_names.c). */
 void generation_cross_check(struct generation *generation, const struct draft *draft,
                             struct findings *findings);

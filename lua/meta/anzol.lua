@@ -253,9 +253,10 @@ function anzol.sleep(duration) end
 ---@return anzol.Error? error
 function anzol.all(...) end
 
----A secret by name: from the environment variable `ANZOL_SECRET_NAME` or a systemd credential. It
----is read when the scripts are loaded, and prints as `[secret NAME]`. A missing one refuses the
----load.
+---A secret by name: from the environment variable `ANZOL_SECRET_NAME`, from the file that
+---`ANZOL_SECRET_NAME_FILE` names, or from a systemd credential `NAME`; at most 64 KiB, a newline at
+---its end left out. It is read when the scripts are loaded, and prints as `[secret NAME]`. A missing
+---one refuses the load.
 ---
 ---```lua
 ---local secret = anzol.secret "GITHUB_WEBHOOK_SECRET"

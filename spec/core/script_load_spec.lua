@@ -506,6 +506,30 @@ describe("loading", function()
     assert.equal("handled", project:run("main", {}).outcome)
   end)
 
+  it("reads secrets from files that the environment names, before credentials", function()
+    local dir = rig.dir { ["S"] = "from the credential", ["given"] = "from the file it names\n",
+      ["empty"] = "\n", ["most"] = ("x"):rep(65536) .. "\n", ["more"] = ("x"):rep(65537) }
+    local text = 'local s = anzol.secret "S" anzol.on("**", { name = "main" }, function() error(s:reveal(), 0) end)'
+    local function value(file, own)
+      script.setenv("CREDENTIALS_DIRECTORY", dir)
+      script.setenv("ANZOL_SECRET_S_FILE", file and dir .. "/" .. file)
+      script.setenv("ANZOL_SECRET_S", own)
+      local project, findings = rig.load { script = text }
+      for _, name in ipairs { "CREDENTIALS_DIRECTORY", "ANZOL_SECRET_S_FILE", "ANZOL_SECRET_S" } do
+        script.setenv(name, nil)
+      end
+      if not project then return findings[1].message .. "; " .. findings[1].hint end
+      return project:run("main", {}).text:match "^[^\n]*"
+    end
+    assert.equal("from the credential", value())
+    assert.equal("from the file it names", value "given")
+    assert.equal("its own", value("given", "its own"))
+    assert.matches("^xxx", value "most")
+    assert.equal("secret S is not set; " .. dir .. "/none: No such file or directory", value "none")
+    assert.equal("secret S is not set; " .. dir .. "/empty is empty", value "empty")
+    assert.equal("secret S is not set; " .. dir .. "/more holds more than 64 KiB", value "more")
+  end)
+
   it("registers at load only", function()
     for name, call in pairs {
       source = "anzol.source('a', { verify = anzol.verify.none() })",

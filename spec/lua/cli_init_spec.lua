@@ -35,6 +35,7 @@ describe("anzol init", function()
       local found = dkjson.decode(check.output)
       assert.equal(0, check.code, check.output)
       assert.is_true(found.ok and found.sources > 0)
+      assert.not_matches("luacheck", check.output)
       if not os.getenv "ANZOL_SANITIZER" then -- busted would have to be started with its library
         local test = run { "test", "--project", "hooks" }
         assert.equal(0, test.code, test.output)

@@ -88,12 +88,16 @@ describe("a reload", function()
     return said
   end
 
-  it("keeps cache, limiters and breakers", function()
+  it("keeps cache, limiters and breakers, which a restart forgets", function()
     post "shared"
     assert.same({ what = { n = 1, took = true, breaker = "down" }, word = "one" }, hear(1)[1])
     reload "two"
     post "shared"
     assert.same({ what = { n = 2, took = false, breaker = "circuit_open" }, word = "two" }, hear(2)[2])
+    server:stop()
+    server:restart()
+    post "shared"
+    assert.same({ what = { n = 1, took = true, breaker = "down" }, word = "two" }, hear(3)[3])
   end)
 
   it("keeps what is due later: it comes once, of the new scripts where they decide", function()

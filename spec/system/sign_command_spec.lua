@@ -65,6 +65,9 @@ describe("the command line", function()
       return { result.code, result.output, result.errors }
     end
     assert.same({ 0, "genuine\n", "" }, piped "body")
+    local result = cli.run({ "verify", "--headers", "signed", table.unpack(by) },
+      { cwd = dir, env = { S = SECRET }, input = dir .. "/body" })
+    assert.same({ 0, "genuine\n", "" }, { result.code, result.output, result.errors })
     assert.same({ 2, "", "anzol: --headers and --body cannot both be standard input; "
       .. "give a file for one\n" }, piped "-")
   end)

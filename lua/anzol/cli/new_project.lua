@@ -62,6 +62,7 @@ end)
 local LUACHECKRC = [[
 std = "lua54"
 max_line_length = 120
+unused_args = false -- hooks are given more than each needs
 files["spec"] = { std = "+busted" }
 ]]
 
