@@ -217,16 +217,8 @@ static void on_fatal_time(uv_timer_t *timer)
     _exit(EXIT_STORE);
 }
 
-static void drain(struct server *server, int signal_number)
+static void drain(struct server *server)
 {
-    if (server->state == SERVER_DRAINING || server->state == SERVER_ENDING) {
-        log_warn("stopped at once", "signal=%d", signal_number);
-        _exit(EXIT_FAILURE);
-    }
-    if (server->state == SERVER_STARTING)
-        _exit(EXIT_SUCCESS);
-    log_info("draining", "signal=%d limit=%lldms", signal_number,
-             (long long)server->config.drain_ms);
     server->state = SERVER_DRAINING;
     server_tasks_stop(server);
     /* With a full disk outcomes wait for ever: the process does not. */
@@ -236,13 +228,40 @@ static void drain(struct server *server, int signal_number)
         worker_stop(server->workers[i], server->config.drain_ms - server->config.drain_ms / 10);
 }
 
+/* The second one ends the process at once. */
+static void stop_by_signal(struct server *server, int signal_number)
+{
+    if (server->state == SERVER_DRAINING || server->state == SERVER_ENDING) {
+        log_warn("stopped at once", "signal=%d", signal_number);
+        _exit(EXIT_FAILURE);
+    }
+    if (server->state == SERVER_STARTING)
+        _exit(EXIT_SUCCESS);
+    log_info("draining", "signal=%d limit=%lldms", signal_number,
+             (long long)server->config.drain_ms);
+    drain(server);
+}
+
 static void on_signal(uv_signal_t *handle, int signal_number)
 {
     struct server *server = handle->data;
     if (signal_number != SIGHUP)
-        drain(server, signal_number);
+        stop_by_signal(server, signal_number);
     else if (server->state == SERVER_SERVING)
         server_reload(server, NULL, NULL);
+}
+
+static bool api_stop(int64_t *drain_ms, void *ctx)
+{
+    struct server *server = ctx;
+    if (server->state != SERVER_SERVING)
+        return false;
+    if (*drain_ms >= 0)
+        server->config.drain_ms = *drain_ms;
+    *drain_ms = server->config.drain_ms;
+    log_info("draining", "by=api limit=%lldms", (long long)*drain_ms);
+    drain(server);
+    return true;
 }
 
 /* The store thread. */
@@ -348,6 +367,7 @@ static enum status open_api(struct server *server, struct err *err)
                                           .hooks = {.reload = api_reload,
                                                     .is_serving = api_is_serving,
                                                     .status = api_status,
+                                                    .stop = api_stop,
                                                     .write_metrics = api_write_metrics,
                                                     .change = server_change,
                                                     .request = server_request,

@@ -117,6 +117,9 @@ struct api_hooks {
      * *why is a word for /healthz: "starting", "draining", "stuck". */
     bool (*is_serving)(const char **why, void *ctx);
     void (*status)(struct api_status *status, void *ctx);
+    /* Begins a drain, as SIGTERM does. *drain_ms: how long it may take, negative: as the settings
+     * say; gets what it is then. False: the server is starting or draining already. */
+    bool (*stop)(int64_t *drain_ms, void *ctx);
     /* Appends the text of /metrics. */
     enum status (*write_metrics)(struct buf *out, void *ctx);
     /* Makes the change; change->on_done comes exactly once, at once or later, on the API's loop,

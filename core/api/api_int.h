@@ -65,6 +65,7 @@ struct call {
     struct buf contains;               /* filter */
     struct buf subscription;           /* of a change */
     struct buf to;                     /* of a request */
+    struct buf drain;                  /* of a stop */
     union {
         struct api_endpoint_change endpoint_change;
         struct api_change change;
@@ -188,7 +189,7 @@ void show_error(struct document *out, const char *name, enum attempt_error error
 void show_attempt(struct document *out, const struct attempt_row *row, bool is_whole);
 
 /* ---- the resources: attempt.c, change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c,
- * reload.c, request.c, status.c
+ * reload.c, request.c, status.c, stop.c
  * ---------------------------- */
 
 void api_list_attempts(struct call *call);
@@ -228,5 +229,6 @@ void api_show_health(struct call *call);
 void api_start_reload(struct call *call);
 void api_show_metrics(struct call *call);
 void api_show_status(struct call *call);
+void api_stop(struct call *call);
 
 #endif

@@ -58,6 +58,7 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     buf_init(&call->contains, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->subscription, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->to, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->drain, LIMIT_REQUEST_LINE_BYTES);
     return call;
 }
 
@@ -70,6 +71,7 @@ static void destroy(struct call *call)
     buf_finish(&call->contains);
     buf_finish(&call->subscription);
     buf_finish(&call->to);
+    buf_finish(&call->drain);
     free(call);
 }
 

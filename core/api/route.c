@@ -31,6 +31,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},
     {"POST", "/api/v1/replay", false, api_replay, NULL},
     {"GET", "/api/v1/status", false, api_show_status, NULL},
+    {"POST", "/api/v1/stop", false, api_stop, NULL},
     {"GET", "/api/v1/task", false, api_list_tasks, api_write_tasks},
     {"DELETE", "/api/v1/task/{id}", false, api_end_task, NULL},
     {"GET", "/api/v1/task/{id}", false, api_get_task, api_write_task},

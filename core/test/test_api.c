@@ -84,6 +84,15 @@ static bool is_serving(const char **why, void *ctx)
     return rig->is_serving;
 }
 
+/* The settings' drain is 30 s; while the rig is down it cannot be stopped. */
+static bool stop(int64_t *drain_ms, void *ctx)
+{
+    const struct rig *rig = ctx;
+    if (*drain_ms < 0)
+        *drain_ms = 30000;
+    return rig->is_serving;
+}
+
 static enum status write_metrics(struct buf *out, void *ctx)
 {
     (void)ctx;
@@ -265,8 +274,17 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
         .hosts = hosts,
         .host_count = read_hosts(L, hosts),
         .version = "9.8.7",
-        .hooks = {start_reload, is_serving, status, write_metrics, change, NULL, task, has_endpoint,
-                  change_endpoint, pace, rig},
+        .hooks = {.reload = start_reload,
+                  .is_serving = is_serving,
+                  .status = status,
+                  .stop = stop,
+                  .write_metrics = write_metrics,
+                  .change = change,
+                  .task = task,
+                  .has_endpoint = has_endpoint,
+                  .change_endpoint = change_endpoint,
+                  .pace = pace,
+                  .ctx = rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)
         luaL_error(L, "%s", err.text);

@@ -141,6 +141,34 @@ describe("the admin listener", function()
   end)
 end)
 
+describe("a stop by the API", function()
+  before_each(function() open { token = TOKEN } end)
+  after_each(admin.close)
+
+  local function stop(query)
+    local body, status = request("POST", "/api/v1/stop" .. query, { Authorization = "Bearer " .. TOKEN,
+      ["Content-Type"] = "application/json" }, "{}")
+    return body, status
+  end
+
+  it("begins a drain, as long as the settings or the request say", function()
+    assert.same({ { status = "draining", drainMs = 30000 }, 200 }, { stop "" })
+    assert.same({ { status = "draining", drainMs = 250 }, 200 }, { stop "?drain=250ms" })
+    assert.same({ { status = "draining", drainMs = 86400000 }, 200 }, { stop "?drain=1d" })
+    for _, bad in ipairs { "?drain=soon", "?drain=-1", "?drain=25h", "?dran=1s" } do
+      assert.equal(422, (select(2, stop(bad))), bad)
+    end
+  end)
+
+  it("is refused of a server that does not serve, and to strangers", function()
+    rig:set_down "draining"
+    local body, status = stop ""
+    assert.same({ 409, "stopping" }, { status, body.code })
+    rig:set_down(nil)
+    assert.equal(401, (select(2, request("POST", "/api/v1/stop", {}, "{}"))))
+  end)
+end)
+
 describe("without a token the admin listener", function()
   after_each(admin.close)
 

@@ -90,6 +90,15 @@ function M.request(options, console, request)
   failure.raise(codes[answer.status] or failure.FAILED, "%s", M.detail(answer))
 end
 
+-- Whether anybody answers where the server is to be found.
+function M.is_there(options)
+  local native = require "anzol.native"
+  local admin = settings.admin(options)
+  local answer = native.fetch { url = admin.url .. "/healthz", unix = admin.socket,
+    timeout_ms = TIMEOUT_MS }
+  return answer ~= nil
+end
+
 -- The decoded body of an answer.
 function M.decode(answer)
   local native = require "anzol.native"

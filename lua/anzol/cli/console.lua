@@ -51,10 +51,13 @@ function Console:data(text) self.streams.out(text) end
 
 function Console:line(text) self:data(M.clean(text) .. "\n") end
 
+-- What was printed shows at once, in a pipe too.
+function M.flush() io.stdout:flush() end
+
 -- Where somebody is to type.
 function Console:prompt(text)
   self.streams.out(text)
-  io.stdout:flush()
+  M.flush()
 end
 
 -- To standard error: errors and what must be read.

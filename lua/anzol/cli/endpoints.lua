@@ -31,7 +31,7 @@ local function pace(row)
   return per_hour and ("slowed to %d/h"):format(per_hour) or nil
 end
 
-local columns = {
+M.columns = {
   { "NAME", "name" },
   { "STATE", "state", is_state = true },
   { "PENDING", pending, right = true },
@@ -71,7 +71,7 @@ local function list(options, console)
     return 0
   end
   local rows = client.decode(answer).data
-  if #rows > 0 then console:table(columns, rows) else console:say "no endpoints" end
+  if #rows > 0 then console:table(M.columns, rows) else console:say "no endpoints" end
   return 0
 end
 

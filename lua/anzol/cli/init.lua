@@ -12,8 +12,8 @@ local M = {}
 
 -- Files beside this one, in the order of the commands' names.
 local command_files = { "add", "attempts", "capture", "check", "completion", "cron", "dead",
-  "deliveries", "endpoints", "eval", "events", "new_project", "recover", "reload", "repl", "replay",
-  "sign", "tasks", "test", "trigger", "verify" }
+  "deliveries", "endpoints", "eval", "events", "health", "new_project", "recover", "reload", "repl",
+  "replay", "sign", "status", "stop", "tail", "tasks", "test", "trigger", "verify" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.

@@ -1,0 +1,114 @@
+-- SPDX-License-Identifier: MIT
+-- anzol status, health, tail and stop, and the server that they are about.
+local Receiver = require "support.receiver"
+local Server = require "support.server"
+local cli = require "support.cli"
+local files = require "support.files"
+local json = require "dkjson"
+local process = require "anzol_test.process"
+local scripts = require "support.scripts"
+local wait = require "support.wait"
+
+local SCRIPT = [[
+anzol.source("open", { verify = anzol.verify.none(), type = function(req) return req.query.type end })
+anzol.endpoint("out", { url = "$URL/out", sign = false, allow_private = true,
+  retry = anzol.backoff.constant { base = "20ms", attempts = 3 } })
+anzol.on("order.*", function(event) event:send "out" end)
+anzol.on("slow", function() anzol.sleep "1s" end)
+anzol.on("slower", { deadline = "5m" }, function() anzol.sleep "5m" end)
+]]
+
+describe("the server's commands", function()
+  local server, receiver
+
+  before_each(function()
+    receiver = Receiver.start()
+    server = Server.start { scripts = scripts.with(receiver, SCRIPT) }
+  end)
+  after_each(function()
+    receiver:stop()
+    server:close()
+  end)
+
+  local function ask(...)
+    return cli.run({ ... }, { cwd = server.dir, env = { ANZOL_STATE_DIR = server.state_dir } })
+  end
+
+  local function post(kind)
+    local answer = server:post("/in/open?type=" .. kind, "{}")
+    return assert(json.decode(answer.body).id, answer.body)
+  end
+
+  it("tell how it is", function()
+    local health = ask "health"
+    assert.same({ 0, "ok\n", "" }, { health.code, health.output, health.errors })
+    local status = ask "status"
+    assert.equal(0, status.code, status.errors)
+    assert.matches("scripts     1 sources, 1 endpoints, 3 subscriptions\n", status.output, 1, true)
+    assert.matches("store       writable, ", status.output, 1, true)
+    assert.equal(1, json.decode(ask("status", "-o", "json").output).generation)
+    assert.equal(0, ask("health", "--url", "http://127.0.0.1:" .. server.admin_port).code)
+  end)
+
+  it("follow events and attempts, over a restart, each once", function()
+    receiver:answer("*", { status = 500 })
+    local tails = {}
+    for _, kind in ipairs { "events", "attempts" } do
+      tails[kind] = process.spawn { argv = { files.program(), "tail", kind, "-o", "json", "-v" },
+        cwd = server.dir, env = { ANZOL_STATE_DIR = server.state_dir },
+        output = server.dir .. "/" .. kind, errors = server.dir .. "/" .. kind .. ".err" }
+    end
+    finally(function() for _, child in pairs(tails) do child:kill(9) end end)
+    wait.until_true("both follow", 5000, function()
+      for kind in pairs(tails) do
+        local path = server.dir .. "/" .. kind .. ".err"
+        if not files.exists(path) or not files.read(path):find "iterator=" then return false end
+      end
+      return true
+    end)
+    local function rows(kind)
+      local list = {}
+      for line in files.read(server.dir .. "/" .. kind):gmatch "[^\n]+\n" do list[#list + 1] = json.decode(line) end
+      return list
+    end
+    local sent = {}
+    local function send_and_wait()
+      for i = 1, 3 do sent[#sent + 1] = post("order." .. i) end
+      wait.until_true("all are told", 10000, function()
+        return #rows "events" == #sent and #rows "attempts" == 3 * #sent
+      end)
+    end
+    send_and_wait()
+    server:stop()
+    server:restart()
+    send_and_wait()
+    for i, row in ipairs(rows "events") do assert.equal(sent[i], row.id) end
+    local seen = {}
+    for _, row in ipairs(rows "attempts") do
+      assert.is_nil(seen[row.id])
+      seen[row.id] = true
+      assert.equal(500, row.status)
+    end
+  end)
+
+  it("stop it when what runs has ended", function()
+    local id = post "slow"
+    wait.until_true("it runs", 5000, function() return server:get("/api/v1/status").store.queued == 0 end)
+    local result = ask "stop"
+    assert.same({ 0, "" }, { result.code, result.output })
+    assert.matches("^draining, within 30000 ms\nstopped\n$", result.errors)
+    assert.same({ "exit", 0 }, { server:ended(5000) })
+    assert.matches("draining  by=api limit=30000ms", server:log(), 1, true)
+    server:restart()
+    assert.equal("handled", server:get("/api/v1/event/" .. id).state)
+  end)
+
+  it("stop it within the time that is given", function()
+    post "slower"
+    local result = ask("stop", "--drain", "1s")
+    assert.equal(0, result.code, result.errors)
+    assert.matches("limit=1000ms", server:log(), 1, true)
+    assert.is_truthy(server:ended(5000))
+    assert.equal(69, ask("stop").code)
+  end)
+end)
