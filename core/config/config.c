@@ -46,7 +46,7 @@ static const char *positional(int argc, char *const *argv)
 const char *config_dir(const struct config_input *input)
 {
     const char *dir = positional(input->argc, input->argv);
-    if (!dir)
+    if (!dir && input->environment)
         dir = input->environment(DIR_VARIABLE, input->ctx);
     return dir && *dir ? dir : DIR_DEFAULT;
 }
