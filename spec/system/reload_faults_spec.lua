@@ -17,6 +17,8 @@ local EXIT_CONFIG = 78
 local EXIT_AS_KILLED = 137
 local SIGTERM = 15
 local seed = tonumber(os.getenv "ANZOL_SEED") or os.time()
+-- The thread sanitizer keeps its notes on memory that the program gave back.
+local is_shadowed = os.getenv "ANZOL_SANITIZER" == "thread"
 
 local function reload(server) return cli.ask(server, { "reload" }) end
 
@@ -325,9 +327,11 @@ describe("reloads under load", function()
       if i == WARM then base = rss_kib(server) end
     end
     local counts = sender:stop()
-    wait.until_true("what the hungry left is given back", 5000, function()
-      return rss_kib(server) - base < RSS_GROWTH_KIB
-    end)
+    if not is_shadowed then
+      wait.until_true("what the hungry left is given back", 5000, function()
+        return rss_kib(server) - base < RSS_GROWTH_KIB
+      end)
+    end
     assert.same({ 0, 0, 0 }, { counts.refused, counts.unexpected, counts.lost },
       counts.first_unexpected)
     assert.is_true(counts.acknowledged > COUNT)
