@@ -79,6 +79,10 @@
 #define LIMIT_BATCH_EVENTS 1000
 #define LIMIT_BATCH_BYTES (1024 * 1024) /* of bodies: a batch that has them closes */
 #define LIMIT_BATCH_WAIT_MS (7 * 86400000LL)
+#define LIMIT_MISSED_MS (31 * 86400000LL) /* older times of a cron are not made up for */
+#define LIMIT_INTERVAL_MS_MIN 100         /* of anzol.every and anzol.poll ... */
+#define LIMIT_INTERVAL_MS_MAX (366 * 86400000LL)
+#define LIMIT_ROUTINES_RUNNING 64 /* on a worker at a time; the next waits its turn */
 #define LIMIT_STATE_BYTES (64u * 1024 * 1024)
 #define LIMIT_JOB_BYTES (16u * 1024 * 1024)
 #define LIMIT_TRACEBACK_BYTES 4096

@@ -96,6 +96,17 @@ bool text_parse_duration_ms(struct slice text, int64_t *ms)
     return true;
 }
 
+void text_format_duration(int64_t ms, char text[TEXT_DURATION_BYTES])
+{
+    static const struct unit units[] = {
+        {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t i = 0;
+    while (i + 1 < array_count(units) && (ms == 0 || ms % units[i].factor != 0))
+        i++;
+    (void)snprintf(text, TEXT_DURATION_BYTES, "%lld%s", (long long)(ms / units[i].factor),
+                   units[i].name);
+}
+
 bool text_parse_size(struct slice text, size_t *bytes)
 {
     int64_t quantity;

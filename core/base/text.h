@@ -15,6 +15,9 @@
 /* Seconds ("5", "1.5") or a number with a unit: ms, s, m, h, d. Not negative; rounded to ms.
  * False: malformed or out of range, *ms untouched. */
 bool text_parse_duration_ms(struct slice text, int64_t *ms);
+#define TEXT_DURATION_BYTES 24
+/* In the largest unit of which it is a whole number: "90s", "2h". */
+void text_format_duration(int64_t ms, char text[TEXT_DURATION_BYTES]);
 /* Bytes ("65536") or a number with a unit: B, KiB, MiB, GiB (kB, MB, GB: powers of 1000).
  * False: malformed or out of range, *bytes untouched. */
 bool text_parse_size(struct slice text, size_t *bytes);

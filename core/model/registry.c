@@ -110,8 +110,11 @@ void registry_unref(struct registry *registry)
         finish_endpoint(registry, &registry->endpoints[i]);
     for (size_t i = 0; i < registry->subscription_count; i++)
         finish_subscription(&registry->subscriptions[i]);
+    for (size_t i = 0; i < registry->routine_count; i++)
+        routine_spec_finish(&registry->routines[i]);
     for (size_t i = 0; i < registry->init_count; i++)
         free(registry->inits[i].script);
+    free(registry->routines);
     free(registry->inits);
     free(registry->sources);
     free(registry->endpoints);
@@ -158,6 +161,15 @@ const struct subscription_spec *registry_subscription(const struct registry *reg
     for (size_t i = 0; i < registry->subscription_count; i++)
         if (slice_is(name, registry->subscriptions[i].name))
             return &registry->subscriptions[i];
+    return NULL;
+}
+
+const struct routine_spec *registry_routine(const struct registry *registry, enum routine_kind kind,
+                                            struct slice name)
+{
+    for (size_t i = 0; i < registry->routine_count; i++)
+        if (registry->routines[i].kind == kind && slice_is(name, registry->routines[i].name))
+            return &registry->routines[i];
     return NULL;
 }
 

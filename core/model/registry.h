@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "base/cidr.h"
 #include "model/backoff.h"
+#include "model/routine.h"
 
 #include <stdatomic.h>
 
@@ -193,6 +194,8 @@ struct registry {
     size_t endpoint_count;
     struct subscription_spec *subscriptions;
     size_t subscription_count;
+    struct routine_spec *routines;
+    size_t routine_count;
     struct init_spec *inits; /* in the order they run */
     size_t init_count;
     bool has_plans; /* some subscription has an order_function or a batch */
@@ -214,6 +217,8 @@ const struct endpoint_spec *registry_endpoint(const struct registry *registry, s
 const struct endpoint_spec *registry_endpoint_by_id(const struct registry *registry, uint64_t id);
 const struct subscription_spec *registry_subscription(const struct registry *registry,
                                                       struct slice name);
+const struct routine_spec *registry_routine(const struct registry *registry, enum routine_kind kind,
+                                            struct slice name);
 /* The subscriptions whose pattern and source match, in order of registration. Returns how many;
  * fills at most max. */
 size_t registry_match(const struct registry *registry, struct slice source, struct slice type,

@@ -28,12 +28,14 @@ int l_open_anzol(lua_State *L)
     open_read(L);
     open_re(L);
     open_request(L);
+    open_routine(L);
     open_secret(L);
     open_signature(L);
     open_sleep(L);
     open_source(L);
     open_step(L);
     open_subscription(L);
+    open_tick(L);
     open_time(L);
     open_verdict(L);
     lua_pushliteral(L, ANZOL_VERSION);

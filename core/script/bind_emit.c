@@ -45,6 +45,7 @@ static struct event *make_event(const struct event_view *view, struct slice type
                                 struct content *content)
 {
     const struct event *parent = view->event;
+    const bool is_child = !view->job->tick.routine; /* a poll's items come from outside */
     struct trace trace = parent->trace;
     trace_continue(&trace);
     const struct event_options options = {
@@ -52,8 +53,8 @@ static struct event *make_event(const struct event_view *view, struct slice type
         .type = type,
         .key = key,
         .content = content,
-        .parent = parent->id,
-        .depth = parent->depth + 1,
+        .parent = is_child ? parent->id : 0,
+        .depth = is_child ? parent->depth + 1 : 0,
         .trace = trace,
         .received_ms = clock_now_ms(),
     };
@@ -62,20 +63,21 @@ static struct event *make_event(const struct event_view *view, struct slice type
 
 int l_event_emit(lua_State *L)
 {
-    const struct event_view *view = event_check_handler(L, "event:emit");
+    const struct event_view *view = event_check_run(L, "emit");
     struct job *job = view->job;
-    step_check_outside(L, "event:emit");
     lua_settop(L, 4);
+    const char *what = lua_pushfstring(L, "%s:emit", view->noun);
+    step_check_outside(L, what);
     const struct slice type = check_type(L);
     struct slice key = slice_str("");
     int64_t delay_ms = 0;
     if (!lua_isnil(L, 4)) {
-        const struct options options = {.index = 4, .what = "event:emit"};
+        const struct options options = {.index = 4, .what = what};
         options_check_names(L, &options, option_names, NULL);
         key = option_check_key(L, &options);
         delay_ms = option_check_duration(L, &options, "delay", 0);
         if (delay_ms > DELAY_MS_MAX)
-            return luaL_error(L, "option 'delay' of event:emit is at most 366d");
+            return luaL_error(L, "option 'delay' of %s is at most 366d", what);
     }
     if (view->event->depth + 1 > LIMIT_CHAIN_DEPTH) {
         job->is_hopeless = true;

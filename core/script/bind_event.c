@@ -43,7 +43,7 @@ static const struct field_name field_names[] = {
     {"type", FIELD_TYPE},
 };
 
-static struct event_view *view_check(lua_State *L)
+struct event_view *event_check(lua_State *L)
 {
     struct event_view *view = object_check(L, 1, &event_kind);
     if (!view->event)
@@ -190,7 +190,7 @@ static int push_field(lua_State *L, struct event_view *view, enum field_id id)
 
 static int l_index(lua_State *L)
 {
-    struct event_view *view = view_check(L);
+    struct event_view *view = event_check(L);
     lua_pushvalue(L, 2);
     const int type = lua_rawget(L, lua_upvalueindex(1));
     if (type == LUA_TNIL)
@@ -232,7 +232,7 @@ static void step(lua_State *L, struct slice segment)
 
 static int l_get(lua_State *L)
 {
-    struct event_view *view = view_check(L);
+    struct event_view *view = event_check(L);
     const char *path = luaL_checkstring(L, 2);
     lua_settop(L, 3);
     if (push_data(L, view) == 0)
@@ -261,6 +261,7 @@ static int l_get(lua_State *L)
 struct event_view *event_push(lua_State *L, struct job *job, const struct run_member *member)
 {
     struct event_view *view = object_push(L, &event_kind, sizeof *view, VALUE_COUNT);
+    view->noun = "event";
     view->job = job;
     view->event = member->event;
     view->run_number = job->run.run_number;
@@ -275,6 +276,7 @@ struct event_view *event_push(lua_State *L, struct job *job, const struct run_me
 struct event_view *event_push_alone(lua_State *L, struct event *event)
 {
     struct event_view *view = object_push(L, &event_kind, sizeof *view, VALUE_COUNT);
+    view->noun = "event";
     view->event = event;
     view->run_number = 1;
     view->head = content_head(event->content);

@@ -56,6 +56,8 @@ extern const struct object_kind request_kind;
 extern const struct object_kind response_kind;
 extern const struct object_kind secret_kind;
 extern const struct object_kind signer_kind;
+extern const struct object_kind poll_kind;
+extern const struct object_kind tick_kind;
 extern const struct object_kind verdict_kind;
 extern const struct object_kind verifier_kind;
 
@@ -111,6 +113,8 @@ void pace_check_read(lua_State *L, const struct options *options, struct endpoin
 
 /* Raises outside of the load phase. */
 struct draft *draft_check(lua_State *L, const char *function);
+/* The function on top: what the file calls its event, for the check of endpoint names. */
+void handler_note_parameter(lua_State *L, struct draft *draft);
 /* ^[a-z0-9][a-z0-9._-]*$, at most LIMIT_NAME_BYTES, no "..". */
 void name_check(lua_State *L, const char *name, const char *function);
 /* "scripts/crm.lua:31" of the caller, owned by C. */
@@ -181,7 +185,7 @@ struct key_style {
 void keys_check_read(lua_State *L, const struct options *options, const struct key_style *style,
                      struct key_set *keys);
 
-enum verdict_kind_id { VERDICT_SKIP, VERDICT_RETRY_LATER };
+enum verdict_kind_id { VERDICT_SKIP, VERDICT_RETRY_LATER, VERDICT_AFTER };
 struct verdict {
     enum verdict_kind_id kind;
     int64_t delay_ms;
@@ -207,6 +211,7 @@ void script_log(lua_State *L, enum log_level level, struct slice message, int fi
 /* ---- Views of C objects: they raise once their job is over ---- */
 
 struct event_view {
+    const char *noun; /* what scripts call it: "event", "tick", "poll" */
     struct job *job;
     struct event *event; /* NULL: over */
     uint32_t run_number;
@@ -237,8 +242,14 @@ struct event_view *event_push_alone(lua_State *L, struct event *event);
 /* What order_by returned, on top of the stack: a string, or nil (no key). */
 void order_key_check(lua_State *L, const char *what, struct order_key *key);
 
-/* The event at index 1, checked to be in its handler; raises otherwise. */
-struct event_view *event_check_handler(lua_State *L, const char *function);
+/* Of a run of a routine: a tick or poll, kept likewise. */
+struct event_view *tick_push(lua_State *L, struct job *job);
+/* The event at index 1; raises once its handler is over. */
+struct event_view *event_check(lua_State *L);
+/* The tick or poll at index 1, likewise; NULL if it is neither. */
+struct event_view *tick_test(lua_State *L);
+/* The event, tick or poll at index 1, checked to be in its own run; raises otherwise. */
+struct event_view *event_check_run(lua_State *L, const char *method);
 /* Made at the first effect. */
 struct outbox *job_outbox(lua_State *L, struct job *job);
 /* The same, of the handler that runs; raises elsewhere. function: "anzol.kv:set". */
@@ -377,6 +388,8 @@ void open_log(lua_State *L);
 void open_metric_module(lua_State *L);
 void open_nearest(lua_State *L); /* for Lua of our own: require "anzol.nearest" */
 void open_read(lua_State *L);
+void open_routine(lua_State *L);
+void open_tick(lua_State *L);
 void open_re(lua_State *L);
 void open_request(lua_State *L);
 void open_secret(lua_State *L);

@@ -39,7 +39,7 @@ static const char *check_key(lua_State *L)
 static struct job *handler_job(lua_State *L)
 {
     const struct context *context = script_of(L)->context;
-    return context && context->phase == PHASE_HANDLER ? context->job : NULL;
+    return context && phase_commits(context->phase) ? context->job : NULL;
 }
 
 struct outbox *outbox_check(lua_State *L, const char *function)
@@ -49,7 +49,7 @@ struct outbox *outbox_check(lua_State *L, const char *function)
     if (!job)
         (void)luaL_error(L,
                          "%s cannot write in '%s': writes commit with the run of a handler "
-                         "(anzol.on); here values can only be read",
+                         "(anzol.on), cron, every or poll; here values can only be read",
                          function, context ? phases[context->phase].name : "load");
     step_check_outside(L, function);
     return job_outbox(L, job);

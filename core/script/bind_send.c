@@ -15,6 +15,7 @@
 static const char *const option_names[] = {"delay", "expires", "idempotency_key", "priority", NULL};
 
 struct send {
+    const char *what; /* "event:send" */
     struct job *job;
     struct event_view *view;
     const struct endpoint_spec *targets[LIMIT_DELIVERIES_PER_RUN];
@@ -25,14 +26,14 @@ struct send {
     struct slice key;
 };
 
-struct event_view *event_check_handler(lua_State *L, const char *function)
+struct event_view *event_check_run(lua_State *L, const char *method)
 {
-    struct event_view *view = object_check(L, 1, &event_kind);
+    struct event_view *tick = tick_test(L);
+    struct event_view *view = tick ? tick : event_check(L);
     const struct context *context = script_of(L)->context;
-    if (!view->event)
-        (void)luaL_error(L, "this event's handler is over: keep its values, not the event");
-    if (!context || context->phase != PHASE_HANDLER || context->job != view->job)
-        (void)luaL_error(L, "%s works in the handler of this event only, not in '%s'", function,
+    if (!context || !phase_commits(context->phase) || context->job != view->job)
+        (void)luaL_error(L, "%s:%s works in %s of this %s only, not in '%s'", view->noun, method,
+                         tick ? "the run" : "the handler", view->noun,
                          context ? phases[context->phase].name : "load");
     return view;
 }
@@ -66,8 +67,8 @@ static int unknown_endpoint(lua_State *L, const char *name)
 static void add_target(lua_State *L, struct send *send)
 {
     if (lua_type(L, -1) != LUA_TSTRING)
-        (void)luaL_error(L, "event:send takes the name of an endpoint or a list of names, got %s",
-                         luaL_typename(L, -1));
+        (void)luaL_error(L, "%s takes the name of an endpoint or a list of names, got %s",
+                         send->what, luaL_typename(L, -1));
     const char *name = lua_tostring(L, -1);
     script_push_ref(L, script_of(L), REF_ENDPOINTS);
     lua_pushvalue(L, -2);
@@ -94,7 +95,7 @@ static void read_targets(lua_State *L, struct send *send)
     }
     const size_t count = lua_rawlen(L, 2);
     if (count == 0)
-        (void)luaL_error(L, "event:send got an empty list of endpoints");
+        (void)luaL_error(L, "%s got an empty list of endpoints", send->what);
     for (size_t i = 1; i <= count; i++) {
         lua_rawgeti(L, 2, (lua_Integer)i);
         add_target(L, send);
@@ -115,16 +116,17 @@ static void read_options(lua_State *L, struct send *send)
 {
     if (lua_isnil(L, 4))
         return;
-    const struct options options = {.index = 4, .what = "event:send"};
+    const struct options options = {.index = 4, .what = send->what};
     options_check_names(L, &options, option_names, NULL);
     send->delay_ms = option_check_duration(L, &options, "delay", 0);
     const int64_t expires_ms = option_check_duration(L, &options, "expires", 0);
     if (send->delay_ms > DELAY_MS_MAX || expires_ms > DELAY_MS_MAX)
-        (void)luaL_error(L, "options 'delay' and 'expires' of event:send are at most 366d");
+        (void)luaL_error(L, "options 'delay' and 'expires' of %s are at most 366d", send->what);
     if (expires_ms > 0 && expires_ms <= send->delay_ms)
         (void)luaL_error(L,
-                         "option 'expires' of event:send is over before its 'delay': give it more "
-                         "time, both count from now");
+                         "option 'expires' of %s is over before its 'delay': give it more time, "
+                         "both count from now",
+                         send->what);
     send->priority = (int)option_check_integer(L, &options, "priority",
                                                (struct range){-LIMIT_PRIORITY, LIMIT_PRIORITY}, 0);
     if (expires_ms > 0)
@@ -269,10 +271,11 @@ static void add_deliveries(lua_State *L, const struct send *send, struct message
 
 int l_event_send(lua_State *L)
 {
-    struct send send = {.view = event_check_handler(L, "event:send")};
+    struct send send = {.view = event_check_run(L, "send")};
     send.job = send.view->job;
-    step_check_outside(L, "event:send");
     lua_settop(L, 4);
+    send.what = lua_pushfstring(L, "%s:send", send.view->noun);
+    step_check_outside(L, send.what);
     read_targets(L, &send);
     read_options(L, &send);
     struct outbox *outbox = job_outbox(L, send.job);
@@ -282,9 +285,9 @@ int l_event_send(lua_State *L)
         struct message_text text;
         if (lua_type(L, 3) != LUA_TNIL && lua_type(L, 3) != LUA_TTABLE)
             return luaL_error(L,
-                              "the message of event:send is a table { json = … }, or nil for "
-                              "the received bytes, got %s",
-                              luaL_typename(L, 3));
+                              "the message of %s is a table { json = … }, or nil for the received "
+                              "bytes, got %s",
+                              send.what, luaL_typename(L, 3));
         message_check(L, 3, send.view->event->content, &text);
         message = make_message(L, &send, &text);
     }

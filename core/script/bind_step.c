@@ -295,7 +295,7 @@ static int finish_function(lua_State *L, int status, lua_KContext ctx)
     lua_closeslot(L, SLOT_GUARD);
     const char *name = lua_tostring(L, SLOT_NAME);
     check_encode(L, name);
-    return commit_and_wait(L, event_check_handler(L, WHAT), name);
+    return commit_and_wait(L, event_check_run(L, "step"), name);
 }
 
 /* event, name, function, arguments. */
@@ -343,7 +343,7 @@ static int finish_list(lua_State *L, int status, lua_KContext index)
 {
     (void)status;
     struct store_list_steps *list = &pending_check(L, (int)index)->of.list_steps;
-    struct event_view *view = event_check_handler(L, WHAT);
+    struct event_view *view = event_check_run(L, "step");
     for (size_t i = 0; i < list->row_count && !view->are_steps_known; i++) {
         if (!add(view, list->rows[i].name, list->rows[i].result))
             return luaL_error(L, "out of memory");
@@ -368,7 +368,8 @@ static void check_name(lua_State *L)
 
 int l_event_step(lua_State *L)
 {
-    const struct event_view *view = event_check_handler(L, WHAT);
+    (void)event_check(L);
+    const struct event_view *view = event_check_run(L, "step");
     const struct job *job = view->job;
     check_name(L);
     if (lua_type(L, SLOT_GUARD) != LUA_TFUNCTION)

@@ -159,8 +159,7 @@ static void read_options(lua_State *L, const struct options *options, unsigned w
         concurrency > worker_count ? concurrency / (worker_count ? worker_count : 1) : 1;
 }
 
-/* The function on top: what the file calls its event, for the check of endpoint names. */
-static void note_parameter(lua_State *L, struct draft *draft)
+void handler_note_parameter(lua_State *L, struct draft *draft)
 {
     lua_Debug debug;
     const char *parameter = lua_getlocal(L, NULL, 1);
@@ -200,7 +199,7 @@ static int l_on(lua_State *L)
     read_name(L, has_options && !lua_isnil(L, 2) ? &options : NULL, subscription);
     check_unique(L, draft->registry, subscription);
     lua_pushvalue(L, function);
-    note_parameter(L, draft);
+    handler_note_parameter(L, draft);
     subscription->handler_function = function_keep(L);
     if (subscription->order_function != 0 || subscription->batch.count_max > 0)
         draft->registry->has_plans = true;

@@ -36,6 +36,17 @@ struct init_spec *draft_add_init(struct draft *draft)
     return &inits[registry->init_count++];
 }
 
+struct routine_spec *draft_add_routine(struct draft *draft)
+{
+    struct registry *registry = draft->registry;
+    struct routine_spec *routines =
+        grow(registry->routines, registry->routine_count, sizeof *registry->routines);
+    if (!routines)
+        return NULL;
+    registry->routines = routines;
+    return &routines[registry->routine_count++];
+}
+
 struct endpoint_spec *draft_add_endpoint(struct draft *draft)
 {
     struct registry *registry = draft->registry;
@@ -306,7 +317,29 @@ static const char *mix_init_at(uint64_t *digest, const struct registry *registry
     return registry->inits[i].script;
 }
 
-static const mix_at kinds[] = {mix_source_at, mix_endpoint_at, mix_subscription_at, mix_init_at};
+static const char *mix_routine_at(uint64_t *digest, const struct registry *registry, size_t i)
+{
+    if (i == registry->routine_count)
+        return NULL;
+    const struct routine_spec *routine = &registry->routines[i];
+    mix_number(digest, routine->kind);
+    mix_text(digest, routine->name);
+    mix_text(digest, routine->rule);
+    mix_text(digest, routine->script);
+    mix_number(digest, routine->missed);
+    mix_number(digest, routine->interval.min_ms);
+    mix_number(digest, routine->interval.max_ms);
+    mix_real(digest, routine->interval.shrink);
+    mix_real(digest, routine->interval.grow);
+    mix_real(digest, routine->interval.jitter);
+    mix_number(digest, routine->is_long);
+    mix_backoff(digest, &routine->on_error);
+    mix_number(digest, routine->function);
+    return routine->script;
+}
+
+static const mix_at kinds[] = {mix_source_at, mix_endpoint_at, mix_subscription_at, mix_routine_at,
+                               mix_init_at};
 #define KIND_COUNT (sizeof kinds / sizeof kinds[0])
 
 uint64_t registry_digest(const struct registry *registry)

@@ -136,6 +136,13 @@ static void judge(struct job *job, int result_count)
     if (result_count > 0 && lua_checkstack(job->base.L, LUA_MINSTACK))
         verdict =
             object_test(job->base.L, lua_gettop(job->base.L) - result_count + 1, &verdict_kind);
+    if (verdict && verdict->kind == VERDICT_AFTER) {
+        script_keep_error(job->script, &job->context,
+                          "anzol.after is for polls; a handler that wants to run again later "
+                          "returns anzol.retry_later");
+        fail(job);
+        return;
+    }
     struct verdict copy; /* the object may go with the job */
     struct job_result result = {.outcome = JOB_HANDLED, .text = ""};
     if (verdict) {

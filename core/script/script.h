@@ -201,11 +201,17 @@ enum job_outcome {
 };
 struct job_result {
     enum job_outcome outcome;
-    const char *text;      /* reason or traceback; valid during the callback */
-    int64_t delay_ms;      /* RETRY_LATER */
-    bool is_hopeless;      /* FAILED: another run would fail alike (the chain is too deep) */
-    bool has_steps;        /* it used event:step: the store keeps results until the run ends */
-    struct outbox *outbox; /* HANDLED: owned by the taker from now on (outbox_finish, free) */
+    const char *text;        /* reason or traceback; valid during the callback */
+    int64_t delay_ms;        /* RETRY_LATER; see has_delay */
+    bool is_hopeless;        /* FAILED: another run would fail alike (the chain is too deep) */
+    bool has_steps;          /* it used event:step: the store keeps results until the run ends */
+    bool has_delay;          /* HANDLED, of a poll: delay_ms is until its next run (anzol.after) */
+    bool is_timeout;         /* FAILED, of a poll: its source did not answer in time */
+    int64_t items;           /* HANDLED, of a poll: that it found */
+    struct source_load load; /* of a poll */
+    struct outbox *outbox;   /* HANDLED: owned by the taker from now on (outbox_finish, free) */
+    struct event *event; /* with an outbox of a routine that has messages: what they are of, to be
+                            stored with them; the taker's reference */
     int64_t cpu_ns;
 };
 typedef void (*job_cb)(const struct job_result *result, void *ctx);
@@ -229,6 +235,17 @@ struct run_options {
  * with the limits of its phases. The callback comes exactly once, perhaps before this returns. */
 void script_run(struct script *script, const struct run_options *options, job_cb on_done,
                 void *ctx);
+
+/* One run of a routine. */
+struct tick_options {
+    const struct routine_spec *routine; /* borrowed until the callback */
+    int64_t scheduled_ms;
+    int64_t previous_ms; /* 0: none */
+    uint32_t number;     /* 1: the first try of this tick */
+};
+/* The callback as of script_run: HANDLED, FAILED or CANCELLED. */
+void script_run_routine(struct script *script, const struct tick_options *options, job_cb on_done,
+                        void *ctx);
 
 struct outgoing_parts {
     bool is_skipped;

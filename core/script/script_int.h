@@ -43,6 +43,9 @@ enum phase_id {
     PHASE_TRANSFORM,
     PHASE_SUCCESS,
     PHASE_RETRY,
+    PHASE_CRON,
+    PHASE_EVERY,
+    PHASE_POLL,
     PHASE_INIT,
     PHASE_SIGN, /* of a provider, for the command line */
     PHASE_COUNT
@@ -57,6 +60,8 @@ struct phase {
 };
 
 extern const struct phase phases[PHASE_COUNT];
+/* What a job of this phase asks for commits with it. */
+bool phase_commits(enum phase_id phase);
 
 /* What a phase works for, as errors name it. All borrowed. */
 struct subject {
@@ -357,13 +362,15 @@ struct job {
     struct event_view *view;
     struct request_view *request;
     struct run_options run;
+    struct tick_options tick; /* of a routine, else without one; run.own is its event */
     bool is_filtered_out;
     bool is_hopeless;            /* another run would fail alike */
     struct outbox *outbox;       /* owned */
     struct keyed_message *keyed; /* messages with an idempotency key; owned */
     size_t keyed_count;
-    struct steps steps; /* of the run */
-    size_t init_index;  /* of registry->inits */
+    struct steps steps;      /* of the run */
+    struct source_load load; /* of a poll: what its source said */
+    size_t init_index;       /* of registry->inits */
     union {
         job_cb on_done;
         init_cb on_init;
@@ -490,6 +497,7 @@ struct draft {
 struct source_spec *draft_add_source(struct draft *draft);
 struct endpoint_spec *draft_add_endpoint(struct draft *draft);
 struct init_spec *draft_add_init(struct draft *draft);
+struct routine_spec *draft_add_routine(struct draft *draft);
 struct subscription_spec *draft_add_subscription(struct draft *draft);
 struct handler_name *draft_add_handler(struct draft *draft);
 void draft_finish(struct draft *draft);

@@ -182,13 +182,6 @@ static void settle(struct running *running, enum delivery_state state, int64_t d
 /* ---- Verdict
  * ------------------------------------------------------------------------------------------- */
 
-static double random_unit(void)
-{
-    uint32_t bits;
-    random_bytes(&bits, sizeof bits);
-    return (double)bits / ((double)UINT32_MAX + 1);
-}
-
 static void on_disabled(struct store_op *op)
 {
     struct store_endpoint *disable = container_of(op, struct store_endpoint, op);

@@ -190,6 +190,13 @@ void random_bytes(void *out, size_t len)
     check(len <= INT32_MAX && RAND_bytes(out, (int)len) == 1);
 }
 
+double random_unit(void)
+{
+    uint32_t bits;
+    random_bytes(&bits, sizeof bits);
+    return (double)bits / ((double)UINT32_MAX + 1);
+}
+
 static void *openssl_malloc(size_t size, const char *file, int line)
 {
     (void)file;

@@ -50,6 +50,8 @@ bool bytes_equal(struct slice a, struct slice b);
 void signature_use_memory(void);
 /* Unpredictable bytes; ends the process if the system has none. */
 void random_bytes(void *out, size_t len);
+/* Of them: uniform in [0, 1). */
+double random_unit(void);
 /* For specs: from now on the bytes follow from *state alone; NULL: from chance again. One thread.
  */
 void random_fake(uint64_t *state);

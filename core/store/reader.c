@@ -18,6 +18,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_GET_KV:
     case STORE_LIST_KV:
     case STORE_LIST_STEPS:
+    case STORE_LIST_ROUTINES:
         return true;
     case STORE_LIST_EVENTS:
     case STORE_LIST_DELIVERIES:
@@ -276,6 +277,15 @@ static void finish_claim_batch(struct store_claim_batch *claim)
     claim->member_count = 0;
 }
 
+static void finish_list_routines(struct store_list_routines *list)
+{
+    for (size_t i = 0; i < list->row_count; i++) {
+        free(list->rows[i].name);
+        routine_row_finish(&list->rows[i].row);
+    }
+    free(list->rows);
+}
+
 static void finish_list_steps(struct store_list_steps *list)
 {
     for (size_t i = 0; i < list->row_count; i++) {
@@ -351,6 +361,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_CLAIM_BATCH:
         finish_claim_batch(container_of(read, struct store_claim_batch, read));
+        break;
+    case STORE_LIST_ROUTINES:
+        finish_list_routines(container_of(read, struct store_list_routines, read));
         break;
     case STORE_LIST_STEPS:
         finish_list_steps(container_of(read, struct store_list_steps, read));

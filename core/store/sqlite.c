@@ -140,6 +140,11 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                       " state = ?5, ended_ms = ?6 WHERE id = ?1",
     [SQL_TASK_END] = "UPDATE task SET state = 2, ended_ms = ?2 WHERE id = ?1",
     [SQL_TASK_EXPIRE] = "DELETE FROM task WHERE state > 0 AND ended_ms < ?",
+    [SQL_ROUTINE_FIND] = "SELECT version FROM routine WHERE kind = ? AND name = ?",
+    [SQL_ROUTINE_PUT] =
+        "INSERT OR REPLACE INTO routine(kind, name, version, rule, due_ms, tick_ms, previous_ms,"
+        " interval_ms, wait_ms, why, answer_ms, failures, error, last_ms, duration_ms, last_items,"
+        " runs, items) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_EVENT_FIND] = "SELECT 1 FROM event WHERE id = ?",
     [SQL_EVENT_DUE_PUT] = "INSERT OR IGNORE INTO event_due(id, due_ms) VALUES (?, ?)",
     [SQL_ATTEMPT_INSERT] = "INSERT INTO attempt(id, delivery, number, previous, state, status,"

@@ -84,6 +84,8 @@ enum write_sql {
     SQL_TASK_MOVE,
     SQL_TASK_END,
     SQL_TASK_EXPIRE,
+    SQL_ROUTINE_FIND,
+    SQL_ROUTINE_PUT,
     SQL_EVENT_FIND,
     SQL_EVENT_DUE_PUT,
     SQL_ATTEMPT_INSERT,
@@ -197,12 +199,16 @@ int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
 int sqlite_change(struct sqlite_engine *engine, struct store_change *change);
 int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
+int sqlite_routine(struct sqlite_engine *engine, struct store_routine *op);
 int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 
 /* sqlite_event.c: the rows of an event; is_due: with its row in event_due, and its runs if they are
  * planned. */
 int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bool is_due);
 /* sqlite_run.c: writes the planned runs. *due_ms: the least of theirs. */
+/* Messages, emits, changes, and keys and values of a run; may_be_again: it may have made messages
+ * before. */
+int sqlite_put_outbox(struct sqlite_engine *engine, struct outbox *outbox, bool may_be_again);
 int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int64_t *due_ms);
 int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content);
 /* What is told of an outcome that was written. */
@@ -308,7 +314,9 @@ int sqlite_order_leave(struct sqlite_engine *engine, uint64_t ended, bool takes_
                        struct order_next *next);
 
 /* sqlite_kv.c. Both set op->status when the outbox cannot be applied. */
-int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled);
+#define KV_NO_CONFLICT SIZE_MAX
+int sqlite_kv_check(struct sqlite_engine *engine, const struct outbox *outbox, enum status *status,
+                    size_t *conflict);
 /* The same list on the store thread's connection and on a reader's. */
 #define SQL_TEXT_KV_LIST                                                                           \
     "SELECT key, version, value FROM kv WHERE ns = ?1 AND key >= ?2 AND key > ?3"                  \
@@ -391,6 +399,7 @@ enum read_sql {
     READ_KV,
     READ_KV_LIST,
     READ_STEPS,
+    READ_ROUTINES,
     READ_LIST_TASKS,
     READ_LIST_TASKS_BACKWARD,
     READ_TASK,
@@ -432,6 +441,7 @@ int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);
 int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get);
 int sqlite_list_kv(struct sqlite_reader *reader, struct store_list_kv *list);
+int sqlite_list_routines(struct sqlite_reader *reader, struct store_list_routines *list);
 int sqlite_list_steps(struct sqlite_reader *reader, struct store_list_steps *list);
 
 /* The run rows of an event, with their error texts if errors is not NULL. */

@@ -104,9 +104,9 @@ static int list_version(struct sqlite_engine *it, const struct kv_read *read, ui
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int check_reads(struct sqlite_engine *it, struct store_handled *handled)
+static int check_reads(struct sqlite_engine *it, const struct outbox *outbox, enum status *status,
+                       size_t *conflict)
 {
-    const struct outbox *outbox = handled->outbox;
     for (size_t i = 0; i < outbox->kv_read_count; i++) {
         const struct kv_read *read = &outbox->kv_reads[i];
         uint64_t version = 0;
@@ -115,24 +115,23 @@ static int check_reads(struct sqlite_engine *it, struct store_handled *handled)
         if (rc != SQLITE_OK)
             return rc;
         if (version != read->version) {
-            handled->op.status = E_CONFLICT;
-            handled->is_kv_conflict = true;
-            handled->kv_conflict = i;
+            *status = E_CONFLICT;
+            *conflict = i;
             return SQLITE_OK;
         }
     }
     return SQLITE_OK;
 }
 
-int sqlite_kv_check(struct sqlite_engine *engine, struct store_handled *handled)
+int sqlite_kv_check(struct sqlite_engine *engine, const struct outbox *outbox, enum status *status,
+                    size_t *conflict)
 {
-    const struct outbox *outbox = handled->outbox;
-    int rc = check_reads(engine, handled);
+    int rc = check_reads(engine, outbox, status, conflict);
     for (size_t i = 0; i < outbox->kv_write_count && rc == SQLITE_OK; i++) {
-        if (handled->op.status != OK)
+        if (*status != OK)
             break;
         if (outbox->kv_writes[i].is_delta)
-            rc = work_out(engine, outbox, i, &handled->op.status);
+            rc = work_out(engine, outbox, i, status);
     }
     return rc;
 }

@@ -101,6 +101,9 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_OPEN_COUNTS] = "SELECT endpoint, count(*) FROM delivery INDEXED BY delivery_open"
                          " WHERE state < 3 AND due_ms IS NULL GROUP BY endpoint",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
+    [READ_ROUTINES] =
+        "SELECT kind, name, version, rule, due_ms, tick_ms, previous_ms, interval_ms, wait_ms, why,"
+        " answer_ms, failures, error, last_ms, duration_ms, last_items, runs, items FROM routine",
     [READ_STEPS] = "SELECT name, result FROM step WHERE event = ? AND subscription = ?",
     [READ_LIST_TASKS] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_TASKS_BACKWARD] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id",
@@ -271,6 +274,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_get_kv(it, container_of(read, struct store_get_kv, read));
     case STORE_LIST_KV:
         return sqlite_list_kv(it, container_of(read, struct store_list_kv, read));
+    case STORE_LIST_ROUTINES:
+        return sqlite_list_routines(it, container_of(read, struct store_list_routines, read));
     case STORE_LIST_STEPS:
         return sqlite_list_steps(it, container_of(read, struct store_list_steps, read));
     case STORE_LIST_ATTEMPTS:

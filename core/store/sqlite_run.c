@@ -238,6 +238,9 @@ static int end_run(struct sqlite_engine *it, struct store_run_ref *run, const st
 /* ---- Outbox ---------------------------------------------------------------------------------- */
 
 #define EMIT_KEY_WINDOW_MS INT64_C(86400000) /* as a source's default */
+#define POLL_KEY_WINDOW_MS                                                                         \
+    (7 * INT64_C(86400000)) /* sources that are polled show items for long                         \
+                             */
 
 static int put_delivery(struct sqlite_engine *it, struct outbox_delivery *entry)
 {
@@ -359,7 +362,8 @@ static int put_message(struct sqlite_engine *it, const struct outbox *outbox,
 /* An emit with a key that is there already makes nothing, as a repeated webhook does. */
 static int put_emit(struct sqlite_engine *it, struct event *event, bool *is_duplicate)
 {
-    struct store_ingest ingest = {.event = event, .key_window_ms = EMIT_KEY_WINDOW_MS};
+    struct store_ingest ingest = {
+        .event = event, .key_window_ms = event->parent ? EMIT_KEY_WINDOW_MS : POLL_KEY_WINDOW_MS};
     const int rc = sqlite_ingest(it, &ingest);
     *is_duplicate = ingest.is_duplicate;
     return rc;
@@ -377,22 +381,22 @@ static int put_change(struct sqlite_engine *it, struct outbox_change *change)
     return sqlite_change(it, &op);
 }
 
-static int put_outbox(struct sqlite_engine *it, struct outbox *outbox, bool may_be_again)
+int sqlite_put_outbox(struct sqlite_engine *engine, struct outbox *outbox, bool may_be_again)
 {
     int rc = SQLITE_OK;
     for (size_t i = 0; i < outbox->message_count && rc == SQLITE_OK; i++) {
         bool is_there = false;
         if (may_be_again)
-            rc = find(it, SQL_MESSAGE_FIND, outbox->messages[i]->id, &is_there);
+            rc = find(engine, SQL_MESSAGE_FIND, outbox->messages[i]->id, &is_there);
         if (rc == SQLITE_OK)
-            rc = is_there ? put_again(it, outbox, outbox->messages[i])
-                          : put_message(it, outbox, outbox->messages[i]);
+            rc = is_there ? put_again(engine, outbox, outbox->messages[i])
+                          : put_message(engine, outbox, outbox->messages[i]);
     }
     for (size_t i = 0; i < outbox->emit_count && rc == SQLITE_OK; i++)
-        rc = put_emit(it, outbox->emits[i], &outbox->emit_is_duplicate[i]);
+        rc = put_emit(engine, outbox->emits[i], &outbox->emit_is_duplicate[i]);
     for (size_t i = 0; i < outbox->change_count && rc == SQLITE_OK; i++)
-        rc = put_change(it, &outbox->changes[i]);
-    return rc == SQLITE_OK ? sqlite_kv_apply(it, outbox) : rc;
+        rc = put_change(engine, &outbox->changes[i]);
+    return rc == SQLITE_OK ? sqlite_kv_apply(engine, outbox) : rc;
 }
 
 /* ---- Operations ------------------------------------------------------------------------------ */
@@ -405,8 +409,11 @@ int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled)
         .number = handled->number,
         .error = handled->skip_reason,
     };
-    handled->is_kv_conflict = false;
-    int rc = handled->outbox ? sqlite_kv_check(engine, handled) : SQLITE_OK;
+    size_t conflict = KV_NO_CONFLICT;
+    int rc = handled->outbox ? sqlite_kv_check(engine, handled->outbox, &op->status, &conflict)
+                             : SQLITE_OK;
+    handled->is_kv_conflict = conflict != KV_NO_CONFLICT;
+    handled->kv_conflict = conflict;
     if (rc != SQLITE_OK || op->status != OK)
         return rc;
     rc = end_run(engine, &handled->run, &end, &op->status);
@@ -414,7 +421,7 @@ int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled)
         rc = sqlite_end_steps(engine, &handled->run);
     if (rc != SQLITE_OK || op->status != OK || !handled->outbox)
         return rc;
-    return put_outbox(engine, handled->outbox, handled->run.is_stored);
+    return sqlite_put_outbox(engine, handled->outbox, handled->run.is_stored);
 }
 
 int sqlite_run_failed(struct sqlite_engine *engine, struct store_run *run)

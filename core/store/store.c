@@ -172,6 +172,10 @@ static size_t op_bytes(const struct store_op *op)
         const struct outbox *outbox = container_of(op, struct store_handled, op)->outbox;
         return outbox ? outbox_bytes(outbox) : 0;
     }
+    case STORE_ROUTINE: {
+        const struct outbox *outbox = container_of(op, struct store_routine, op)->outbox;
+        return outbox ? outbox_bytes(outbox) : 0;
+    }
     case STORE_SETTLE: {
         const struct attempt *attempt = container_of(op, struct store_settle, op)->attempt;
         return attempt ? attempt->head.len + attempt->body.len : 0;

@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "base/inbox.h"
 #include "model/outbox.h"
+#include "model/routine.h"
 #include "model/task.h"
 
 struct store;
@@ -82,6 +83,7 @@ enum store_op_kind {
     STORE_ENDPOINT, /* an endpoint's row: made, or its state changed */
     STORE_CHANGE,   /* what is done by hand, or a step of a task */
     STORE_TASK,     /* a task begins, or is cancelled */
+    STORE_ROUTINE,  /* a run of a routine ended, or its place in time changed */
     STORE_OP_KIND_COUNT
 };
 
@@ -271,6 +273,19 @@ struct store_task {
     int64_t now_ms;
 };
 
+/* Writes the row of a routine, which must have the version that the row has (0: it is not there):
+ * else E_CONFLICT, as if a kv version changed (is_kv_conflict); E_INVALID as of store_handled. The
+ * stored row has one version more. What the run asked for commits with it. */
+struct store_routine {
+    struct store_op op;
+    enum routine_kind kind;
+    const char *name;
+    const struct routine_row *row; /* borrowed */
+    struct event *event;           /* borrowed: what the outbox's messages are of. NULL: none */
+    struct outbox *outbox;         /* borrowed, as of store_handled; NULL: nothing */
+    bool is_kv_conflict;
+};
+
 /* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:
  * the other kinds hold a credit or are few, and are always taken); on_done is not called then. */
 MUST_USE enum status store_submit(struct store *store, struct store_client *client,
@@ -294,6 +309,7 @@ enum store_read_kind {
     STORE_LIST_STEPS,
     STORE_LIST_TASKS,
     STORE_LIST_ATTEMPTS,
+    STORE_LIST_ROUTINES,
     STORE_READ_KIND_COUNT
 };
 
@@ -416,129 +432,6 @@ struct store_backlog {
     size_t row_count;
 };
 
-/* What the API shows. All text owned by the row's list. */
-struct event_row {
-    struct event *event;  /* owned reference; body there only from get */
-    enum run_state state; /* the worst of its runs: dead, retrying, pending, skipped, handled */
-    size_t body_bytes;
-    struct claimed_run *runs; /* run rows; error texts below, same index */
-    char **errors;
-    size_t run_count;
-};
-
-struct attempt_row {
-    struct attempt attempt;    /* head, body, detail owned by the row */
-    enum delivery_state state; /* what it led to */
-    int64_t next_ms;
-    /* Only of lists of attempts: whose it was. */
-    uint64_t delivery, message;
-    char *endpoint; /* name, owned; NULL: it is gone */
-    char *type;     /* owned; NULL: as above */
-};
-
-struct delivery_row {
-    uint64_t id, message, event, endpoint_id;
-    char *endpoint; /* name */
-    char *type;
-    enum delivery_state state;
-    uint32_t attempt_count;
-    int64_t due_ms; /* 0: in its owner's memory, over, or held */
-    bool is_held;   /* others of its order key go first */
-    char *reason;
-    struct attempt_row *attempts; /* only from get */
-    size_t attempt_row_count;
-    int last_status;
-    enum attempt_error last_error;
-};
-
-/* Newest first. before/after are ids (exclusive, 0: none). Filters that are NULL or negative do not
- * filter. A page may come short with done == false when scanning took too long: go on at `last`. */
-struct store_list_query {
-    size_t limit;
-    uint64_t before;
-    uint64_t after;
-    bool is_backward;   /* the `limit` rows nearest above `after`, oldest first: the page before */
-    const char *source; /* of the event */
-    const char *type;   /* exact */
-    const char *endpoint; /* deliveries: name */
-    int state;            /* enum run_state or enum delivery_state; -1: any */
-    uint64_t event;       /* deliveries of one event; 0: any */
-    uint64_t message;     /* deliveries of one message; 0: any */
-    const char *contains; /* in a delivery's reason, or in the error of one of the event's runs */
-};
-
-struct store_list_events {
-    struct store_read read;
-    struct store_list_query query; /* text borrowed until on_done */
-    struct event_row *rows;
-    size_t row_count;
-    uint64_t last;
-    bool is_end;
-};
-
-struct store_list_deliveries {
-    struct store_read read;
-    struct store_list_query query;
-    struct delivery_row *rows;
-    size_t row_count;
-    uint64_t last;
-    bool is_end;
-};
-
-/* Every endpoint that ever was, by id, with what is still to be sent to it. */
-struct endpoint_row {
-    uint64_t id;
-    char *name; /* owned */
-    enum endpoint_state state;
-    char *reason;             /* why paused or disabled; owned, may be NULL */
-    int64_t failing_since_ms; /* 0: not known to fail */
-    size_t pending_count;     /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
-};
-
-struct store_list_endpoints {
-    struct store_read read;
-    struct endpoint_row *rows;
-    size_t row_count;
-};
-
-/* Tasks, newest first. */
-struct store_list_tasks {
-    struct store_read read;
-    struct store_list_query query; /* limit, before, after, is_backward, state */
-    uint64_t only;                 /* this one (status E_NOTFOUND if there is none); 0: all */
-    struct task *rows;
-    size_t row_count;
-    uint64_t last;
-    bool is_end;
-};
-
-/* Attempts of all deliveries, newest first. */
-struct store_list_attempts {
-    struct store_read read;
-    struct store_list_query query; /* endpoint, state, type; -1 and NULL do not filter */
-    int status_from, status_to;    /* of the answer; 0 and 0: any */
-    int error;                     /* enum attempt_error; -1: any */
-    uint64_t only;                 /* this one, with heads and body (E_NOTFOUND if there is none) */
-    struct attempt_row *rows;
-    size_t row_count;
-    uint64_t last;
-    bool is_end;
-};
-
-struct store_get_event {
-    struct store_read read;
-    uint64_t id;
-    struct event_row row;
-};
-
-struct store_get_delivery {
-    struct store_read read;
-    uint64_t id;
-    bool wants_message;
-    struct delivery_row row;
-    struct delivery *delivery; /* owned, with its message; NULL: not wanted */
-};
-
 struct store_get_kv {
     struct store_read read;
     const char *ns, *key;
@@ -587,5 +480,7 @@ struct store_retention {
     int64_t before_ms;
 };
 void store_retain(struct store *store, const struct store_retention *classes, size_t count);
+
+#include "store/store_list.h"
 
 #endif

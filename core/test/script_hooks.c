@@ -95,12 +95,20 @@ static void on_done(const struct job_result *result, void *ctx)
     set_text(L, "outcome", names[result->outcome]);
     set_text(L, "text", result->text);
     set_integer(L, "delay_ms", result->delay_ms);
+    set_bool(L, "has_delay", result->has_delay);
+    set_bool(L, "is_timeout", result->is_timeout);
+    set_integer(L, "items", result->items);
+    set_integer(L, "retry_after_ms", result->load.retry_after_ms);
+    set_integer(L, "max_age_ms", result->load.max_age_ms);
+    set_integer(L, "rate_ms", result->load.rate_ms);
+    set_bool(L, "is_busy", result->load.is_busy);
     set_integer(L, "cpu_ns", result->cpu_ns);
     set_outbox(L, result->outbox ? result->outbox : &nothing);
     lua_pop(L, 1);
     if (result->outbox)
         outbox_finish(result->outbox);
     free(result->outbox);
+    event_unref(result->event);
     event_unref(waiting->event);
     luaL_unref(L, LUA_REGISTRYINDEX, waiting->result);
     waiting->project->open_count--;
@@ -186,6 +194,40 @@ int l_project_run(lua_State *L)
 {
     struct project *project = project_check(L);
     (void)l_project_start(L);
+    while (project->open_count > 0)
+        (void)uv_run(&project->loop, UV_RUN_ONCE);
+    return 1;
+}
+
+/* tick(kind, name, { scheduled_ms?, previous_ms?, number? }) -> result of the run of a routine, as
+ * of run, with items */
+int l_project_tick(lua_State *L)
+{
+    static const char *const kinds[] = {"cron", "every", "poll", NULL};
+    struct project *project = project_check(L);
+    const enum routine_kind kind = (enum routine_kind)luaL_checkoption(L, 2, NULL, kinds);
+    const struct routine_spec *routine =
+        registry_routine(script_registry(project->script), kind, slice_str(luaL_checkstring(L, 3)));
+    luaL_argcheck(L, routine, 3, "no such routine");
+    lua_settop(L, 4);
+    if (lua_isnil(L, 4)) {
+        lua_newtable(L);
+        lua_replace(L, 4);
+    }
+    struct waiting_run *waiting = calloc(1, sizeof *waiting);
+    check(waiting != NULL);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    *waiting =
+        (struct waiting_run){.L = L, .project = project, .result = luaL_ref(L, LUA_REGISTRYINDEX)};
+    project->open_count++;
+    const struct tick_options options = {
+        .routine = routine,
+        .scheduled_ms = field_integer(L, 4, "scheduled_ms", 1767225600000),
+        .previous_ms = field_integer(L, 4, "previous_ms", 0),
+        .number = (uint32_t)field_integer(L, 4, "number", 1),
+    };
+    script_run_routine(project->script, &options, on_done, waiting);
     while (project->open_count > 0)
         (void)uv_run(&project->loop, UV_RUN_ONCE);
     return 1;

@@ -367,6 +367,7 @@ static const luaL_Reg methods[] = {
     {"retry", l_project_retry},
     {"success", l_project_success},
     {"run", l_project_run},
+    {"tick", l_project_tick},
     {"sign", l_project_sign},
     {"start", l_project_start},
     {"transform", l_project_transform},

@@ -39,6 +39,7 @@ struct project *project_check(lua_State *L);
 int l_project_admit(lua_State *L);
 int l_project_run(lua_State *L);
 int l_project_start(lua_State *L);
+int l_project_tick(lua_State *L);
 int l_project_transform(lua_State *L);
 int l_project_retry(lua_State *L);
 int l_project_success(lua_State *L);

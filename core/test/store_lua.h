@@ -58,7 +58,9 @@ struct lua_op {
         struct store_endpoint endpoint;
         struct store_change change;
         struct store_task task;
+        struct store_routine routine;
     } u;
+    struct routine_row row;
     struct task task;
     struct lua_store *store;
     int result; /* reference to the table */
@@ -71,6 +73,46 @@ struct lua_op {
 struct lua_op *op_create(lua_State *L, enum store_op_kind kind);
 /* -> the table, or nil and "busy". */
 int op_submit(lua_State *L, struct lua_op *it);
+
+/* One read under way. */
+struct lua_read {
+    union {
+        struct store_read read;
+        struct store_claim_events claim_events;
+        struct store_claim_batch claim_batch;
+        struct store_claim_deliveries claim_deliveries;
+        struct store_claim_open claim_open;
+        struct store_backlog backlog;
+        struct store_list_events list_events;
+        struct store_list_deliveries list_deliveries;
+        struct store_list_endpoints list_endpoints;
+        struct store_get_event get_event;
+        struct store_get_delivery get_delivery;
+        struct store_get_kv get_kv;
+        struct store_list_kv list_kv;
+        struct store_list_steps list_steps;
+        struct store_list_routines list_routines;
+        struct store_list_tasks list_tasks;
+        struct store_list_attempts list_attempts;
+    } u;
+    struct lua_store *store;
+    int result;
+    struct arena arena;
+};
+
+struct lua_read *read_create(lua_State *L, enum store_read_kind kind);
+/* -> the table, or nil and "busy". */
+int read_start(lua_State *L, struct lua_read *it);
+
+/* The event that the table at index describes: a reference. */
+struct event *field_event(lua_State *L, struct lua_store *store, int index);
+/* messages, emits, writes and reads of the table at 2, the messages of this event. */
+void field_outbox(lua_State *L, struct lua_op *it, uint64_t event);
+
+/* store_routines.c */
+void set_routines(lua_State *L, const struct store_list_routines *list);
+int l_routine(lua_State *L);
+int l_list_routines(lua_State *L);
 
 /* store_changes.c */
 void set_changes(lua_State *L, const struct store_change *op);

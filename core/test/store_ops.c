@@ -62,6 +62,9 @@ static void set_results(lua_State *L, const struct lua_op *it)
     case STORE_TASK:
         set_integer(L, "id", (lua_Integer)it->task.id);
         break;
+    case STORE_ROUTINE:
+        set_bool(L, "is_kv_conflict", it->u.routine.is_kv_conflict);
+        break;
     case STORE_SPILL:
     case STORE_OP_KIND_COUNT:
         break;
@@ -182,7 +185,7 @@ static struct trace field_trace(lua_State *L, int index)
     return trace;
 }
 
-static struct event *field_event(lua_State *L, struct lua_store *store, int index)
+struct event *field_event(lua_State *L, struct lua_store *store, int index)
 {
     const lua_Integer id = field_integer(L, index, "id", 0);
     const uint64_t fresh = id ? (uint64_t)id : store_next_event_id(store->store, 0);
@@ -288,15 +291,14 @@ static void add_deliveries(lua_State *L, struct outbox *outbox, struct message *
     lua_pop(L, 1);
 }
 
-static void add_messages(lua_State *L, struct lua_op *it)
+static void add_messages(lua_State *L, struct lua_op *it, uint64_t event)
 {
     lua_getfield(L, 2, "messages");
     const lua_Integer count = lua_istable(L, -1) ? luaL_len(L, -1) : 0;
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, -1, i);
         const int index = lua_gettop(L);
-        const uint64_t id =
-            it->u.handled.run.event | (uint64_t)field_integer(L, index, "ordinal", i);
+        const uint64_t id = event | (uint64_t)field_integer(L, index, "ordinal", i);
         const bool is_forwarded = field_boolean(L, index, "is_forwarded");
         struct message *message = message_create(id, field_slice(L, index, "type"),
                                                  field_content(L, index), is_forwarded);
@@ -368,6 +370,13 @@ static void add_kv(lua_State *L, struct outbox *outbox)
     lua_pop(L, 1);
 }
 
+void field_outbox(lua_State *L, struct lua_op *it, uint64_t event)
+{
+    add_messages(L, it, event);
+    add_emits(L, it);
+    add_kv(L, &it->outbox);
+}
+
 /* handled{ event, subscriptions, index, number, skip, messages = { { ordinal, type, body, head,
  * is_forwarded, expires_ms, deliveries = { { endpoint, due_ms, priority, order_key,
  * is_ordered: with an empty key too } } } }, emits, writes, reads } */
@@ -378,9 +387,7 @@ static int l_handled(lua_State *L)
     it->u.handled.number = (uint32_t)field_integer(L, 2, "number", 1);
     it->u.handled.skip_reason = arena_field(L, &it->arena, 2, "skip");
     it->u.handled.outbox = &it->outbox;
-    add_messages(L, it);
-    add_emits(L, it);
-    add_kv(L, &it->outbox);
+    field_outbox(L, it, it->u.handled.run.event);
     return op_submit(L, it);
 }
 
@@ -513,8 +520,7 @@ static int l_endpoint(lua_State *L)
 }
 
 const luaL_Reg store_op_methods[] = {
-    {"change", l_change}, {"endpoint", l_endpoint}, {"handled", l_handled},
-    {"ingest", l_ingest}, {"run", l_run},           {"settle", l_settle},
-    {"spill", l_spill},   {"step", l_step},         {"task", l_task},
-    {NULL, NULL},
+    {"change", l_change},   {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest},
+    {"routine", l_routine}, {"run", l_run},           {"settle", l_settle},   {"spill", l_spill},
+    {"step", l_step},       {"task", l_task},         {NULL, NULL},
 };

@@ -6,31 +6,6 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* One read under way. */
-struct lua_read {
-    union {
-        struct store_read read;
-        struct store_claim_events claim_events;
-        struct store_claim_batch claim_batch;
-        struct store_claim_deliveries claim_deliveries;
-        struct store_claim_open claim_open;
-        struct store_backlog backlog;
-        struct store_list_events list_events;
-        struct store_list_deliveries list_deliveries;
-        struct store_list_endpoints list_endpoints;
-        struct store_get_event get_event;
-        struct store_get_delivery get_delivery;
-        struct store_get_kv get_kv;
-        struct store_list_kv list_kv;
-        struct store_list_steps list_steps;
-        struct store_list_tasks list_tasks;
-        struct store_list_attempts list_attempts;
-    } u;
-    struct lua_store *store;
-    int result;
-    struct arena arena;
-};
-
 /* ---- Results --------------------------------------------------------------------------------- */
 
 static void push_event(lua_State *L, const struct event *event)
@@ -342,6 +317,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
     case STORE_LIST_KV:
         set_listed_kv(L, &it->u.list_kv);
         break;
+    case STORE_LIST_ROUTINES:
+        set_routines(L, &it->u.list_routines);
+        break;
     case STORE_LIST_STEPS:
         set_steps(L, &it->u.list_steps);
         break;
@@ -374,7 +352,7 @@ static void on_done(struct store_read *read)
     free(it);
 }
 
-static struct lua_read *read_create(lua_State *L, enum store_read_kind kind)
+struct lua_read *read_create(lua_State *L, enum store_read_kind kind)
 {
     struct lua_read *it = must_alloc(sizeof *it);
     it->store = check_store(L);
@@ -382,7 +360,7 @@ static struct lua_read *read_create(lua_State *L, enum store_read_kind kind)
     return it;
 }
 
-static int start(lua_State *L, struct lua_read *it)
+int read_start(lua_State *L, struct lua_read *it)
 {
     it->store->L = L;
     lua_newtable(L);
@@ -416,7 +394,7 @@ static int l_claim_events(lua_State *L)
     claim->now_ms = field_integer(L, 2, "now_ms", INT64_MAX);
     claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
     claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_claim_batch(lua_State *L)
@@ -425,7 +403,7 @@ static int l_claim_batch(lua_State *L)
     it->u.claim_batch.batch = (uint64_t)field_integer(L, 2, "batch", 0);
     it->u.claim_batch.event = (uint64_t)field_integer(L, 2, "event", 0);
     it->u.claim_batch.subscription = arena_field(L, &it->arena, 2, "subscription");
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_claim_deliveries(lua_State *L)
@@ -438,7 +416,7 @@ static int l_claim_deliveries(lua_State *L)
     claim->is_urgent = claim->above > INT_MIN;
     claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
     claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_claim_open(lua_State *L)
@@ -450,12 +428,12 @@ static int l_claim_open(lua_State *L)
     claim->remainder = (unsigned)field_integer(L, 2, "remainder", 0);
     claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
     claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_backlog(lua_State *L)
 {
-    return start(L, read_create(L, STORE_BACKLOG));
+    return read_start(L, read_create(L, STORE_BACKLOG));
 }
 
 static void field_query(lua_State *L, struct arena *arena, struct store_list_query *query,
@@ -481,26 +459,26 @@ static int l_list_events(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_EVENTS);
     field_query(L, &it->arena, &it->u.list_events.query, run_state_texts);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_list_deliveries(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_DELIVERIES);
     field_query(L, &it->arena, &it->u.list_deliveries.query, delivery_state_names);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_list_endpoints(lua_State *L)
 {
-    return start(L, read_create(L, STORE_LIST_ENDPOINTS));
+    return read_start(L, read_create(L, STORE_LIST_ENDPOINTS));
 }
 
 static int l_get_event(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_GET_EVENT);
     it->u.get_event.id = (uint64_t)luaL_checkinteger(L, 2);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_get_delivery(lua_State *L)
@@ -508,7 +486,7 @@ static int l_get_delivery(lua_State *L)
     struct lua_read *it = read_create(L, STORE_GET_DELIVERY);
     it->u.get_delivery.id = (uint64_t)luaL_checkinteger(L, 2);
     it->u.get_delivery.wants_message = true;
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_get_kv(lua_State *L)
@@ -517,7 +495,7 @@ static int l_get_kv(lua_State *L)
     it->u.get_kv.ns = arena_field(L, &it->arena, 2, "ns");
     it->u.get_kv.key = arena_field(L, &it->arena, 2, "key");
     it->u.get_kv.now_ms = field_integer(L, 2, "now_ms", 0);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_list_kv(lua_State *L)
@@ -530,15 +508,16 @@ static int l_list_kv(lua_State *L)
     list->limit = (size_t)field_integer(L, 2, "limit", 100);
     list->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 20);
     list->now_ms = field_integer(L, 2, "now_ms", 0);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 static int l_list_steps(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_STEPS);
-    it->u.list_steps.event = (uint64_t)field_integer(L, 2, "event", 0);
-    it->u.list_steps.subscription = arena_field(L, &it->arena, 2, "subscription");
-    return start(L, it);
+    struct store_list_steps *list = &it->u.list_steps;
+    list->event = (uint64_t)field_integer(L, 2, "event", 0);
+    list->subscription = arena_field(L, &it->arena, 2, "subscription");
+    return read_start(L, it);
 }
 
 /* list_attempts{ limit, before, after, is_backward, endpoint, state, type, status_from, status_to,
@@ -552,7 +531,7 @@ static int l_list_attempts(lua_State *L)
     list->status_to = (int)field_integer(L, 2, "status_to", 0);
     list->error = (int)field_integer(L, 2, "error", -1);
     list->only = (uint64_t)field_integer(L, 2, "only", 0);
-    return start(L, it);
+    return read_start(L, it);
 }
 
 /* list_tasks{ limit, before, after, is_backward, only, running = boolean } */
@@ -568,7 +547,7 @@ static int l_list_tasks(lua_State *L)
         .is_backward = field_boolean(L, 2, "is_backward"),
         .state = field_boolean(L, 2, "running") ? TASK_RUNNING : -1,
     };
-    return start(L, it);
+    return read_start(L, it);
 }
 
 const luaL_Reg store_read_methods[] = {
@@ -585,6 +564,7 @@ const luaL_Reg store_read_methods[] = {
     {"list_endpoints", l_list_endpoints},
     {"list_events", l_list_events},
     {"list_kv", l_list_kv},
+    {"list_routines", l_list_routines},
     {"list_steps", l_list_steps},
     {"list_tasks", l_list_tasks},
     {NULL, NULL},

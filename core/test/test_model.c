@@ -2,6 +2,8 @@
 /* anzol_test.model: backoff, schedules, event types, contents, the registry and the outbox. Test
  * thread only.
  */
+#include "test/model_int.h"
+
 #include "model/backoff.h"
 #include "model/content.h"
 #include "model/cron.h"
@@ -342,5 +344,6 @@ int luaopen_anzol_test_model(lua_State *L);
 int luaopen_anzol_test_model(lua_State *L)
 {
     luaL_newlib(L, functions);
+    open_routines(L);
     return 1;
 }

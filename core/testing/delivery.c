@@ -181,13 +181,6 @@ static struct retry_decision ask_policy(const struct held_delivery *held,
     return retry;
 }
 
-static double random_unit(void)
-{
-    uint32_t bits;
-    random_bytes(&bits, sizeof bits);
-    return (double)bits / ((double)UINT32_MAX + 1);
-}
-
 static void decide(const struct held_delivery *held, const struct attempt *attempt,
                    struct decision *decision)
 {

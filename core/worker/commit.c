@@ -75,7 +75,7 @@ static void route_changes(struct worker *worker, const struct outbox *outbox)
     }
 }
 
-static void route_outbox(struct worker *worker, struct outbox *outbox)
+void commit_route_outbox(struct worker *worker, struct outbox *outbox)
 {
     route_changes(worker, outbox);
     for (size_t i = 0; i < outbox->delivery_count; i++)
@@ -90,15 +90,14 @@ static void route_outbox(struct worker *worker, struct outbox *outbox)
     }
 }
 
-static void give_gates_back(struct outbox *outbox)
+void commit_give_back(struct outbox *outbox)
 {
     for (size_t i = 0; i < outbox->delivery_count; i++)
         if (outbox->deliveries[i].delivery->due_ms == 0)
             gate_put(outbox->deliveries[i].endpoint->gate);
 }
 
-/* Held in its owner's memory if there is room, else due in the store. */
-static void take_gates(struct outbox *outbox)
+void commit_prepare(struct worker *worker, struct outbox *outbox)
 {
     const int64_t now_ms = clock_due_ms();
     for (size_t i = 0; i < outbox->delivery_count; i++) {
@@ -108,6 +107,8 @@ static void take_gates(struct outbox *outbox)
         entry->delivery->due_ms =
             is_now && gate_take(entry->endpoint->gate) ? 0 : now_ms + entry->delay_ms;
     }
+    for (size_t i = 0; i < outbox->emit_count; i++)
+        script_plan(worker->script, outbox->emits[i]);
 }
 
 /* ---- Completions
@@ -162,9 +163,9 @@ static void on_handled(struct store_op *op)
     batch_finish(run);
     release_next(work->worker, op, &handled->run);
     if (run->outbox && op->status == OK)
-        route_outbox(work->worker, run->outbox);
+        commit_route_outbox(work->worker, run->outbox);
     else if (run->outbox)
-        give_gates_back(run->outbox);
+        commit_give_back(run->outbox);
     const bool is_kv_conflict = run->outbox && op->status == E_CONFLICT && handled->is_kv_conflict;
     const bool is_at_once =
         is_kv_conflict && turn_after_conflict(run, &run->outbox->kv_reads[handled->kv_conflict]);
@@ -237,11 +238,8 @@ static void commit_handled(struct run *run, const char *skip_reason)
         run_move(run, RUN_WAITING);
         return;
     }
-    if (run->outbox) {
-        take_gates(run->outbox);
-        for (size_t i = 0; i < run->outbox->emit_count; i++)
-            script_plan(run->work->worker->script, run->outbox->emits[i]);
-    }
+    if (run->outbox)
+        commit_prepare(run->work->worker, run->outbox);
     run->text = skip_reason ? copy_text(skip_reason) : NULL;
     run->outcome.handled = (struct store_handled){
         .op = {.kind = STORE_HANDLED, .on_done = on_handled, .ctx = run},

@@ -184,6 +184,7 @@ static void adopt(struct worker *worker, struct endpoint_standing *standings)
     sender_set_registry(worker->sender, worker->registry, standings);
     free(standings);
     work_adopt(worker);
+    routines_adopt(worker);
     if (old)
         drain_script(worker, old);
     if (old_generation)
@@ -196,6 +197,7 @@ static void start_work(struct worker *worker)
     worker->options.hooks->on_start(worker, worker->options.ctx);
     sender_start(worker->sender);
     backlog_hint(worker);
+    routines_open(worker);
 }
 
 static struct endpoint_standing *copy_standings(struct generation *generation,
@@ -227,6 +229,7 @@ static void stop(struct worker *worker, int64_t deadline_ms)
     if (worker->prepared)
         script_cancel_all(worker->prepared);
     work_forget_idle(worker);
+    routines_stop(worker);
     sender_stop(worker->sender, deadline_ms, on_sender_idle, worker);
     worker_tick(worker);
 }
@@ -255,6 +258,7 @@ static void finish(struct worker *worker)
     sender_destroy(worker->sender);
     work_finish(worker);
     backlog_close(worker);
+    routines_finish(worker);
     generation_unref(worker->generation);
     store_client_destroy(worker->client);
     (void)uv_timer_stop(&worker->tick);
@@ -270,8 +274,10 @@ static void on_tick(uv_timer_t *timer)
     sweep_draining(worker);
     if (worker->state == WORKER_STOPPING)
         sweep_stopping(worker);
-    if (worker->is_starved)
+    if (worker->is_starved) {
         work_pump(worker);
+        routines_pump(worker);
+    }
     if (queue_first(&worker->draining) == NULL && worker->state == WORKER_RUNNING &&
         !worker->is_starved) {
         (void)uv_timer_stop(timer);
@@ -493,6 +499,7 @@ enum status worker_create(const struct worker_options *options, struct worker **
     timers_open(&it->timers, &it->loop);
     it->exchanges = exchanges_create(&it->loop, options->user_agent, options->guard);
     backlog_init(it);
+    routines_init(it);
     it->client = store_client_create(options->store, &it->loop);
     const struct sender_options sender_options = {
         .loop = &it->loop,

@@ -104,6 +104,19 @@ struct backlog {
     bool wants_pass; /* when the timer comes: not only by time */
 };
 
+/* Those that this worker owns (routine.c). */
+struct routines {
+    struct map all;     /* by routine_id */
+    struct queue ready; /* due, waiting for their turn */
+    size_t running;
+    bool is_open;
+    bool is_loading; /* rows are being read */
+    bool wants_load; /* once more then */
+    struct store_list_routines list;
+    struct timer watch; /* of the wall clock, while there are crons */
+    int64_t wall_ms;    /* minus monotonic, when it was looked at last */
+};
+
 enum worker_state { WORKER_RUNNING, WORKER_STOPPING, WORKER_QUIET, WORKER_ENDED };
 
 struct worker {
@@ -135,6 +148,7 @@ struct worker {
     struct lane *lanes;
     size_t lane_count;
     struct backlog backlog;
+    struct routines routines;
     unsigned shard_turn;
 
     atomic_int_fast64_t alive_ms; /* monotonic: last answered ping */
@@ -254,6 +268,13 @@ void batch_start(struct run *run);
 void batch_finish(struct run *run);
 
 /* commit.c */
+/* Before an outbox goes to the store: a delivery is held in its owner's memory if there is room,
+ * else due in the store; emitted events get their plans. */
+void commit_prepare(struct worker *worker, struct outbox *outbox);
+/* It was committed: to the owners. */
+void commit_route_outbox(struct worker *worker, struct outbox *outbox);
+/* It was not: the room that was taken goes back. */
+void commit_give_back(struct outbox *outbox);
 void commit_result(struct run *run, const struct job_result *result);
 /* It ended before, or ends later: nothing is written. */
 void commit_nothing(struct run *run, enum run_phase phase);
@@ -261,6 +282,18 @@ void commit_nothing(struct run *run, enum run_phase phase);
 void commit_dead(struct run *run, const char *why);
 /* The one stand-in run of an event that no subscription matches. */
 void commit_unmatched(struct run *run);
+
+/* routine.c */
+void routines_init(struct worker *worker);
+/* After a flip: those of the new registry, each where it was in time. */
+void routines_adopt(struct worker *worker);
+/* The work begins. */
+void routines_open(struct worker *worker);
+/* Room came free: starts what is due. */
+void routines_pump(struct worker *worker);
+/* Nothing starts any more. */
+void routines_stop(struct worker *worker);
+void routines_finish(struct worker *worker);
 
 /* backlog.c */
 void backlog_init(struct worker *worker);

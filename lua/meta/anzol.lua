@@ -221,7 +221,7 @@ function anzol.skip(reason) end
 ---@return anzol.Verdict
 function anzol.retry_later(delay) end
 
----What `anzol.skip` and `anzol.retry_later` return.
+---What `anzol.skip`, `anzol.retry_later` and `anzol.after` return.
 ---@class anzol.Verdict
 
 -- ---- Waiting, secrets, environment ----

@@ -21,12 +21,15 @@ local rows = {
   transform = { false, 50, ENDPOINT },
   success = { false, 10, ENDPOINT },
   retry = { false, 10, ENDPOINT },
+  cron = { true, 2000, 'cron "c"' },
+  every = { true, 2000, 'every "e"' },
+  poll = { true, 2000, 'poll "p"' },
   init = { true, 1000 },
   sign = { false, 50, 'source "signed"' },
 }
 -- What goes wrong in these is in the log alone.
 local is_logged = { success = true, retry = true }
-local WAITING = "Waiting works in: verify, challenge, respond, handler, init."
+local WAITING = "Waiting works in: verify, challenge, respond, handler, cron, every, poll, init."
 
 local names = {}
 for name in pairs(rows) do names[#names + 1] = name end

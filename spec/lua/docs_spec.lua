@@ -49,7 +49,8 @@ local function as_script(text)
     return ANZOL .. "local _ = {" .. text .. "}"
   end
   if registers(text) then return ANZOL .. text end
-  return ANZOL .. 'anzol.on("**", function(event)\nlocal req, message = event, event\n' .. text
+  return ANZOL .. 'anzol.on("**", function(event)\nlocal req, message, tick, poll = event, event, event, event\n'
+    .. "local item, page = {}, {}\n" .. text
     .. "\nend)\n"
 end
 

@@ -38,6 +38,13 @@ local function ran(it)
   return result.outcome == "failed" and result.text or nil
 end
 
+local function ticked(kind, name)
+  return function(it)
+    local result = it:tick(kind, name)
+    return result.outcome == "failed" and result.text or nil
+  end
+end
+
 local CALL = "%s = function() attack() return nil end"
 
 return {
@@ -66,6 +73,11 @@ return {
     while not result.is_done do it:turn() end
     return result.problem
   end),
+  cron = phase({ body = [[anzol.cron("c", { schedule = "@daily" }, function() attack() end)]] },
+    ticked("cron", "c")),
+  every = phase({ body = [[anzol.every("e", "1h", function() attack() end)]] }, ticked("every", "e")),
+  poll = phase({ body = [[anzol.poll("p", { interval = "1h" }, function() attack() end)]] },
+    ticked("poll", "p")),
   handler = phase({ handler = "attack()" }, ran),
   order_by = phase({ endpoint = CALL:format "order_by" }, function(it) return it:order("e") end),
   transform = phase({ endpoint = CALL:format "transform" }, function(it)

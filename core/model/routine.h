@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* A routine is what runs by itself: a cron, an every, a poll. Its registration (spec), its place in
+ * time as the store keeps it (row), and the rules that lead from one run to the next. Pure, any
+ * thread.
+ *
+ * Times are Unix ms: of the wall clock for a cron, since it is about what clocks show; of a clock
+ * that never steps for the others, since they are about what goes by. Whoever calls says which time
+ * it is. */
+#ifndef MODEL_ROUTINE_H
+#define MODEL_ROUTINE_H
+
+#include "model/backoff.h"
+#include "model/cron.h"
+
+/* The numbers are stored: never renumber. */
+enum routine_kind { ROUTINE_CRON = 0, ROUTINE_EVERY = 1, ROUTINE_POLL = 2, ROUTINE_KIND_COUNT };
+const char *routine_kind_name(enum routine_kind kind);
+/* A number for a routine, the same always; its last byte is the shard. */
+uint64_t routine_id(enum routine_kind kind, const char *name);
+
+/* What a cron does about times that came and went while it could not run. */
+enum missed_ticks { MISSED_LATEST, MISSED_ALL, MISSED_NONE };
+
+/* How long from the beginning of one run of a poll to that of the next. An adaptive interval moves
+ * between min_ms and max_ms: shrinks when items came, grows when none did. */
+struct interval {
+    int64_t min_ms;
+    int64_t max_ms; /* = min_ms: regular */
+    double shrink;  /* divides, when items came */
+    double grow;    /* multiplies, when none did */
+    double jitter;  /* each wait is so much longer or shorter, at most: 0.1 is 10 % */
+};
+
+struct routine_spec {
+    enum routine_kind kind;
+    char *name;        /* unique in its kind */
+    char *rule;        /* its place in time, for people: "0 9 * * *, Europe/Lisbon", "5s to 10m" */
+    struct cron cron;  /* of a cron */
+    struct zone *zone; /* owned */
+    enum missed_ticks missed;
+    struct interval interval; /* of the others */
+    bool is_long;             /* the next run begins when one ended */
+    struct backoff on_error;
+    int64_t deadline_ms; /* of a run */
+    int function;
+    char *script; /* file:line of the registration */
+};
+void routine_spec_finish(struct routine_spec *spec);
+
+/* Why a poll waits as long as it does. The numbers are stored. */
+enum routine_why {
+    WHY_RULE = 0,        /* its schedule or regular interval */
+    WHY_ITEMS = 1,       /* items came: shrunk */
+    WHY_NO_ITEMS = 2,    /* none came: grown */
+    WHY_SLOW = 3,        /* the source takes long to answer */
+    WHY_MAX_AGE = 4,     /* Cache-Control: the answer stays what it is so long */
+    WHY_RATE_LIMIT = 5,  /* what the source allows in that time */
+    WHY_RETRY_AFTER = 6, /* the source said when */
+    WHY_SCRIPT = 7,      /* anzol.after */
+    WHY_ERROR = 8,       /* on_error */
+    WHY_LONG = 9,        /* long polling: at once */
+    WHY_COUNT
+};
+const char *routine_why_name(enum routine_why why);
+
+/* As stored, by kind and name. Zeroed: not there yet. */
+struct routine_row {
+    uint64_t version;    /* goes up with each commit; 0: not stored */
+    char *rule;          /* that of the spec which it was planned by; owned */
+    int64_t due_ms;      /* its next run */
+    int64_t tick_ms;     /* the time that that run is for: later tries of a run keep it */
+    int64_t previous_ms; /* the tick before; 0: none */
+    int64_t interval_ms; /* polls: where an adaptive interval stands */
+    int64_t wait_ms;     /* between the last run and the next */
+    enum routine_why why;
+    int64_t answer_ms;    /* polls: how long the source takes, smoothed; 0: not known */
+    uint32_t failures;    /* in a row */
+    char *error;          /* of the last run; owned, NULL: it went well */
+    int64_t last_ms;      /* when the last run began; 0: there was none */
+    int64_t duration_ms;  /* and how long it took */
+    int64_t last_items;   /* that it found */
+    uint64_t runs, items; /* in all; runs that went well */
+};
+/* Into a zeroed or finished one. */
+void routine_row_copy(struct routine_row *copy, const struct routine_row *row);
+void routine_row_finish(struct routine_row *row);
+
+/* What a source said of how it wants to be asked; zeroed: nothing. */
+struct source_load {
+    int64_t retry_after_ms; /* not before that; 0: not said */
+    int64_t max_age_ms;     /* its answer is fresh so long; 0: not said */
+    int64_t rate_ms;   /* what is left of its rate limit, spread over the time: between requests */
+    int64_t answer_ms; /* the longest time to an answer; 0: nothing was asked */
+    bool is_busy;      /* 429 or 503 */
+};
+
+/* How a run ended. */
+struct routine_end {
+    int64_t started_ms;
+    int64_t ended_ms;
+    const char *error; /* NULL: it went well */
+    bool is_timeout;   /* the error is that the source did not answer in time */
+    bool has_delay;
+    int64_t delay_ms; /* anzol.after, from the end */
+    int64_t items;
+    struct source_load load;
+    double random; /* uniform in [0, 1) */
+};
+
+/* Brings the row into agreement with the spec: a new one, one whose rule changed, one whose clock
+ * was set back. True: it changed, and is to be stored. */
+bool routine_plan(const struct routine_spec *spec, struct routine_row *row, int64_t now_ms);
+/* The row's time came, or may have. */
+enum routine_turn {
+    ROUTINE_EARLY,   /* not due yet (row->due_ms) */
+    ROUTINE_RUN,     /* runs for row->tick_ms */
+    ROUTINE_SKIPPED, /* what was missed is let go: the row went on, and is to be stored */
+};
+enum routine_turn routine_take(const struct routine_spec *spec, struct routine_row *row,
+                               int64_t now_ms);
+/* The run ended: where the row stands now. True: it goes on as planned; false: the run failed, and
+ * will not be tried again. */
+bool routine_go_on(const struct routine_spec *spec, struct routine_row *row,
+                   const struct routine_end *end);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* anzol.cron, anzol.every, anzol.poll: registering what runs by itself. */
+#include "script/bind_int.h"
+
+#include "base/text.h"
+
+#define INTERVAL_FORMS "100ms to 366d"
+#define SHRINK 4.0
+#define GROW 1.5
+#define JITTER 0.1
+#define FACTOR_MAX 1000.0
+#define JITTER_MAX 0.5
+
+/* ---- In common ---- */
+
+/* name, …, function: the routine with all that is common. */
+static struct routine_spec *add_routine(lua_State *L, enum routine_kind kind, const char *what,
+                                        int argument_count)
+{
+    struct draft *draft = draft_check(L, what);
+    const char *name = luaL_checkstring(L, 1);
+    name_check(L, name, what);
+    if (lua_type(L, argument_count) != LUA_TFUNCTION)
+        (void)luaL_error(L, "%s '%s': argument %d is the function, got %s", what, name,
+                         argument_count, luaL_typename(L, argument_count));
+    const struct routine_spec *other = registry_routine(draft->registry, kind, slice_str(name));
+    if (other)
+        (void)luaL_error(L, "%s '%s' is registered twice, first at %s", what, name, other->script);
+    lua_settop(L, argument_count);
+    struct routine_spec *routine = draft_add_routine(draft);
+    if (!routine)
+        (void)luaL_error(L, "out of memory");
+    routine->kind = kind;
+    routine->on_error = backoff_handler;
+    routine->name = text_copy(L, name);
+    routine->script = place_copy(L);
+    lua_pushvalue(L, argument_count);
+    handler_note_parameter(L, draft);
+    routine->function = function_keep(L);
+    return routine;
+}
+
+static int64_t check_interval(lua_State *L, int64_t ms, const char *what)
+{
+    if (ms < LIMIT_INTERVAL_MS_MIN || ms > LIMIT_INTERVAL_MS_MAX)
+        (void)luaL_error(L, "%s is from " INTERVAL_FORMS, what);
+    return ms;
+}
+
+/* ---- anzol.cron ---- */
+
+static const char *const cron_names[] = {"missed", "schedule", "timezone", NULL};
+
+static void read_missed(lua_State *L, const struct options *options, struct routine_spec *routine)
+{
+    static const char *const words[] = {
+        [MISSED_LATEST] = "latest", [MISSED_ALL] = "all", [MISSED_NONE] = "none"};
+    const char *missed = option_check_text(L, options, "missed", "latest");
+    for (size_t i = 0; i < array_count(words); i++)
+        if (strcmp(missed, words[i]) == 0) {
+            routine->missed = (enum missed_ticks)i;
+            return;
+        }
+    (void)option_error(L, options, "missed", "\"latest\", \"all\" or \"none\"");
+}
+
+static int l_cron(lua_State *L)
+{
+    struct routine_spec *routine = add_routine(L, ROUTINE_CRON, "anzol.cron", 3);
+    const struct options options = {.index = 2,
+                                    .what = lua_pushfstring(L, "anzol.cron '%s'", routine->name)};
+    struct err err;
+    options_check_names(L, &options, cron_names, NULL);
+    const char *schedule = option_check_text(L, &options, "schedule", NULL);
+    const char *zone = option_check_text(L, &options, "timezone", "UTC");
+    if (!schedule)
+        return luaL_error(L, "%s needs 'schedule', as \"0 9 * * MON-FRI\"", options.what);
+    if (cron_parse(slice_str(schedule), &routine->cron, &err) != OK)
+        return luaL_error(L, "option 'schedule' of %s: %s", options.what, err.text);
+    if (zone_load(slice_str(zone), &routine->zone, &err) != OK)
+        return luaL_error(L, "option 'timezone' of %s: %s", options.what, err.text);
+    read_missed(L, &options, routine);
+    routine->rule = text_copy(L, lua_pushfstring(L, "%s, %s", schedule, zone));
+    script_of(L)->draft->ended++;
+    return 0;
+}
+
+/* ---- anzol.every ---- */
+
+static int l_every(lua_State *L)
+{
+    struct routine_spec *routine = add_routine(L, ROUTINE_EVERY, "anzol.every", 3);
+    const char *what = lua_pushfstring(L, "the interval of anzol.every '%s'", routine->name);
+    const int64_t ms = check_interval(L, duration_check(L, 2, what), what);
+    routine->interval = (struct interval){.min_ms = ms, .max_ms = ms, .shrink = 1, .grow = 1};
+    char rule[TEXT_DURATION_BYTES];
+    text_format_duration(ms, rule);
+    routine->rule = text_copy(L, rule);
+    script_of(L)->draft->ended++;
+    return 0;
+}
+
+/* ---- anzol.poll ---- */
+
+static const char *const poll_names[] = {"interval", "long", "on_error", NULL};
+static const char *const interval_names[] = {"grow", "jitter", "max", "min", "shrink", NULL};
+
+static double check_factor(lua_State *L, const struct options *options, const char *name,
+                           double fallback)
+{
+    const double factor = option_check_number(L, options, name, fallback);
+    if (!(factor >= 1) || factor > FACTOR_MAX)
+        (void)luaL_error(L, "option '%s' of %s is at least 1 and at most 1000", name,
+                         options->what);
+    return factor;
+}
+
+/* The table is on top. */
+static void read_adaptive(lua_State *L, const struct options *of, struct interval *interval)
+{
+    const struct options options = {.index = lua_gettop(L),
+                                    .what = lua_pushfstring(L, "interval of %s", of->what)};
+    options_check_names(L, &options, interval_names, NULL);
+    const char *min = lua_pushfstring(L, "option 'min' of %s", options.what);
+    const char *max = lua_pushfstring(L, "option 'max' of %s", options.what);
+    interval->min_ms = check_interval(L, option_check_duration(L, &options, "min", 0), min);
+    interval->max_ms = check_interval(L, option_check_duration(L, &options, "max", 0), max);
+    if (interval->max_ms <= interval->min_ms)
+        (void)luaL_error(L, "%s is longer than its 'min'", max);
+    interval->shrink = check_factor(L, &options, "shrink", SHRINK);
+    interval->grow = check_factor(L, &options, "grow", GROW);
+    interval->jitter = option_check_number(L, &options, "jitter", JITTER);
+    if (!(interval->jitter >= 0) || interval->jitter > JITTER_MAX)
+        (void)luaL_error(L, "option 'jitter' of %s is from 0 to 0.5", options.what);
+}
+
+static void read_interval(lua_State *L, const struct options *options, struct routine_spec *routine)
+{
+    struct interval *interval = &routine->interval;
+    const int top = lua_gettop(L);
+    const int type = lua_getfield(L, options->index, "interval");
+    char min[TEXT_DURATION_BYTES];
+    char max[TEXT_DURATION_BYTES];
+    *interval = (struct interval){.shrink = 1, .grow = 1};
+    if (type == LUA_TTABLE) {
+        read_adaptive(L, options, interval);
+    } else if (type == LUA_TNIL && !routine->is_long) {
+        (void)luaL_error(L, "%s needs 'interval', as \"30s\" or { min = \"5s\", max = \"10m\" }",
+                         options->what);
+    } else if (type != LUA_TNIL) {
+        const char *what = lua_pushfstring(L, "option 'interval' of %s", options->what);
+        interval->min_ms = check_interval(L, duration_check(L, -2, what), what);
+        interval->max_ms = interval->min_ms;
+    }
+    lua_settop(L, top);
+    text_format_duration(interval->min_ms, min);
+    text_format_duration(interval->max_ms, max);
+    const char *rule = routine->is_long ? "long"
+                       : interval->max_ms == interval->min_ms
+                           ? min
+                           : lua_pushfstring(L, "%s to %s", min, max);
+    routine->rule = text_copy(L, rule);
+}
+
+static void read_on_error(lua_State *L, const struct options *options, struct routine_spec *routine)
+{
+    routine->on_error = (struct backoff){
+        .kind = BACKOFF_EXPONENTIAL,
+        .jitter = JITTER_SPREAD,
+        .factor = 2,
+        .base_ms = 10000,
+        .max_ms = 900000,
+    };
+    if (lua_getfield(L, options->index, "on_error") != LUA_TNIL) {
+        const struct backoff *backoff = object_test(L, -1, &backoff_kind);
+        if (!backoff)
+            (void)option_error(L, options, "on_error", "one of anzol.backoff");
+        routine->on_error = *backoff;
+    }
+    lua_pop(L, 1);
+}
+
+static int l_poll(lua_State *L)
+{
+    struct routine_spec *routine = add_routine(L, ROUTINE_POLL, "anzol.poll", 3);
+    const struct options options = {.index = 2,
+                                    .what = lua_pushfstring(L, "anzol.poll '%s'", routine->name)};
+    options_check_names(L, &options, poll_names, NULL);
+    routine->is_long = option_check_bool(L, &options, "long", false);
+    read_interval(L, &options, routine);
+    read_on_error(L, &options, routine);
+    script_of(L)->draft->ended++;
+    return 0;
+}
+
+void open_routine(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"cron", l_cron}, {"every", l_every}, {"poll", l_poll}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Tick and poll: what the function of a cron, an every and a poll gets. A view of the run, over
+ * when it is. */
+#include "script/bind_int.h"
+
+struct event_view *tick_test(lua_State *L)
+{
+    struct event_view *view = object_test(L, 1, &tick_kind);
+    if (!view)
+        view = object_test(L, 1, &poll_kind);
+    if (view && !view->event)
+        (void)luaL_error(L, "this %s's run is over: keep its values, not the %s", view->noun,
+                         view->noun);
+    return view;
+}
+
+/* ---- Fields ---- */
+
+static int push_name(lua_State *L, const struct event_view *view)
+{
+    lua_pushstring(L, view->job->tick.routine->name);
+    return 1;
+}
+
+static int push_log(lua_State *L, const struct event_view *view)
+{
+    (void)view;
+    script_push_ref(L, script_of(L), REF_LOG);
+    return 1;
+}
+
+static int push_run_number(lua_State *L, const struct event_view *view)
+{
+    lua_pushinteger(L, view->run_number);
+    return 1;
+}
+
+static int push_scheduled(lua_State *L, const struct event_view *view)
+{
+    lua_pushinteger(L, view->job->tick.scheduled_ms);
+    return 1;
+}
+
+static int push_previous(lua_State *L, const struct event_view *view)
+{
+    if (view->job->tick.previous_ms == 0)
+        return 0;
+    lua_pushinteger(L, view->job->tick.previous_ms);
+    return 1;
+}
+
+struct tick_field {
+    const char *name;
+    int (*push)(lua_State *L, const struct event_view *view);
+    bool is_of_ticks; /* and not of polls */
+};
+static const struct tick_field fields[] = {
+    {"log", push_log, false},
+    {"name", push_name, false},
+    {"previous_ms", push_previous, true},
+    {"run_number", push_run_number, false},
+    {"scheduled_ms", push_scheduled, true},
+};
+
+/* Upvalue: the names, methods and fields (by their number). */
+static int l_index(lua_State *L)
+{
+    const struct event_view *view = tick_test(L);
+    if (!view)
+        return luaL_typeerror(L, 1, "tick or poll");
+    lua_pushvalue(L, 2);
+    const int type = lua_rawget(L, lua_upvalueindex(1));
+    if (type == LUA_TNIL)
+        return l_name_missed(L, lua_upvalueindex(1), view->noun);
+    if (type != LUA_TNUMBER)
+        return 1; /* a method */
+    return fields[lua_tointeger(L, -1)].push(L, view);
+}
+
+static int l_newindex(lua_State *L)
+{
+    const struct event_view *view = tick_test(L);
+    return luaL_error(L, "a %s is read-only: '%s' cannot be set", view ? view->noun : "tick",
+                      luaL_tolstring(L, 2, NULL));
+}
+
+static const luaL_Reg meta[] = {{"__newindex", l_newindex}, {NULL, NULL}};
+const struct object_kind tick_kind = {"tick", meta, NULL};
+const struct object_kind poll_kind = {"poll", meta, NULL};
+
+struct event_view *tick_push(lua_State *L, struct job *job)
+{
+    const bool is_poll = job->tick.routine->kind == ROUTINE_POLL;
+    const struct object_kind *kind = is_poll ? &poll_kind : &tick_kind;
+    struct event_view *view = object_push(L, kind, sizeof *view, 0);
+    view->noun = kind->name;
+    view->job = job;
+    view->event = job->run.own.event;
+    view->run_number = job->run.run_number;
+    view->first_ordinal = job->run.own.first_ordinal;
+    view->ordinal_count = job->run.own.ordinal_count;
+    view->head = content_head(view->event->content);
+    job->view = view;
+    return view;
+}
+
+static const luaL_Reg tick_methods[] = {
+    {"emit", l_event_emit}, {"send", l_event_send}, {NULL, NULL}};
+static const luaL_Reg poll_methods[] = {{"emit", l_event_emit}, {NULL, NULL}};
+
+static void open_kind(lua_State *L, const struct object_kind *kind, const luaL_Reg *methods)
+{
+    object_open(L, kind);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, kind);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    for (size_t i = 0; i < array_count(fields); i++) {
+        if (fields[i].is_of_ticks && kind == &poll_kind)
+            continue;
+        lua_pushinteger(L, (lua_Integer)i);
+        lua_setfield(L, -2, fields[i].name);
+    }
+    lua_pushcclosure(L, l_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+void open_tick(lua_State *L)
+{
+    open_kind(L, &tick_kind, tick_methods);
+    open_kind(L, &poll_kind, poll_methods);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* The rules of routines, from Lua. */
+#include "test/model_int.h"
+
+#include "model/routine.h"
+#include "script/fields.h"
+
+#include <stdlib.h>
+
+#define ROUTINE "anzol_test.routine"
+
+struct held_routine {
+    struct routine_spec spec;
+    struct routine_row row;
+};
+
+static struct held_routine *check_routine(lua_State *L)
+{
+    return luaL_checkudata(L, 1, ROUTINE);
+}
+
+static lua_Integer integer_of(lua_State *L, int index, const char *name, lua_Integer absent)
+{
+    lua_getfield(L, index, name);
+    const lua_Integer value = luaL_optinteger(L, -1, absent);
+    lua_pop(L, 1);
+    return value;
+}
+
+static double number_of(lua_State *L, int index, const char *name, double absent)
+{
+    lua_getfield(L, index, name);
+    const double value = luaL_optnumber(L, -1, absent);
+    lua_pop(L, 1);
+    return value;
+}
+
+static const char *text_of(lua_State *L, int index, const char *name, const char *absent)
+{
+    lua_getfield(L, index, name);
+    const char *value = luaL_optstring(L, -1, absent);
+    lua_pop(L, 1); /* the table holds it */
+    return value;
+}
+
+static bool bool_of(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    const bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static void read_spec(lua_State *L, struct routine_spec *spec)
+{
+    static const char *const kinds[] = {"cron", "every", "poll", NULL};
+    static const char *const missed[] = {"latest", "all", "none", NULL};
+    struct err err;
+    lua_getfield(L, 1, "kind");
+    spec->kind = (enum routine_kind)luaL_checkoption(L, -1, NULL, kinds);
+    lua_getfield(L, 1, "missed");
+    spec->missed = (enum missed_ticks)luaL_checkoption(L, -1, "latest", missed);
+    lua_pop(L, 2);
+    const char *name = text_of(L, 1, "name", "it");
+    const char *schedule = text_of(L, 1, "schedule", "* * * * *");
+    const char *rule = text_of(L, 1, "rule", schedule);
+    spec->name = must_copy(name, strlen(name));
+    spec->rule = must_copy(rule, strlen(rule));
+    if (cron_parse(slice_str(schedule), &spec->cron, &err) != OK ||
+        zone_load(slice_str(text_of(L, 1, "timezone", "UTC")), &spec->zone, &err) != OK)
+        (void)luaL_error(L, "%s", err.text);
+    const lua_Integer min_ms = integer_of(L, 1, "min_ms", 1000);
+    spec->interval = (struct interval){
+        .min_ms = min_ms,
+        .max_ms = integer_of(L, 1, "max_ms", min_ms),
+        .shrink = number_of(L, 1, "shrink", 4),
+        .grow = number_of(L, 1, "grow", 1.5),
+        .jitter = number_of(L, 1, "jitter", 0),
+    };
+    spec->is_long = bool_of(L, 1, "is_long");
+    spec->on_error = backoff_handler;
+    if (integer_of(L, 1, "error_ms", 0) > 0)
+        spec->on_error = (struct backoff){
+            .kind = BACKOFF_CONSTANT, .factor = 1, .base_ms = integer_of(L, 1, "error_ms", 0)};
+}
+
+/* routine{ kind, name, schedule, timezone, missed, rule, min_ms, max_ms, shrink, grow, jitter,
+ * is_long, error_ms } -> a routine without a row */
+static int l_routine(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct held_routine *held = lua_newuserdatauv(L, sizeof *held, 0);
+    *held = (struct held_routine){0};
+    luaL_setmetatable(L, ROUTINE);
+    read_spec(L, &held->spec);
+    return 1;
+}
+
+/* plan(now_ms) -> whether it changed */
+static int l_plan(lua_State *L)
+{
+    struct held_routine *held = check_routine(L);
+    lua_pushboolean(L, routine_plan(&held->spec, &held->row, luaL_checkinteger(L, 2)));
+    return 1;
+}
+
+/* take(now_ms) -> "early" "run" "skipped" */
+static int l_take(lua_State *L)
+{
+    static const char *const names[] = {"early", "run", "skipped"};
+    struct held_routine *held = check_routine(L);
+    lua_pushstring(L, names[routine_take(&held->spec, &held->row, luaL_checkinteger(L, 2))]);
+    return 1;
+}
+
+/* go_on{ started_ms, ended_ms, error, is_timeout, after_ms, items, retry_after_ms, max_age_ms,
+ * rate_ms, answer_ms, is_busy, random } -> false: it gave up */
+static int l_go_on(lua_State *L)
+{
+    struct held_routine *held = check_routine(L);
+    const lua_Integer started_ms = integer_of(L, 2, "started_ms", 0);
+    const lua_Integer after_ms = integer_of(L, 2, "after_ms", -1);
+    const struct routine_end end = {
+        .started_ms = started_ms,
+        .ended_ms = integer_of(L, 2, "ended_ms", started_ms),
+        .error = text_of(L, 2, "error", NULL),
+        .is_timeout = bool_of(L, 2, "is_timeout"),
+        .has_delay = after_ms >= 0,
+        .delay_ms = after_ms,
+        .items = integer_of(L, 2, "items", 0),
+        .random = number_of(L, 2, "random", 0.5),
+        .load =
+            {
+                .retry_after_ms = integer_of(L, 2, "retry_after_ms", 0),
+                .max_age_ms = integer_of(L, 2, "max_age_ms", 0),
+                .rate_ms = integer_of(L, 2, "rate_ms", 0),
+                .answer_ms = integer_of(L, 2, "answer_ms", 0),
+                .is_busy = bool_of(L, 2, "is_busy"),
+            },
+    };
+    lua_pushboolean(L, routine_go_on(&held->spec, &held->row, &end));
+    return 1;
+}
+
+/* row() -> { due_ms, tick_ms, previous_ms, interval_ms, wait_ms, why, answer_ms, failures, error,
+ * runs, items } */
+static int l_row(lua_State *L)
+{
+    const struct routine_row *row = &check_routine(L)->row;
+    lua_newtable(L);
+    set_integer(L, "due_ms", row->due_ms);
+    set_integer(L, "tick_ms", row->tick_ms);
+    set_integer(L, "previous_ms", row->previous_ms);
+    set_integer(L, "interval_ms", row->interval_ms);
+    set_integer(L, "wait_ms", row->wait_ms);
+    set_text(L, "why", routine_why_name(row->why));
+    set_integer(L, "answer_ms", row->answer_ms);
+    set_integer(L, "failures", row->failures);
+    set_text(L, "error", row->error);
+    set_integer(L, "runs", (lua_Integer)row->runs);
+    set_integer(L, "items", (lua_Integer)row->items);
+    return 1;
+}
+
+/* rule(text): as if it was registered anew with that rule */
+static int l_rule(lua_State *L)
+{
+    struct held_routine *held = check_routine(L);
+    const char *rule = luaL_checkstring(L, 2);
+    free(held->spec.rule);
+    held->spec.rule = must_copy(rule, strlen(rule));
+    return 0;
+}
+
+static int l_gc(lua_State *L)
+{
+    struct held_routine *held = check_routine(L);
+    routine_spec_finish(&held->spec);
+    routine_row_finish(&held->row);
+    *held = (struct held_routine){0};
+    return 0;
+}
+
+void open_routines(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"go_on", l_go_on}, {"plan", l_plan}, {"row", l_row},
+                                       {"rule", l_rule},   {"take", l_take}, {NULL, NULL}};
+    luaL_newmetatable(L, ROUTINE);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+    lua_pushcfunction(L, l_routine);
+    lua_setfield(L, -2, "routine");
+}

@@ -1,0 +1,132 @@
+---@meta _
+local anzol = require "anzol"
+
+---What a schedule is called with, each time it comes. Over when its function ends.
+---@class anzol.Tick
+---@field name string Of the schedule.
+---@field scheduled_ms integer The time it is for, Unix ms: that of the schedule, not when it was run.
+---@field previous_ms? integer That of the run before; `nil` at the first.
+---@field run_number integer 1, and more when the run before failed.
+---@field log anzol.log As `anzol.log`.
+local Tick = {}
+
+---A new event that commits with the run, of the schedule's name as source. As `event:emit`, but nothing
+---was before it: it has no parent.
+---
+---```lua
+---tick:emit("report.due", { day = anzol.time.iso(tick.scheduled_ms):sub(1, 10) })
+---```
+---@param type string
+---@param data? any
+---@param options? anzol.EmitOptions
+---@return string id
+function Tick:emit(type, data, options) end
+
+---A message that commits with the run, as `event:send`. It is of an event with the type `anzol.cron` or
+---`anzol.every`, whose bytes (`name`, `scheduled_ms`, `previous_ms` as JSON) it sends without a message.
+---
+---```lua
+---tick:send("slack-ops", { json = { text = "good morning" } })
+---```
+---@param endpoint string|string[]
+---@param message? anzol.Message
+---@param options? anzol.SendOptions
+---@return string id
+function Tick:send(endpoint, message, options) end
+
+---@class anzol.CronOptions
+---@field schedule string Five fields, or six with a second before them, or `@daily` and its like: docs/guide/schedules.md.
+---@field timezone? string Whose clocks, as `"Europe/Lisbon"`. Default `"UTC"`.
+---@field missed? "latest"|"all"|"none" What is made up for when the server was down, or busy with the run before: the latest time (default), all of the last 31 days in order, or none that is late by more than a minute.
+
+---Registers a function that runs at the times of a schedule, by the clocks of a time zone. What it sends,
+---emits and writes commits with its place in time; if it fails it runs again (1 s, 5 s, 30 s, 2 min, 10
+---min), unless the next time comes before. It never overlaps itself, and may wait; 60 s at most. Load phase
+---only.
+---
+---```lua
+---anzol.cron("daily-digest", { schedule = "0 9 * * MON-FRI", timezone = "Europe/Lisbon" }, function(tick)
+---  tick:send("slack-ops", { json = { text = "good morning" } })
+---end)
+---```
+---@param name string `^[a-z0-9][a-z0-9._-]*$`, unique among crons.
+---@param options anzol.CronOptions
+---@param fn fun(tick: anzol.Tick): any, anzol.Error?
+function anzol.cron(name, options, fn) end
+
+---Registers a function that runs each time this much has gone by, the first time after as much; as
+---`anzol.cron`, but by a clock that nobody sets. Its place in time outlives restarts and reloads; times that
+---went by meanwhile come as one. Load phase only.
+---
+---```lua
+---anzol.every("sweep", "10m", function(tick) anzol.kv("seen"):delete "old" end)
+---```
+---@param name string Unique among those of `anzol.every`.
+---@param interval anzol.Duration `"100ms"` to `"366d"`.
+---@param fn fun(tick: anzol.Tick): any, anzol.Error?
+function anzol.every(name, interval, fn) end
+
+---What the function of a poll gets. Over when it ends.
+---@class anzol.Poll
+---@field name string
+---@field run_number integer 1, and more when the run before failed.
+---@field log anzol.log As `anzol.log`.
+local Poll = {}
+
+---An item that was found: a new event that commits with the run, of the poll's name as source. An item
+---of the same `idempotency_key` is made once within 7 days, whatever its type.
+---
+---```lua
+---poll:emit("ticket.changed", item, { idempotency_key = item.id .. "@" .. item.updated_at })
+---```
+---@param type string
+---@param data? any
+---@param options? anzol.EmitOptions
+---@return string id
+function Poll:emit(type, data, options) end
+
+---@class anzol.PollInterval
+---@field min anzol.Duration
+---@field max anzol.Duration
+---@field shrink? number Divides the interval when items came. Default 4.
+---@field grow? number Multiplies it when none did. Default 1.5.
+---@field jitter? number Each wait is so much longer or shorter, at most: 0 to 0.5. Default 0.1.
+
+---@class anzol.PollOptions
+---@field interval? anzol.Duration|anzol.PollInterval From the beginning of one run to that of the next; with a table it adapts. Needed, unless `long`.
+---@field long? boolean Long polling: the next run begins when one has ended; a timeout of the source is no error.
+---@field on_error? anzol.Backoff How long to wait after failures, those in a row counted. Default `anzol.backoff.exponential { base = "10s", max = "15m" }`.
+
+---Registers a function that asks a source again and again, and emits what it finds: docs/guide/polling.md.
+---Items, `anzol.kv` and its place in time commit together. It never overlaps itself, and may wait; 60 s at
+---most. It returns how many items it found (nothing: as many as it emitted), `nil` and an Error, or
+---`anzol.after`. Load phase only.
+---
+---```lua
+---anzol.poll("tickets", { interval = { min = "5s", max = "10m" } }, function(poll)
+---  local kv = anzol.kv "tickets"
+---  local res, err = anzol.http.get("https://api.example/tickets", { query = { since = kv:get "cursor" } })
+---  if not res then return nil, err end
+---  if not res.ok then return nil, res:error() end
+---  local items = assert(res:json()).items
+---  for _, item in ipairs(items) do
+---    poll:emit("ticket.changed", item, { idempotency_key = item.id .. "@" .. item.updated_at })
+---    kv:set("cursor", item.updated_at)
+---  end
+---  return #items
+---end)
+---```
+---@param name string Unique among polls.
+---@param options anzol.PollOptions
+---@param fn fun(poll: anzol.Poll): integer|anzol.Verdict|nil, anzol.Error?
+function anzol.poll(name, options, fn) end
+
+---A verdict of a poll, returned: the next run begins this long after the end of this one, whatever its
+---interval. What was emitted counts as its items.
+---
+---```lua
+---if page.has_more then return anzol.after(0) end
+---```
+---@param delay anzol.Duration At most `"366d"`.
+---@return anzol.Verdict
+function anzol.after(delay) end
