@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "model/meta.h"
 #include "shared/shared.h"
+#include "signature/signature.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,6 +89,10 @@ void news_unverified(struct receiver *receiver, const struct source_spec *source
 {
     char address[64];
     int64_t count = 0;
+    const bool is_clock =
+        strncmp(reason, SIGNATURE_GENUINE_BUT, strlen(SIGNATURE_GENUINE_BUT)) == 0;
+    metric_count(receiver->options.shared, "requests_unverified_total", "reason",
+                 is_clock ? "clock" : "signature");
     if (!is_time(receiver->options.shared, slice_str(source->name), &count))
         return;
     (void)snprintf(address, sizeof address, "%.*s", (int)remote.len, remote.data);

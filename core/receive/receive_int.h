@@ -23,8 +23,8 @@ bool client_admit(struct http_request *request, const struct source_spec *source
 
 /* news.c */
 
-/* A request that is not genuine: logged, and told to scripts that ask, at most once a minute for
- * each source. reason: never a secret. remote: its address. */
+/* A request that is not genuine: counted in the metrics; logged, and told to scripts that ask, at
+ * most once a minute for each source. reason: never a secret. remote: its address. */
 void news_unverified(struct receiver *receiver, const struct source_spec *source,
                      const char *reason, struct slice remote);
 

@@ -258,6 +258,10 @@ struct verify_input {
     struct slice url; /* as the sender knows it; empty: not known */
 };
 
+/* Begins the reason when all is right but the time: one of the two clocks is wrong, or it is a
+ * replay. The verifiers of providers in Lua say so too. */
+#define SIGNATURE_GENUINE_BUT "the signature is genuine but "
+
 /* True if genuine. Else err says which step failed, in words without secrets ("header
  * X-Hub-Signature-256 is missing"). All keys and candidates are tried whatever matched before. Two
  * headers of the signature's name are refused. */

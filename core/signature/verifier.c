@@ -66,8 +66,7 @@ bool check_clock(int64_t instant_ms, int64_t now_ms, int64_t tolerance_s, const 
     if (distance_s <= tolerance_s)
         return true;
     (void)err_set(err, E_INVALID,
-                  "the signature is genuine but %s: the clock differs by %lld s, of which %s may "
-                  "be %lld",
+                  SIGNATURE_GENUINE_BUT "%s: the clock differs by %lld s, of which %s may be %lld",
                   difference_ms > 0 ? "too old" : "from the future", (long long)distance_s, name,
                   (long long)tolerance_s);
     return false;

@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- F19, F21, F23: the wall clock is set while the server runs and while it is down; the machine
+-- F19, F21, F22, F23: the wall clock is set while the server runs and while it is down; the machine
 -- sleeps. Due work keeps to its time; nothing is lost, nothing sent twice.
 local Clock = require "support.clock"
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local http = require "support.http"
 local json = require "dkjson"
 local scripts = require "support.scripts"
+local sign = require "support.sign"
 local wait = require "support.wait"
 
 local HOUR_S, DAY_S = 3600, 86400
@@ -14,6 +16,7 @@ local LATE_MS = 1000 -- timers, the store, a look for sleep each second
 local EARLY_MS = 50 -- a receiver sees an attempt later than its sender
 
 local script = [[
+anzol.source("signed", { type = "signed", verify = anzol.verify.standard { secret = anzol.secret "OUT" } })
 anzol.source("open", { verify = anzol.verify.none(),
   type = function(req) return "to." .. req.headers["x-to"] end })
 local function endpoint(name, base, options)
@@ -155,6 +158,31 @@ describe("a clock that is set", function()
       assert.equal(6, (receiver:total()))
     end)
   end
+
+  it("off the senders' is told as that: refused, logged and counted by how far they differ", function()
+    local function post(age_s)
+      local timestamp, body = os.time() - age_s, "{}"
+      return server:post("/in/signed", body, { ["webhook-id"] = "msg_1", ["webhook-timestamp"] = timestamp,
+        ["webhook-signature"] = sign.standard(scripts.out_secret, "msg_1", timestamp, body) }).status
+    end
+    local function counted(reason)
+      local answer = http.request { port = server.admin_port, method = "GET", path = "/metrics",
+        headers = { Authorization = "Bearer " .. Server.token } }
+      return answer.body:match('\nanzol_requests_unverified_total{reason="' .. reason .. '"} (%d+)\n')
+    end
+    assert.equal(200, post(0))
+    clock:set(600)
+    assert.equal(401, post(0))
+    assert.matches("request not verified .*source=signed .*genuine but too old: the clock differs by 60[01] s",
+      server:log())
+    clock:set(-600)
+    assert.equal(401, post(0))
+    assert.same({ "2", nil }, { counted "clock", counted "signature" })
+    clock:set(0)
+    server:post("/in/signed", "{}", {})
+    assert.same({ "2", "1" }, { counted "clock", counted "signature" })
+    assert.equal(200, post(0))
+  end)
 
   it("by a machine that slept is made up for at once, at the endpoint's pace", function()
     local COUNT, FAILED = 3, { status = 500 }
