@@ -334,6 +334,7 @@ void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx
         .scripts = (const char *const *)server->config.scripts,
         .trust = server->config.is_trusted ? TRUST_FULL : TRUST_SANDBOX,
         .c_modules = (const char *const *)server->config.c_modules,
+        .timezone = server->config.timezone,
         .worker_count = server->worker_count,
         .number = ++server->generation_number,
     };

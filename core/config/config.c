@@ -258,5 +258,6 @@ void config_finish(struct config *config)
     free(config->admin_token);
     free(config->state_dir);
     free(config->store_path);
+    free(config->timezone);
     *config = (struct config){0};
 }

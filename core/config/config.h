@@ -33,6 +33,7 @@ struct config {
     size_t script_count;
     char *state_dir;
     char *store_path;       /* the file of "sqlite:FILE" */
+    char *timezone;         /* of os.date and os.time in scripts */
     char **trusted_proxies; /* addresses and blocks whose X-Forwarded-For counts */
     size_t trusted_proxy_count;
     bool supervise;

@@ -18,6 +18,7 @@ enum option_type {
     OPTION_SECRET,
     OPTION_SIZE,
     OPTION_STORE,
+    OPTION_TIMEZONE,
     OPTION_TRUST,
     OPTION_TYPE_COUNT
 };

@@ -106,6 +106,11 @@ const struct option config_options[] = {
      at(supervise),
      .fallback = "false",
      .help = "a parent process starts the server again when it crashed"},
+    {.name = "timezone",
+     .type = OPTION_TIMEZONE,
+     at(timezone),
+     .fallback = "UTC",
+     .help = "the zone of os.date and os.time in scripts, such as Europe/Lisbon"},
     {.name = "trust",
      .type = OPTION_TRUST,
      at(is_trusted),
@@ -148,6 +153,7 @@ static const char *const value_names[OPTION_TYPE_COUNT] = {
     [OPTION_TRUST] = "sandbox|full",
     [OPTION_SIZE] = "SIZE",
     [OPTION_STORE] = "sqlite:FILE",
+    [OPTION_TIMEZONE] = "ZONE",
 };
 
 const char *option_value_name(enum option_type type)

@@ -4,6 +4,7 @@
 
 #include "base/cidr.h"
 #include "base/text.h"
+#include "base/zone.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -221,6 +222,18 @@ static enum status set_log_level(const struct assignment *assignment)
                : refuse(assignment, "error, warn, info or debug");
 }
 
+static enum status set_timezone(const struct assignment *assignment)
+{
+    struct zone *zone = NULL;
+    const enum status status = zone_load(slice_str(assignment->text), &zone, assignment->err);
+    zone_free(zone);
+    if (status == OK)
+        return put_text(assignment, strdup(assignment->text));
+    if (assignment->err)
+        (void)err_prefix(assignment->err, "%s", assignment->origin->name);
+    return status;
+}
+
 static enum status set_trust(const struct assignment *assignment)
 {
     const bool is_full = strcmp(assignment->text, "full") == 0;
@@ -280,6 +293,7 @@ static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *
     [OPTION_SECRET] = set_secret,
     [OPTION_SIZE] = set_size,
     [OPTION_STORE] = set_store,
+    [OPTION_TIMEZONE] = set_timezone,
     [OPTION_TRUST] = set_trust,
 };
 

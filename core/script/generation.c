@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A generation: one snapshot of the files, one registry, a state for each worker. */
+#include "base/zone.h"
 #include "script/bind_int.h"
 
 #include <stdlib.h>
@@ -172,21 +173,34 @@ static enum status list_files(struct generation *generation, struct err *err)
     return OK;
 }
 
-static enum status read_trust(struct generation *generation, const char *dir, struct err *err)
+/* The zone of os.date and os.time. */
+static enum status load_zone(struct generation *generation, const char *name, struct err *err)
+{
+    if (!name || strcmp(name, "UTC") == 0 || generation->zone)
+        return OK;
+    const enum status status = zone_load(slice_str(name), &generation->zone, err);
+    if (status != OK && err)
+        (void)err_prefix(err, "timezone");
+    return status;
+}
+
+static enum status read_settings(struct generation *generation, const char *dir, struct err *err)
 {
     struct settings settings;
-    const enum status status = settings_load(dir, &settings, err);
+    enum status status = settings_load(dir, &settings, err);
     if (status != OK)
         return status;
-    for (size_t i = 0; i < settings.count; i++) {
+    for (size_t i = 0; i < settings.count && status == OK; i++) {
         const struct setting *row = &settings.rows[i];
         if (strcmp(row->name, "trust") == 0)
             generation->is_trusted = strcmp(row->value, "full") == 0;
         if (strcmp(row->name, "c_modules") == 0 && !generation->c_modules)
             generation->c_modules = must_copy(row->value, strlen(row->value));
+        if (strcmp(row->name, "timezone") == 0)
+            status = load_zone(generation, row->value, err);
     }
     settings_finish(&settings);
-    return OK;
+    return status;
 }
 
 static enum status list_c_modules(struct generation *generation, const char *const *names,
@@ -201,6 +215,15 @@ static enum status list_c_modules(struct generation *generation, const char *con
         generation->c_modules = must_copy(list.data, list.len);
     buf_finish(&list);
     return status == OK ? OK : err_set(err, status, "c_modules: too many names");
+}
+
+static enum status take_settings(struct generation *generation,
+                                 const struct generation_options *options, struct err *err)
+{
+    if (options->trust == TRUST_SETTINGS)
+        return read_settings(generation, options->dir, err);
+    const enum status status = load_zone(generation, options->timezone, err);
+    return status == OK ? list_c_modules(generation, options->c_modules, err) : status;
 }
 
 /* NULL with an error: no memory. Else what was loaded, whole or not as status says. */
@@ -223,8 +246,7 @@ static struct generation *load_once(const struct generation_options *options,
         *status = err_set(err, E_NOMEM, "out of memory");
         return NULL;
     }
-    *status = options->trust == TRUST_SETTINGS ? read_trust(it, options->dir, err)
-                                               : list_c_modules(it, options->c_modules, err);
+    *status = take_settings(it, options, err);
     if (*status == OK)
         *status = snapshot_read(&it->snapshot, options->dir, options->scripts, err);
     if (*status != OK && err)
@@ -305,6 +327,7 @@ void generation_unref(struct generation *generation)
     free(generation->c_modules);
     free(generation->files);
     snapshot_finish(&generation->snapshot);
+    zone_free(generation->zone);
     free(generation);
 }
 

@@ -75,7 +75,7 @@ struct environment {
 #define URL_MISSING "https://missing.invalid/"
 
 enum trust {
-    TRUST_SETTINGS, /* as the project's anzol.lua says: `trust` and `c_modules` */
+    TRUST_SETTINGS, /* as the project's anzol.lua says: `trust`, `c_modules`, `timezone` */
     TRUST_SANDBOX,
     TRUST_FULL /* everything of Lua */
 };
@@ -88,6 +88,7 @@ struct generation_options {
     bool allow_missing_secrets; /* check: a missing secret is a finding, not an error */
     enum trust trust;
     const char *const *c_modules;   /* with TRUST_SANDBOX, names that may be C; NULL: none */
+    const char *timezone;           /* but with TRUST_SETTINGS, of os.date; NULL: UTC */
     struct environment environment; /* outlives the generation */
 };
 

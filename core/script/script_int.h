@@ -519,7 +519,8 @@ struct generation {
     uint64_t number;
     bool allow_missing_secrets;
     bool is_trusted;
-    char *c_modules; /* names, a line each; NULL: none */
+    char *c_modules;   /* names, a line each; NULL: none */
+    struct zone *zone; /* of os.date and os.time; NULL: UTC */
     struct environment environment;
     struct snapshot snapshot;
     const char **files;

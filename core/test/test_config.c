@@ -78,6 +78,7 @@ static void push_config(lua_State *L, const struct config *config)
     set_list(L, "scripts", config->scripts, config->script_count);
     set_text(L, "state_dir", config->state_dir);
     set_text(L, "store_path", config->store_path);
+    set_text(L, "timezone", config->timezone);
     set_bool(L, "watch", config->watch);
     set_integer(L, "workers", config->workers);
     set_bool(L, "is_help", config->is_help);

@@ -135,6 +135,13 @@ describe("settings", function()
       refusal { args = { "--limits-intake-bytes", "1048575" } }, 1, true)
   end)
 
+  it("know the zones of the system", function()
+    assert.equal("UTC", parse({}).timezone)
+    assert.equal("Europe/Lisbon", parse({ env = { ANZOL_TIMEZONE = "Europe/Lisbon" } }).timezone)
+    assert.matches("^%-%-timezone: .*Europe/Lisbn", refusal { args = { "--timezone", "Europe/Lisbn" } })
+    assert.matches("^anzol.lua:3: timezone: ", refusal { file = { { name = "timezone", value = "../x", line = 3 } } })
+  end)
+
   it("refuse a second folder", function()
     assert.matches('"b": one folder is enough', refusal { args = { "a", "b" } }, 1, true)
   end)

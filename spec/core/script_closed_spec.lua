@@ -125,6 +125,62 @@ describe("what C functions do", function()
   end)
 end)
 
+describe("the setting timezone", function()
+  setup(function() script.quiet(true) end)
+  after_each(rig.finish)
+
+  local function load(zone, body)
+    return rig.load { files = {
+      ["anzol.lua"] = ("return { timezone = %q }"):format(zone),
+      ["scripts/main.lua"] = ('require "anzol".on("**", { name = "main" }, function() %s end)'):format(body or ""),
+    } }
+  end
+
+  local function run(zone, body)
+    local result = load(zone, body):run("main", {})
+    assert.equal("", result.text)
+  end
+
+  it("names the clocks of os.date and os.time", function()
+    -- 2026-03-29T01:00:00Z: Berlin's clocks go from 02:00 to 03:00; 2026-10-25T01:00:00Z: back again.
+    run("Europe/Berlin", [[
+      local function shown(at) return os.date("%F %T %z %Z 100%%z", at) end
+      assert(shown(1774745999) == "2026-03-29 01:59:59 +0100 +0100 100%z", shown(1774745999))
+      assert(shown(1774746000) == "2026-03-29 03:00:00 +0200 +0200 100%z", shown(1774746000))
+      assert(os.date("!%H %z", 1774746000) == "01 +0000" and os.date("!*t", 1774746000).isdst == false)
+      local t = os.date("*t", 1774746000)
+      assert(t.hour == 3 and t.day == 29 and t.isdst == nil and os.time(t) == 1774746000)
+      local function at(fields) return os.time(fields), fields.hour, fields.min, fields.isdst end
+      local when, hour, min, isdst = at { year = 2026, month = 3, day = 29, hour = 2, min = 30 }
+      assert(when == 1774746000 and hour == 3 and min == 0 and isdst == nil, "a time that is skipped")
+      when, hour = at { year = 2026, month = 10, day = 25, hour = 2 }
+      assert(when == 1792886400 and hour == 2, "a time that comes twice")
+      assert(os.time { year = 2026, month = 7, day = 1 } == os.time { year = 2026, month = 6, day = 31 })
+      assert(#os.date() > 10 and os.date "%Y" >= "2026")]])
+    run("Asia/Kolkata", [[assert(os.date("%H:%M %z", 0) == "05:30 +0530")]])
+    run("America/St_Johns", [[assert(os.date("%H:%M %z", 1767225600) == "20:30 -0330")]])
+    run("UTC", [[assert(os.date("*t", 0).isdst == false and os.date("%H %Z", 0) == "00 GMT")]])
+  end)
+
+  it("raises as in UTC for what is no time", function()
+    for call, why in pairs {
+      ["os.date('%H', 1 << 62)"] = "cannot be represented",
+      ["os.date('%H', 1.5)"] = "no integer representation",
+      ["os.date('%Q', 0)"] = "invalid conversion specifier",
+      ["os.date('%', 0)"] = "invalid conversion specifier",
+      ["os.time { year = 1, month = 1 }"] = "field 'day' missing",
+    } do
+      assert.matches(why, load("Europe/Berlin", call):run("main", {}).text)
+    end
+  end)
+
+  it("refuses the scripts with a zone that there is not", function()
+    local project, _, why = load "Europe/Berlim"
+    assert.is_nil(project)
+    assert.matches("timezone: .*Europe/Berlin", why)
+  end)
+end)
+
 describe("libraries that many use", function()
   setup(function() script.quiet(true) end)
   after_each(rig.finish)
