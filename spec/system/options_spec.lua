@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Options of sources and subscriptions whose effect only the whole server shows.
 local Server = require "support.server"
+local cli = require "support.cli"
 local http = require "support.http"
 local json = require "dkjson"
 local wait = require "support.wait"
@@ -27,6 +28,7 @@ local function work(name)
 end
 anzol.on("busy.work", { name = "three", concurrency = 3 }, work "three")
 anzol.on("busy.work", { name = "default" }, work "default")
+anzol.on("busy.clock", function(event) event:emit("clock", { offset = os.date "%z" }) end)
 anzol.on("busy.tell", function(event)
   event:emit("most", { three = cache:get "three.most", default = cache:get "default.most" })
 end)
@@ -34,7 +36,8 @@ end)
 
 describe("an option", function()
   local server
-  lazy_setup(function() server = Server.start { scripts = { ["main.lua"] = script }, workers = 1 } end)
+  lazy_setup(function() server = Server.start { scripts = { ["main.lua"] = script }, workers = 1,
+    args = { "--timezone", "Asia/Kolkata" } } end)
   lazy_teardown(function() server:close() end)
 
   local function post(source, body, headers)
@@ -95,6 +98,18 @@ describe("an option", function()
       assert.equal("elsewhere", event.source)
     end
     assert.equal(#server:list "/api/v1/event?type=else", #server:list "/api/v1/event?type=seen")
+  end)
+
+  it("timezone names the clocks of the scripts, over a reload", function()
+    for count = 1, 2 do
+      post("busy", "clock")
+      local rows = wait.until_true("the offset", 5000, function()
+        local list = server:list "/api/v1/event?type=clock"
+        return #list == count and list
+      end)
+      assert.equal('{"offset":"+0530"}', server:get("/api/v1/event/" .. rows[1].id).body)
+      assert.equal(0, cli.ask(server, { "reload" }).code)
+    end
   end)
 
   it("retention of a source is for its events alone", function()

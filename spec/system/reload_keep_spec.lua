@@ -98,6 +98,11 @@ describe("a reload", function()
     server:restart()
     post "shared"
     assert.same({ what = { n = 1, took = true, breaker = "down" }, word = "two" }, hear(3)[3])
+    for _ = 1, 11 do post "shared" end
+    local counts = {}
+    for i, it in ipairs(hear(14)) do counts[i] = it.what.n end
+    table.sort(counts)
+    assert.same({ 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, counts)
   end)
 
   it("keeps what is due later: it comes once, of the new scripts where they decide", function()
