@@ -105,6 +105,15 @@ describe("anzol and its server", function()
     assert.is_nil(fake.requests[1].headers.Authorization)
   end)
 
+  it("meet in the state folder that systemd gives", function()
+    fake.environment.STATE_DIRECTORY = "/var/lib/anzol-hooks:/var/lib/other"
+    run "events"
+    fake.native.settings = function() return { state_dir = "state" } end
+    run "events"
+    assert.same({ "/var/lib/anzol-hooks/anzol.sock", "./state/anzol.sock" },
+      { fake.requests[1].unix, fake.requests[2].unix })
+  end)
+
   it("meet where state_dir, ANZOL_STATE_DIR, ANZOL_SOCKET or --socket say", function()
     fake.native.settings = function() return { state_dir = "state" } end
     run("--project", "there", "events")

@@ -27,7 +27,8 @@ describe("anzol init", function()
     it("makes a project of " .. template .. " that checks clean and passes its specs", function()
       local result = run { "init", "hooks", "--template", template }
       assert.equal(0, result.code, result.errors)
-      for _, path in ipairs { "anzol.lua", ".busted", ".luacheckrc", ".luarc.json", "README.md" } do
+      for _, path in ipairs { "anzol.lua", ".busted", ".luacheckrc", ".luarc.json", "README.md",
+        "anzol.service" } do
         assert.is_true(files.exists(dir .. "/hooks/" .. path), path)
         assert.matches("hooks/" .. path .. "\n", result.output, 1, true)
       end
@@ -53,6 +54,25 @@ describe("anzol init", function()
   it("tells the secrets of the template", function()
     run { "init", "--template", "github-slack" }
     assert.matches("- `ANZOL_SECRET_SLACK_WEBHOOK_URL`", files.read(dir .. "/README.md"), 1, true)
+  end)
+
+  it("writes a unit that systemd takes, with the secrets as credentials", function()
+    run { "init", "my hooks", "--template", "github-slack" }
+    local text = files.read(dir .. "/my hooks/anzol.service")
+    for _, line in ipairs { ('ExecStart="%s" serve "%s/my hooks"'):format(files.program(), dir),
+      ('ExecReload="%s" reload --project "%s/my hooks"'):format(files.program(), dir),
+      "StateDirectory=anzol-hooks",
+      "LoadCredential=SLACK_WEBHOOK_URL:/etc/anzol/hooks/SLACK_WEBHOOK_URL" } do
+      assert.matches("\n" .. line .. "\n", text, 1, true)
+    end
+    if os.execute "systemd-analyze --version >/dev/null 2>&1" then
+      files.write(dir .. "/anzol-hooks.service", text)
+      local pipe = assert(io.popen("SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no '" .. dir
+        .. "/anzol-hooks.service' 2>&1"))
+      local words = pipe:read "a"
+      pipe:close()
+      assert.is_nil(words:match "anzol%-hooks[^\n]*", words)
+    end
   end)
 
   it("writes over nothing", function()

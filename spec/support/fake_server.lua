@@ -62,7 +62,7 @@ local real_getenv = os.getenv
 function M.open()
   os.getenv = function(name)
     if M.environment[name] ~= nil then return M.environment[name] end
-    if name:find "^ANZOL_" or name == "NO_COLOR" then return nil end
+    if name:find "^ANZOL_" or name == "NO_COLOR" or name == "STATE_DIRECTORY" then return nil end
     return real_getenv(name)
   end
 end

@@ -1,15 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- anzol init: a new project, made of an example that ships, with what an editor, luacheck and
--- busted want to know.
+-- anzol init: a new project, made of an example that ships, with what an editor, luacheck, busted
+-- and systemd want to know.
 local installed = require "anzol.cli.installed"
 local new_files = require "anzol.cli.new_files"
+local unit = require "anzol.cli.unit"
 
 local M = {
   name = "init",
   summary = "Begin a project: scripts, specs, settings, types for the editor.",
   description = [[
 Write a new project into DIR (default: the current folder): anzol.lua, scripts/, spec/, and
-.luarc.json, .luacheckrc, .busted for editor, linter and specs. What is there is never written over.
+.luarc.json, .luacheckrc, .busted, anzol.service for editor, linter, specs and systemd. What is
+there is never written over.
 
   anzol init hooks --template github-slack
   cd hooks && anzol test]],
@@ -125,6 +127,15 @@ local function readme(dir, files)
   return README:format(dir:match "([^/.]+)/*$" or "Webhooks", text)
 end
 
+-- Of a folder that may not be there yet.
+local function whole_path(dir)
+  if dir:sub(1, 1) == "/" then return dir end
+  local pipe = assert(io.popen "pwd")
+  local path = pipe:read "l"
+  pipe:close()
+  return dir == "." and path or path .. "/" .. dir:gsub("^%./", "")
+end
+
 local function template_files(name)
   if not templates[name] then return { table.unpack(empty_files) } end
   local dir = ("%s/%s/%s"):format(installed.prefix(EXAMPLES), EXAMPLES, templates[name])
@@ -154,6 +165,8 @@ function M.run(options, console)
   table.insert(files, { path = ".luacheckrc", text = LUACHECKRC })
   table.insert(files, { path = ".luarc.json",
     text = LUARC:format(json.encode(place_of(META)):sub(2, -2):gsub("%%", "%%%%")) })
+  table.insert(files, { path = "anzol.service", text = unit.text(whole_path(options.dir),
+    require "anzol.native".program(), secrets_of(files)) })
   new_files.write(options.dir, files)
   new_files.print(options.dir, files, console)
   console:say("next: cd %s && anzol check && anzol test", options.dir)

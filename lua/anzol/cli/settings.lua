@@ -47,7 +47,10 @@ function M.socket(options)
   local dir = environment "ANZOL_STATE_DIR"
   if not dir then
     local state_dir = load(options.project).state_dir
-    dir = state_dir and below(options.project, state_dir) or options.project
+    local of_systemd = environment "STATE_DIRECTORY" -- as the server reads it
+    dir = state_dir and below(options.project, state_dir)
+      or of_systemd and of_systemd:match "^[^:]+"
+      or options.project
   end
   return dir .. "/" .. SOCKET_NAME
 end
