@@ -99,6 +99,8 @@
 
 /* Send. */
 #define LIMIT_DELIVERIES_PER_WORKER 16384
+#define LIMIT_SILENT_DELIVERIES_PER_WORKER 4096 /* of endpoints that do not answer; see places.c   \
+                                                 */
 #define LIMIT_DELIVERY_CONTENT_BYTES (64u * 1024 * 1024) /* bodies in a worker's windows */
 #define LIMIT_ENDPOINT_WINDOW_MIN 4
 #define LIMIT_ENDPOINT_WINDOW_MAX 512
@@ -108,8 +110,9 @@
 #define LIMIT_LOOKUPS_PER_WORKER 64
 #define LIMIT_LOOKUPS_PER_ENDPOINT 2
 #define LIMIT_RETRY_AFTER_MAX_S 86400
-#define LIMIT_ATTEMPTS_PER_WORKER 2048 /* under way or being written; see pace_has_slot */
-#define LIMIT_ENDPOINT_PAUSE_S 3600    /* at most so long does a 429 or 503 pause an endpoint */
+#define LIMIT_ATTEMPTS_PER_WORKER 2048        /* under way or being written; see pace_has_slot */
+#define LIMIT_SILENT_ATTEMPTS_PER_WORKER 1024 /* of those, at endpoints that do not answer */
+#define LIMIT_ENDPOINT_PAUSE_S 3600 /* at most so long does a 429 or 503 pause an endpoint */
 #define LIMIT_HOPS 16
 #define LIMIT_GUARD_BLOCKS 64 /* of guard.allow, and of guard.deny */
 

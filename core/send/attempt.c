@@ -47,6 +47,7 @@ static void free_running(struct running *running)
     outgoing_request_finish(&running->request);
     content_unref(running->content);
     registry_unref(running->registry);
+    attempts_put(running->outlet);
     free(running);
 }
 
@@ -427,6 +428,7 @@ static struct running *create(struct outlet *outlet, struct delivery *delivery)
     struct running *running = memory_calloc(1, sizeof *running);
     if (!running)
         return NULL;
+    attempts_take(outlet);
     running->outlet = outlet;
     running->delivery = delivery;
     running->spec = outlet->spec;

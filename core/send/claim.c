@@ -113,6 +113,7 @@ static void on_claimed(struct store_read *read)
     struct outlet *outlet = read->ctx;
     struct sender *sender = outlet->sender;
     outlet->claim = NULL;
+    places_put(outlet, result->count_max);
     if (read->status != OK)
         log_error("deliveries not claimed", "endpoint=%llu reason=\"%s\"",
                   (unsigned long long)outlet->id, read->err.text);
@@ -137,6 +138,7 @@ static void on_claimed(struct store_read *read)
         claim_due(outlet, clock_due_ms() + 1000);
     else if (outlet->is_behind)
         claim(outlet);
+    places_feed(sender);
     sender_check_idle(sender);
 }
 
@@ -218,19 +220,24 @@ static size_t count_urgent(const struct outlet *outlet, int *above)
     return ahead < part ? part + ahead + outlet->held - waiting->count : 0;
 }
 
-/* At half the window, so that a claim is worth its price; or for what overtakes. What is held may
- * still be due in the store: it comes again and is skipped. */
-static void claim(struct outlet *outlet)
+/* At half the window, so that a claim is worth its price; or for what overtakes; or one, if the
+ * circuit has no use for more. What is held may still be due in the store: it comes again and is
+ * skipped. 0: none. */
+static size_t count_wanted(const struct outlet *outlet, bool *is_urgent, int *above)
+{
+    *is_urgent = false;
+    if (outlet->pace.circuit.state == CIRCUIT_HALF_OPEN)
+        return outlet->waiting.count > 0 ? 0 : outlet->held + 1;
+    *is_urgent = outlet->held > outlet->window / 2;
+    return *is_urgent ? count_urgent(outlet, above) : outlet->window + outlet->held;
+}
+
+static void ask(struct outlet *outlet, size_t count, bool is_urgent, int above)
 {
     struct sender *sender = outlet->sender;
-    const bool is_urgent = outlet->held > outlet->window / 2;
-    int above = 0;
-    const size_t count_max =
-        is_urgent ? count_urgent(outlet, &above) : outlet->window + outlet->held;
-    if (outlet->claim || !outlet_is_open(outlet) || sender->is_heavy || count_max == 0)
-        return;
     struct store_claim_deliveries *it = memory_calloc(1, sizeof *it);
     if (!it) {
+        places_put(outlet, count);
         claim_due(outlet, clock_due_ms() + 1000);
         return;
     }
@@ -238,19 +245,32 @@ static void claim(struct outlet *outlet)
         .read = {.kind = STORE_CLAIM_DELIVERIES, .on_done = on_claimed, .ctx = outlet},
         .endpoint = outlet->id,
         .now_ms = clock_due_ms(),
-        .count_max = count_max,
+        .count_max = count,
         .is_urgent = is_urgent,
         .above = above,
         .bytes_max = CLAIM_BYTES_MAX,
     };
     if (store_read(sender->options.store, sender->options.client, &it->read) != OK) {
         free(it);
+        places_put(outlet, count);
         claim_due(outlet, clock_due_ms() + 20);
         return;
     }
     outlet->claim = it;
     outlet->urgent = INT_MIN;
     sender->reads++;
+}
+
+static void claim(struct outlet *outlet)
+{
+    bool is_urgent;
+    int above = 0;
+    const size_t wanted = count_wanted(outlet, &is_urgent, &above);
+    if (outlet->claim || !outlet_is_open(outlet) || outlet->sender->is_heavy || wanted == 0)
+        return;
+    const size_t count = places_ask(outlet, wanted);
+    if (count > 0)
+        ask(outlet, count, is_urgent, above);
 }
 
 /* ---- Recovery

@@ -9,8 +9,10 @@
 
 bool pace_has_slot(size_t own, size_t all, bool is_answering)
 {
-    const size_t limit = LIMIT_ATTEMPTS_PER_WORKER;
-    return all + own < limit || (own == 0 && is_answering && all < 2 * limit);
+    const size_t most = LIMIT_ATTEMPTS_PER_WORKER;
+    if (!is_answering)
+        return all + own < LIMIT_SILENT_ATTEMPTS_PER_WORKER;
+    return all + own < most || (own == 0 && all < 2 * most);
 }
 
 bool pace_take(struct pace *pace, const struct endpoint_spec *spec, int64_t now_ns,

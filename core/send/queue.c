@@ -88,8 +88,9 @@ void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room
     if (!has_room && outlet->gate)
         atomic_fetch_sub(&outlet->gate->room, 1);
     outlet->held++;
+    places_take(outlet, 1);
     weigh(sender, delivery, true);
-    if (sender->is_heavy)
+    if (sender->is_heavy || places_are_full(outlet))
         claim_fall_behind(outlet);
     outlet_wait(outlet, delivery);
     outlet_schedule(outlet);
@@ -97,13 +98,16 @@ void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room
 
 void outlet_release(struct outlet *outlet, struct delivery *delivery)
 {
-    (void)map_remove(&outlet->sender->held, delivery->id);
+    struct sender *sender = outlet->sender;
+    (void)map_remove(&sender->held, delivery->id);
     outlet->held--;
+    places_put(outlet, 1);
     if (outlet->gate)
         gate_put(outlet->gate);
-    weigh(outlet->sender, delivery, false);
+    weigh(sender, delivery, false);
     delivery_destroy(delivery);
     claim_go_on(outlet);
+    places_feed(sender);
 }
 
 static bool take_token(struct outlet *outlet)
@@ -163,7 +167,7 @@ void outlet_note(struct outlet *outlet, const struct endpoint_spec *spec,
                  const struct pace_mark *mark, const struct attempt *attempt, bool is_success)
 {
     struct pace *pace = &outlet->pace;
-    outlet->is_answering = attempt->status != 0;
+    outlet_set_answering(outlet, attempt->status != 0);
     const bool was_spared = pace->slowdown.per_s > 0 || pace->slowdown.paused_until_ms > 0;
     const int64_t now_ms = clock_mono_ms();
     const bool is_changed = pace_end(pace, spec, mark, attempt, is_success, now_ms);
@@ -190,23 +194,19 @@ static bool can_start(const struct outlet *outlet)
            circuit_may_start(&outlet->pace.circuit);
 }
 
-/* An attempt holds memory until its outcome is written. */
-static size_t used_slots(const struct sender *sender)
-{
-    return sender->in_flight + sender->settling;
-}
-
 static bool has_slot(const struct outlet *outlet)
 {
-    return pace_has_slot(outlet->in_flight, used_slots(outlet->sender), outlet->is_answering);
+    const bool is_answering = outlet->is_answering;
+    return pace_has_slot(outlet->in_flight, attempts_beside(outlet->sender, is_answering),
+                         is_answering);
 }
 
 /* As many as there are slots for have another turn. */
-static void feed(struct sender *sender)
+static void feed(struct sender *sender, bool is_answering)
 {
     struct node *node;
-    for (size_t used = used_slots(sender);
-         used < LIMIT_ATTEMPTS_PER_WORKER && (node = queue_pop(&sender->starved)); used++) {
+    for (size_t left = attempts_left(sender, is_answering);
+         left > 0 && (node = queue_pop(&sender->starved[is_answering])); left--) {
         container_of(node, struct outlet, ready_node)->is_starved = false;
         queue_push(&sender->ready, node);
     }
@@ -243,7 +243,7 @@ static size_t cost_of_next(const struct outlet *outlet)
 static void starve(struct outlet *outlet)
 {
     outlet->is_starved = true;
-    queue_push(&outlet->sender->starved, &outlet->ready_node);
+    queue_push(&outlet->sender->starved[outlet->is_answering], &outlet->ready_node);
 }
 
 /* True: it is ready for another turn. */
@@ -273,7 +273,8 @@ void sender_pump(struct sender *sender)
     sender->is_pumping = true;
     struct node *node;
     bool has_credit = true;
-    feed(sender);
+    feed(sender, true);
+    feed(sender, false);
     while (has_credit && (node = queue_pop(&sender->ready))) {
         struct outlet *outlet = container_of(node, struct outlet, ready_node);
         const bool is_ready = take_turn(outlet, &has_credit);
@@ -293,7 +294,7 @@ void outlet_schedule(struct outlet *outlet)
     if (!can_start(outlet))
         return;
     if (outlet->is_starved && has_slot(outlet)) {
-        queue_remove(&sender->starved, &outlet->ready_node);
+        queue_remove(&sender->starved[outlet->is_answering], &outlet->ready_node);
         outlet->is_starved = false;
     }
     if (!node_is_linked(&outlet->ready_node))

@@ -76,11 +76,15 @@ enum status request_make_lines(struct transfer *transfer, struct slice head, str
         status = add_line(transfer, &field, err);
         record(transfer, &field);
     }
-    for (size_t i = 0; i < count && status == OK; i++)
-        transfer->lines[i] =
-            (struct curl_slist){.data = transfer->request_head.data + starts[i],
-                                .next = i + 1 < count ? &transfer->lines[i + 1] : NULL};
-    return status;
+    if (status == OK)
+        status = buf_reserve(&transfer->lines, count * sizeof(struct curl_slist));
+    if (status != OK)
+        return status;
+    struct curl_slist *lines = (struct curl_slist *)(void *)transfer->lines.data;
+    for (size_t i = 0; i < count; i++)
+        lines[i] = (struct curl_slist){.data = transfer->request_head.data + starts[i],
+                                       .next = i + 1 < count ? &lines[i + 1] : NULL};
+    return OK;
 }
 
 enum status request_set_method(struct transfer *transfer, struct slice method, struct slice body,

@@ -244,8 +244,9 @@ void slowdown_end(struct slowdown *slowdown, double limit_per_s, const struct at
                   int64_t started_ms, int64_t now_ms);
 
 /* Each endpoint may have as many attempts under way as are left for all: so however many hang, the
- * others find room. With none left, one whose receiver answered the last time has still one, until
- * there are twice as many. own, all: under way now, of the endpoint and of the worker. */
+ * others find room. Those whose receiver did not answer the last time share a part. With none
+ * left, one whose receiver did has still one, until there are twice as many. own, all: under way
+ * now, of the endpoint and of the worker; if it is not answering, of such. */
 bool pace_has_slot(size_t own, size_t all, bool is_answering);
 
 /* All of them for one endpoint. Zeroed: nothing is known of it. */

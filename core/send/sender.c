@@ -22,7 +22,10 @@ enum status sender_create(const struct sender_options *options, struct sender **
     struct sender *it = must_alloc(sizeof *it);
     it->options = *options;
     queue_init(&it->ready);
-    queue_init(&it->starved);
+    for (unsigned i = 0; i < 2; i++) {
+        queue_init(&it->starved[i]);
+        queue_init(&it->crowds[i]);
+    }
     queue_init(&it->attempts);
     const enum status status =
         transport_create(options->loop, options->user_agent, options->guard, &it->transport, err);

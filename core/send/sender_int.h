@@ -26,6 +26,12 @@ struct target *target_of(const char *text);
 struct target *target_ref(struct target *target);
 void target_unref(struct target *target);
 
+/* What is taken of a worker's memory. */
+struct use {
+    size_t places;   /* deliveries that are held, or asked for by a claim under way */
+    size_t attempts; /* under way, or their outcome is being written */
+};
+
 /* One endpoint that this worker owns. */
 struct outlet {
     struct node ready_node; /* in sender->ready while it can start an attempt, or in starved */
@@ -44,6 +50,10 @@ struct outlet {
     struct queue waiting; /* deliveries in memory, by priority, then first come first served */
     size_t held;          /* waiting, in flight or being settled */
     size_t window;        /* how many may be held: the room of the gate */
+    struct use use;
+    struct node crowd_node; /* in sender->crowds while it waits for places to claim */
+    size_t wanted;          /* then: so many */
+    bool is_next;           /* it was the first there, and claims */
     uint32_t in_flight;
     size_t deficit;   /* bytes that it may send in its turn */
     unsigned lookups; /* that run for its host */
@@ -73,8 +83,10 @@ struct sender {
     struct map
         cancels; /* delivery id -> what takes it back, or the map itself: it is still to come */
     struct queue ready;
-    struct queue starved;
-    uv_timer_t retry; /* 20 ms: credits or readers were short */
+    struct queue starved[2]; /* [is_answering] */
+    struct queue crowds[2];  /* [is_answering] */
+    struct use uses[2];      /* [is_answering] */
+    uv_timer_t retry;        /* 20 ms: credits or readers were short */
     bool is_pumping;
     bool is_stopping;
     uv_timer_t deadline;
@@ -135,6 +147,24 @@ void claim_give_back(struct outlet *outlet);
 void claim_due(struct outlet *outlet, int64_t due_ms);
 void claim_note_settled(struct outlet *outlet, uint64_t delivery);
 void claim_recover(struct sender *sender);
+
+/* places.c */
+/* What is committed for this endpoint had better lie in the store. */
+bool places_are_full(const struct outlet *outlet);
+void places_take(struct outlet *outlet, size_t count);
+void places_put(struct outlet *outlet, size_t count);
+/* Takes places for a claim: so many, or one. 0: there are none; claim_go_on comes when there are.
+ */
+size_t places_ask(struct outlet *outlet, size_t wanted);
+/* Some came free. */
+void places_feed(struct sender *sender);
+void attempts_take(struct outlet *outlet);
+void attempts_put(struct outlet *outlet);
+/* Those that an endpoint which answers, or does not, has to make do beside. */
+size_t attempts_beside(const struct sender *sender, bool is_answering);
+size_t attempts_left(const struct sender *sender, bool is_answering);
+/* Its receiver did, or did not. */
+void outlet_set_answering(struct outlet *outlet, bool is_answering);
 
 /* cancel.c */
 /* The delivery came from a commit or from recovery: true if it is being taken back, or was. */

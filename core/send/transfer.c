@@ -169,6 +169,7 @@ static struct transfer *create(struct transport *transport, enum policy policy)
     transfer->transport = transport;
     transfer->policy = policy;
     buf_init(&transfer->request_head, REQUEST_HEAD_BYTES_MAX);
+    buf_init(&transfer->lines, TRANSFER_HEADERS_MAX * sizeof(struct curl_slist));
     buf_init(&transfer->sent, REQUEST_HEAD_BYTES_MAX);
     buf_init(&transfer->head, 2 * LIMIT_ANSWER_HEADERS_BYTES);
     buf_init(&transfer->body, LIMIT_ANSWER_BYTES);
@@ -186,6 +187,7 @@ static void destroy(struct transfer *transfer)
 {
     curl_easy_cleanup(transfer->easy);
     buf_finish(&transfer->request_head);
+    buf_finish(&transfer->lines);
     buf_finish(&transfer->sent);
     buf_finish(&transfer->head);
     buf_finish(&transfer->body);
@@ -201,6 +203,7 @@ static struct transfer *take(struct transport *transport, enum policy policy)
         return create(transport, policy);
     struct transfer *transfer = container_of(node, struct transfer, node);
     buf_clear(&transfer->request_head);
+    buf_clear(&transfer->lines);
     buf_clear(&transfer->sent);
     buf_clear(&transfer->head);
     buf_clear(&transfer->body);
@@ -481,7 +484,7 @@ enum status transport_start(struct transport *transport, const struct transfer_r
     SET(CURLOPT_CURLU, request->url);
     SET(CURLOPT_HTTP_VERSION,
         (long)(request->is_secure ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-    SET(CURLOPT_HTTPHEADER, it->lines);
+    SET(CURLOPT_HTTPHEADER, (struct curl_slist *)(void *)it->lines.data);
     SET(CURLOPT_CONNECT_ONLY, request->connect_only ? 1L : 0L);
     if (it->is_second_try)
         SET(CURLOPT_FRESH_CONNECT, 0L);

@@ -88,7 +88,7 @@ struct transfer {
     struct curl_slist resolve;
     struct buf request_head; /* the header lines, each terminated */
     struct buf sent;         /* the same packed, for the record: what is secret masked */
-    struct curl_slist lines[TRANSFER_HEADERS_MAX];
+    struct buf lines;        /* a curl_slist each */
     struct buf head;
     struct buf body;
     struct buf text; /* detail */

@@ -243,20 +243,27 @@ describe("the attempts of a worker", function()
         end
       end
     end
-    assert.is_true(all < send.attempts_max, all .. " under way")
+    assert.is_true(all < send.silent_attempts_max, all .. " under way")
     for more = 0, 1 do assert.is_true(send.has_slot(more, all + more)) end
+  end)
+
+  it("of those that do not answer are a part", function()
+    local most = send.silent_attempts_max
+    assert.is_true(most < send.attempts_max)
+    assert.is_true(send.has_slot(0, most - 1, false))
+    assert.is_false(send.has_slot(0, most, false))
+    assert.is_true(send.has_slot(most // 2 - 1, most // 2, false))
+    assert.is_false(send.has_slot(most // 2, most // 2, false))
   end)
 
   it("are one more for who answered the last time, until there are twice as many", function()
     local most = send.attempts_max
-    assert.is_true(send.has_slot(0, most - 1, false))
-    assert.is_false(send.has_slot(0, most, false))
     assert.is_true(send.has_slot(0, most, true))
     assert.is_true(send.has_slot(0, 2 * most - 1, true))
     assert.is_false(send.has_slot(0, 2 * most, true))
     assert.is_false(send.has_slot(1, most, true))
-    assert.is_true(send.has_slot(most // 2 - 1, most // 2, false))
-    assert.is_true(send.has_slot(1, most - 2, false))
-    assert.is_false(send.has_slot(1, most - 1, false))
+    assert.is_true(send.has_slot(most // 2 - 1, most // 2, true))
+    assert.is_true(send.has_slot(1, most - 2, true))
+    assert.is_false(send.has_slot(1, most - 1, true))
   end)
 end)
