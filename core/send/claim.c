@@ -348,9 +348,23 @@ static void ask_open(struct sender *sender, uint64_t after)
         .count_max = OPEN_COUNT,
         .bytes_max = CLAIM_BYTES_MAX,
     };
-    check(store_read(sender->options.store, sender->options.client, &it->read) == OK);
+    if (store_read(sender->options.store, sender->options.client, &it->read) != OK) {
+        free(it); /* the claims of all endpoints are before it */
+        sender->recovers_after = after;
+        sender->is_recovery_due = true;
+        sender_wait(sender);
+        return;
+    }
     sender->reads++;
     sender->is_recovering = true;
+}
+
+void claim_go_on_recovering(struct sender *sender)
+{
+    if (!sender->is_recovery_due || sender->is_stopping)
+        return;
+    sender->is_recovery_due = false;
+    ask_open(sender, sender->recovers_after);
 }
 
 void claim_recover(struct sender *sender)

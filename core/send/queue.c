@@ -222,7 +222,9 @@ static bool is_first_expired(const struct outlet *outlet)
 
 static void on_retry(uv_timer_t *timer)
 {
-    sender_pump(container_of(timer, struct sender, retry));
+    struct sender *sender = container_of(timer, struct sender, retry);
+    claim_go_on_recovering(sender);
+    sender_pump(sender);
 }
 
 void sender_wait(struct sender *sender)

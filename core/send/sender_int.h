@@ -80,6 +80,8 @@ struct sender {
     struct map held;              /* delivery id -> delivery */
     struct map settled_meanwhile; /* while recovery reads: its rows may be stale */
     bool is_recovering;
+    bool is_recovery_due;    /* the readers were short */
+    uint64_t recovers_after; /* then: what is behind this delivery */
     struct map
         cancels; /* delivery id -> what takes it back, or the map itself: it is still to come */
     struct queue ready;
@@ -147,6 +149,8 @@ void claim_give_back(struct outlet *outlet);
 void claim_due(struct outlet *outlet, int64_t due_ms);
 void claim_note_settled(struct outlet *outlet, uint64_t delivery);
 void claim_recover(struct sender *sender);
+/* If it had to wait for a reader. */
+void claim_go_on_recovering(struct sender *sender);
 
 /* places.c */
 /* What is committed for this endpoint had better lie in the store. */

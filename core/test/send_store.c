@@ -485,7 +485,8 @@ enum status store_submit(struct store *store, struct store_client *client, struc
 enum status store_read(struct store *store, struct store_client *client, struct store_read *read)
 {
     (void)client;
-    if (read->kind == STORE_CLAIM_DELIVERIES && happens(store, store->faults.read_busy))
+    const bool is_claim = read->kind == STORE_CLAIM_DELIVERIES || read->kind == STORE_CLAIM_OPEN;
+    if (is_claim && happens(store, store->faults.read_busy))
         return E_BUSY;
     add_step(store, &store->asked)->read = read;
     return OK;

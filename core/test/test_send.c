@@ -85,5 +85,7 @@ int luaopen_anzol_test_send(lua_State *L)
     lua_setfield(L, -2, "attempts_max");
     lua_pushinteger(L, LIMIT_SILENT_ATTEMPTS_PER_WORKER);
     lua_setfield(L, -2, "silent_attempts_max");
+    lua_pushinteger(L, LIMIT_SILENT_DELIVERIES_PER_WORKER);
+    lua_setfield(L, -2, "silent_deliveries_max");
     return 1;
 }

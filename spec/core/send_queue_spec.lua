@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The queue of an endpoint (core/send): turns, concurrency, rate, retries, windows and claims.
 local rigs = require "core.send_rig"
+local send = require "anzol_test.send"
 
 local with, ok, answer = rigs.with, rigs.ok, rigs.answer
 
@@ -302,6 +303,44 @@ describe("the window", function()
   end))
 end)
 
+describe("endpoints that do not answer", function()
+  local COUNT, EACH = 100, 100
+
+  it("share a part of the memory for deliveries, and those that answer find theirs", with(function(rig)
+    local mute, live, list = rig:server(function() end), counting(rig), {}
+    for i = 1, COUNT do list[i] = { name = "mute" .. i, id = i, url = mute.url, concurrency = 1 } end
+    list[COUNT + 1] = { name = "live", id = COUNT + 1, url = live.url }
+    rig:endpoints(list)
+    rig:commit({}, "live")
+    assert.is_true(rig:wait(function() return #live.requests == 1 end))
+    for _ = 1, EACH do
+      for i = 1, COUNT do rig:commit({}, "mute" .. i) end
+      rig:wait(nil, 1)
+    end
+    assert.is_true(rig:wait(function() return #mute.requests == COUNT end))
+    rig:wait(nil, 50)
+    local held = rig.rig:counts().held
+    assert.is_true(held >= send.silent_deliveries_max and held <= send.silent_deliveries_max + 2 * COUNT,
+      held .. " held")
+    for _ = 1, 1000 do rig:commit({}, "live") end
+    assert.is_true(rig:wait(function() return #live.requests == 1001 end))
+  end))
+
+  it("wait for each other, and none for ever", with(function(rig)
+    local server, list = rig:server(function() return { "", close = true } end), {}
+    for i = 1, COUNT do
+      list[i] = { name = "e" .. i, id = i, url = server.url, concurrency = 4, attempts = 1, failures = 0 }
+    end
+    rig:endpoints(list)
+    for i = 1, COUNT do
+      for _ = 1, EACH do rig:commit({}, "e" .. i) end
+    end
+    local rows = rig:settle(20000)
+    assert.equal(COUNT * EACH, #rows)
+    assert.equal("dead", rows[COUNT * EACH].state)
+  end))
+end)
+
 describe("a restart", function()
   it("takes up what was held and what is due", with(function(rig)
     local mute = rig:server(function() end)
@@ -315,6 +354,23 @@ describe("a restart", function()
     rig.rig:start()
     rig:settle(20000)
     assert.equal(700, #server.requests)
+  end))
+
+  it("takes up what was held though the readers are busy at first", with(function(rig)
+    local mute = rig:server(function() end)
+    rig:endpoint { url = mute.url }
+    rig:commit()
+    assert.is_true(rig:wait(function() return #mute.requests == 1 end))
+    rig.rig:restart(0)
+    local server = counting(rig)
+    rig.rig:faults { read_busy = 1 }
+    rig:endpoint { url = server.url }
+    rig.rig:start()
+    rig:wait(nil, 50)
+    assert.equal(0, #server.requests)
+    rig.rig:faults {}
+    rig:settle()
+    assert.equal(1, #server.requests)
   end))
 
   it("lets running attempts end and their outcomes be written", with(function(rig)
