@@ -99,8 +99,9 @@
 
 /* Send. */
 #define LIMIT_DELIVERIES_PER_WORKER 16384
-#define LIMIT_SILENT_DELIVERIES_PER_WORKER 4096 /* of endpoints that do not answer; see places.c   \
-                                                 */
+#define LIMIT_SILENT_DELIVERIES_PER_WORKER                                                         \
+    2048 /* of endpoints that do not answer; see places.c                                          \
+          */
 #define LIMIT_DELIVERY_CONTENT_BYTES (64u * 1024 * 1024) /* bodies in a worker's windows */
 #define LIMIT_ENDPOINT_WINDOW_MIN 4
 #define LIMIT_ENDPOINT_WINDOW_MAX 512

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define POOLED_MAX 1024
-#define READ_BYTES 4096L /* answers are short; curl takes and frees this for each transfer */
+#define POOLED_MAX 256
+#define READ_BYTES 2048L /* answers are short; curl takes and frees this for each transfer */
 #define POOLED_BYTES_MAX 4096u
 #define REQUEST_HEAD_BYTES_MAX (256u * 1024)
 #define DETAIL_BYTES_MAX 1024
