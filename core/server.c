@@ -501,6 +501,9 @@ int server_main(int argc, char **argv)
         finish(server);
         return ended;
     }
+    const bool has_dev_store = !server->config.store_path;
+    if (has_dev_store && server_dev_open(&server->config, &err) != OK)
+        return fail("cannot start", &err, EXIT_STORE);
     server->started_ms = clock_now_ms();
     server->worker_count =
         server->config.workers > 0 ? server->config.workers : uv_available_parallelism();
@@ -512,6 +515,8 @@ int server_main(int argc, char **argv)
     for (size_t i = 0; i < server->config.trusted_proxy_count; i++)
         check(cidr_parse(slice_str(server->config.trusted_proxies[i]), &server->proxies[i]));
     const int code = serve(server);
+    if (has_dev_store)
+        server_dev_close(&server->config);
     if (code == EXIT_SUCCESS)
         finish(server);
     return code;

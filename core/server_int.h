@@ -156,6 +156,10 @@ void server_upkeep_start(struct server *server);
 /* The first worker that answered no ping within that time (longer under a sanitizer), or
  * worker_count. */
 unsigned server_find_stuck(const struct server *server, int64_t within_ms);
+/* server_dev.c: makes a folder for config->store_path, and removes it with what is in it. */
+MUST_USE enum status server_dev_open(struct config *config, struct err *err);
+void server_dev_close(const struct config *config);
+
 /* server_retain.c: finished events that are old enough may go. */
 void server_retain(struct server *server);
 

@@ -197,9 +197,9 @@ static enum status set_reckoned(const struct config_input *input, struct config 
     if (!config->state_dir)
         config->state_dir =
             given && *given ? strndup(given, strcspn(given, ":")) : strdup(config->dir);
-    if (config->state_dir && !config->store_path)
+    if (config->state_dir && !config->store_path && !config->dev)
         config->store_path = value_join_path(config->state_dir, STORE_FILE);
-    if (!config->state_dir || !config->store_path)
+    if (!config->state_dir || (!config->store_path && !config->dev))
         return err_set(err, E_NOMEM, "settings: no memory");
     if (config->dev && !value_is_loopback(config->admin_listen))
         return err_set(err, E_INVALID,

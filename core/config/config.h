@@ -32,7 +32,7 @@ struct config {
     char **scripts; /* globs below dir; NULL behind the last */
     size_t script_count;
     char *state_dir;
-    char *store_path;       /* the file of "sqlite:FILE" */
+    char *store_path;       /* the file of "sqlite:FILE"; NULL: with dev, none was named */
     char *timezone;         /* of os.date and os.time in scripts */
     char **trusted_proxies; /* addresses and blocks whose X-Forwarded-For counts */
     size_t trusted_proxy_count;

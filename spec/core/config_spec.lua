@@ -152,6 +152,11 @@ describe("settings", function()
     assert.not_matches("hush", text, 1, true)
   end)
 
+  it("keep no store in development, unless one is named", function()
+    assert.is_nil(parse({ args = { "--dev" } }).store_path)
+    assert.equal("kept.db", parse({ args = { "--dev", "--store", "sqlite:kept.db" } }).store_path)
+  end)
+
   it("refuse --dev on an address that others can reach", function()
     assert.truthy(parse { args = { "--dev", "--admin-listen", "[::1]:0" } })
     assert.matches("loopback",

@@ -26,20 +26,20 @@ local function arguments(server, options)
     files.program(), "serve", server.project or server.dir,
     "--listen", "127.0.0.1:" .. (server.port or options.port or 0),
     "--admin-listen", "127.0.0.1:" .. (server.admin_port or 0),
-    "--store", "sqlite:" .. server.state_dir .. "/anzol.db",
     "--state-dir", server.state_dir,
     "--admin-token", Server.token,
     "--workers", tostring(options.workers or 2),
   }
   for _, argument in ipairs(options.args or {}) do argv[#argv + 1] = argument end
+  if not options.is_dev then argv[#argv + 1] = "--store=sqlite:" .. server.state_dir .. "/anzol.db" end
   local wrap = options.wrap or {}
   table.move(argv, 1, #argv, #wrap + 1)
   return table.move(wrap, 1, #wrap, 1, argv)
 end
 
 -- A project in a folder: options{ scripts = { [name] = text }, settings? (text of anzol.lua),
--- secrets?, env?, args?, workers?=2, port?, disk?, wrap? (a command that executes the server) }. Not
--- started yet. server.project: serve that folder instead.
+-- secrets?, env?, args?, workers?=2, port?, disk?, wrap? (a command that executes the server),
+-- is_dev? (no store is named) }. Not started yet. server.project: serve that folder instead.
 function Server.new(options)
   local server = setmetatable({ dir = files.temp_dir(), options = options }, Server)
   server.state_dir = server.dir .. "/state"

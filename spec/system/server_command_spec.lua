@@ -18,6 +18,31 @@ anzol.on("slow", function() anzol.sleep "1s" end)
 anzol.on("slower", { deadline = "5m" }, function() anzol.sleep "5m" end)
 ]]
 
+describe("anzol serve --dev", function()
+  it("has a new store each time, which goes in the end", function()
+    local script = [[
+      local anzol = require "anzol"
+      anzol.source("open", { verify = anzol.verify.none() })]]
+    local server = Server.start { scripts = { ["main.lua"] = script }, is_dev = true, args = { "--dev" },
+      env = { TMPDIR = "/tmp" } }
+    finally(function() server:close() end)
+    local function serve()
+      local store = server:log():match 'store="(/tmp/anzol%-dev%-%w+/anzol.db)"'
+      assert.is_true(files.exists(store), server:log())
+      assert.same({}, server:get("/api/v1/event").data)
+      assert.equal(200, server:post("/in/open", "{}").status)
+      assert.equal(1, #server:get("/api/v1/event").data)
+      assert.same({ "exit", 0 }, { server:stop() })
+      assert.is_false(files.exists(store:match "^(.*)/"))
+      return store
+    end
+    local first = serve()
+    server:restart()
+    assert.are_not.equal(first, serve())
+    assert.is_false(files.exists(server.state_dir .. "/anzol.db"))
+  end)
+end)
+
 describe("the server's commands", function()
   local server, receiver
 
