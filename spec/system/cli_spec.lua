@@ -220,6 +220,29 @@ describe("the command line", function()
   end)
 end)
 
+describe("anzol man", function()
+  it("is a page that groff takes, with the help of every command", function()
+    local dir = files.temp_dir()
+    finally(function() files.remove(dir) end)
+    local result = cli.run({ "man" }, { cwd = dir })
+    assert.same({ 0, "" }, { result.code, result.errors })
+    for _, name in ipairs { "events", "events show", "init", "serve", "bench receive" } do
+      assert.matches("\n.SS anzol " .. name .. "\n.nf\nUsage: anzol " .. name, result.output, 1, true)
+    end
+    for line in result.output:gmatch "[^\n]+" do
+      assert.is_true(line:find "^[^.']" ~= nil or line:find "^%.SH [A-Z]+$" ~= nil
+        or line:find "^%.SS anzol " ~= nil or line:find "^%.nf$" ~= nil or line:find "^%.fi$" ~= nil
+        or line:find "^%.TH ANZOL 1 " ~= nil, line)
+    end
+    if not os.execute "groff --version >/dev/null 2>&1" then return end
+    files.write(dir .. "/anzol.1", result.output)
+    local pipe = assert(io.popen(("groff -man -Tutf8 -ww '%s/anzol.1' 2>&1 >'%s/text'"):format(dir, dir)))
+    assert.equal("", (pipe:read "a"))
+    pipe:close()
+    assert.matches("admin.listen HOST:PORT", files.read(dir .. "/text"))
+  end)
+end)
+
 describe("anzol check", function()
   local dir
 

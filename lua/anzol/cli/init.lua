@@ -12,15 +12,16 @@ local M = {}
 
 -- Files beside this one, in the order of the commands' names.
 local command_files = { "add", "attempts", "capture", "check", "completion", "cron", "dead",
-  "deliveries", "endpoints", "eval", "events", "health", "new_project", "recover", "reload", "repl",
-  "replay", "sign", "status", "stop", "tail", "tasks", "test", "trigger", "verify" }
+  "deliveries", "endpoints", "eval", "events", "health", "man", "new_project", "recover",
+  "reload", "repl", "replay", "sign", "status", "stop", "tail", "tasks", "test", "trigger",
+  "verify" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 done,
 1 findings or failed, 2 wrong usage, 69 server not reachable, 75 timed out (try again),
-78 bad settings or a refused reload.]]
+78 bad settings or a refused reload, 130 ended by Ctrl-C.]]
 
 local program_commands = {
   { "bench", "Generate load, or be the receiver of it, and print the figures." },
