@@ -45,7 +45,13 @@ static void receive_placed(void *ctx, struct receive_placement placement, struct
                   is_committed);
 }
 
+static void receive_errand(void *ctx, struct lease_errand *errand)
+{
+    worker_errand(ctx, errand);
+}
+
 static const struct receive_hooks receive_hooks = {
+    .errand = receive_errand,
     .script = receive_script,
     .place = receive_place,
     .placed = receive_placed,

@@ -52,7 +52,7 @@ static void start(struct connection *row)
 {
     const struct endpoint_spec *endpoint = row->endpoint;
     struct err err;
-    row->is_skipped = strcmp(endpoint->url, URL_MISSING) == 0;
+    row->is_skipped = endpoint->queue || strcmp(endpoint->url, URL_MISSING) == 0;
     if (row->is_skipped)
         return;
     const struct exchange_request request = {

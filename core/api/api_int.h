@@ -5,8 +5,8 @@
 #define API_API_INT_H
 
 #include "api/api.h"
-#include "api/document_int.h"
 #include "base/limits.h"
+#include "http/document.h"
 #include "http/http.h"
 #include "signature/signature.h"
 

@@ -11,6 +11,7 @@
 #define LIMIT_KEY_BYTES 512
 #define LIMIT_URL_BYTES 2048
 #define LIMIT_METHOD_BYTES 32 /* of what goes out */
+#define LIMIT_PATH_BYTES 256  /* of a source or queue */
 #define LIMIT_SCHEDULE_BYTES 256
 #define LIMIT_ZONE_BYTES 64                /* of a time zone's name */
 #define LIMIT_ZONE_FILE_BYTES (128 * 1024) /* the system's own are below 4 KiB */
@@ -116,6 +117,15 @@
 #define LIMIT_ENDPOINT_PAUSE_S 3600 /* at most so long does a 429 or 503 pause an endpoint */
 #define LIMIT_HOPS 16
 #define LIMIT_GUARD_BLOCKS 64 /* of guard.allow, and of guard.deny */
+
+/* Queues (endpoints of kind "long_poll"). */
+#define LIMIT_QUEUE_WAIT_MS 300000 /* of one request for messages */
+#define LIMIT_QUEUE_BATCH 1000     /* messages of an answer, ids of a request */
+#define LIMIT_QUEUE_LEASE_MS_MIN 1000
+#define LIMIT_QUEUE_LEASE_MS 43200000         /* 12 hours; of one extension too */
+#define LIMIT_QUEUE_BYTES (8 * 1024 * 1024)   /* of an answer's messages, but for its first */
+#define LIMIT_QUEUE_BODY_BYTES (64 * 1024)    /* of a request with ids */
+#define LIMIT_QUEUE_DELAY_MS (7 * 86400000LL) /* until what was given back comes again */
 
 /* Exchanges that scripts ask for (anzol.http). */
 #define LIMIT_EXCHANGES_PER_WORKER 128 /* at a time; the next waits its turn */

@@ -10,6 +10,8 @@
 #include "base/limits.h"
 #include "http/http_int.h"
 
+#include <poll.h>
+
 #define CHUNKED_BODY_BYTES_FIRST 4096
 
 const struct machine_state http_stages[STAGE_COUNT] = {
@@ -103,6 +105,17 @@ void exchange_refuse_late(struct http_request *request, const struct http_fault 
 {
     refuse(request, fault);
     exchange_resume(request);
+}
+
+bool http_has_left(const struct http_request *request)
+{
+    struct pollfd look = {.fd = exchange_connection(request)->fd, .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+bool http_was_written(const struct http_request *request)
+{
+    return request->is_written;
 }
 
 void http_respond(struct http_request *request, const struct http_response *response)
@@ -292,11 +305,11 @@ void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
                            enum MHD_RequestTerminationCode code)
 {
     (void)mhd;
-    (void)code;
     struct http_listener *listener = cls;
     struct http_request *request = *ctx;
     if (!request)
         return;
+    request->is_written = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (request->is_known) {
         listener->options.handler->on_over(request, listener->options.ctx);
         listener->exchange_count--;

@@ -119,6 +119,11 @@ struct http_response {
     bool close; /* the connection after it */
 };
 
+/* Whether the client has left by now, though on_over has not come yet. Asks the system. */
+bool http_has_left(const struct http_request *request);
+/* In on_over: the answer was written, as far as the system says. */
+bool http_was_written(const struct http_request *request);
+
 /* Answers, exactly once. On the loop's thread; a suspended exchange is resumed and the daemon runs
  * before the loop sleeps again. In on_head it is a refusal if a body was announced: closes. */
 void http_respond(struct http_request *request, const struct http_response *response);

@@ -62,6 +62,7 @@ struct http_request {
     bool is_known;     /* on_head was called: on_over is owed */
     bool is_suspended; /* by us; not yet resumed */
     bool is_gone;      /* to be closed without an answer */
+    bool is_written;   /* the library has sent the answer whole */
     void *data;
 };
 

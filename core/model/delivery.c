@@ -19,8 +19,8 @@ const struct machine_state delivery_states[DELIVERY_STATE_COUNT] = {
 };
 
 static const char *const error_names[ATTEMPT_ERROR_COUNT] = {
-    "",      "timeout",         "connect",  "dns",    "tls",
-    "reset", "blocked_address", "protocol", "script", "auth"};
+    "",         "timeout", "connect", "dns",   "tls", "reset", "blocked_address",
+    "protocol", "script",  "auth",    "lease", "nack"};
 
 const char *attempt_error_name(enum attempt_error error)
 {

@@ -33,7 +33,9 @@ enum attempt_error {
     ATTEMPT_BLOCKED_ADDRESS = 6,
     ATTEMPT_PROTOCOL = 7,
     ATTEMPT_SCRIPT = 8,
-    ATTEMPT_AUTH = 9, /* no token of OAuth 2: nothing was sent */
+    ATTEMPT_AUTH = 9,   /* no token of OAuth 2: nothing was sent */
+    ATTEMPT_LEASE = 10, /* the receiver of a queue did not acknowledge it in time */
+    ATTEMPT_NACK = 11,  /* or gave it back */
     ATTEMPT_ERROR_COUNT
 };
 
@@ -85,7 +87,8 @@ struct delivery {
     enum delivery_state state;
     uint32_t attempts; /* made so far */
     int64_t created_ms;
-    int64_t due_ms; /* Unix ms; 0: held in its owner's memory */
+    int64_t due_ms;    /* Unix ms; 0: held in its owner's memory */
+    int64_t leased_ms; /* Unix ms, when it was given to a receiver; 0: it is not leased */
     int64_t previous_delay_ms;
     int priority;            /* higher goes first among those that are due */
     bool is_ordered;         /* it has an order key: the first of its line, once it is in memory */

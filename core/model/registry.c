@@ -77,8 +77,19 @@ static void destroy_oauth(struct oauth_spec *oauth)
     free(oauth);
 }
 
+static void destroy_queue(struct registry *registry, struct queue_spec *queue)
+{
+    if (!queue)
+        return;
+    if (queue->verifier)
+        registry->verifier_destroy(queue->verifier);
+    free(queue->path);
+    free(queue);
+}
+
 static void finish_endpoint(struct registry *registry, struct endpoint_spec *endpoint)
 {
+    destroy_queue(registry, endpoint->queue);
     if (endpoint->signer)
         registry->signer_destroy(endpoint->signer);
     free(endpoint->name);
@@ -128,6 +139,21 @@ const struct source_spec *registry_source_by_path(const struct registry *registr
     for (size_t i = 0; i < registry->source_count; i++)
         if (slice_is(path, registry->sources[i].path))
             return &registry->sources[i];
+    return NULL;
+}
+
+const struct endpoint_spec *registry_queue_by_path(const struct registry *registry,
+                                                   struct slice path, struct slice *rest)
+{
+    for (size_t i = 0; i < registry->endpoint_count; i++) {
+        const struct queue_spec *queue = registry->endpoints[i].queue;
+        const size_t len = queue && queue->path ? strlen(queue->path) : 0;
+        if (len == 0 || path.len < len || memcmp(path.data, queue->path, len) != 0)
+            continue;
+        *rest = slice_of(path.data + len, path.len - len);
+        if (rest->len == 0 || rest->data[0] == '/')
+            return &registry->endpoints[i];
+    }
     return NULL;
 }
 

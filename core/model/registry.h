@@ -123,10 +123,20 @@ struct circuit_spec {
     int64_t cooldown_ms; /* until one attempt probes */
 };
 
+/* A queue: its messages are not sent, receivers ask for them and acknowledge each. */
+struct queue_spec {
+    char *path; /* as of a source: GET gives, POST path/ack, path/nack and path/extend end leases */
+    struct verifier *verifier; /* who may */
+    int64_t wait_ms;           /* at most so long a receiver waits for a message */
+    uint32_t batch;            /* messages at once, at most */
+    int64_t lease_ms;          /* how long a message is a receiver's before it comes again */
+};
+
 struct endpoint_spec {
     char *name;
-    uint64_t id;       /* from the store (set before the flip) */
-    struct gate *gate; /* set before the flip */
+    uint64_t id;              /* from the store (set before the flip) */
+    struct gate *gate;        /* set before the flip */
+    struct queue_spec *queue; /* NULL: messages are sent to url */
     char *url;
     char *method;
     struct slice head;     /* packed headers set by the script; owned */
@@ -212,6 +222,9 @@ void registry_unref(struct registry *registry);
 /* All borrow until the registry goes. NULL: none. */
 const struct source_spec *registry_source_by_path(const struct registry *registry,
                                                   struct slice path);
+/* The endpoint whose queue has this path or one below it: *rest is what follows, "" or "/ack". */
+const struct endpoint_spec *registry_queue_by_path(const struct registry *registry,
+                                                   struct slice path, struct slice *rest);
 const struct source_spec *registry_source(const struct registry *registry, struct slice name);
 const struct endpoint_spec *registry_endpoint(const struct registry *registry, struct slice name);
 const struct endpoint_spec *registry_endpoint_by_id(const struct registry *registry, uint64_t id);

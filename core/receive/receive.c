@@ -17,6 +17,7 @@
 
 /* One request on its way in. Lives until both the exchange is over and the commit is back. */
 struct intake {
+    enum visit visit;
     struct receiver *receiver;
     struct http_request *request;  /* NULL: the client left */
     struct generation *generation; /* reference that keeps source */
@@ -261,10 +262,11 @@ static void on_head(struct http_request *request, void *ctx)
     const struct source_spec *source =
         registry_source_by_path(script_registry(script), http_path(request));
     if (!source) {
-        http_refuse(request,
-                    &(struct http_refusal){.status = 404,
-                                           .code = "unknown_source",
-                                           .detail = "no source is registered for this path"});
+        if (!queue_on_head(receiver, request))
+            http_refuse(request,
+                        &(struct http_refusal){.status = 404,
+                                               .code = "unknown_source",
+                                               .detail = "no source is registered for this path"});
         return;
     }
     if (!allows(source, http_method(request)) && source->challenge_function == 0) {
@@ -293,7 +295,8 @@ static void on_head(struct http_request *request, void *ctx)
                                                     .retry_after_s = LIMIT_RETRY_AFTER_S});
         return;
     }
-    *intake = (struct intake){.receiver = receiver,
+    *intake = (struct intake){.visit = VISIT_INTAKE,
+                              .receiver = receiver,
                               .request = request,
                               .generation = generation_ref(script_generation(script)),
                               .source = source};
@@ -306,6 +309,10 @@ static void on_request(struct http_request *request, void *ctx)
 {
     struct receiver *receiver = ctx;
     struct intake *intake = http_data(request);
+    if (intake->visit == VISIT_PULL) {
+        queue_on_request(request);
+        return;
+    }
     struct script *script = receiver->options.hooks->script(receiver->options.ctx);
     if (script_generation(script) != intake->generation) {
         /* The scripts were reloaded while the body came: the new rules count. */
@@ -342,6 +349,10 @@ static void on_over(struct http_request *request, void *ctx)
     struct intake *intake = http_data(request);
     if (!intake)
         return;
+    if (intake->visit == VISIT_PULL) {
+        queue_on_over(request);
+        return;
+    }
     intake->request = NULL;
     free_if_over(intake);
 }
@@ -387,7 +398,7 @@ void receiver_quiesce(struct receiver *receiver)
 
 bool receiver_is_quiet(const struct receiver *receiver)
 {
-    return receiver->intake_count == 0 && receiver->news_count == 0 &&
+    return receiver->intake_count == 0 && receiver->news_count == 0 && receiver->pull_count == 0 &&
            http_listener_open_count(receiver->listener) == 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Receiving: route to a source, limits, verify, type and idempotency key, submit to the store, and
- * the answer once the commit is synced. One receiver per worker, on the worker's loop; everything
- * here runs on that thread. It knows no worker: server.c gives it what it needs. */
+ * the answer once the commit is synced; and the receivers that ask at queues for messages. One
+ * receiver per worker, on the worker's loop; everything here runs on that thread. It knows no
+ * worker: server.c gives it what it needs. */
 #ifndef RECEIVE_RECEIVE_H
 #define RECEIVE_RECEIVE_H
 
@@ -10,6 +11,7 @@
 #include "http/http.h"
 #include "model/event.h"
 #include "script/script.h"
+#include "send/send.h"
 #include "store/store.h"
 
 struct receiver;
@@ -28,6 +30,8 @@ struct receive_hooks {
     /* The event was committed or not; its reference is taken over. */
     void (*placed)(void *ctx, struct receive_placement placement, struct event *event,
                    bool is_committed);
+    /* To the owner of the errand's endpoint; on_done comes on the receiver's thread. */
+    void (*errand)(void *ctx, struct lease_errand *errand);
 };
 
 struct receive_options {

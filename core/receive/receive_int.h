@@ -3,6 +3,7 @@
 #ifndef RECEIVE_RECEIVE_INT_H
 #define RECEIVE_RECEIVE_INT_H
 
+#include "http/document.h"
 #include "receive/receive.h"
 
 struct receiver {
@@ -10,6 +11,7 @@ struct receiver {
     struct http_listener *listener;
     size_t intake_count; /* requests between on_head and their end, commits included */
     size_t news_count;   /* at the store */
+    size_t pull_count;   /* requests at queues, their errands included */
 };
 
 /* client.c: who sends. on_head only. */
@@ -20,6 +22,31 @@ void client_find(struct http_request *request, const struct cidr *proxies, size_
 /* False: refused and answered: 403 (not of allow_from), 429 (over the source's rate). */
 bool client_admit(struct http_request *request, const struct source_spec *source,
                   struct shared *shared);
+
+/* What a request is about: the first member of its data. */
+enum visit { VISIT_INTAKE, VISIT_PULL };
+
+/* queue.c: requests at queues (VISIT_PULL). */
+
+/* on_head: whether the path is a queue's; then it is answered or accepted. */
+bool queue_on_head(struct receiver *receiver, struct http_request *request);
+void queue_on_request(struct http_request *request);
+void queue_on_over(struct http_request *request);
+
+/* queue_text.c: what such requests say, and how messages are told. */
+
+/* "dlv_….2": the delivery and the number of its lease. */
+#define LEASE_ID_BYTES (ID_TEXT_BYTES + 12)
+void lease_id_format(const struct store_lease_row *lease, char text[LEASE_ID_BYTES]);
+bool lease_id_parse(const char *text, struct store_lease_row *lease);
+/* wait= and limit= of a request, at most those of the queue. */
+MUST_USE enum status queue_read_query(const struct http_request *request,
+                                      const struct queue_spec *queue, struct lease_take *take,
+                                      struct err *err);
+/* { "ids": […] } and what belongs to the verb. The rows are the end's. */
+MUST_USE enum status queue_read_ids(struct slice body, const struct queue_spec *queue,
+                                    struct lease_end *end, struct err *err);
+MUST_USE enum status queue_write_messages(const struct lease_take *take, struct document *out);
 
 /* news.c */
 

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 
 static const char *const option_names[] = {
-    "allow_private", "auth",        "breaker",   "burst",       "ca_file",
-    "client_cert",   "cloudevents", "compress",  "concurrency", "disable_after",
-    "headers",       "method",      "on_dead",   "order_by",    "proxy",
-    "rate_limit",    "retry",       "sign",      "slow_down",   "success",
-    "tell_success",  "timeout",     "transform", "url",         NULL,
+    "allow_private", "auth",      "breaker",     "burst",         "ca_file",    "client_cert",
+    "cloudevents",   "compress",  "concurrency", "disable_after", "headers",    "kind",
+    "method",        "on_dead",   "order_by",    "proxy",         "rate_limit", "retry",
+    "sign",          "slow_down", "success",     "tell_success",  "timeout",    "transform",
+    "url",           NULL,
 };
-static const char *const later_names[] = {
-    "batch", "kind", "lease", "path", "wait", NULL,
+static const char *const queue_names[] = {
+    "auth", "batch", "kind", "lease", "on_dead", "order_by", "path", "retry", "wait", NULL,
 };
 
 static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
@@ -111,6 +111,89 @@ static void read_order(lua_State *L, const struct options *options, struct endpo
                          options->what);
 }
 
+/* Where messages are sent to, and how. */
+static void read_sending(lua_State *L, const struct options *options,
+                         struct endpoint_spec *endpoint)
+{
+    read_url(L, options, endpoint);
+    endpoint->method = text_copy(L, option_check_method(L, options, "POST"));
+    read_headers(L, options, endpoint);
+    wire_check_read(L, options, endpoint);
+    read_sign(L, options, endpoint);
+    pace_check_read(L, options, endpoint);
+    endpoint->transform_function = option_check_function(L, options, "transform");
+    endpoint->success_function = option_check_function(L, options, "success");
+    endpoint->allow_private = option_check_bool(L, options, "allow_private", false);
+    endpoint->tells_success = option_check_bool(L, options, "tell_success", false);
+}
+
+/* ---- kind = "long_poll" ---- */
+
+#define QUEUE_WAIT_MS 25000
+#define QUEUE_BATCH 50
+#define QUEUE_LEASE_MS 60000
+
+static bool is_long_poll(lua_State *L, const struct options *options)
+{
+    if (lua_type(L, options->index) != LUA_TTABLE)
+        return false; /* options_check_names says so */
+    const char *kind = option_check_text(L, options, "kind", "http");
+    if (strcmp(kind, "http") != 0 && strcmp(kind, "long_poll") != 0)
+        (void)option_error(L, options, "kind", "\"http\" (the default) or \"long_poll\"");
+    return strcmp(kind, "long_poll") == 0;
+}
+
+static void read_queue_auth(lua_State *L, const struct options *options, struct queue_spec *queue)
+{
+    static const char expected[] =
+        "a verifier, as anzol.verify.bearer { secret = anzol.secret \"NAME\" }, or "
+        "anzol.verify.none() to let anybody take the messages";
+    const int type = lua_getfield(L, options->index, "auth");
+    struct verifier *verifier = verifier_test(L, -1);
+    if (type == LUA_TNIL)
+        (void)luaL_error(L, "%s needs 'auth': %s", options->what, expected);
+    if (!verifier)
+        (void)option_error(L, options, "auth", expected);
+    queue->verifier = verifier_ref(verifier);
+    lua_pop(L, 1);
+}
+
+static int64_t check_time(lua_State *L, const struct options *options, const char *name,
+                          struct range range_ms, int64_t fallback_ms)
+{
+    const int64_t ms = option_check_duration(L, options, name, fallback_ms);
+    if (ms < range_ms.least || ms > range_ms.most)
+        (void)option_error(L, options, name,
+                           lua_pushfstring(L, "a duration from %ds to %ds",
+                                           (int)(range_ms.least / 1000),
+                                           (int)(range_ms.most / 1000)));
+    return ms;
+}
+
+static void read_queue(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
+{
+    struct queue_spec *queue = calloc(1, sizeof *queue);
+    if (!queue)
+        (void)luaL_error(L, "out of memory");
+    endpoint->queue = queue;
+    endpoint->url = text_copy(L, "");
+    endpoint->method = text_copy(L, "POST"); /* of who sends one elsewhere by hand */
+    const char *path = option_check_path(L, options);
+    if (!path)
+        (void)luaL_error(L, "%s needs 'path': where its receivers ask, as \"/queue/%s\"",
+                         options->what, endpoint->name);
+    path_check_queue_free(L, path);
+    queue->path = text_copy(L, path);
+    read_queue_auth(L, options, queue);
+    queue->wait_ms =
+        check_time(L, options, "wait", (struct range){0, LIMIT_QUEUE_WAIT_MS}, QUEUE_WAIT_MS);
+    queue->batch = (uint32_t)option_check_integer(
+        L, options, "batch", (struct range){1, LIMIT_QUEUE_BATCH}, QUEUE_BATCH);
+    queue->lease_ms =
+        check_time(L, options, "lease",
+                   (struct range){LIMIT_QUEUE_LEASE_MS_MIN, LIMIT_QUEUE_LEASE_MS}, QUEUE_LEASE_MS);
+}
+
 static int l_endpoint(lua_State *L)
 {
     struct draft *draft = draft_check(L, "anzol.endpoint");
@@ -119,7 +202,8 @@ static int l_endpoint(lua_State *L)
     lua_settop(L, 2);
     const struct options options = {.index = 2,
                                     .what = lua_pushfstring(L, "anzol.endpoint '%s'", name)};
-    options_check_names(L, &options, option_names, later_names);
+    const bool is_queue = is_long_poll(L, &options);
+    options_check_names(L, &options, is_queue ? queue_names : option_names, NULL);
     const struct endpoint_spec *first = registry_endpoint(draft->registry, slice_str(name));
     if (first && first->script)
         return luaL_error(L, "anzol.endpoint '%s' is registered twice; first in %s", name,
@@ -128,18 +212,12 @@ static int l_endpoint(lua_State *L)
     if (!endpoint)
         return luaL_error(L, "out of memory");
     endpoint->name = text_copy(L, name);
-    read_url(L, &options, endpoint);
-    endpoint->method = text_copy(L, option_check_method(L, &options, "POST"));
-    read_headers(L, &options, endpoint);
-    wire_check_read(L, &options, endpoint);
-    read_sign(L, &options, endpoint);
     read_retry(L, &options, endpoint);
-    pace_check_read(L, &options, endpoint);
     read_order(L, &options, endpoint);
-    endpoint->transform_function = option_check_function(L, &options, "transform");
-    endpoint->success_function = option_check_function(L, &options, "success");
-    endpoint->allow_private = option_check_bool(L, &options, "allow_private", false);
-    endpoint->tells_success = option_check_bool(L, &options, "tell_success", false);
+    if (is_queue)
+        read_queue(L, &options, endpoint);
+    else
+        read_sending(L, &options, endpoint);
     endpoint->script = place_copy(L);
     draft->ended++;
     return 0;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #define DAY_MS INT64_C(86400000)
-#define PATH_BYTES_MAX 256
 #define METHODS_MAX 8
 #define HIDDEN_MAX 32
 #define ALLOWED_MAX 256
@@ -133,22 +132,11 @@ static void read_rate(lua_State *L, const struct options *options, struct source
 
 static void read_path(lua_State *L, const struct options *options, struct source_spec *source)
 {
-    const char *path = option_check_text(L, options, "path", NULL);
-    if (!path) {
-        lua_pushfstring(L, "/in/%s", source->name);
-        source->path = text_copy(L, lua_tostring(L, -1));
-        lua_pop(L, 1);
-        return;
-    }
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  "/-_.~";
-    if (path[0] != '/' || strlen(path) > PATH_BYTES_MAX || path[strspn(path, allowed)] != '\0' ||
-        strstr(path, "/.") || strstr(path, "//"))
-        (void)luaL_error(L,
-                         "option 'path' of %s must begin with '/' and hold only A-Z a-z 0-9 / - _ "
-                         ". ~ (no segment may begin with a dot), got '%s'",
-                         options->what, path);
-    source->path = text_copy(L, path);
+    const char *usual = lua_pushfstring(L, "/in/%s", source->name);
+    const char *path = option_check_path(L, options);
+    path_check_free(L, path ? path : usual);
+    source->path = text_copy(L, path ? path : usual);
+    lua_pop(L, 1);
 }
 
 /* What some senders sign: the address as it stands in their settings. */
@@ -257,18 +245,12 @@ static int push_provider(lua_State *L, const struct options *options, const char
     return provider.index;
 }
 
-static void check_unique(lua_State *L, const struct registry *registry, const char *name,
-                         const char *path)
+static void check_unique(lua_State *L, const struct registry *registry, const char *name)
 {
-    for (size_t i = 0; i < registry->source_count; i++) {
-        const struct source_spec *other = &registry->sources[i];
-        if (name && other->script && strcmp(other->name, name) == 0)
-            (void)luaL_error(L, "anzol.source '%s' is registered twice; first in %s", name,
-                             other->script);
-        if (path && other->script && other->path && strcmp(other->path, path) == 0)
-            (void)luaL_error(L, "path '%s' is taken by anzol.source '%s' (%s)", path, other->name,
-                             other->script);
-    }
+    const struct source_spec *other = registry_source(registry, slice_str(name));
+    if (other && other->script)
+        (void)luaL_error(L, "anzol.source '%s' is registered twice; first in %s", name,
+                         other->script);
 }
 
 static int l_source(lua_State *L)
@@ -280,14 +262,13 @@ static int l_source(lua_State *L)
     const struct options options = {.index = 2,
                                     .what = lua_pushfstring(L, "anzol.source '%s'", name)};
     options_check_names(L, &options, option_names, NULL);
-    check_unique(L, draft->registry, name, NULL);
+    check_unique(L, draft->registry, name);
     struct source_spec *source = draft_add_source(draft);
     if (!source)
         return luaL_error(L, "out of memory");
     source->name = text_copy(L, name);
     const int provider = push_provider(L, &options, name);
     read_path(L, &options, source);
-    check_unique(L, draft->registry, NULL, source->path);
     read_public_url(L, &options, source);
     read_methods(L, &options, source);
     source->challenge_function = read_hook(L, &options, provider, "challenge");

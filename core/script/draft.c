@@ -173,6 +173,16 @@ static void mix_http(uint64_t *digest, const struct http_scheme *http)
     mix_number(digest, http->with_nonce);
 }
 
+static void mix_verifier(uint64_t *digest, const struct verifier *verifier)
+{
+    if (!verifier)
+        return;
+    mix_number(digest, verifier->kind);
+    mix_recipe(digest, &verifier->recipe);
+    mix_http(digest, &verifier->http);
+    mix_keys(digest, &verifier->keys);
+}
+
 static void mix_source(uint64_t *digest, const struct source_spec *source)
 {
     mix_text(digest, source->name);
@@ -192,13 +202,18 @@ static void mix_source(uint64_t *digest, const struct source_spec *source)
     mix_number(digest, (int64_t)source->body_bytes_max);
     mix_number(digest, source->status);
     mix_texts(digest, source->hidden_headers, source->hidden_header_count);
-    const struct verifier *verifier = source->verifier;
-    if (!verifier)
+    mix_verifier(digest, source->verifier);
+}
+
+static void mix_queue(uint64_t *digest, const struct queue_spec *queue)
+{
+    mix_text(digest, queue ? queue->path : NULL);
+    if (!queue)
         return;
-    mix_number(digest, verifier->kind);
-    mix_recipe(digest, &verifier->recipe);
-    mix_http(digest, &verifier->http);
-    mix_keys(digest, &verifier->keys);
+    mix_verifier(digest, queue->verifier);
+    mix_number(digest, queue->wait_ms);
+    mix_number(digest, queue->batch);
+    mix_number(digest, queue->lease_ms);
 }
 
 static void mix_backoff(uint64_t *digest, const struct backoff *backoff)
@@ -218,6 +233,7 @@ static void mix_backoff(uint64_t *digest, const struct backoff *backoff)
 static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
 {
     mix_text(digest, endpoint->name);
+    mix_queue(digest, endpoint->queue);
     mix_text(digest, endpoint->url);
     mix_text(digest, endpoint->method);
     mix_text(digest, endpoint->script);

@@ -170,7 +170,7 @@ static void on_given_back(struct store_op *op)
     free(it);
     /* A claim in between, if it flows again, did not see them. */
     if (op->status == OK)
-        claim_hint(outlet, LIMIT_PRIORITY);
+        sender_hint(outlet->sender, outlet->id, LIMIT_PRIORITY);
     outlet_schedule(outlet);
 }
 
@@ -321,6 +321,8 @@ static void on_open(struct store_read *read)
             !cancel_keeps_out(sender, delivery->id)) {
             result->deliveries[i] = NULL;
             outlet_hold(outlet, delivery, false);
+            if (outlet_is_queue(outlet)) /* it was none when they were made */
+                claim_give_back(outlet);
         }
     }
     sender->is_pumping = false;

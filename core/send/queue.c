@@ -37,6 +37,8 @@ struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
     outlet->is_behind = true;
     outlet->urgent = INT_MIN;
     queue_init(&outlet->waiting);
+    queue_init(&outlet->leases.takes);
+    outlet->leases.is_due = true;
     check(uv_timer_init(sender->options.loop, &outlet->timer) == 0);
     sender->open_handles++;
     return outlet;
@@ -44,8 +46,8 @@ struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
 
 bool outlet_is_open(const struct outlet *outlet)
 {
-    return outlet->spec && outlet->state == ENDPOINT_ENABLED && !outlet->sender->is_stopping &&
-           outlet->pace.circuit.state != CIRCUIT_OPEN;
+    return outlet->spec && !outlet->spec->queue && outlet->state == ENDPOINT_ENABLED &&
+           !outlet->sender->is_stopping && outlet->pace.circuit.state != CIRCUIT_OPEN;
 }
 
 /* Bodies in memory are bounded too, however few the deliveries. */
@@ -334,10 +336,12 @@ static void on_timer(uv_timer_t *timer)
     if (due_ms == 0)
         return;
     outlet->next_due_ms = 0;
-    if (due_ms <= clock_due_ms())
-        claim_hint(outlet, LIMIT_PRIORITY);
-    else
+    if (due_ms > clock_due_ms())
         claim_due(outlet, due_ms);
+    else if (outlet_is_queue(outlet))
+        lease_on_time(outlet);
+    else
+        claim_hint(outlet, LIMIT_PRIORITY);
 }
 
 void outlet_set_timer(struct outlet *outlet, int64_t delay_ms)

@@ -14,6 +14,8 @@
 #include "base/cidr.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/queue.h"
+#include "base/timer.h"
 #include "model/delivery.h"
 #include "model/exchange.h"
 #include "model/registry.h"
@@ -164,6 +166,67 @@ struct sender_readdress {
 };
 void sender_readdress(struct sender *sender, struct sender_readdress *readdress);
 void sender_readdress_finish(struct sender_readdress *readdress);
+
+/* ---- Leases: messages of queues (endpoints of kind "long_poll") and their receivers -------------
+ *
+ * A lease is an attempt: it succeeds if the receiver acknowledges before it ends, else it fails and
+ * the endpoint's policy decides. Leases are rows of the store: a restart changes nothing about
+ * them. */
+
+/* What a receiver asks of the sender that owns an endpoint; the first member of what is asked.
+ * Filled in down to ctx by who asks, and theirs again at on_done. Whoever brings it to that sender
+ * calls run on its thread, and says in go_home, which is called there, how it comes back to
+ * on_done. */
+struct lease_errand {
+    uint64_t endpoint;
+    void (*run)(struct sender *sender, struct lease_errand *errand);
+    void (*on_done)(struct lease_errand *errand);
+    void *ctx;
+    void (*go_home)(struct lease_errand *errand);
+    void *home;
+    enum status status;
+};
+
+/* Messages that are due, leased, as soon as there are any; none when the time is over. Status OK;
+ * E_CANCELLED: the sender stops, the queue is gone, or the receiver left; E_IO. */
+struct lease_take {
+    struct lease_errand errand;
+    struct lease_errand leaving;
+    size_t count_max;
+    int64_t wait_ms;
+    struct delivery **deliveries; /* owned; lease number attempts + 1 */
+    size_t delivery_count;
+    int64_t until_ms; /* Unix ms, when the leases end */
+    /* The sender's. */
+    struct node node; /* while it waits */
+    struct timer timer;
+    struct sender *sender;
+    bool is_late; /* its time is over: it gets what the claim under way brings */
+    bool has_left;
+};
+/* Runs it. */
+void lease_take(struct sender *sender, struct lease_errand *errand);
+/* Runs leaving: the receiver is gone, and the take comes home soon, before leaving or after it.
+ * What it was given by then, and was not told, the asker returns. */
+void lease_leave(struct sender *sender, struct lease_errand *leaving);
+/* What it was given goes. */
+void lease_take_finish(struct lease_take *take);
+
+enum lease_end_verb { LEASE_END_ACK, LEASE_END_NACK, LEASE_END_EXTEND, LEASE_END_RETURN };
+
+/* Ends leases, or moves their ends. Each row: done, or there is no such lease (any more). Status
+ * OK, E_BUSY, E_IO, E_CANCELLED. */
+struct lease_end {
+    struct lease_errand errand;
+    enum lease_end_verb verb;
+    int64_t delay_ms;             /* NACK: until it comes again, -1: as the policy says;
+                                   * EXTEND: from now */
+    char *reason;                 /* NACK: owned, may be NULL */
+    struct store_lease_row *rows; /* owned */
+    size_t row_count;
+};
+/* Runs it. */
+void lease_end(struct sender *sender, struct lease_errand *errand);
 
 struct sender_counts {
     uint64_t attempts;

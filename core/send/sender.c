@@ -35,7 +35,8 @@ enum status sender_create(const struct sender_options *options, struct sender **
     }
     check(uv_timer_init(options->loop, &it->retry) == 0);
     check(uv_timer_init(options->loop, &it->deadline) == 0);
-    it->open_handles = 2;
+    timers_open(&it->take_timers, options->loop);
+    it->open_handles = 3;
     *sender = it;
     return OK;
 }
@@ -139,7 +140,14 @@ static void set_spec(struct outlet *outlet, const struct endpoint_spec *spec,
     }
     outlet->registry = registry_ref(outlet->sender->registry);
     registry_unref(old);
-    set_url(outlet, spec);
+    if (spec->queue) { /* what was to be sent to a url before lies in the store from now on */
+        claim_fall_behind(outlet);
+        claim_give_back(outlet);
+        lease_hint(outlet);
+    } else {
+        lease_send_home(outlet);
+        set_url(outlet, spec);
+    }
     if (!outlet->gate) {
         outlet->gate = spec->gate;
         /* The gate begins closed; what recovery found before there was a gate is counted now. */
@@ -170,6 +178,7 @@ static void pause_removed(struct sender *sender)
             continue;
         const char *name = outlet->spec->name; /* the old registry is there still */
         outlet->spec = NULL;
+        lease_send_home(outlet);
         claim_fall_behind(outlet);
         claim_give_back(outlet);
         log_warn("endpoint removed", "endpoint=%s held=%zu deliveries=paused", name, outlet->held);
@@ -214,6 +223,10 @@ void sender_set_state(struct sender *sender, uint64_t endpoint, enum endpoint_st
         claim_give_back(outlet);
         return;
     }
+    if (outlet_is_queue(outlet)) {
+        lease_hint(outlet);
+        return;
+    }
     outlet_forgive(outlet);
     claim_go_on(outlet);
     outlet_schedule(outlet);
@@ -239,7 +252,9 @@ void sender_take(struct sender *sender, struct delivery *delivery)
 void sender_hint(struct sender *sender, uint64_t endpoint, int priority)
 {
     struct outlet *outlet = outlet_get(sender, endpoint);
-    if (outlet)
+    if (outlet && outlet_is_queue(outlet))
+        lease_hint(outlet);
+    else if (outlet)
         claim_hint(outlet, priority);
 }
 
@@ -295,6 +310,11 @@ void sender_stop(struct sender *sender, int64_t deadline_ms, void (*on_idle)(voi
     sender->is_stopping = true;
     sender->on_idle = on_idle;
     sender->idle_ctx = ctx;
+    size_t place = 0;
+    uint64_t id;
+    void *outlet;
+    while (map_next(&sender->outlets, &place, &id, &outlet))
+        lease_send_home(outlet);
     check(uv_timer_start(&sender->deadline, on_deadline, (uint64_t)deadline_ms, 0) == 0);
     sender_check_idle(sender);
 }
@@ -310,6 +330,12 @@ static void on_handle_closed(struct sender *sender)
 static void on_timer_closed(uv_handle_t *handle)
 {
     on_handle_closed(handle->data);
+}
+
+static void on_take_timers_closed(uv_handle_t *handle)
+{
+    const struct timers *timers = container_of((uv_timer_t *)handle, struct timers, handle);
+    on_handle_closed(container_of(timers, struct sender, take_timers));
 }
 
 static void on_outlet_closed(uv_handle_t *handle)
@@ -347,4 +373,5 @@ void sender_destroy(struct sender *sender)
     sender->retry.data = sender->deadline.data = sender;
     uv_close((uv_handle_t *)&sender->retry, on_timer_closed);
     uv_close((uv_handle_t *)&sender->deadline, on_timer_closed);
+    timers_close(&sender->take_timers, on_take_timers_closed);
 }

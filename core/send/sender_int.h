@@ -32,6 +32,16 @@ struct use {
     size_t attempts; /* under way, or their outcome is being written */
 };
 
+/* What an outlet that is a queue has instead of attempts. */
+struct leases {
+    struct queue takes; /* receivers that wait, first come first served */
+    bool is_due;        /* messages (may) lie in the store */
+    bool is_claiming;   /* a claim is under way */
+    bool is_looking;    /* for leases that have ended */
+    size_t giving;      /* takes whose leases are being written */
+    size_t ending;      /* of leases that ended by time, and of messages that expired */
+};
+
 /* One endpoint that this worker owns. */
 struct outlet {
     struct node ready_node; /* in sender->ready while it can start an attempt, or in starved */
@@ -70,6 +80,7 @@ struct outlet {
     int64_t failing_ms;     /* monotonic: nothing but failures since; 0: not known to fail */
     bool is_failing_stored; /* the endpoint's row says so */
     uv_timer_t timer;       /* next_due_ms, or when an attempt may start */
+    struct leases leases;   /* of a queue */
 };
 
 struct sender {
@@ -104,6 +115,7 @@ struct sender {
     uint64_t succeeded_count;
     uint64_t failed_count;
     unsigned open_handles;
+    struct timers take_timers;
     bool is_closing;
 };
 
@@ -169,6 +181,20 @@ size_t attempts_beside(const struct sender *sender, bool is_answering);
 size_t attempts_left(const struct sender *sender, bool is_answering);
 /* Its receiver did, or did not. */
 void outlet_set_answering(struct outlet *outlet, bool is_answering);
+
+/* lease.c */
+bool outlet_is_queue(const struct outlet *outlet);
+/* Messages may be due, or leases have ended. */
+void lease_hint(struct outlet *outlet);
+void lease_on_time(struct outlet *outlet);
+/* Whoever waits is sent home: the queue is gone, or the sender stops. */
+void lease_send_home(struct outlet *outlet);
+
+/* lease_end.c */
+/* Leases that ended, claimed: each is a failed attempt. Takes the deliveries. */
+void lease_expire(struct outlet *outlet, struct delivery **deliveries, size_t count);
+/* A message that expired before anybody took it. Takes the delivery. */
+void lease_bury(struct outlet *outlet, struct delivery *delivery);
 
 /* cancel.c */
 /* The delivery came from a commit or from recovery: true if it is being taken back, or was. */

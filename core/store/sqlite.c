@@ -88,8 +88,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_DELIVERY_INSERT] = "INSERT INTO delivery(id, message, endpoint, state, attempts, due_ms,"
                             " expires_ms, order_key, priority) VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?)",
     [SQL_DELIVERY_ATTEMPT] = "SELECT attempt FROM delivery WHERE id = ? AND state < 3",
-    [SQL_DELIVERY_SETTLE] = "UPDATE delivery SET state = ?2, attempts = attempts + 1, attempt = ?3,"
-                            " due_ms = ?4, reason = ?5 WHERE id = ?1 AND state < 3",
+    [SQL_DELIVERY_SETTLE] =
+        "UPDATE delivery SET state = ?2, attempts = attempts + 1, attempt = ?3,"
+        " due_ms = ?4, reason = ?5, leased_ms = NULL WHERE id = ?1 AND state < 3",
     [SQL_DELIVERY_KEEP] = "UPDATE delivery SET attempts = attempts + 1, attempt = ?2, due_ms = ?3"
                           " WHERE id = ?1 AND state < 3",
     [SQL_DELIVERY_END] = "UPDATE delivery SET state = ?2, due_ms = ?3, reason = ?4"
@@ -97,19 +98,27 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     /* One that is held was not released: the outcome before it was not written. */
     [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3"
                            " AND (due_ms IS NULL OR due_ms < (1 << 62))",
+    [SQL_LEASE_FIND] = "SELECT attempt, leased_ms FROM delivery WHERE id = ? AND endpoint = ?"
+                       " AND attempts = ? AND state < 3 AND leased_ms IS NOT NULL",
+    [SQL_LEASE_GIVE] = "UPDATE delivery SET due_ms = ?4, leased_ms = ?5 WHERE id = ?1"
+                       " AND endpoint = ?2 AND attempts = ?3 AND state < 3"
+                       " AND leased_ms IS NULL AND due_ms <= ?5",
+    [SQL_LEASE_MOVE] = "UPDATE delivery SET due_ms = ?4, leased_ms = iif(?5, leased_ms, NULL)"
+                       " WHERE id = ?1 AND endpoint = ?2 AND attempts = ?3 AND state < 3"
+                       " AND leased_ms IS NOT NULL",
     [SQL_CHANGE_FIND] = "SELECT state, endpoint, due_ms, order_key IS NOT NULL, order_key IS NOT"
                         " NULL AND (ifnull(is_blocking, 0) OR state < 3 AND (due_ms IS NULL OR"
                         " due_ms < (1 << 62))) FROM delivery WHERE id = ?",
     [SQL_CHANGE_REVIVE] = "UPDATE delivery SET state = 0, due_ms = ?2, fresh_ms = ?3,"
                           " fresh_attempts = attempts, expires_ms = NULL, reason = NULL,"
-                          " is_blocking = NULL WHERE id = ?1",
+                          " is_blocking = NULL, leased_ms = NULL WHERE id = ?1",
     [SQL_CHANGE_IS_HELD] =
         "SELECT 1 FROM delivery e CROSS JOIN delivery d INDEXED BY delivery_order"
         " ON d.endpoint = e.endpoint AND d.order_key = e.order_key"
         " AND (d.state < 3 OR d.is_blocking) AND d.id <> e.id WHERE e.id = ?"
         " AND (d.is_blocking OR d.due_ms IS NULL OR d.due_ms < (1 << 62)) LIMIT 1",
     [SQL_CHANGE_DROP] = "UPDATE delivery SET state = 5, due_ms = NULL, reason = ?2,"
-                        " is_blocking = NULL WHERE id = ?1",
+                        " is_blocking = NULL, leased_ms = NULL WHERE id = ?1",
     [SQL_CHANGE_RUNS] = "SELECT subscription, state, first_ordinal, order_key FROM run"
                         " WHERE event = ? ORDER BY first_ordinal, subscription",
     [SQL_CHANGE_RUN] = "UPDATE run SET state = ?3, number = ?4, due_ms = ?5, error = ?6"

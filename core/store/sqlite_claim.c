@@ -250,6 +250,7 @@ struct delivery *sqlite_delivery_of(sqlite3_stmt *statement)
     delivery->priority = sqlite3_column_int(statement, 14);
     delivery->fresh_ms = sqlite3_column_int64(statement, 15);
     delivery->fresh_attempts = (uint32_t)sqlite3_column_int64(statement, 16);
+    delivery->leased_ms = sqlite3_column_int64(statement, 17);
     return delivery;
 }
 
@@ -353,26 +354,66 @@ static int claim_priority(struct sqlite_reader *reader, const struct priority_wa
     return rc == SQLITE_OK ? find_next_due(reader, walk, claim) : rc;
 }
 
+static int claim_by_priority(struct sqlite_reader *reader, struct store_claim_deliveries *claim,
+                             struct claimed_list *list)
+{
+    struct priority_walk walk = walk_priorities(claim->endpoint);
+    int rc = SQLITE_ROW;
+    while (list->is_end && (rc = next_priority(reader, &walk)) == SQLITE_ROW) {
+        if (claim->is_urgent && walk.priority <= claim->above)
+            break;
+        const int claimed = claim_priority(reader, &walk, claim, list);
+        if (claimed != SQLITE_OK)
+            return claimed;
+    }
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* Those whose lease has ended, and when the next one does. */
+static int claim_lease_ends(struct sqlite_reader *reader, struct store_claim_deliveries *claim,
+                            struct claimed_list *list)
+{
+    sqlite3_stmt *ends = reader->statements[READ_LEASE_ENDS];
+    bind_id(ends, 1, claim->endpoint);
+    (void)sqlite3_bind_int64(ends, 2, claim->now_ms);
+    int rc = fill(ends, list);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_stmt *next = reader->statements[READ_NEXT_LEASE_END];
+    bind_id(next, 1, claim->endpoint);
+    (void)sqlite3_bind_int64(next, 2, claim->now_ms);
+    rc = sqlite3_step(next);
+    if (rc == SQLITE_ROW)
+        note_due(&claim->next_due_ms, sqlite3_column_int64(next, 0));
+    (void)sqlite3_reset(next);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int claim_leased(struct sqlite_reader *reader, const struct store_claim_deliveries *claim,
+                        struct claimed_list *list)
+{
+    sqlite3_stmt *statement = reader->statements[READ_LEASED];
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < claim->id_count && rc == SQLITE_OK; i++) {
+        bind_id(statement, 1, claim->ids[i]);
+        bind_id(statement, 2, claim->endpoint);
+        rc = fill(statement, list);
+    }
+    return rc;
+}
+
 int sqlite_claim_deliveries(struct sqlite_reader *reader, struct store_claim_deliveries *claim)
 {
     struct claimed_list list = {
         .count_max = claim->count_max, .bytes_max = claim->bytes_max, .is_end = true};
-    struct priority_walk walk = walk_priorities(claim->endpoint);
     claim->next_due_ms = 0;
-    int rc = SQLITE_ROW;
-    while (list.is_end && (rc = next_priority(reader, &walk)) == SQLITE_ROW) {
-        if (claim->is_urgent && walk.priority <= claim->above)
-            break;
-        const int claimed = claim_priority(reader, &walk, claim, &list);
-        if (claimed != SQLITE_OK) {
-            rc = claimed;
-            break;
-        }
-    }
+    const int rc = claim->ids         ? claim_leased(reader, claim, &list)
+                   : claim->is_leased ? claim_lease_ends(reader, claim, &list)
+                                      : claim_by_priority(reader, claim, &list);
     claim->deliveries = list.deliveries;
     claim->delivery_count = list.count;
     claim->is_end = list.is_end;
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+    return rc;
 }
 
 int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *claim)

@@ -64,6 +64,9 @@ enum write_sql {
     SQL_DELIVERY_KEEP,
     SQL_DELIVERY_END,
     SQL_DELIVERY_SPILL,
+    SQL_LEASE_FIND,
+    SQL_LEASE_GIVE,
+    SQL_LEASE_MOVE,
     SQL_CHANGE_FIND,
     SQL_CHANGE_REVIVE,
     SQL_CHANGE_IS_HELD,
@@ -196,6 +199,7 @@ int sqlite_run_failed(struct sqlite_engine *engine, struct store_run *run);
 int sqlite_step_done(struct sqlite_engine *engine, struct store_step *step);
 int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle);
 int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
+int sqlite_lease(struct sqlite_engine *engine, struct store_lease *lease);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
 int sqlite_change(struct sqlite_engine *engine, struct store_change *change);
 int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
@@ -374,6 +378,9 @@ enum read_sql {
     READ_BATCH_RUNS,
     READ_DUE_DELIVERIES,
     READ_NEXT_DUE,
+    READ_LEASE_ENDS,
+    READ_NEXT_LEASE_END,
+    READ_LEASED,
     READ_NEXT_PRIORITY,
     READ_OPEN_DELIVERIES,
     READ_BACKLOG,
@@ -456,7 +463,8 @@ void *array_grow(void *array, size_t count, size_t size);
 #define SQL_TEXT_DELIVERY                                                                          \
     "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, d.expires_ms, m.type, m.content,"      \
     " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint, e.trace,"              \
-    " d.order_key IS NOT NULL, d.priority, d.fresh_ms, d.fresh_attempts FROM delivery d"
+    " d.order_key IS NOT NULL, d.priority, d.fresh_ms, d.fresh_attempts, d.leased_ms"              \
+    " FROM delivery d"
 #define SQL_TEXT_DELIVERY_JOINS                                                                    \
     " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
     " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"

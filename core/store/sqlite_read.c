@@ -52,6 +52,14 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_NEXT_DUE] = "SELECT due_ms FROM delivery INDEXED BY delivery_due WHERE endpoint = ?"
                       " AND priority = ? AND due_ms > ? AND state < 3 AND due_ms IS NOT NULL"
                       " ORDER BY due_ms LIMIT 1",
+    [READ_LEASE_ENDS] = SQL_TEXT_DELIVERY " INDEXED BY delivery_leased" SQL_TEXT_DELIVERY_JOINS
+                                          " WHERE d.endpoint = ? AND d.due_ms <= ?"
+                                          " AND d.leased_ms IS NOT NULL ORDER BY d.due_ms",
+    [READ_NEXT_LEASE_END] = "SELECT due_ms FROM delivery INDEXED BY delivery_leased"
+                            " WHERE endpoint = ? AND due_ms > ? AND leased_ms IS NOT NULL"
+                            " ORDER BY due_ms LIMIT 1",
+    [READ_LEASED] = SQL_TEXT_DELIVERY SQL_TEXT_DELIVERY_JOINS
+    " WHERE d.id = ? AND d.endpoint = ? AND d.state < 3 AND d.leased_ms IS NOT NULL",
     [READ_NEXT_PRIORITY] = "SELECT priority, due_ms FROM delivery INDEXED BY delivery_due"
                            " WHERE endpoint = ? AND priority < ? AND state < 3"
                            " AND due_ms IS NOT NULL ORDER BY priority DESC, due_ms LIMIT 1",

@@ -48,6 +48,28 @@ static int find_previous(struct sqlite_engine *it, uint64_t delivery, uint64_t *
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* The same for a lease, which says when the attempt began: it ends now. */
+static int find_lease(struct sqlite_engine *it, const struct store_settle *settle,
+                      uint64_t *previous, bool *is_open)
+{
+    struct attempt *attempt = settle->attempt;
+    sqlite3_stmt *statement = it->statements[SQL_LEASE_FIND];
+    bind_id(statement, 1, settle->delivery);
+    bind_id(statement, 2, settle->leased_of);
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)attempt->number - 1);
+    const int rc = sqlite3_step(statement);
+    *is_open = rc == SQLITE_ROW;
+    if (*is_open) {
+        const int64_t leased_ms = sqlite3_column_int64(statement, 1);
+        const int64_t lasted_ms = clock_due_ms() - leased_ms;
+        *previous = column_id(statement, 0);
+        attempt->started_ms = clock_wall_of_due(leased_ms);
+        attempt->duration_ms = lasted_ms > 0 ? lasted_ms : 0;
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 /* A delivery that ended keeps no due time; one that goes on as it was keeps its state. */
 static int move_delivery(struct sqlite_engine *it, const struct store_settle *settle)
 {
@@ -115,15 +137,18 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
     check(settle->state != DELIVERY_IN_FLIGHT && settle->state < DELIVERY_STATE_COUNT);
     uint64_t previous = 0;
     settle->news.is_made = false;
+    settle->is_settled = false;
     settle->released = 0;
     delivery_destroy(settle->next); /* of a group that was taken back */
     settle->next = NULL;
     if (attempt) {
         /* The first attempt has none before it: the update below says whether it is open. */
         bool is_open = true;
-        const int rc = attempt->number > 1
-                           ? find_previous(engine, settle->delivery, &previous, &is_open)
-                           : SQLITE_OK;
+        int rc = SQLITE_OK;
+        if (settle->leased_of != 0)
+            rc = find_lease(engine, settle, &previous, &is_open);
+        else if (attempt->number > 1)
+            rc = find_previous(engine, settle->delivery, &previous, &is_open);
         if (rc != SQLITE_OK || !is_open)
             return rc;
         attempt->id = id_next_row(&engine->last_row);
@@ -131,6 +156,7 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
     int rc = move_delivery(engine, settle);
     if (rc != SQLITE_OK || sqlite3_changes(engine->db) == 0)
         return rc;
+    settle->is_settled = true;
     if (attempt)
         rc = put_attempt(engine, settle, previous);
     if (rc == SQLITE_OK && settle->is_ordered && settle->state >= DELIVERY_SUCCEEDED)

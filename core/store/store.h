@@ -80,6 +80,7 @@ enum store_op_kind {
     STORE_STEP,     /* a step of a run that goes on */
     STORE_SETTLE,   /* the end of an attempt */
     STORE_SPILL,    /* deliveries given back from memory: they get a due time */
+    STORE_LEASE,    /* deliveries of a long-poll endpoint: given to a receiver, for longer, back */
     STORE_ENDPOINT, /* an endpoint's row: made, or its state changed */
     STORE_CHANGE,   /* what is done by hand, or a step of a task */
     STORE_TASK,     /* a task begins, or is cancelled */
@@ -202,6 +203,9 @@ struct store_settle {
     bool is_ordered;           /* it has an order key: its end lets the next of that key go */
     bool is_blocking;          /* if it dies, its key waits for it instead */
     bool takes_next;           /* the submitter owns the endpoint and has room for that one */
+    uint64_t leased_of;        /* it ends the lease attempt->number of this endpoint, if that is the
+                                * delivery's; the attempt gets its times. 0: none */
+    bool is_settled;           /* out: the row has changed */
     bool notes_failing;        /* its endpoint gets failing_since_ms; 0: that is well */
     int64_t failing_since_ms;
     struct store_news news;
@@ -220,6 +224,27 @@ struct store_spill_row {
 struct store_spill {
     struct store_op op;
     struct store_spill_row *rows; /* borrowed */
+    size_t row_count;
+};
+
+/* Leases of deliveries of one endpoint. The n-th lease of a delivery is its n-th attempt. */
+enum lease_verb {
+    LEASE_GIVE,   /* to a receiver, until due_ms: what is due at now_ms and not leased */
+    LEASE_EXTEND, /* until due_ms: what is leased under that number */
+    LEASE_RETURN  /* back, due at due_ms, as if it had not been given */
+};
+struct store_lease_row {
+    uint64_t delivery;
+    uint32_t number; /* of the lease: 1, 2, … */
+    bool is_done;    /* out */
+};
+struct store_lease {
+    struct store_op op;
+    enum lease_verb verb;
+    uint64_t endpoint;
+    int64_t now_ms;
+    int64_t due_ms;
+    struct store_lease_row *rows; /* borrowed */
     size_t row_count;
 };
 
@@ -392,13 +417,17 @@ struct store_claim_batch {
 
 /* Due deliveries of one endpoint with their messages, those of the highest priority first, each
  * priority by due time. Held ones are not due. is_end: the store has no more that are due.
- * next_due_ms: the least due time behind now (0: none), known if is_end. */
+ * next_due_ms: the least due time behind now (0: none), known if is_end. Of a long-poll endpoint
+ * the due ones may be leased: those whose lease has ended. */
 struct store_claim_deliveries {
     struct store_read read;
     uint64_t endpoint;
     int64_t now_ms;
     bool is_urgent; /* only those of a priority above this one */
     int above;
+    bool is_leased;      /* only leased ones, whatever their priority */
+    const uint64_t *ids; /* only these, while they are leased, due or not; borrowed. NULL: all */
+    size_t id_count;
     size_t count_max;
     size_t bytes_max;
     struct delivery **deliveries; /* owned */

@@ -49,15 +49,16 @@ static enum group_result commit_group(struct engine *engine, struct store_op **o
     const uint64_t start_ns = uv_hrtime();
     const enum group_result result = inner->vtable->commit_group(inner, ops, count);
     engine->sync_us = inner->sync_us;
-    log_debug(
-        "store group",
-        "ingest=%u handled=%u run=%u step=%u settle=%u spill=%u endpoint=%u change=%u task=%u "
-        "routine=%u retain=%u result=%s "
-        "us=%llu sync_us=%lld",
-        kinds[STORE_INGEST], kinds[STORE_HANDLED], kinds[STORE_RUN], kinds[STORE_STEP],
-        kinds[STORE_SETTLE], kinds[STORE_SPILL], kinds[STORE_ENDPOINT], kinds[STORE_CHANGE],
-        kinds[STORE_TASK], kinds[STORE_ROUTINE], kinds[STORE_RETAIN], result_names[result],
-        (unsigned long long)(uv_hrtime() - start_ns) / 1000, (long long)engine->sync_us);
+    log_debug("store group",
+              "ingest=%u handled=%u run=%u step=%u settle=%u spill=%u lease=%u endpoint=%u "
+              "change=%u task=%u "
+              "routine=%u retain=%u result=%s "
+              "us=%llu sync_us=%lld",
+              kinds[STORE_INGEST], kinds[STORE_HANDLED], kinds[STORE_RUN], kinds[STORE_STEP],
+              kinds[STORE_SETTLE], kinds[STORE_SPILL], kinds[STORE_LEASE], kinds[STORE_ENDPOINT],
+              kinds[STORE_CHANGE], kinds[STORE_TASK], kinds[STORE_ROUTINE], kinds[STORE_RETAIN],
+              result_names[result], (unsigned long long)(uv_hrtime() - start_ns) / 1000,
+              (long long)engine->sync_us);
     return result;
 }
 

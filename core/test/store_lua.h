@@ -44,6 +44,7 @@ extern const char *const delivery_state_names[];
 extern const char *const run_state_texts[];
 extern const char *const attempt_error_texts[];
 extern const char *const endpoint_state_names[];
+extern const char *const lease_verb_names[];
 
 /* One operation under way. */
 struct lua_op {
@@ -55,6 +56,7 @@ struct lua_op {
         struct store_step step;
         struct store_settle settle;
         struct store_spill spill;
+        struct store_lease lease;
         struct store_endpoint endpoint;
         struct store_change change;
         struct store_task task;
@@ -118,6 +120,11 @@ int l_list_routines(lua_State *L);
 void set_changes(lua_State *L, const struct store_change *op);
 int l_change(lua_State *L);
 int l_task(lua_State *L);
+
+/* store_leases.c */
+int l_lease(lua_State *L);
+/* The options of a claim that are about leases. */
+void field_leased(lua_State *L, struct arena *arena, struct store_claim_deliveries *claim);
 
 /* store_ops.c, store_reads.c: methods of a store. */
 extern const luaL_Reg store_op_methods[];

@@ -22,6 +22,19 @@ static void set_deliveries(lua_State *L, const struct outbox *outbox)
     lua_setfield(L, -2, "deliveries");
 }
 
+/* Those of the rows that were done. */
+static void set_leased(lua_State *L, const struct store_lease *lease)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < lease->row_count; i++) {
+        if (!lease->rows[i].is_done)
+            continue;
+        lua_pushinteger(L, (lua_Integer)lease->rows[i].delivery);
+        lua_seti(L, -2, luaL_len(L, -2) + 1);
+    }
+    lua_setfield(L, -2, "done");
+}
+
 static void set_results(lua_State *L, const struct lua_op *it)
 {
     switch (it->u.op.kind) {
@@ -39,6 +52,7 @@ static void set_results(lua_State *L, const struct lua_op *it)
     case STORE_SETTLE:
         set_integer(L, "attempt", (lua_Integer)it->attempt.id);
         set_bool(L, "is_made", it->u.settle.news.is_made);
+        set_bool(L, "is_settled", it->u.settle.is_settled);
         set_integer(L, "released", (lua_Integer)it->u.settle.released);
         set_integer(L, "released_due_ms", it->u.settle.released_due_ms);
         set_integer(L, "next", it->u.settle.next ? (lua_Integer)it->u.settle.next->id : 0);
@@ -64,6 +78,9 @@ static void set_results(lua_State *L, const struct lua_op *it)
         break;
     case STORE_ROUTINE:
         set_bool(L, "is_kv_conflict", it->u.routine.is_kv_conflict);
+        break;
+    case STORE_LEASE:
+        set_leased(L, &it->u.lease);
         break;
     case STORE_SPILL:
     case STORE_OP_KIND_COUNT:
@@ -462,8 +479,8 @@ static struct event *field_news(lua_State *L, struct lua_op *it)
     return it->event;
 }
 
-/* settle{ delivery, state, due_ms, reason, is_ordered, is_blocking, takes_next, attempt = { … },
- * news } */
+/* settle{ delivery, state, due_ms, reason, is_ordered, is_blocking, takes_next, leased_of,
+ * attempt = { … }, news } */
 static int l_settle(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_SETTLE);
@@ -474,6 +491,7 @@ static int l_settle(lua_State *L)
     it->u.settle.is_ordered = field_boolean(L, 2, "is_ordered");
     it->u.settle.is_blocking = field_boolean(L, 2, "is_blocking");
     it->u.settle.takes_next = field_boolean(L, 2, "takes_next");
+    it->u.settle.leased_of = (uint64_t)field_integer(L, 2, "leased_of", 0);
     it->u.settle.failing_since_ms = field_integer(L, 2, "failing_since_ms", -1);
     it->u.settle.notes_failing = it->u.settle.failing_since_ms >= 0;
     it->u.settle.news.event = field_news(L, it);
@@ -520,7 +538,7 @@ static int l_endpoint(lua_State *L)
 }
 
 const luaL_Reg store_op_methods[] = {
-    {"change", l_change},   {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest},
-    {"routine", l_routine}, {"run", l_run},           {"settle", l_settle},   {"spill", l_spill},
-    {"step", l_step},       {"task", l_task},         {NULL, NULL},
+    {"change", l_change}, {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest},
+    {"lease", l_lease},   {"routine", l_routine},   {"run", l_run},         {"settle", l_settle},
+    {"spill", l_spill},   {"step", l_step},         {"task", l_task},       {NULL, NULL},
 };

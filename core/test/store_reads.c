@@ -78,6 +78,7 @@ static void set_deliveries(lua_State *L, struct delivery *const *deliveries, siz
         }
         set_integer(L, "fresh_ms", delivery->fresh_ms);
         set_integer(L, "fresh_attempts", delivery->fresh_attempts);
+        set_integer(L, "leased_ms", delivery->leased_ms);
         set_integer(L, "message", (lua_Integer)delivery->message->id);
         set_integer(L, "expires_ms", delivery->message->expires_ms);
         set_integer(L, "priority", delivery->priority);
@@ -414,6 +415,7 @@ static int l_claim_deliveries(lua_State *L)
     claim->now_ms = field_integer(L, 2, "now_ms", INT64_MAX);
     claim->above = (int)field_integer(L, 2, "above", INT_MIN);
     claim->is_urgent = claim->above > INT_MIN;
+    field_leased(L, &it->arena, claim);
     claim->count_max = (size_t)field_integer(L, 2, "count_max", 1000);
     claim->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 24);
     return read_start(L, it);

@@ -19,9 +19,10 @@
 const char *const delivery_state_names[] = {"pending", "retrying",  "in_flight", "succeeded",
                                             "dead",    "cancelled", NULL};
 const char *const run_state_texts[] = {"pending", "retrying", "handled", "skipped", "dead", NULL};
-const char *const attempt_error_texts[] = {"",      "timeout",         "connect",  "dns",    "tls",
-                                           "reset", "blocked_address", "protocol", "script", "auth",
-                                           NULL};
+const char *const attempt_error_texts[] = {
+    "",         "timeout", "connect", "dns",   "tls",  "reset", "blocked_address",
+    "protocol", "script",  "auth",    "lease", "nack", NULL};
+const char *const lease_verb_names[] = {"give", "extend", "return", NULL};
 const char *const endpoint_state_names[] = {"enabled", "disabled", "paused", NULL};
 
 /* ---- Helpers --------------------------------------------------------------------------------- */

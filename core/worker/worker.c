@@ -240,7 +240,7 @@ static void sweep_stopping(struct worker *worker)
         script_cancel_all(worker->script);
     work_forget_idle(worker);
     if (worker->active == 0 && worker->is_sender_idle && !worker->backlog.is_underway &&
-        worker->backlog.ones == 0 && store_client_is_idle(worker->client) &&
+        worker->backlog.ones == 0 && worker->errands == 0 && store_client_is_idle(worker->client) &&
         script_job_count(worker->script) == 0 && queue_first(&worker->draining) == NULL &&
         worker->options.hooks->is_quiet(worker, worker->options.ctx)) {
         worker->state = WORKER_QUIET;
@@ -339,6 +339,30 @@ void worker_readdress(struct worker *worker, struct sender_readdress *readdress)
                 &(struct worker_letter){.kind = LETTER_READDRESS, .of.readdress = readdress});
 }
 
+/* The owner's thread. */
+static void go_home(struct lease_errand *errand)
+{
+    worker_post(errand->home, &(struct worker_letter){.kind = LETTER_HOME, .of.errand = errand});
+}
+
+void worker_errand(struct worker *worker, struct lease_errand *errand)
+{
+    const uint8_t shard = id_shard_of_number(errand->endpoint);
+    errand->home = worker;
+    errand->go_home = go_home;
+    worker->errands++;
+    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
+                &(struct worker_letter){.kind = LETTER_ERRAND, .of.errand = errand});
+}
+
+static void answer_ping(struct worker *worker)
+{
+    atomic_store(&worker->alive_ms, clock_mono_ms());
+    if (worker->script)
+        atomic_store(&worker->lua_bytes, script_bytes(worker->script));
+    atomic_store(&worker->is_pinged, false);
+}
+
 static void on_letter(struct letter *base, void *ctx)
 {
     struct worker *worker = ctx;
@@ -365,6 +389,13 @@ static void on_letter(struct letter *base, void *ctx)
     case LETTER_READDRESS:
         sender_readdress(worker->sender, letter->of.readdress);
         break;
+    case LETTER_ERRAND:
+        letter->of.errand->run(worker->sender, letter->of.errand);
+        break;
+    case LETTER_HOME:
+        worker->errands--;
+        letter->of.errand->on_done(letter->of.errand);
+        break;
     case LETTER_TURN:
         work_take_turn(worker, letter->of.turn.event, letter->of.turn.index);
         break;
@@ -385,10 +416,7 @@ static void on_letter(struct letter *base, void *ctx)
         start_work(worker);
         break;
     case LETTER_PING:
-        atomic_store(&worker->alive_ms, clock_mono_ms());
-        if (worker->script)
-            atomic_store(&worker->lua_bytes, script_bytes(worker->script));
-        atomic_store(&worker->is_pinged, false);
+        answer_ping(worker);
         break;
     case LETTER_WAKE:
         backlog_wake(worker);

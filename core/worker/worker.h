@@ -109,6 +109,9 @@ void worker_cancel(struct worker *worker, struct sender_cancel *cancel);
  * thread. */
 void worker_readdress(struct worker *worker, struct sender_readdress *readdress);
 
+/* This worker's thread: the errand is run by the owner of its endpoint, its on_done here. */
+void worker_errand(struct worker *worker, struct lease_errand *errand);
+
 /* Any thread. True if the loop answered a ping within the last within_ms. */
 bool worker_is_alive(struct worker *worker, int64_t within_ms);
 

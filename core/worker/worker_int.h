@@ -140,6 +140,7 @@ struct worker {
     bool is_sender_idle;
     size_t active;   /* runs RUNNING or COMMITTING and other operations under way */
     bool is_starved; /* a run could not get a credit */
+    size_t errands;  /* of receivers at queues: sent out, not home yet */
 
     struct gate gate; /* room for events */
     atomic_size_t held_bytes;
@@ -169,6 +170,8 @@ enum letter_kind {
     LETTER_DELIVERY_HINT,
     LETTER_CANCEL,
     LETTER_READDRESS,
+    LETTER_ERRAND,
+    LETTER_HOME,
     LETTER_TURN,
     LETTER_PREPARE,
     LETTER_ADOPT,
@@ -203,6 +206,7 @@ struct worker_letter {
         } turn;
         struct sender_cancel *cancel;
         struct sender_readdress *readdress;
+        struct lease_errand *errand;
         struct generation *generation;
         struct endpoint_standing *standings;
         struct worker_endpoint *change;

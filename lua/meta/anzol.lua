@@ -128,6 +128,21 @@ function anzol.source(name, options) end
 ---@field source string Where the events come from: a URI, or a path.
 ---@field mode? "binary"|"structured" The attributes as headers beside the body, or all in one JSON object (data that is no JSON: in base64). Default: `"binary"`.
 
+---A queue: its messages are not sent, receivers ask for them. `GET path?wait=25s&limit=50` gives those
+---that are due, or waits for one, at most so long (204: there was none). Each is leased to who got it:
+---acknowledged (`POST path/ack`, `{ "ids": [...] }`) within the lease it is done, else it comes again.
+---See the guide, queues.
+---@class anzol.QueueOptions
+---@field kind "long_poll"
+---@field path string Where receivers ask, on the listener of the sources: as `"/queue/jobs"`.
+---@field auth anzol.Verifier Who may: as `anzol.verify.bearer { secret = anzol.secret "JOBS" }`, `anzol.verify.none()` for anybody.
+---@field wait? anzol.Duration The longest that a request waits for a message: at most 5 min, default `"25s"`.
+---@field batch? integer The most messages of an answer: 1 to 1000, default 50.
+---@field lease? anzol.Duration How long a message is its receiver's: 1 s to 12 h, default `"1m"`.
+---@field order_by? fun(message: anzol.OutgoingMessage): string? As of an endpoint that is sent to: the next message of a key is given when the one before it was acknowledged.
+---@field on_dead? "skip"|"block" As of an endpoint that is sent to.
+---@field retry? anzol.Backoff|fun(attempt: anzol.Attempt, delivery: anzol.Delivery): (anzol.Duration|false|nil), string? How often a message is given before it is dead, and when it comes again after it was given back. A lease that ended has waited enough: its message comes at once.
+
 ---Registers where messages go. Load phase only.
 ---
 ---```lua
@@ -138,7 +153,7 @@ function anzol.source(name, options) end
 ---})
 ---```
 ---@param name string As of a source.
----@param options anzol.EndpointOptions
+---@param options anzol.EndpointOptions|anzol.QueueOptions
 function anzol.endpoint(name, options) end
 
 ---Events that are handled together, as one job; `wait` or `quiet` must be given.
@@ -449,7 +464,7 @@ function Event:step(name, fn, ...) end
 ---@class anzol.Attempt
 ---@field number integer 1, 2, …
 ---@field status integer? Of the answer; `nil` when none came.
----@field error ("timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol"|"script"|"auth")? Why none came; `"auth"`: no token of OAuth 2.
+---@field error ("timeout"|"connect"|"dns"|"tls"|"reset"|"blocked_address"|"protocol"|"script"|"auth"|"lease"|"nack")? Why none came; `"auth"`: no token of OAuth 2; `"lease"`, `"nack"`: the receiver of a queue did not acknowledge it in time, or gave it back.
 ---@field headers table<string, string> Of the answer, names in lower case.
 ---@field body string Of the answer; at most 64 KiB.
 ---@field duration_ms integer

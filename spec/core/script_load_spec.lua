@@ -248,8 +248,11 @@ describe("loading", function()
     ["no options"] = { "anzol.source('a')", "takes a table of options, got nil" },
     ["an unknown option"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, time_out = 1 })",
       "unknown option 'time_out' for anzol.endpoint 'a' %(did you mean 'timeout'%?%)" },
-    ["an option of later"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, lease = 1 })",
-      "option 'lease' of anzol.endpoint 'a' is not available in this version" },
+    ["an option of another kind"] = {
+      "anzol.endpoint('a', { url = 'https://a.example', sign = false, lease = 1 })",
+      "unknown option 'lease' for anzol.endpoint 'a'" },
+    ["a kind that is none"] = { "anzol.endpoint('a', { kind = 'queue' })",
+      [[option 'kind' of anzol.endpoint 'a' must be "http" %(the default%) or "long_poll", got 'queue']] },
     ["a hook that is no function"] = { "anzol.source('a', { verify = anzol.verify.none(), respond = 1 })",
       "option 'respond' of anzol.source 'a' must be a function%(req%)" },
     ["an address that is none"] = { [[anzol.source('a', { verify = anzol.verify.none(),
@@ -263,8 +266,6 @@ describe("loading", function()
       "a list of 1 to 256 addresses" },
     ["a source's rate that is none"] = { [[anzol.source('a', { verify = anzol.verify.none(), rate_limit = "5" })]],
       "option 'rate_limit' of anzol.source 'a' must be a count and a time" },
-    ["a long poll"] = { "anzol.endpoint('a', { kind = 'long_poll', path = '/x' })",
-      "is not available in this version" },
     ["a bad name"] = { "anzol.source('A b', {})", "bad name 'A b' for anzol.source: at most 64 of a%-z" },
     ["a name with dots"] = { "anzol.source('a..b', {})", "bad name 'a..b'" },
     ["a source twice"] = { [[anzol.source("a", { verify = anzol.verify.none() })

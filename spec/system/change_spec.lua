@@ -221,7 +221,7 @@ describe("by hand", function()
     result = cli.ask(server, { "attempts", "list", "--status", "5xx", "--since", "1h" })
     assert.truthy(result.output:find(attempt.id, 1, true))
     for _, reason in ipairs { "timeout", "connect", "dns", "tls", "reset", "blocked_address", "protocol",
-      "script", "auth" } do
+      "script", "auth", "lease", "nack" } do
       result = cli.ask(server, { "attempts", "--error", reason })
       assert.same({ 0, "no attempts\n" }, { result.code, result.errors }, reason)
     end

@@ -38,7 +38,8 @@ function M.configure(parser, add_help)
   parser:option("--type", "Only of messages of this type."):argname "TYPE"
   parser:option("--status", "Only answered so: 503, 5xx."):argname "STATUS"
   parser:option("--error", "Only without an answer, for this reason."):choices { "timeout",
-    "connect", "dns", "tls", "reset", "blocked_address", "protocol", "script", "auth" }
+    "connect", "dns", "tls", "reset", "blocked_address", "protocol", "script", "auth", "lease",
+    "nack" }
   parser:option("--state", "Only those that led to this state."):choices { "succeeded", "retrying",
     "dead", "cancelled", "pending" }
   span.add(parser)

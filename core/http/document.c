@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "api/document_int.h"
+#include "http/document.h"
 
 #include "base/clock.h"
 #include "base/text.h"

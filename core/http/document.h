@@ -2,8 +2,8 @@
 /* JSON, written straight into a buffer: no tree, since a page may hold 250 rows. Commas come by
  * themselves; the first failure (no memory, past the maximum) sticks and is asked for at the end.
  * One thread at a time. */
-#ifndef API_DOCUMENT_INT_H
-#define API_DOCUMENT_INT_H
+#ifndef HTTP_DOCUMENT_H
+#define HTTP_DOCUMENT_H
 
 #include "base/buf.h"
 

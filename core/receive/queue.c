@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests at queues: a receiver asks for messages and waits suspended, or ends leases. Each is an
+ * errand to the worker that owns the endpoint. What a receiver was given but cannot be told any
+ * more goes back at once. */
+#include "receive/receive_int.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+#define ANSWER_BYTES_MAX (LIMIT_MESSAGE_BODY_BYTES * 6u + LIMIT_QUEUE_BYTES * 6u)
+
+enum pull_verb { PULL_TAKE, PULL_ACK, PULL_NACK, PULL_EXTEND, PULL_VERB_COUNT };
+
+static const struct {
+    const char *method;
+    const char *path; /* below the queue's own */
+    enum lease_end_verb verb;
+} verbs[PULL_VERB_COUNT] = {
+    [PULL_TAKE] = {"GET", "", LEASE_END_RETURN},
+    [PULL_ACK] = {"POST", "/ack", LEASE_END_ACK},
+    [PULL_NACK] = {"POST", "/nack", LEASE_END_NACK},
+    [PULL_EXTEND] = {"POST", "/extend", LEASE_END_EXTEND},
+};
+
+/* One request. Lives until the exchange is over and all its errands are home. */
+struct pull {
+    enum visit visit;
+    struct receiver *receiver;
+    struct http_request *request;  /* NULL: the client left, or was answered */
+    struct generation *generation; /* reference that keeps spec */
+    const struct endpoint_spec *spec;
+    enum pull_verb verb;
+    unsigned errands; /* out */
+    bool is_open;     /* not answered */
+    bool is_taking;   /* take is out */
+    bool is_told;     /* answered with messages: end is what goes back if that is not written */
+    struct lease_take take;
+    struct lease_end end; /* of the verb; of a take its messages, to go back */
+};
+
+static void free_if_over(struct pull *pull)
+{
+    if (pull->errands > 0 || pull->request)
+        return;
+    lease_take_finish(&pull->take);
+    free(pull->end.rows);
+    free(pull->end.reason);
+    generation_unref(pull->generation);
+    pull->receiver->pull_count--;
+    free(pull);
+}
+
+/* ---- Answers ---- */
+
+static void refuse(struct pull *pull, int status, const char *code, const char *detail)
+{
+    if (pull->request && pull->is_open)
+        http_refuse(pull->request, &(struct http_refusal){
+                                       .status = status,
+                                       .code = code,
+                                       .detail = detail,
+                                       .retry_after_s = status == 503 ? LIMIT_RETRY_AFTER_S : 0,
+                                   });
+    pull->is_open = false;
+}
+
+static void refuse_status(struct pull *pull, enum status status)
+{
+    refuse(pull, 503, status == E_BUSY ? "busy" : "not_stored",
+           "nothing was changed, or not all of it; ask again");
+}
+
+static void respond(struct pull *pull, int status, struct slice body)
+{
+    http_respond(pull->request, &(struct http_response){.status = status, .body = body});
+    pull->is_open = false;
+}
+
+/* ---- Messages ---- */
+
+static struct lease_errand errand_of(struct pull *pull,
+                                     void (*run)(struct sender *, struct lease_errand *),
+                                     void (*on_done)(struct lease_errand *))
+{
+    return (struct lease_errand){
+        .endpoint = pull->spec->id, .run = run, .on_done = on_done, .ctx = pull};
+}
+
+static void on_returned(struct lease_errand *errand)
+{
+    struct pull *pull = errand->ctx;
+    pull->errands--;
+    free_if_over(pull);
+}
+
+/* As if they had not been given. */
+static void give_back(struct pull *pull)
+{
+    const struct receive_options *options = &pull->receiver->options;
+    pull->errands++;
+    options->hooks->errand(options->ctx, &pull->end.errand);
+}
+
+static void prepare_return(struct pull *pull)
+{
+    const struct lease_take *take = &pull->take;
+    pull->end = (struct lease_end){
+        .errand = errand_of(pull, lease_end, on_returned),
+        .verb = LEASE_END_RETURN,
+        .rows = must_alloc(take->delivery_count * sizeof *pull->end.rows),
+        .row_count = take->delivery_count,
+    };
+    for (size_t i = 0; i < take->delivery_count; i++)
+        pull->end.rows[i] = (struct store_lease_row){.delivery = take->deliveries[i]->id,
+                                                     .number = take->deliveries[i]->attempts + 1};
+}
+
+static void tell_messages(struct pull *pull)
+{
+    struct document out;
+    document_init(&out, ANSWER_BYTES_MAX);
+    pull->is_told = queue_write_messages(&pull->take, &out) == OK;
+    if (pull->is_told)
+        respond(pull, 200, buf_slice(&out.buf));
+    else
+        refuse(pull, 503, "no_memory", "the messages could not be told; ask again");
+    document_finish(&out);
+}
+
+static void on_taken(struct lease_errand *errand)
+{
+    struct pull *pull = errand->ctx;
+    const bool is_there = pull->request && pull->is_open;
+    pull->is_taking = false;
+    pull->errands--;
+    if (pull->take.delivery_count > 0) {
+        prepare_return(pull);
+        if (is_there && !http_has_left(pull->request))
+            tell_messages(pull);
+        if (!pull->is_told)
+            give_back(pull);
+        lease_take_finish(&pull->take);
+    } else if (is_there && errand->status != OK && errand->status != E_CANCELLED) {
+        refuse_status(pull, errand->status);
+    } else if (is_there) {
+        respond(pull, 204, slice_str(""));
+    }
+    free_if_over(pull);
+}
+
+static void take(struct pull *pull)
+{
+    const struct receive_options *options = &pull->receiver->options;
+    struct err err;
+    if (queue_read_query(pull->request, pull->spec->queue, &pull->take, &err) != OK) {
+        refuse(pull, 400, "bad_query", err.text);
+        return;
+    }
+    pull->take.errand = errand_of(pull, lease_take, on_taken);
+    pull->is_taking = true;
+    pull->errands++;
+    options->hooks->errand(options->ctx, &pull->take.errand);
+}
+
+/* ---- Ends of leases ---- */
+
+static enum status write_ended(const struct lease_end *end, struct document *out)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < end->row_count; i++)
+        done += end->rows[i].is_done;
+    document_open(out, '{');
+    document_key(out, "done");
+    document_number(out, (int64_t)done);
+    document_key(out, "lost");
+    document_open(out, '[');
+    for (size_t i = 0; i < end->row_count; i++) {
+        char id[LEASE_ID_BYTES];
+        if (end->rows[i].is_done)
+            continue;
+        lease_id_format(&end->rows[i], id);
+        document_str(out, id);
+    }
+    document_close(out, ']');
+    document_close(out, '}');
+    return out->status;
+}
+
+static void on_ended(struct lease_errand *errand)
+{
+    struct pull *pull = errand->ctx;
+    struct document out;
+    document_init(&out, ANSWER_BYTES_MAX);
+    pull->errands--;
+    if (errand->status != OK)
+        refuse_status(pull, errand->status);
+    else if (write_ended(&pull->end, &out) != OK)
+        refuse_status(pull, E_NOMEM);
+    else if (pull->request && pull->is_open)
+        respond(pull, 200, buf_slice(&out.buf));
+    document_finish(&out);
+    free_if_over(pull);
+}
+
+static void end_leases(struct pull *pull)
+{
+    const struct receive_options *options = &pull->receiver->options;
+    struct err err;
+    pull->end.verb = verbs[pull->verb].verb;
+    if (queue_read_ids(http_body(pull->request), pull->spec->queue, &pull->end, &err) != OK) {
+        refuse(pull, 400, "bad_body", err.text);
+        return;
+    }
+    pull->end.errand = errand_of(pull, lease_end, on_ended);
+    pull->errands++;
+    options->hooks->errand(options->ctx, &pull->end.errand);
+}
+
+/* ---- The exchange ---- */
+
+static bool find_verb(const struct http_request *request, struct slice rest, enum pull_verb *verb,
+                      const char **allow)
+{
+    *allow = NULL;
+    for (enum pull_verb i = 0; i < PULL_VERB_COUNT; i++) {
+        if (!slice_is(rest, verbs[i].path))
+            continue;
+        *verb = i;
+        *allow = verbs[i].method;
+        return slice_is(http_method(request), verbs[i].method);
+    }
+    return false;
+}
+
+static void refuse_path(struct http_request *request, const char *allow)
+{
+    http_refuse(request,
+                &(struct http_refusal){
+                    .status = allow ? 405 : 404,
+                    .code = allow ? "method_not_allowed" : "unknown_path",
+                    .detail = allow ? "this path of a queue does not take this method"
+                                    : "a queue has its own path, and /ack, /nack, /extend below it",
+                    .allow = allow,
+                });
+}
+
+bool queue_on_head(struct receiver *receiver, struct http_request *request)
+{
+    struct script *script = receiver->options.hooks->script(receiver->options.ctx);
+    struct slice rest;
+    enum pull_verb verb;
+    const char *allow;
+    const struct endpoint_spec *spec =
+        registry_queue_by_path(script_registry(script), http_path(request), &rest);
+    if (!spec)
+        return false;
+    if (!find_verb(request, rest, &verb, &allow)) {
+        refuse_path(request, allow);
+        return true;
+    }
+    struct pull *pull = must_alloc(sizeof *pull);
+    *pull = (struct pull){.visit = VISIT_PULL,
+                          .receiver = receiver,
+                          .request = request,
+                          .generation = generation_ref(script_generation(script)),
+                          .spec = spec,
+                          .verb = verb,
+                          .is_open = true};
+    receiver->pull_count++;
+    http_set_data(request, pull);
+    http_accept(request, verb == PULL_TAKE ? 0 : LIMIT_QUEUE_BODY_BYTES);
+    return true;
+}
+
+void queue_on_request(struct http_request *request)
+{
+    struct pull *pull = http_data(request);
+    struct err err;
+    const struct verify_input input = {
+        .head = http_head(request),
+        .body = http_body(request),
+        .now_ms = clock_now_ms(),
+        .method = http_method(request),
+        .url = slice_str(""),
+    };
+    if (!verifier_check(pull->spec->queue->verifier, &input, &err)) {
+        log_debug("receiver refused", "endpoint=%s reason=\"%s\"", pull->spec->name, err.text);
+        refuse(pull, 401, "unauthorized", "the credentials for this queue are missing or wrong");
+    } else if (pull->verb == PULL_TAKE) {
+        take(pull);
+    } else {
+        end_leases(pull);
+    }
+}
+
+static void on_left(struct lease_errand *errand)
+{
+    struct pull *pull = errand->ctx;
+    pull->errands--;
+    free_if_over(pull);
+}
+
+void queue_on_over(struct http_request *request)
+{
+    struct pull *pull = http_data(request);
+    const struct receive_options *options = &pull->receiver->options;
+    pull->request = NULL;
+    if (pull->is_told && !http_was_written(request))
+        give_back(pull);
+    if (pull->is_taking) {
+        pull->take.leaving = errand_of(pull, lease_leave, on_left);
+        pull->errands++;
+        options->hooks->errand(options->ctx, &pull->take.leaving);
+    }
+    free_if_over(pull);
+}

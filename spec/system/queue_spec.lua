@@ -1,0 +1,201 @@
+-- SPDX-License-Identifier: MIT
+-- Endpoints of kind "long_poll": receivers that ask for messages, the real server.
+local Server = require "support.server"
+local http = require "support.http"
+local json = require "dkjson"
+local process = require "anzol_test.process"
+local wait = require "support.wait"
+
+local script = [[
+local anzol = require "anzol"
+anzol.source("in", { verify = anzol.verify.none(), type = function(req)
+  return req.headers["x-type"] or "thing"
+end })
+local auth = anzol.verify.bearer { secret = anzol.secret "QUEUE" }
+anzol.endpoint("jobs", { kind = "long_poll", path = "/queue/jobs", auth = auth, wait = "20s",
+  lease = "30s", batch = 10, retry = anzol.backoff.constant { base = "1h", attempts = 3 } })
+anzol.endpoint("short", { kind = "long_poll", path = "/queue/short", auth = auth, lease = "1s",
+  retry = anzol.backoff.constant { base = "1h", attempts = 2 } })
+anzol.endpoint("line", { kind = "long_poll", path = "/queue/line", auth = auth,
+  order_by = function(message) return message.json.key end })
+anzol.on("thing", function(event) event:send("jobs") end)
+anzol.on("made", function(event)
+  event:send(event.data.to, { json = event.data, headers = { ["X-Made"] = "yes" } },
+    { priority = event.data.priority, expires = event.data.expires })
+end)
+]]
+
+describe("a queue", function()
+  local server
+
+  before_each(function()
+    server = Server.start { scripts = { ["main.lua"] = script }, secrets = { QUEUE = "q-secret" } }
+  end)
+  after_each(function() server:close() end)
+
+  local auth = { Authorization = "Bearer q-secret" }
+
+  local function ask(path, headers)
+    return http.request { port = server.port, method = "GET", path = path, headers = headers or auth }
+  end
+
+  local function take(name, query)
+    local answer = assert(ask("/queue/" .. name .. "?" .. (query or "wait=5s")))
+    if answer.status == 204 then return {} end
+    assert.equal(200, answer.status, answer.body)
+    return json.decode(answer.body).data
+  end
+
+  local function finish(name, verb, body)
+    local answer = assert(http.request { port = server.port, path = "/queue/" .. name .. "/" .. verb,
+      headers = auth, body = json.encode(body) })
+    return json.decode(answer.body), answer.status
+  end
+
+  local function post(body, headers)
+    local answer = server:post("/in/in", body, headers)
+    assert.equal(200, answer.status)
+    return json.decode(answer.body).id
+  end
+
+  local function make(data)
+    return post(json.encode(data), { ["X-Type"] = "made", ["Content-Type"] = "application/json" })
+  end
+
+  local function row(id)
+    return server:get("/api/v1/delivery/" .. id:match "^[^.]+")
+  end
+
+  it("gives what came, exactly, and no more once it is acknowledged", function()
+    local event = post("\0bytes\255", { ["X-Odd"] = "1" })
+    local messages = take "jobs"
+    assert.equal(1, #messages)
+    local message = messages[1]
+    assert.equal(event, message.eventId)
+    assert.equal("thing", message.type)
+    assert.equal(1, message.attempt)
+    assert.equal("POST", message.method)
+    assert.equal("/in/in", message.path)
+    assert.equal("base64", message.bodyEncoding)
+    assert.equal("AGJ5dGVz/w==", message.body)
+    assert.matches('"name":"X%-Odd","value":"1"', json.encode(message.headers, { keyorder = { "name", "value" } }))
+    assert.same({}, take("jobs", "wait=0"))
+    assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { message.id } })))
+    local stored = row(message.id)
+    assert.equal("succeeded", stored.state)
+    assert.same({ done = 0, lost = { message.id } }, (finish("jobs", "ack", { ids = { message.id } })))
+  end)
+
+  it("wakes a receiver that waits", function()
+    local connection = http.open(server.port, 10)
+    connection:send(http.format { method = "GET", path = "/queue/jobs?wait=20s", headers = auth })
+    process.sleep_ms(50)
+    make { to = "jobs", n = 1 }
+    local answer = assert(connection:receive())
+    connection:close()
+    local message = json.decode(answer.body).data[1]
+    assert.equal(1, json.decode(message.body).n)
+    assert.equal("utf-8", message.bodyEncoding)
+  end)
+
+  it("says that there is nothing when the time is over", function()
+    local started = process.mono_ms()
+    local answer = ask "/queue/jobs?wait=300ms"
+    assert.equal(204, answer.status)
+    assert.is_true(process.mono_ms() - started >= 290)
+  end)
+
+  it("gives a message again at once when the receiver that waited had left", function()
+    local connection = http.open(server.port, 10)
+    connection:send(http.format { method = "GET", path = "/queue/jobs?wait=20s", headers = auth })
+    process.sleep_ms(50)
+    connection:close()
+    make { to = "jobs" }
+    local message = wait.until_true("the message", 10000, function() return take("jobs", "wait=1s")[1] end)
+    assert.equal(1, message.attempt)
+  end)
+
+  it("gives a message again when its lease ends, and gives it up as the policy says", function()
+    make { to = "short" }
+    local first = take "short"[1]
+    local second = take "short"[1]
+    assert.equal(2, second.attempt)
+    assert.not_equal(first.id, second.id)
+    assert.same({ first.id }, finish("short", "ack", { ids = { first.id } }).lost)
+    local dead = wait.until_true("its death", 10000, function()
+      local found = row(second.id)
+      return found.state == "dead" and found
+    end)
+    assert.matches("no attempts left after 2", dead.reason)
+    assert.equal("lease", dead.attempts[1].error)
+  end)
+
+  it("keeps leases over kill -9", function()
+    make { to = "jobs" }
+    local message = take "jobs"[1]
+    server:kill()
+    server:restart()
+    assert.same({}, take("jobs", "wait=0"))
+    assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { message.id } })))
+  end)
+
+  it("gives back, extends, and refuses what it does not know", function()
+    make { to = "jobs" }
+    local message = take "jobs"[1]
+    assert.same({ done = 1, lost = {} }, (finish("jobs", "extend", { ids = { message.id }, lease = "2m" })))
+    assert.same({ done = 1, lost = {} },
+      (finish("jobs", "nack", { ids = { message.id }, delay = 0, reason = "not today" })))
+    local again = take "jobs"[1]
+    assert.equal(2, again.attempt)
+    assert.equal("not today", row(again.id).attempts[1].detail)
+    assert.equal("nack", row(again.id).attempts[1].error)
+    finish("jobs", "nack", { ids = { again.id } }) -- the policy's delay: an hour
+    assert.same({}, take("jobs", "wait=0"))
+    local refused, status = finish("jobs", "ack", { ids = { "dlv_1" } })
+    assert.equal(400, status)
+    assert.matches("ids%[0%] is no id of a message", refused.detail)
+  end)
+
+  it("gives the next of an order key only after the one before", function()
+    for n = 1, 3 do make { to = "line", key = "a", n = n } end
+    make { to = "line", key = "b", n = 9 }
+    local seen = {}
+    local first = wait.until_true("both keys", 5000, function()
+      for _, message in ipairs(take("line", "wait=1s")) do
+        local data = json.decode(message.body)
+        seen[data.key] = { id = message.id, n = data.n }
+      end
+      return seen.a and seen.b and seen.a
+    end)
+    assert.equal(1, first.n)
+    assert.same({}, take("line", "wait=0"))
+    finish("line", "ack", { ids = { first.id } })
+    local second = take "line"
+    assert.equal(1, #second)
+    assert.equal(2, json.decode(second[1].body).n)
+  end)
+
+  it("gives the higher priority first, and at most as many as asked for", function()
+    make { to = "jobs", priority = 0, n = 1 }
+    make { to = "jobs", priority = 5, n = 2 }
+    wait.until_true("both deliveries", 5000, function() return #server:get("/api/v1/delivery").data == 2 end)
+    local messages = take("jobs", "limit=1")
+    assert.equal(1, #messages)
+    assert.equal(2, json.decode(messages[1].body).n)
+  end)
+
+  it("lets nobody in without the secret", function()
+    assert.equal(401, ask("/queue/jobs", {}).status)
+    assert.equal(401, ask("/queue/jobs", { Authorization = "Bearer q-secreT" }).status)
+    assert.equal(405, server:post("/queue/jobs", "", auth).status)
+    assert.equal(404, ask("/queue/jobs/else").status)
+    assert.equal(400, ask("/queue/jobs?limit=0").status)
+    assert.equal(400, ask("/queue/jobs?wait=soon").status)
+  end)
+
+  it("does not take the leases of another queue", function()
+    make { to = "jobs" }
+    local message = take "jobs"[1]
+    assert.same({ message.id }, finish("line", "ack", { ids = { message.id } }).lost)
+  end)
+end)
