@@ -82,12 +82,15 @@ local function check_options(options, allowed, name)
   end
 end
 
+-- Whether the sender says when it signed; some do whose documents ask nobody to look at it.
+local function has_time(recipe)
+  return recipe.timestamp_header or recipe.timestamp_field or recipe.maker == "standard"
+end
+
 local function allowed_of(spec)
   local allowed = spec.is_keyless and {} or { "secret" }
   if spec.recipe and spec.recipe.is_public then allowed[2] = "public_key" end
-  if spec.recipe and (spec.recipe.tolerance or spec.recipe.maker == "standard") then
-    allowed[#allowed + 1] = "tolerance"
-  end
+  if spec.recipe and has_time(spec.recipe) then allowed[#allowed + 1] = "tolerance" end
   for _, name in ipairs(spec.options or {}) do allowed[#allowed + 1] = name end
   return allowed
 end

@@ -2,7 +2,8 @@
 -- A fixed request of each provider (lua/anzol/provider), signed by other code than ours, on
 -- 2026-01-01T00:00:00Z by "a secret that is long enough", where `secret` does not say another.
 --
--- timed: the tolerance in seconds, judged by the clock; received: by when the request came in.
+-- timed: the tolerance in seconds, judged by the clock; received: by when the request came in;
+-- is_stamped: the time is signed, and judged only if a tolerance is given.
 -- is_token: the secret itself comes along, the body is not signed. in_body: a text of the body that
 -- is signed, where not all of it is. wrong: a key that is another one, where any text is none.
 return {
@@ -63,7 +64,7 @@ return {
     headers = {
       { "dg-token", "a secret that is long enough" },
     } },
-  { name = "discord", type = "discord.interaction.2", key = "in-1",
+  { name = "discord", type = "discord.interaction.2", key = "in-1", is_stamped = true,
     secret = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
     wrong = "1398f62c6d1a457c51ba6a4b5f3dbd2f69fca93216218dc8997e416bd17d93ca",
     body = '{"type":2,"id":"in-1"}',
@@ -227,7 +228,7 @@ return {
       { "svix-timestamp", "1767225600" },
       { "svix-signature", "v1,2Xt2uaqSFLQUCu4z35bOshVa0T5ihw/NVtC/Sm5XS+k=" },
     } },
-  { name = "sendgrid", type = "sendgrid.events",
+  { name = "sendgrid", type = "sendgrid.events", is_stamped = true,
     secret = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEIuLa0ZWNahi5MCOkfijetEY8bmp60sJ3I9"
       .. "6EGJ9lFAwbt0fj0mrpvsVbd+MVLUxVcgg+uscKNSF8Z61Yy7cNGQ==",
     wrong = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE5J0yzz+R8PVsbzKW50XQW3IJRJ5MDA2Shx"
@@ -352,7 +353,7 @@ return {
     headers = {
       { "x-xero-signature", "f3FfbIl42IrWAvcQefBDMP5TO86DlGlfC0OOqVjdghE=" },
     } },
-  { name = "zendesk", type = "zendesk.thing.done", key = "evt_1",
+  { name = "zendesk", type = "zendesk.thing.done", key = "evt_1", is_stamped = true,
     body = '{"id":"evt_1","type":"thing.done","event":"thing.done","event_id":"e-1"}',
     headers = {
       { "X-Zendesk-Webhook-Signature", "6rPP2EDcH4F2PbAnVUCJfqnuZNnl+FSw8qPA363G9/M=" },
