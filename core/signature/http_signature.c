@@ -161,7 +161,7 @@ static bool check_times(const struct http_scheme *scheme, const struct claims *c
                         int64_t now_ms, struct err *err)
 {
     if (claims->expires_s >= 0 && now_ms / 1000 > claims->expires_s) {
-        (void)err_set(err, E_INVALID, "the signature is genuine but expired %lld s ago",
+        (void)err_set(err, E_INVALID, SIGNATURE_GENUINE_BUT "expired %lld s ago",
                       (long long)(now_ms / 1000 - claims->expires_s));
         return false;
     }

@@ -174,6 +174,16 @@ static void plan(struct routine *it)
     arm(it);
 }
 
+void routines_wake(struct worker *worker)
+{
+    size_t count;
+    struct routine **list = list_all(worker, &count);
+    for (size_t i = 0; i < count; i++)
+        if (list[i]->phase == PHASE_WAITING)
+            arm(list[i]);
+    free(list);
+}
+
 static bool plan_crons(struct worker *worker, bool is_asked)
 {
     size_t count;

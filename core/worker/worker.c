@@ -363,6 +363,13 @@ static void answer_ping(struct worker *worker)
     atomic_store(&worker->is_pinged, false);
 }
 
+static void wake(struct worker *worker)
+{
+    backlog_wake(worker);
+    routines_wake(worker);
+    sender_wake(worker->sender);
+}
+
 static void on_letter(struct letter *base, void *ctx)
 {
     struct worker *worker = ctx;
@@ -419,8 +426,7 @@ static void on_letter(struct letter *base, void *ctx)
         answer_ping(worker);
         break;
     case LETTER_WAKE:
-        backlog_wake(worker);
-        sender_wake(worker->sender);
+        wake(worker);
         break;
     case LETTER_STOP:
         stop(worker, letter->of.deadline_ms);

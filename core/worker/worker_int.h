@@ -295,6 +295,8 @@ void routines_adopt(struct worker *worker);
 void routines_open(struct worker *worker);
 /* Room came free: starts what is due. */
 void routines_pump(struct worker *worker);
+/* The machine slept, and their timers with it. */
+void routines_wake(struct worker *worker);
 /* Nothing starts any more. */
 void routines_stop(struct worker *worker);
 void routines_finish(struct worker *worker);

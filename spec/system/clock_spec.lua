@@ -51,6 +51,8 @@ on("far", {}, function(event)
   event:emit("to.later", {}, { delay = "8h" })
 end)
 on("paced", {}, function(event) event:send "paced" end)
+endpoint("every", "2s", {})
+anzol.every("every", "8h", function(tick) tick:send("every", { json = { at = tick.scheduled_ms } }) end)
 ]]
 
 describe("a clock that is set", function()
@@ -193,9 +195,10 @@ describe("a clock that is set", function()
     await_deliveries(COUNT + 1, "retrying")
     receiver:take()
     clock:sleep(8 * HOUR_S)
-    local records = receiver:await(2 * COUNT + 3):take()
+    local records = receiver:await(2 * COUNT + 4):take()
     local paced = at("/paced", records)
-    assert.same({ COUNT, 1, 1 }, { #paced, #at("/far", records), #at("/emitted", records) })
+    assert.same({ COUNT, 1, 1, 1 },
+      { #paced, #at("/far", records), #at("/emitted", records), #at("/every", records) })
     for i = 2, COUNT do
       assert.is_true(paced[i].at_ms - paced[i - 1].at_ms > 1000 / 5 - EARLY_MS)
     end
