@@ -11,6 +11,7 @@
 
 #include "model/backoff.h"
 #include "model/cron.h"
+#include "model/source_load.h"
 
 /* The numbers are stored: never renumber. */
 enum routine_kind { ROUTINE_CRON = 0, ROUTINE_EVERY = 1, ROUTINE_POLL = 2, ROUTINE_KIND_COUNT };
@@ -84,15 +85,6 @@ struct routine_row {
 /* Into a zeroed or finished one. */
 void routine_row_copy(struct routine_row *copy, const struct routine_row *row);
 void routine_row_finish(struct routine_row *row);
-
-/* What a source said of how it wants to be asked; zeroed: nothing. */
-struct source_load {
-    int64_t retry_after_ms; /* not before that; 0: not said */
-    int64_t max_age_ms;     /* its answer is fresh so long; 0: not said */
-    int64_t rate_ms;   /* what is left of its rate limit, spread over the time: between requests */
-    int64_t answer_ms; /* the longest time to an answer; 0: nothing was asked */
-    bool is_busy;      /* 429 or 503 */
-};
 
 /* How a run ended. */
 struct routine_end {

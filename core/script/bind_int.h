@@ -332,6 +332,8 @@ void headers_check_add(lua_State *L, int index, const char *what, struct buf *he
 
 /* anzol.http.request{ … }. */
 int l_http_request(lua_State *L);
+/* What the Response at index says to whoever polls; false: it is none. Valid while it lives. */
+bool response_read(lua_State *L, int index, struct source_answer *answer);
 /* Pushes the Response of an answer. */
 void response_push(lua_State *L, const struct exchange_answer *answer);
 

@@ -150,6 +150,20 @@ static int l_newindex(lua_State *L)
     return luaL_error(L, "a response is read-only");
 }
 
+bool response_read(lua_State *L, int index, struct source_answer *answer)
+{
+    const struct response *response = object_test(L, index, &response_kind);
+    if (!response)
+        return false;
+    *answer = (struct source_answer){
+        .status = response->status,
+        .head = response->head,
+        .retry_after_ms = response->retry_after_ms,
+        .duration_ms = response->duration_ms,
+    };
+    return true;
+}
+
 void response_push(lua_State *L, const struct exchange_answer *answer)
 {
     struct response *response =

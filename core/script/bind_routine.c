@@ -10,6 +10,7 @@
 #define JITTER 0.1
 #define FACTOR_MAX 1000.0
 #define JITTER_MAX 0.5
+#define LONG_DEADLINE_MS 660000 /* more than the longest timeout of a call */
 
 /* ---- In common ---- */
 
@@ -187,6 +188,7 @@ static int l_poll(lua_State *L)
                                     .what = lua_pushfstring(L, "anzol.poll '%s'", routine->name)};
     options_check_names(L, &options, poll_names, NULL);
     routine->is_long = option_check_bool(L, &options, "long", false);
+    routine->deadline_ms = routine->is_long ? LONG_DEADLINE_MS : 0;
     read_interval(L, &options, routine);
     read_on_error(L, &options, routine);
     script_of(L)->draft->ended++;

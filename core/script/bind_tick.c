@@ -3,6 +3,8 @@
  * when it is. */
 #include "script/bind_int.h"
 
+#include "base/clock.h"
+
 struct event_view *tick_test(lua_State *L)
 {
     struct event_view *view = object_test(L, 1, &tick_kind);
@@ -49,17 +51,28 @@ static int push_previous(lua_State *L, const struct event_view *view)
     return 1;
 }
 
+/* poll:get is Lua (lua/anzol/poll.lua), loaded when it is first asked for. */
+static int push_get(lua_State *L, const struct event_view *view)
+{
+    (void)view;
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "anzol.poll");
+    lua_call(L, 1, 1);
+    return 1;
+}
+
 struct tick_field {
     const char *name;
     int (*push)(lua_State *L, const struct event_view *view);
-    bool is_of_ticks; /* and not of polls */
+    const struct object_kind *of; /* NULL: of both */
 };
 static const struct tick_field fields[] = {
-    {"log", push_log, false},
-    {"name", push_name, false},
-    {"previous_ms", push_previous, true},
-    {"run_number", push_run_number, false},
-    {"scheduled_ms", push_scheduled, true},
+    {"get", push_get, &poll_kind},
+    {"log", push_log, NULL},
+    {"name", push_name, NULL},
+    {"previous_ms", push_previous, &tick_kind},
+    {"run_number", push_run_number, NULL},
+    {"scheduled_ms", push_scheduled, &tick_kind},
 };
 
 /* Upvalue: the names, methods and fields (by their number). */
@@ -115,7 +128,7 @@ static void open_kind(lua_State *L, const struct object_kind *kind, const luaL_R
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
     for (size_t i = 0; i < array_count(fields); i++) {
-        if (fields[i].is_of_ticks && kind == &poll_kind)
+        if (fields[i].of && fields[i].of != kind)
             continue;
         lua_pushinteger(L, (lua_Integer)i);
         lua_setfield(L, -2, fields[i].name);
@@ -125,8 +138,31 @@ static void open_kind(lua_State *L, const struct object_kind *kind, const luaL_R
     lua_pop(L, 1);
 }
 
+/* note(poll, response?) -> whether it is a long one; the response is one of its source. */
+static int l_note(lua_State *L)
+{
+    const struct event_view *view = event_check_run(L, "get");
+    struct source_answer answer;
+    if (strcmp(view->noun, "poll") != 0)
+        return luaL_typeerror(L, 1, "poll");
+    if (response_read(L, 2, &answer)) {
+        answer.now_ms = clock_now_ms();
+        source_load_add(&view->job->load, &answer);
+    }
+    lua_pushboolean(L, view->job->tick.routine->is_long);
+    return 1;
+}
+
+static int l_open_note(lua_State *L)
+{
+    lua_pushcfunction(L, l_note);
+    return 1;
+}
+
 void open_tick(lua_State *L)
 {
+    luaL_requiref(L, "anzol.poll_note", l_open_note, 0);
+    lua_pop(L, 1);
     open_kind(L, &tick_kind, tick_methods);
     open_kind(L, &poll_kind, poll_methods);
 }

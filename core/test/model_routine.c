@@ -2,6 +2,8 @@
 /* The rules of routines, from Lua. */
 #include "test/model_int.h"
 
+#include "base/head.h"
+#include "base/limits.h"
 #include "model/routine.h"
 #include "script/fields.h"
 
@@ -172,6 +174,40 @@ static int l_rule(lua_State *L)
     return 0;
 }
 
+/* source_load({ { status, headers = { [name] = value }, retry_after_ms, duration_ms }, … }, now_ms)
+ * -> { retry_after_ms, max_age_ms, rate_ms, answer_ms, is_busy } */
+static int l_source_load(lua_State *L)
+{
+    struct source_load load = {0};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    for (lua_Integer i = 1; lua_geti(L, 1, i) == LUA_TTABLE; i++) {
+        const int index = lua_gettop(L);
+        struct buf head;
+        buf_init(&head, LIMIT_HEADERS_BYTES);
+        lua_getfield(L, index, "headers");
+        for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1))
+            check(head_add(&head, slice_str(lua_tostring(L, -2)), slice_str(lua_tostring(L, -1))) ==
+                  OK);
+        const struct source_answer answer = {
+            .status = (int)integer_of(L, index, "status", 200),
+            .head = buf_slice(&head),
+            .retry_after_ms = integer_of(L, index, "retry_after_ms", -1),
+            .duration_ms = integer_of(L, index, "duration_ms", 0),
+            .now_ms = luaL_optinteger(L, 2, 0),
+        };
+        source_load_add(&load, &answer);
+        buf_finish(&head);
+        lua_settop(L, index - 1);
+    }
+    lua_newtable(L);
+    set_integer(L, "retry_after_ms", load.retry_after_ms);
+    set_integer(L, "max_age_ms", load.max_age_ms);
+    set_integer(L, "rate_ms", load.rate_ms);
+    set_integer(L, "answer_ms", load.answer_ms);
+    set_bool(L, "is_busy", load.is_busy);
+    return 1;
+}
+
 static int l_gc(lua_State *L)
 {
     struct held_routine *held = check_routine(L);
@@ -193,4 +229,6 @@ void open_routines(lua_State *L)
     lua_pop(L, 1);
     lua_pushcfunction(L, l_routine);
     lua_setfield(L, -2, "routine");
+    lua_pushcfunction(L, l_source_load);
+    lua_setfield(L, -2, "source_load");
 }

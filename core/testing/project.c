@@ -478,6 +478,7 @@ static int l_close(lua_State *L)
         project_enter(L, project);
         script_cancel_all(project->script);
         timer_heap_run(&project->timers, project->now_ms); /* reads under way */
+        routines_forget(project);
         script_destroy(project->script);
         (void)uv_run(&project->loop, UV_RUN_DEFAULT);
         check(uv_loop_close(&project->loop) == 0);
@@ -517,7 +518,9 @@ static const luaL_Reg methods[] = {
     {"forgive", l_project_forgive},
     {"receive", l_project_receive},
     {"rerun_delay", l_project_rerun_delay},
+    {"routines", l_project_routines},
     {"run", l_project_run},
+    {"run_routine", l_project_run_routine},
     {"init", l_project_init},
     {"run_timers", l_run_timers},
     {"set_time", l_set_time},

@@ -32,8 +32,7 @@ static void set_changes(lua_State *L, const struct outbox *outbox)
     lua_setfield(L, -2, "changes");
 }
 
-/* What commits with the run, given away: emits, and deliveries as of now. */
-static void set_outbox(lua_State *L, struct project *project, struct outbox *outbox)
+void set_outbox(lua_State *L, struct project *project, struct outbox *outbox)
 {
     lua_createtable(L, (int)outbox->delivery_count, 0);
     for (size_t i = 0; i < outbox->delivery_count; i++) {

@@ -50,8 +50,9 @@ struct project {
     size_t unfinished;       /* results to come */
     struct kept_value *kept; /* owned */
     size_t kept_count;
-    uint64_t kept_version;   /* the last one given */
-    struct kept_step *steps; /* owned */
+    uint64_t kept_version;    /* the last one given */
+    struct routine_row *rows; /* of the registry's routines; owned. NULL: not planned yet */
+    struct kept_step *steps;  /* owned */
     size_t step_count;
 };
 
@@ -120,6 +121,15 @@ int project_push_meta(lua_State *L, struct project *project, struct event *event
 int l_project_run(lua_State *L);
 int l_project_init(lua_State *L);
 int l_project_rerun_delay(lua_State *L);
+
+/* What commits with a run, given away, as fields of the table on top: deliveries, emits, changes.
+ */
+void set_outbox(lua_State *L, struct project *project, struct outbox *outbox);
+
+/* routine.c */
+void routines_forget(struct project *project);
+int l_project_routines(lua_State *L);
+int l_project_run_routine(lua_State *L);
 
 /* delivery.c */
 void delivery_handle_open(lua_State *L);

@@ -11,6 +11,7 @@ local http = require "anzol.testing.http"
 local logs = require "anzol.testing.logs"
 local metrics = require "anzol.testing.metrics"
 local receiving = require "anzol.testing.receiving"
+local routines = require "anzol.testing.routines"
 local sending = require "anzol.testing.sending"
 local timeline = require "anzol.testing.timeline"
 local values = require "anzol.testing.values"
@@ -109,11 +110,16 @@ local function leap(self, to_ms)
   work(self)
 end
 
--- All that is to do now; while something waits, the clock moves on to what it waits for.
-function World:settle()
+-- All that is to do now; while a job waits (or is_wanted says so), the clock moves on to what it
+-- waits for. Polls may wait for ever: they count only if they are wanted.
+function World:settle(is_wanted)
+  local function waits()
+    local in_routines = self.routines and self.routines.running or 0
+    return is_wanted and is_wanted() or self.project:unfinished() > in_routines
+  end
   self:in_force()
   work(self)
-  while self.project:unfinished() > 0 and next_ms(self) do leap(self, next_ms(self)) end
+  while waits() and next_ms(self) do leap(self, next_ms(self)) end
 end
 
 -- All that is due until then, each thing at its own time.
@@ -258,6 +264,7 @@ local function ready_world_of(test)
   world.project:init { on_finished = function(result) problem = result.problem end }
   world:settle()
   if problem then failure.raise("anzol.init failed: %s", problem) end
+  world.routines = routines.new(world)
   return world
 end
 
@@ -303,6 +310,16 @@ function Test:advance(time)
   world:run_until(world.timeline.now_ms + duration(time, "t:advance"))
 end
 
+-- Runs a poll now, whatever its time; how it ended { items, error?, why, wait_ms, next_ms }.
+function Test:poll(name)
+  return ready_world_of(self).routines:run_now(name, { poll = true }, "t:poll")
+end
+
+-- The same for what anzol.cron or anzol.every registered.
+function Test:cron(name)
+  return ready_world_of(self).routines:run_now(name, { cron = true, every = true }, "t:cron")
+end
+
 -- The commit of the next run is lost, as if the process ended before it: none of its effects are
 -- there, and the event runs again.
 function Test:crash_before_commit()
@@ -334,6 +351,7 @@ function Test:close()
   local lines = {}
   world.sending:add_unused(lines)
   world.http:add_unused(lines)
+  if world.routines then world.routines:add_unseen_failures(lines) end
   if not world.are_dead_letters_seen then world.handling:add_unseen_failures(lines) end
   world.project:close()
   worlds[self] = nil

@@ -9,6 +9,7 @@ return {
   ["Kv:set"] = { [3] = "ttl" },
   ["Limiter:take"] = { [2] = "wait" },
   ["Poll:emit"] = { [3] = "delay idempotency_key" },
+  ["Poll:get"] = { [2] = "allow_private auth body form headers json max_body query redirects timeout", makes = "Response" },
   ["Tick:emit"] = { [3] = "delay idempotency_key" },
   ["Tick:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },
   ["anzol.breaker"] = { [2] = "cooldown failures half_open window", makes = "Breaker" },

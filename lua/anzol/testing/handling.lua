@@ -62,7 +62,7 @@ end
 -- ---- Runs ----
 
 -- Whether the commit of the run that starts now is to be lost.
-local function is_lost(self)
+function Handling:take_lost()
   if self.lost_commits == 0 then return nil end
   self.lost_commits = self.lost_commits - 1
   return 1
@@ -79,7 +79,7 @@ local function pump(self, lane)
     self.world.project:run(run.subscription_number, run.event.hidden.handle, {
       number = run.number + 1, first_ordinal = run.first_ordinal,
       ordinal_count = run.ordinal_count, is_ordered = run.line and 1,
-      is_lost = is_lost(self), members = batches.members(run),
+      is_lost = self:take_lost(), members = batches.members(run),
     }, run.result)
   end
   if lane.first > #lane.waiting then lane.waiting, lane.first = {}, 1 end
@@ -148,10 +148,7 @@ function outcomes.handled(self, run, result)
     self.world.sending:add(entry.delivery, entry.delay_ms, entry.order_key)
   end
   for _, handle in ipairs(result.emits) do self:add(handle, EMIT_KEY_WINDOW_MS) end
-  for _, change in ipairs(result.changes) do
-    local doer = change.id:find "^evt_" and self or self.world.sending
-    doer:do_by_hand(change)
-  end
+  self:do_changes(result.changes)
   leave_line(self, run)
 end
 
@@ -182,6 +179,14 @@ function Handling:finish(run, result)
   lane.running = lane.running - 1
   outcomes[result.outcome](self, run, result)
   pump(self, lane)
+end
+
+-- What a run did by hand.
+function Handling:do_changes(changes)
+  for _, change in ipairs(changes) do
+    local doer = change.id:find "^evt_" and self or self.world.sending
+    doer:do_by_hand(change)
+  end
 end
 
 -- What a handler did by hand to the runs of an event that died.
@@ -246,6 +251,11 @@ function Handling:add(handle, window_ms, reason)
   table.insert(self.events, event)
   add_runs(self, event)
   return event, false
+end
+
+-- Stores what messages of a routine are of: no run is of it.
+function Handling:keep(handle)
+  table.insert(self.events, make_event(self, handle))
 end
 
 -- The state of an event as lists have it: the worst of its runs.

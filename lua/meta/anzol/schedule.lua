@@ -85,6 +85,24 @@ local Poll = {}
 ---@return string id
 function Poll:emit(type, data, options) end
 
+---`anzol.http.get` for a source that is polled. It sends `If-None-Match` and `If-Modified-Since` by what
+---came with the last answer of that URL and query that a run committed (unless `headers` has them), so a
+---source without news answers 304: `return 0` then. And the poll goes by what the answer says:
+---`Retry-After`, `Cache-Control`, limits of rate (docs/guide/polling.md). Of a long poll the `timeout` is
+---`"5m"` unless it is given.
+---
+---```lua
+---local res, err = poll:get("https://api.example/tickets", { query = { limit = 100 } })
+---if not res then return nil, err end
+---if res.status == 304 then return 0 end
+---if not res.ok then return nil, res:error() end
+---```
+---@param url string|anzol.Secret
+---@param options? anzol.HttpOptions
+---@return anzol.Response?
+---@return anzol.Error?
+function Poll:get(url, options) end
+
 ---@class anzol.PollInterval
 ---@field min anzol.Duration
 ---@field max anzol.Duration

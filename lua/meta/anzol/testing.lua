@@ -162,6 +162,26 @@ function Test:http(pattern, answer) end
 ---@param time anzol.Duration
 function Test:advance(time) end
 
+---Runs a poll now, whatever its time, and waits for its end: how that was. `t:advance` runs polls, crons
+---and everys when their time comes; one whose last run failed while the spec did not look fails the test.
+---
+---```lua
+---t:http("https://api.example/tickets*", { json = { items = { { id = 1, state = "open" } } } })
+---assert.equal(1, t:poll("tickets").items)
+---```
+---@param name string
+---@return { items: integer, error: string?, why: string, wait_ms: integer, next_ms: integer }
+function Test:poll(name) end
+
+---The same for what `anzol.cron` or `anzol.every` registered; `tick.scheduled_ms` is now.
+---
+---```lua
+---t:cron "daily-digest"
+---```
+---@param name string
+---@return { items: integer, error: string?, why: string, wait_ms: integer, next_ms: integer }
+function Test:cron(name) end
+
 ---The commit of the next run is lost, as if the process ended before it: the event runs again.
 ---
 ---```lua
