@@ -7,9 +7,10 @@
 
 #define TRACE_ID_BYTES 16
 #define SPAN_ID_BYTES 8
-#define TRACE_SAMPLED 1          /* the flag: whoever began the trace records it */
-#define TRACE_BYTES_UNFLAGGED 24 /* of one stored before the flags were */
-#define TRACE_TEXT_BYTES 56      /* a header's value and 0 */
+#define TRACE_SAMPLED 1                 /* the flag: whoever began the trace records it */
+#define TRACE_BYTES_UNFLAGGED 24        /* of one stored before the flags were */
+#define TRACE_STATE_FIELD ":tracestate" /* in the head of bytes made here: that of the event */
+#define TRACE_TEXT_BYTES 56             /* a header's value and 0 */
 
 /* Stored as these bytes. */
 struct trace {

@@ -35,6 +35,7 @@ static struct content *check_content(lua_State *L, const struct event *parent)
     buf_clear(&script->head);
     if (head_add(&script->head, slice_str("content-type"), slice_str("application/json")) != OK)
         (void)luaL_error(L, "out of memory");
+    message_add_trace_state(L, &script->head, content_head(parent->content));
     message_add_hops(L, &script->head, content_head(parent->content));
     const struct message_text text = {.head = buf_slice(&script->head),
                                       .body = buf_slice(&script->body)};

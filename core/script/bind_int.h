@@ -321,6 +321,8 @@ const char *body_check(lua_State *L, const struct options *options, struct slice
 void message_push(lua_State *L, const struct message *message);
 /* Reads it back: index is what transform returned, pristine a second message_push. */
 void message_check_changes(lua_State *L, int index, int pristine, struct message_text *text);
+/* What came with the trace of the event goes along with the trace, also through what it emits. */
+void message_add_trace_state(lua_State *L, struct buf *head, struct slice original);
 /* What is made of an event has passed as many servers as its bytes (model/hops.h). */
 void message_add_hops(lua_State *L, struct buf *head, struct slice original);
 /* New content; NULL: no memory. */

@@ -84,17 +84,16 @@ static void add_from(lua_State *L, struct buf *head, struct slice original, cons
         add(L, head, name, value);
 }
 
-/* What came with the trace of the event goes along with the trace. */
-static void add_trace_state(lua_State *L, struct buf *head, struct slice original)
+void message_add_trace_state(lua_State *L, struct buf *head, struct slice original)
 {
     struct trace trace;
     struct slice parent;
     struct field field;
-    if (!head_find(original, "traceparent", &parent) || !trace_parse(parent, &trace))
-        return;
+    const bool came = head_find(original, "traceparent", &parent) && trace_parse(parent, &trace);
     for (size_t offset = 0; head_next(original, &offset, &field);)
-        if (slice_equal_nocase(field.name, slice_str("tracestate")))
-            add(L, head, ":tracestate", field.value);
+        if ((came && slice_equal_nocase(field.name, slice_str("tracestate"))) ||
+            slice_is(field.name, TRACE_STATE_FIELD))
+            add(L, head, TRACE_STATE_FIELD, field.value);
 }
 
 void message_add_hops(lua_State *L, struct buf *head, struct slice original)
@@ -115,7 +114,7 @@ static void build_head(lua_State *L, int index, const char *content_type, struct
     add_method(L, index, head);
     add_path(L, index, head);
     add_query(L, index, head);
-    add_trace_state(L, head, original);
+    message_add_trace_state(L, head, original);
     message_add_hops(L, head, original);
     lua_getfield(L, index, "headers");
     headers_check_add(L, -1, WHAT, head);

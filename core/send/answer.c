@@ -231,7 +231,9 @@ static const char *describe(struct transfer *transfer, CURLcode code)
         status =
             buf_printf(&transfer->text, "the receiver asks for a client certificate and %s: %s",
                        transfer->has_certificate ? "refuses the endpoint's"
-                                                 : "the endpoint has none (client_cert)",
+                       : transfer->is_of_endpoint
+                           ? "the endpoint has none (client_cert)"
+                           : "gets none: only what is sent to an endpoint shows one (client_cert)",
                        transfer->error[0] ? transfer->error : curl_easy_strerror(code));
     else if (attempt->error != ATTEMPT_OK)
         status = buf_add_str(&transfer->text,

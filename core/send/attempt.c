@@ -364,6 +364,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                      .port = asked->port,
                                      .lookups = &outlet->lookups,
                                      .is_secure = running->target->is_secure,
+                                     .is_of_endpoint = true,
                                      .tls = spec->tls,
                                      .proxy = running->proxy ? spec->proxy : NULL,
                                      .behind_proxy = running->target,

@@ -186,6 +186,7 @@ static enum status start_hop(struct exchange *exchange, struct err *err)
                                .room = &exchanges->room,
                                .needs_all = true,
                                .connect_only = request->connect_only,
+                               .is_of_endpoint = request->connect_only, /* a look at it */
                            },
                            on_transfer_done, exchange, &exchange->transfer, err);
 }

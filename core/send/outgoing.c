@@ -71,10 +71,10 @@ static enum status add_trace(const struct message *message, struct buf *out)
     trace_format(&trace, text);
     enum status status = head_add(out, parent, slice_of(text, sizeof text - 1));
     const struct slice head = content_head(message->content);
-    const char *kept = message->is_forwarded ? "tracestate" : ":tracestate";
+    const bool came = message->is_forwarded && head_count(head, "traceparent") > 0;
+    const char *kept = came ? "tracestate" : TRACE_STATE_FIELD;
     struct field field;
-    if (is_set(buf_slice(out), state) ||
-        (message->is_forwarded && head_count(head, "traceparent") == 0))
+    if (is_set(buf_slice(out), state))
         return status;
     for (size_t offset = 0; status == OK && head_next(head, &offset, &field);)
         if (slice_equal_nocase(field.name, slice_str(kept)))

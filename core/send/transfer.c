@@ -491,6 +491,7 @@ enum status transport_start(struct transport *transport, const struct transfer_r
 #undef SET
     it->is_second_try = false;
     it->needs_all = request->needs_all;
+    it->is_of_endpoint = request->is_of_endpoint;
     it->room = request->room;
     it->body.bytes_max = request->body_bytes_max > 0 ? request->body_bytes_max : LIMIT_ANSWER_BYTES;
     it->on_done = done;

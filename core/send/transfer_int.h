@@ -44,6 +44,7 @@ struct transfer_request {
     const char *proxy;          /* its URL; then host and port are the proxy's. NULL: none */
     const struct target *behind_proxy; /* where it goes then */
     bool connect_only;                 /* nothing is sent, there is no answer */
+    bool is_of_endpoint;               /* its options say how it goes */
 };
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };
@@ -64,6 +65,7 @@ struct transfer {
     bool is_late;            /* no answer began in its time */
     void *handshake;         /* of the connection that was made for it; NULL: none was, or no TLS */
     bool has_certificate;    /* of ours, for it */
+    bool is_of_endpoint;     /* of the request */
     bool is_own;             /* with TLS or a proxy of its own: never pooled */
     bool is_proxied;
     bool is_running;

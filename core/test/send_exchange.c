@@ -9,8 +9,9 @@
 struct asked {
     lua_State *L;
     struct exchange *exchange;
-    int result;  /* reference of the table to fill */
-    int request; /* reference of the table that holds what is borrowed */
+    int result;          /* reference of the table to fill */
+    int request;         /* reference of the table that holds what is borrowed */
+    struct tls_spec tls; /* borrows from that table */
     struct buf head;
 };
 
@@ -81,6 +82,9 @@ int exchange_start(lua_State *L, struct exchanges *exchanges)
         .redirects_max = (unsigned)get_integer(L, 2, "redirects", 0),
         .allow_private = lua_isnil(L, -1) || lua_toboolean(L, -1),
     };
+    lua_getfield(L, 2, "ca"); /* the table holds it; only read */
+    asked->tls.authorities = (char *)(uintptr_t)lua_tostring(L, -1);
+    request.tls = asked->tls.authorities ? &asked->tls : NULL;
     buf_init(&asked->head, LIMIT_HEADERS_BYTES);
     get_head(L, 2, "headers", &asked->head);
     request.head = buf_slice(&asked->head);

@@ -3,6 +3,7 @@
  */
 #include "send_rig_int.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 
 #include <arpa/inet.h>
@@ -58,9 +59,25 @@ static int l_check_url(lua_State *L)
     return 2;
 }
 
+/* advance(ms): the clocks stand still at now and move by ms. real(): they go again. */
+static int l_advance(lua_State *L)
+{
+    clock_fake(clock_now_ms(), clock_mono_ms());
+    clock_advance(luaL_checkinteger(L, 1));
+    return 0;
+}
+
+static int l_real(lua_State *L)
+{
+    (void)L;
+    clock_real();
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
-    {"check_url", l_check_url}, {"judge", l_judge}, {"has_slot", l_has_slot},
-    {"pace", l_pace},           {NULL, NULL},
+    {"advance", l_advance}, {"check_url", l_check_url}, {"has_slot", l_has_slot},
+    {"judge", l_judge},     {"pace", l_pace},           {"real", l_real},
+    {NULL, NULL},
 };
 
 /* A look-up that nobody waits for may outlive the Lua state, which would unload its code. */

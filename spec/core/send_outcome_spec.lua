@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What the end of an attempt means (core/send): which of its times was over, what counts as a
 -- success, what it means for the others of its endpoint.
+local deliver = require "anzol_test.deliver"
 local rigs = require "core.send_rig"
 
 local with, ok, answer = rigs.with, rigs.ok, rigs.answer
@@ -168,6 +169,47 @@ describe("an endpoint with nothing but failures", function()
     for _, row in ipairs(rig:settle()) do assert.equal("succeeded", row.state) end
     assert.equal(0, #rig.rig:states())
   end))
+end)
+
+describe("a message that expires", function()
+  local EXPIRES_MS = 60
+
+  -- What arrived: their bodies.
+  local function arrived(server)
+    local list = {}
+    for i, request in ipairs(server.requests) do list[i] = request.body end
+    return list
+  end
+
+  it("while its endpoint is paused is dead when that goes on, and no attempt is made", with(function(rig)
+    local server = rig:server(function() return ok() end)
+    rig:endpoint { url = server.url, state = "paused" }
+    rig:commit { body = "short", key = "k", expires_ms = deliver.due_ms() + EXPIRES_MS }
+    rig:commit { body = "next", key = "k" }
+    rig:commit { body = "long", expires_ms = deliver.due_ms() + 3600000 }
+    rig:wait(nil, 2 * EXPIRES_MS)
+    assert.same({}, arrived(server))
+    rig:endpoint { url = server.url, state = "enabled" }
+    local rows = rig:settle()
+    assert.same({ "dead", 0 }, { rows[1].state, #rows[1].attempts })
+    assert.matches("expired", rows[1].reason)
+    assert.same({ "succeeded", "succeeded" }, { rows[2].state, rows[3].state })
+    assert.equal(2, #server.requests)
+  end))
+
+  it("while its endpoint's circuit is open is dead when that is tried again, and is not the probe",
+    with(function(rig)
+      local server = rig:server(function(_, it) return #it.requests == 1 and answer(500) or ok() end)
+      rig:endpoint { url = server.url, failures = 1, cooldown_ms = 3 * EXPIRES_MS, attempts = 1 }
+      rig:commit { body = "opens it" }
+      assert.equal("dead", rig:settle()[1].state)
+      rig:commit { body = "short", expires_ms = deliver.due_ms() + EXPIRES_MS }
+      rig:commit { body = "probe" }
+      local rows = rig:settle()
+      assert.same({ "dead", 0 }, { rows[2].state, #rows[2].attempts })
+      assert.equal("succeeded", rows[3].state)
+      assert.same({ "opens it", "probe" }, arrived(server))
+    end))
 end)
 
 describe("an endpoint whose state is set", function()

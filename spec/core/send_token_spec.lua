@@ -2,6 +2,7 @@
 -- Tokens of OAuth 2 (core/send/token.c): fetched once, kept until they expire, dropped when the receiver
 -- does not take them, and never seen.
 local rigs = require "core.send_rig"
+local send = require "anzol_test.send"
 
 local with, ok, answer = rigs.with, rigs.ok, rigs.answer
 
@@ -30,6 +31,8 @@ local function sent(it)
 end
 
 describe("a token", function()
+  after_each(send.real)
+
   it("is asked for as RFC 6749 says, and sent with the message", with(function(rig)
     local it = set_up(rig, {})
     rig:commit { body = "{}" }
@@ -58,6 +61,24 @@ describe("a token", function()
     assert.equal(1, #rig:settle()[1].attempts)
     assert.equal(1, rig.rig:counts().attempts)
   end))
+
+  it("is used until 30 s before its end, or for half of a life that is no longer than twice that", function()
+    for life_s, good_s in pairs { [3600] = 3570, [61] = 31, [60] = 30, [10] = 5 } do
+      with(function(rig)
+        local it = set_up(rig, { expires_in = life_s })
+        local function send_after(ms)
+          send.advance(ms)
+          rig:commit { body = "{}" }
+          rig:settle()
+        end
+        send_after(0)
+        send_after(good_s * 1000 - 1)
+        assert.equal(1, #it.authority.requests)
+        send_after(1)
+        assert.same({ "Bearer t1", "Bearer t1", "Bearer t2" }, sent(it))
+      end)()
+    end
+  end)
 
   it("that has no life is used by who waits for it only", with(function(rig)
     local it = set_up(rig, { expires_in = 0 })

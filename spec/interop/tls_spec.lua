@@ -135,6 +135,15 @@ describe("over TLS,", function()
     end)
   end
 
+  it("what is no endpoint's says where a certificate would be shown", with(function(rig)
+    local port, rows = receiver(rig, "good", { ca = pems:path "ca.crt", wants = "certificate" })
+    local result = assert(rig.rig:exchange { url = "https://localhost:" .. port .. "/", ca = pems:read "ca.crt" })
+    assert(rig:wait(function() return result.is_done end))
+    assert.equal("tls", result.error)
+    assert.matches("gets none: only what is sent to an endpoint shows one (client_cert)", result.detail, 1, true)
+    assert.same({}, rows())
+  end))
+
   it("endpoints with certificates of their own never share a connection", with(function(rig)
     local port, rows = receiver(rig, "good", { ca = pems:path "ca.crt", wants = "certificate" })
     local list = {}
@@ -178,6 +187,29 @@ describe("over TLS,", function()
       end
       assert.equal(5000, rows[21].bytes)
     end))
+
+    it("shares no connection with who may not call that address, though requests are under way there",
+      with(function(rig)
+        local port, rows = receiver(rig, "good")
+        local url = "https://localhost:" .. port
+        rig:endpoints {
+          authority { name = "open", id = 1, url = url .. "/open", concurrency = 20 },
+          authority { name = "shut", id = 2, url = url .. "/shut", concurrency = 20, public_only = true, attempts = 1 },
+        }
+        rig:commit({ body = "{}" }, "open")
+        rig:settle()
+        for _ = 1, 10 do
+          rig:commit({ body = "{}" }, "open")
+          rig:commit({ body = "{}" }, "shut")
+        end
+        for _, row in ipairs(rig:settle()) do
+          if row.state ~= "succeeded" then assert.equal("blocked_address", row.attempts[1].error) end
+        end
+        assert.equal(11, #rows())
+        for _, row in ipairs(rows()) do
+          assert.same({ "2.0", 1, "/open" }, { row.version, row.connection, row.path })
+        end
+      end))
 
     it("is not used with a receiver that has it not", with(function(rig)
       local rows = deliver(rig, { isOld = true })

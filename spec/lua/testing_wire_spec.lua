@@ -39,6 +39,21 @@ describe("anzol.testing shows a request", function()
     t:close()
   end)
 
+  for what, handler in pairs { ["sends a message about"] = 'event:send("out", { json = { n = 2 } })',
+    forwards = 'event:send "out"' } do
+    it("with the trace also where a handler " .. what .. " an event that another emitted", function()
+      local t = test([[
+        anzol.on("a", function(event) event:emit("b", { n = 1 }) end)
+        anzol.on("b", function(event) ]] .. handler .. " end)")
+      t:receive("in", { json = { type = "a" },
+        headers = { traceparent = TRACE, tracestate = "vendor=1,other=2" } })
+      local headers = t:delivery("out").request.headers
+      assert.equal(ID, headers.traceparent:match "^00%-(%x+)%-%x+%-01$")
+      assert.equal("vendor=1,other=2", headers.tracestate)
+      t:close()
+    end)
+  end
+
   it("with any method", function()
     local t = test [[anzol.on("a", function(event) event:send("out", { json = {}, method = "PROPFIND" }) end)]]
     t:receive("in", { json = { type = "a" } })

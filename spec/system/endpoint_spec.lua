@@ -6,8 +6,12 @@ local Server = require "support.server"
 local cli = require "support.cli"
 local http = require "support.http"
 local json = require "dkjson"
+local process = require "anzol_test.process"
 local scripts = require "support.scripts"
 local wait = require "support.wait"
+
+local SIGHUP = 1
+local ROUNDS = 14
 
 local script = [[
 anzol.source("in", { verify = anzol.verify.none(), type = "a" })
@@ -65,6 +69,27 @@ describe("an endpoint", function()
     assert.same({ 200, { name = "crm", state = "enabled" } }, { change "resume" })
     receiver:await(35, 10000)
     assert.equal("enabled", show().state)
+  end)
+
+  it("is as it was told, whatever reload was under way", function()
+    for round = 1, ROUNDS do
+      local verb, state = "pause", "paused"
+      if round % 2 == 0 then verb, state = "resume", "enabled" end
+      server:write_script("main.lua", scripts.with(receiver, script .. "-- " .. round)["main.lua"])
+      server:signal(SIGHUP)
+      process.sleep_ms(round % 7 * 2)
+      assert.same({ 200, { name = "crm", state = state } }, { change(verb) })
+      wait.until_true("that reload is over", 10000, function() return cli.ask(server, { "reload" }).code == 0 end)
+      assert.equal(state, show().state)
+      local total = receiver:total()
+      send(1)
+      if state == "paused" then
+        await_pending(1)
+        assert.equal(total, receiver:total())
+      else
+        receiver:await(total + 1, 10000) -- and what the pause kept
+      end
+    end
   end)
 
   it("starts no attempt once its pause was answered, under load", function()
