@@ -29,7 +29,8 @@ local function on(name, options, handler)
   options.name = options.name or name
   anzol.on("to." .. name, options, handler)
 end
-for _, name in ipairs { "retried", "delayed", "emitted", "batched" } do endpoint(name, "2s", {}) end
+for _, name in ipairs { "retried", "delayed", "emitted" } do endpoint(name, "2s", {}) end
+endpoint("batched", "2s", { cloudevents = { source = "https://shop.example/" } })
 on("retried", {}, function(event) event:send "retried" end)
 -- The others send at once, and when it is time.
 on("delayed", {}, function(event)
@@ -123,7 +124,12 @@ describe("a clock that is set", function()
       assert.near(seconds_of(before.nextAttemptAt) + step[2], seconds_of(after.nextAttemptAt), 1)
       local records = receiver:await(8, 2 * DELAY_MS + LATE_MS):take()
       assert_in_time({ "/retried", "/delayed", "/emitted", "/batched" }, records)
-      assert.near(os.time() + step[2], tonumber(records[8].headers["webhook-timestamp"]), 5)
+      local now_s = os.time() + step[2]
+      assert.near(now_s, tonumber(records[8].headers["webhook-timestamp"]), 5)
+      local event_time = at("/batched", records)[2].headers["ce-time"]
+      assert.near(step[2], seconds_of(event_time) - seconds_of(before.createdAt), 5)
+      assert.equal(7, #server:list(("/api/v1/delivery?since=%d"):format((now_s - 60) * 1000)))
+      assert.equal(0, #server:list(("/api/v1/delivery?until=%d"):format((now_s - 60) * 1000)))
       assert.equal(8, (receiver:total()))
     end)
   end
