@@ -381,6 +381,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .has_endpoint = server_has_endpoint,
                                                     .change_endpoint = server_change_endpoint,
                                                     .pace = server_endpoint_pace,
+                                                    .queue = server_queue,
                                                     .ctx = server}},
                     &server->api, err);
 }

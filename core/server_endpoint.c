@@ -17,6 +17,20 @@ bool server_has_endpoint(const char *name, void *ctx)
            registry_endpoint(generation_registry(server->generation), slice_str(name)) != NULL;
 }
 
+bool server_queue(const char *name, struct api_queue *queue, void *ctx)
+{
+    const struct server *server = ctx;
+    const struct endpoint_spec *spec =
+        server->generation
+            ? registry_endpoint(generation_registry(server->generation), slice_str(name))
+            : NULL;
+    if (!spec || !spec->queue)
+        return false;
+    *queue = (struct api_queue){.path = spec->queue->path,
+                                .receivers = atomic_load(&spec->gate->receivers)};
+    return true;
+}
+
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
 {
     struct server *server = ctx;

@@ -176,6 +176,7 @@ bool server_has_endpoint(const char *name, void *ctx);
 void server_change_endpoint(struct api_endpoint_change *asked, void *ctx);
 /* Its owner took the state. */
 void server_endpoint_taken(struct worker_endpoint *change);
+bool server_queue(const char *name, struct api_queue *queue, void *ctx);
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx);
 
 #endif

@@ -159,6 +159,59 @@ static void put_endpoints(struct writing *writing, const struct server *server)
     }
 }
 
+static void put_queue_figures(struct writing *writing, const struct registry *registry,
+                              const char *name, double (*figure)(struct gate *gate))
+{
+    for (size_t i = 0; registry && i < registry->endpoint_count; i++) {
+        const struct endpoint_spec *spec = &registry->endpoints[i];
+        char labels[LIMIT_NAME_BYTES + 16];
+        (void)snprintf(labels, sizeof labels, "{endpoint=\"%s\"}", spec->name);
+        if (spec->queue)
+            put_sample(writing, name, labels, figure(spec->gate));
+    }
+}
+
+static double receivers_of(struct gate *gate)
+{
+    return atomic_load(&gate->receivers);
+}
+
+static double given_of(struct gate *gate)
+{
+    return (double)atomic_load(&gate->given);
+}
+
+static double acknowledged_of(struct gate *gate)
+{
+    return (double)atomic_load(&gate->acknowledged);
+}
+
+static double unacknowledged_of(struct gate *gate)
+{
+    return (double)atomic_load(&gate->unacknowledged);
+}
+
+static void put_queues(struct writing *writing, const struct server *server)
+{
+    static const struct {
+        const char *name, *kind, *help;
+        double (*figure)(struct gate *gate);
+    } rows[] = {
+        {"anzol_queue_receivers", "gauge", "Receivers that wait for messages.", receivers_of},
+        {"anzol_queue_given_total", "counter", "Messages leased to receivers.", given_of},
+        {"anzol_queue_acknowledged_total", "counter", "Leases that were acknowledged.",
+         acknowledged_of},
+        {"anzol_queue_unacknowledged_total", "counter",
+         "Leases that ended by time, or were given back.", unacknowledged_of},
+    };
+    const struct registry *registry =
+        server->generation ? generation_registry(server->generation) : NULL;
+    for (size_t i = 0; i < array_count(rows); i++) {
+        put_type(writing, rows[i].name, rows[i].kind, rows[i].help);
+        put_queue_figures(writing, registry, rows[i].name, rows[i].figure);
+    }
+}
+
 struct breakers {
     struct writing *writing;
 };
@@ -181,6 +234,7 @@ enum status server_write_metrics(struct server *server, struct buf *out)
     put_store(&writing, server);
     put_scripts(&writing, server);
     put_endpoints(&writing, server);
+    put_queues(&writing, server);
     put_type(&writing, "anzol_breaker_open", "gauge", "1: calls are not made for now.");
     breaker_list(server->shared, put_breaker, &(struct breakers){&writing});
     if (writing.status == OK)

@@ -89,6 +89,12 @@ struct api_pace {
     int64_t slowed_per_hour; /* attempts; 0: as fast as its options say */
 };
 
+/* An endpoint of kind "long_poll". */
+struct api_queue {
+    const char *path; /* borrowed until the loop runs on */
+    int receivers;    /* that wait for messages */
+};
+
 enum endpoint_verb {
     ENDPOINT_PAUSE,
     ENDPOINT_RESUME, /* what was paused */
@@ -136,6 +142,8 @@ struct api_hooks {
     void (*change_endpoint)(struct api_endpoint_change *change, void *ctx);
     /* False: no worker owns it (yet). */
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
+    /* False: the scripts that serve have no queue of this name. */
+    bool (*queue)(const char *name, struct api_queue *queue, void *ctx);
     void *ctx;
 };
 

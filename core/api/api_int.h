@@ -219,6 +219,10 @@ void api_disable_endpoint(struct call *call);
 void api_enable_endpoint(struct call *call);
 void api_pause_endpoint(struct call *call);
 void api_resume_endpoint(struct call *call);
+const char *endpoint_state_name(enum endpoint_state state);
+/* queue.c */
+void api_list_queues(struct call *call);
+void api_write_queues(const struct call *call, struct document *out);
 void api_list_endpoints(struct call *call);
 void api_write_endpoints(const struct call *call, struct document *out);
 void api_list_events(struct call *call);

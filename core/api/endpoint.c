@@ -4,11 +4,15 @@
  * /resume, /disable, /enable: its state, answered when its owner goes by it. */
 #include "api/api_int.h"
 
-static const char *const state_names[] = {
-    [ENDPOINT_ENABLED] = "enabled",
-    [ENDPOINT_DISABLED] = "disabled",
-    [ENDPOINT_PAUSED] = "paused",
-};
+const char *endpoint_state_name(enum endpoint_state state)
+{
+    static const char *const names[] = {
+        [ENDPOINT_ENABLED] = "enabled",
+        [ENDPOINT_DISABLED] = "disabled",
+        [ENDPOINT_PAUSED] = "paused",
+    };
+    return names[state];
+}
 
 static void write_pace(struct document *out, const struct api_pace *pace)
 {
@@ -46,7 +50,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_key(out, "isRegistered");
         document_bool(out, hooks->has_endpoint(row->name, hooks->ctx));
         document_key(out, "state");
-        document_str(out, state_names[row->state]);
+        document_str(out, endpoint_state_name(row->state));
         document_key(out, "reason");
         document_str(out, row->reason);
         document_key(out, "failingSince");
@@ -80,7 +84,7 @@ static void answer_state(struct call *call, const struct api_endpoint_change *ch
     document_key(&out, "name");
     document_str(&out, change->name);
     document_key(&out, "state");
-    document_str(&out, state_names[change->state]);
+    document_str(&out, endpoint_state_name(change->state));
     document_close(&out, '}');
     call_answer(call, 200, &out);
 }

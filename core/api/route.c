@@ -28,6 +28,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/event/{id}", false, api_get_event, api_write_event},
     {"POST", "/api/v1/event/{id}/drop", false, api_drop_event, NULL},
     {"POST", "/api/v1/event/{id}/retry", false, api_retry_event, NULL},
+    {"GET", "/api/v1/queue", false, api_list_queues, api_write_queues},
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},
     {"POST", "/api/v1/replay", false, api_replay, NULL},
     {"GET", "/api/v1/status", false, api_show_status, NULL},

@@ -13,6 +13,7 @@
 
 #define CLAIM_COUNT_MAX 1024
 #define CLAIM_AGAIN_MS 1000 /* after a failure */
+#define LOOK_AFTER_MS 1000
 
 /* What one receiver gets. */
 struct giving {
@@ -49,6 +50,12 @@ static void go_home(struct lease_take *take, enum status status)
     take->errand.go_home(&take->errand);
 }
 
+/* For those who ask from other threads. */
+static void show_receivers(const struct outlet *outlet)
+{
+    atomic_store(&outlet->gate->receivers, (int)outlet->leases.takes.count);
+}
+
 static void claim(struct outlet *outlet);
 
 /* ---- Giving
@@ -80,12 +87,14 @@ static void on_given(struct store_op *op)
                   status_name(op->status));
     if (take->delivery_count > 0)
         claim_due(outlet, it->lease.due_ms);
+    atomic_fetch_add(&outlet->gate->given, take->delivery_count);
     if (take->delivery_count > 0 || op->status != OK)
         go_home(take, op->status);
     else if (take->has_left || take->is_late || !is_open(outlet))
         go_home(take, take->has_left ? E_CANCELLED : OK);
     else
         queue_insert_before(&outlet->leases.takes, outlet->leases.takes.head.next, &take->node);
+    show_receivers(outlet);
     free(it);
     outlet->leases.giving--;
     sender->settling--;
@@ -183,6 +192,7 @@ static void hand_out(struct outlet *outlet, struct store_claim_deliveries *claim
         give(outlet, take);
     }
     outlet->leases.is_due |= next < claimed->delivery_count;
+    show_receivers(outlet);
 }
 
 /* Receivers whose time was over while the claim was under way. */
@@ -198,6 +208,7 @@ static void dismiss_late(struct outlet *outlet)
         queue_remove(takes, node);
         go_home(take, OK);
     }
+    show_receivers(outlet);
 }
 
 static void look_for_ended(struct outlet *outlet);
@@ -281,7 +292,7 @@ static void claim(struct outlet *outlet)
         claim_due(outlet, clock_due_ms() + CLAIM_AGAIN_MS);
 }
 
-/* ---- Leases that ended
+/* ---- Leases that ended, messages that expired
  * -------------------------------------------------------------------------------- */
 
 static void on_looked(struct store_read *read)
@@ -296,7 +307,7 @@ static void on_looked(struct store_read *read)
     if (is_ok && outlet_is_queue(outlet) && !sender->is_stopping) {
         if (claimed->next_due_ms > 0)
             claim_due(outlet, claimed->next_due_ms);
-        lease_expire(outlet, claimed->deliveries, claimed->delivery_count);
+        lease_settle_ended(outlet, claimed->deliveries, claimed->delivery_count);
         claimed->delivery_count = 0;
     }
     if (!is_ok)
@@ -312,9 +323,9 @@ static void look_for_ended(struct outlet *outlet)
     struct leases *leases = &outlet->leases;
     if (leases->is_looking || !outlet_is_queue(outlet) || outlet->sender->is_stopping)
         return;
-    leases->is_looking = ask(
-        outlet, &(struct store_claim_deliveries){
-                    .read.on_done = on_looked, .is_leased = true, .count_max = CLAIM_COUNT_MAX});
+    leases->is_looking =
+        ask(outlet, &(struct store_claim_deliveries){
+                        .read.on_done = on_looked, .is_ended = true, .count_max = CLAIM_COUNT_MAX});
     if (!leases->is_looking)
         claim_due(outlet, clock_due_ms() + CLAIM_AGAIN_MS);
 }
@@ -322,12 +333,16 @@ static void look_for_ended(struct outlet *outlet)
 void lease_on_time(struct outlet *outlet)
 {
     look_for_ended(outlet);
-    lease_hint(outlet);
+    outlet->leases.is_due = true;
+    claim(outlet);
 }
 
+/* With nobody who asks, what came may still expire: that is looked at once in a while. */
 void lease_hint(struct outlet *outlet)
 {
     outlet->leases.is_due = true;
+    if (outlet->leases.takes.count == 0 && outlet_is_queue(outlet))
+        claim_due(outlet, clock_due_ms() + LOOK_AFTER_MS);
     claim(outlet);
 }
 
@@ -342,6 +357,7 @@ static void on_late(struct timer *timer)
     if (!node_is_linked(&take->node) || outlet->leases.is_claiming)
         return; /* what is under way may bring something yet */
     queue_remove(&outlet->leases.takes, &take->node);
+    show_receivers(outlet);
     go_home(take, OK);
 }
 
@@ -356,6 +372,7 @@ void lease_take(struct sender *sender, struct lease_errand *errand)
         return;
     }
     queue_push(&outlet->leases.takes, &take->node);
+    show_receivers(outlet);
     claim(outlet);
     timers_start(&sender->take_timers, &take->timer, take->wait_ms);
 }
@@ -367,6 +384,7 @@ void lease_leave(struct sender *sender, struct lease_errand *leaving)
     take->has_left = true;
     if (outlet && node_is_linked(&take->node)) { /* else it is on its way, or is given something */
         queue_remove(&outlet->leases.takes, &take->node);
+        show_receivers(outlet);
         go_home(take, E_CANCELLED);
     }
     take->leaving.go_home(&take->leaving);
@@ -377,4 +395,6 @@ void lease_send_home(struct outlet *outlet)
     struct node *node;
     while ((node = queue_pop(&outlet->leases.takes)))
         go_home(container_of(node, struct lease_take, node), E_CANCELLED);
+    if (outlet->gate)
+        show_receivers(outlet);
 }

@@ -81,6 +81,9 @@ static void note(const struct ending *it)
         sender->succeeded_count++;
     else
         sender->failed_count++;
+    atomic_fetch_add(it->settle.state == DELIVERY_SUCCEEDED ? &it->outlet->gate->acknowledged
+                                                            : &it->outlet->gate->unacknowledged,
+                     1);
     if (hooks->on_settled && it->delivery)
         hooks->on_settled(sender->options.ctx, it->spec, it->delivery, it->settle.attempt);
 }
@@ -199,21 +202,6 @@ static void fail(struct ending *it, enum attempt_error error, int64_t delay_ms)
     settle(it, decision.state, decision.state == DELIVERY_RETRYING ? now_ms + delay_ms : 0);
 }
 
-void lease_expire(struct outlet *outlet, struct delivery **deliveries, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct ending *it = create(outlet, deliveries[i]);
-        if (!it) {
-            delivery_destroy(deliveries[i]);
-            claim_due(outlet, clock_due_ms() + AGAIN_MS);
-            continue;
-        }
-        outlet->leases.ending++;
-        (void)snprintf(it->detail, sizeof it->detail, EXPIRED_DETAIL);
-        fail(it, ATTEMPT_LEASE, -1);
-    }
-}
-
 void lease_bury(struct outlet *outlet, struct delivery *delivery)
 {
     struct ending *it = create(outlet, delivery);
@@ -226,6 +214,25 @@ void lease_bury(struct outlet *outlet, struct delivery *delivery)
     it->settle.delivery = delivery->id;
     (void)snprintf(it->reason, sizeof it->reason, EXPIRED_REASON);
     settle(it, DELIVERY_DEAD, 0);
+}
+
+void lease_settle_ended(struct outlet *outlet, struct delivery **deliveries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (deliveries[i]->leased_ms == 0) {
+            lease_bury(outlet, deliveries[i]);
+            continue;
+        }
+        struct ending *it = create(outlet, deliveries[i]);
+        if (!it) {
+            delivery_destroy(deliveries[i]);
+            claim_due(outlet, clock_due_ms() + AGAIN_MS);
+            continue;
+        }
+        outlet->leases.ending++;
+        (void)snprintf(it->detail, sizeof it->detail, EXPIRED_DETAIL);
+        fail(it, ATTEMPT_LEASE, -1);
+    }
 }
 
 /* ---- What receivers ask

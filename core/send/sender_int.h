@@ -39,7 +39,7 @@ struct leases {
     bool is_claiming;   /* a claim is under way */
     bool is_looking;    /* for leases that have ended */
     size_t giving;      /* takes whose leases are being written */
-    size_t ending;      /* of leases that ended by time, and of messages that expired */
+    size_t ending;      /* of leases that ended by time, messages that expired: settled now */
 };
 
 /* One endpoint that this worker owns. */
@@ -191,8 +191,9 @@ void lease_on_time(struct outlet *outlet);
 void lease_send_home(struct outlet *outlet);
 
 /* lease_end.c */
-/* Leases that ended, claimed: each is a failed attempt. Takes the deliveries. */
-void lease_expire(struct outlet *outlet, struct delivery **deliveries, size_t count);
+/* What was claimed as ended: a lease is a failed attempt, a message that expired is dead. Takes the
+ * deliveries. */
+void lease_settle_ended(struct outlet *outlet, struct delivery **deliveries, size_t count);
 /* A message that expired before anybody took it. Takes the delivery. */
 void lease_bury(struct outlet *outlet, struct delivery *delivery);
 

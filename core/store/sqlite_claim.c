@@ -369,24 +369,31 @@ static int claim_by_priority(struct sqlite_reader *reader, struct store_claim_de
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* Those whose lease has ended, and when the next one does. */
-static int claim_lease_ends(struct sqlite_reader *reader, struct store_claim_deliveries *claim,
-                            struct claimed_list *list)
+/* What the walk finds up to now, and when the next one is. */
+static int claim_past(struct sqlite_reader *reader, struct store_claim_deliveries *claim,
+                      struct claimed_list *list, enum read_sql walk, enum read_sql next)
 {
-    sqlite3_stmt *ends = reader->statements[READ_LEASE_ENDS];
-    bind_id(ends, 1, claim->endpoint);
-    (void)sqlite3_bind_int64(ends, 2, claim->now_ms);
-    int rc = fill(ends, list);
+    sqlite3_stmt *past = reader->statements[walk];
+    bind_id(past, 1, claim->endpoint);
+    (void)sqlite3_bind_int64(past, 2, claim->now_ms);
+    int rc = fill(past, list);
     if (rc != SQLITE_OK)
         return rc;
-    sqlite3_stmt *next = reader->statements[READ_NEXT_LEASE_END];
-    bind_id(next, 1, claim->endpoint);
-    (void)sqlite3_bind_int64(next, 2, claim->now_ms);
-    rc = sqlite3_step(next);
+    sqlite3_stmt *coming = reader->statements[next];
+    bind_id(coming, 1, claim->endpoint);
+    (void)sqlite3_bind_int64(coming, 2, claim->now_ms);
+    rc = sqlite3_step(coming);
     if (rc == SQLITE_ROW)
-        note_due(&claim->next_due_ms, sqlite3_column_int64(next, 0));
-    (void)sqlite3_reset(next);
+        note_due(&claim->next_due_ms, sqlite3_column_int64(coming, 0));
+    (void)sqlite3_reset(coming);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int claim_ended(struct sqlite_reader *reader, struct store_claim_deliveries *claim,
+                       struct claimed_list *list)
+{
+    const int rc = claim_past(reader, claim, list, READ_LEASE_ENDS, READ_NEXT_LEASE_END);
+    return rc == SQLITE_OK ? claim_past(reader, claim, list, READ_EXPIRED, READ_NEXT_EXPIRY) : rc;
 }
 
 static int claim_leased(struct sqlite_reader *reader, const struct store_claim_deliveries *claim,
@@ -407,9 +414,9 @@ int sqlite_claim_deliveries(struct sqlite_reader *reader, struct store_claim_del
     struct claimed_list list = {
         .count_max = claim->count_max, .bytes_max = claim->bytes_max, .is_end = true};
     claim->next_due_ms = 0;
-    const int rc = claim->ids         ? claim_leased(reader, claim, &list)
-                   : claim->is_leased ? claim_lease_ends(reader, claim, &list)
-                                      : claim_by_priority(reader, claim, &list);
+    const int rc = claim->ids        ? claim_leased(reader, claim, &list)
+                   : claim->is_ended ? claim_ended(reader, claim, &list)
+                                     : claim_by_priority(reader, claim, &list);
     claim->deliveries = list.deliveries;
     claim->delivery_count = list.count;
     claim->is_end = list.is_end;

@@ -40,6 +40,18 @@ static int count_due(struct sqlite_reader *reader, struct endpoint_row *row)
     (void)sqlite3_bind_int64(statement, 2, LIMIT_PENDING_COUNTED);
     const int rc = sqlite3_step(statement);
     row->pending_count = (size_t)sqlite3_column_int64(statement, 0);
+    row->oldest = column_id(statement, 1);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int count_leased(struct sqlite_reader *reader, struct endpoint_row *row)
+{
+    sqlite3_stmt *statement = reader->statements[READ_LEASED_COUNT];
+    bind_id(statement, 1, row->id);
+    (void)sqlite3_bind_int64(statement, 2, LIMIT_PENDING_COUNTED);
+    const int rc = sqlite3_step(statement);
+    row->leased_count = (size_t)sqlite3_column_int64(statement, 0);
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
@@ -66,6 +78,8 @@ int sqlite_list_endpoints(struct sqlite_reader *reader, struct store_list_endpoi
     int rc = read_endpoints(reader, list);
     for (size_t i = 0; i < list->row_count && rc == SQLITE_OK; i++)
         rc = count_due(reader, &list->rows[i]);
+    for (size_t i = 0; i < list->row_count && rc == SQLITE_OK; i++)
+        rc = count_leased(reader, &list->rows[i]);
     if (rc == SQLITE_OK)
         rc = count_held(reader, list);
     for (size_t i = 0; i < list->row_count; i++)

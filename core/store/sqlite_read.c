@@ -58,6 +58,14 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_NEXT_LEASE_END] = "SELECT due_ms FROM delivery INDEXED BY delivery_leased"
                             " WHERE endpoint = ? AND due_ms > ? AND leased_ms IS NOT NULL"
                             " ORDER BY due_ms LIMIT 1",
+    [READ_EXPIRED] = SQL_TEXT_DELIVERY " INDEXED BY delivery_expiry" SQL_TEXT_DELIVERY_JOINS
+                                       " WHERE d.endpoint = ? AND d.expires_ms <= ?"
+                                       " AND d.expires_ms IS NOT NULL AND d.state < 3"
+                                       " AND d.leased_ms IS NULL AND d.due_ms < (1 << 62)"
+                                       " ORDER BY d.expires_ms",
+    [READ_NEXT_EXPIRY] = "SELECT expires_ms FROM delivery INDEXED BY delivery_expiry"
+                         " WHERE endpoint = ? AND expires_ms > ? AND expires_ms IS NOT NULL"
+                         " AND state < 3 ORDER BY expires_ms LIMIT 1",
     [READ_LEASED] = SQL_TEXT_DELIVERY SQL_TEXT_DELIVERY_JOINS
     " WHERE d.id = ? AND d.endpoint = ? AND d.state < 3 AND d.leased_ms IS NOT NULL",
     [READ_NEXT_PRIORITY] = "SELECT priority, due_ms FROM delivery INDEXED BY delivery_due"
@@ -104,8 +112,11 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_ATTEMPTS_BACKWARD] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id",
     [READ_ENDPOINTS] = "SELECT id, name, state, reason, failing_since_ms FROM endpoint ORDER BY id",
-    [READ_DUE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_due"
-                       " WHERE endpoint = ? AND state < 3 AND due_ms IS NOT NULL LIMIT ?)",
+    [READ_DUE_COUNT] = "SELECT count(*), min(id) FROM (SELECT id FROM delivery"
+                       " INDEXED BY delivery_due WHERE endpoint = ? AND state < 3"
+                       " AND due_ms IS NOT NULL LIMIT ?)",
+    [READ_LEASED_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_leased"
+                          " WHERE endpoint = ? AND leased_ms IS NOT NULL LIMIT ?)",
     [READ_OPEN_COUNTS] = "SELECT endpoint, count(*) FROM delivery INDEXED BY delivery_open"
                          " WHERE state < 3 AND due_ms IS NULL GROUP BY endpoint",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",

@@ -425,7 +425,8 @@ struct store_claim_deliveries {
     int64_t now_ms;
     bool is_urgent; /* only those of a priority above this one */
     int above;
-    bool is_leased;      /* only leased ones, whatever their priority */
+    bool is_ended;       /* only those whose lease has ended, and those that expired and are not
+                          * leased, whatever their priority */
     const uint64_t *ids; /* only these, while they are leased, due or not; borrowed. NULL: all */
     size_t id_count;
     size_t count_max;

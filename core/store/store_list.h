@@ -83,6 +83,8 @@ struct endpoint_row {
     char *reason;             /* why paused or disabled; owned, may be NULL */
     int64_t failing_since_ms; /* 0: not known to fail */
     size_t pending_count;     /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
+    size_t leased_count;      /* of them, leased to receivers; counted as those */
+    uint64_t oldest;          /* delivery: of those counted that lie in the store; 0: none */
 };
 
 struct store_list_endpoints {

@@ -27,7 +27,7 @@ int l_lease(lua_State *L)
 
 void field_leased(lua_State *L, struct arena *arena, struct store_claim_deliveries *claim)
 {
-    claim->is_leased = field_boolean(L, 2, "is_leased");
+    claim->is_ended = field_boolean(L, 2, "is_ended");
     lua_getfield(L, 2, "ids");
     if (lua_istable(L, -1)) {
         claim->id_count = (size_t)luaL_len(L, -1);

@@ -123,6 +123,13 @@ static void change_endpoint(struct api_endpoint_change *change, void *ctx)
     change->on_done(change);
 }
 
+static bool queue(const char *name, struct api_queue *queue, void *ctx)
+{
+    (void)ctx;
+    *queue = (struct api_queue){.path = "/queue/crm", .receivers = 2};
+    return strcmp(name, "crm") == 0;
+}
+
 static bool pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
 {
     (void)ctx;
@@ -284,6 +291,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .has_endpoint = has_endpoint,
                   .change_endpoint = change_endpoint,
                   .pace = pace,
+                  .queue = queue,
                   .ctx = rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)

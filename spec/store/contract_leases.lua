@@ -107,10 +107,22 @@ return function(t)
       local leased = message { priority = -3 }
       message { priority = 5 }
       lease("give", { due_ms = NOW + 10 }, leased)
-      local early = claim { is_leased = true }
+      local early = claim { is_ended = true }
       assert.equal(0, #early.rows)
       assert.equal(NOW + 10, early.next_due_ms)
-      assert.same({ leased }, ids(claim { is_leased = true, now_ms = NOW + 10 }.rows))
+      assert.same({ leased }, ids(claim { is_ended = true, now_ms = NOW + 10 }.rows))
+    end)
+
+    it("leaves alone what expires meanwhile; what is not leased is found by that time", function()
+      local free = message { expires_ms = NOW + 5 }
+      local leased = message { expires_ms = NOW + 5 }
+      local first = message { order_key = "k" }
+      message { order_key = "k", expires_ms = NOW + 4 } -- held: not yet
+      lease("give", {}, leased, first)
+      assert.equal(NOW + 4, claim { is_ended = true }.next_due_ms)
+      assert.same({ free }, ids(claim { is_ended = true, now_ms = NOW + 5 }.rows))
+      settle(free, "dead")
+      assert.equal(0, #claim { is_ended = true, now_ms = NOW + 5 }.rows)
     end)
 
     it("is read by id while it lasts", function()
@@ -127,6 +139,18 @@ return function(t)
       assert.is_false(ack(id).is_settled)
       run("change", { { verb = "retry", delivery = id }, now_ms = NOW })
       assert.same({ id }, lease("give", {}, id))
+    end)
+
+    it("is counted, and the oldest delivery is named", function()
+      local queue = t.endpoint "queue"
+      local oldest = message { endpoint = queue, priority = -1 }
+      local leased = message { endpoint = queue }
+      lease("give", { endpoint = queue }, leased)
+      for _, row in ipairs(run("list_endpoints").rows) do
+        if row.name == "queue" then
+          assert.same({ 2, 1, oldest }, { row.pending, row.leased, row.oldest })
+        end
+      end
     end)
 
     it("is kept over a restart", function()

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Endpoints of kind "long_poll": receivers that ask for messages, the real server.
 local Server = require "support.server"
+local cli = require "support.cli"
 local http = require "support.http"
 local json = require "dkjson"
 local process = require "anzol_test.process"
@@ -66,6 +67,19 @@ describe("a queue", function()
     return server:get("/api/v1/delivery/" .. id:match "^[^.]+")
   end
 
+  -- A receiver that waits, once the server knows it.
+  local function waiting(name, query)
+    local connection = http.open(server.port, 10)
+    connection:send(http.format { method = "GET", path = "/queue/" .. name .. (query or "?wait=20s"),
+      headers = auth })
+    wait.until_true("a receiver", 5000, function()
+      for _, queue in ipairs(server:get("/api/v1/queue").data) do
+        if queue.name == name and queue.receivers == 1 then return true end
+      end
+    end)
+    return connection
+  end
+
   it("gives what came, exactly, and no more once it is acknowledged", function()
     local event = post("\0bytes\255", { ["X-Odd"] = "1" })
     local messages = take "jobs"
@@ -87,9 +101,7 @@ describe("a queue", function()
   end)
 
   it("wakes a receiver that waits", function()
-    local connection = http.open(server.port, 10)
-    connection:send(http.format { method = "GET", path = "/queue/jobs?wait=20s", headers = auth })
-    process.sleep_ms(50)
+    local connection = waiting "jobs"
     make { to = "jobs", n = 1 }
     local answer = assert(connection:receive())
     connection:close()
@@ -106,10 +118,7 @@ describe("a queue", function()
   end)
 
   it("gives a message again at once when the receiver that waited had left", function()
-    local connection = http.open(server.port, 10)
-    connection:send(http.format { method = "GET", path = "/queue/jobs?wait=20s", headers = auth })
-    process.sleep_ms(50)
-    connection:close()
+    waiting("jobs"):close()
     make { to = "jobs" }
     local message = wait.until_true("the message", 10000, function() return take("jobs", "wait=1s")[1] end)
     assert.equal(1, message.attempt)
@@ -197,5 +206,62 @@ describe("a queue", function()
     make { to = "jobs" }
     local message = take "jobs"[1]
     assert.same({ message.id }, finish("line", "ack", { ids = { message.id } }).lost)
+  end)
+
+  it("keeps its messages while it is paused, and takes acknowledgements", function()
+    make { to = "jobs" }
+    local message = take "jobs"[1]
+    assert.equal(0, cli.ask(server, { "endpoints", "pause", "jobs" }).code)
+    make { to = "jobs" }
+    local connection = waiting "jobs"
+    assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { message.id } })))
+    assert.same({}, take("jobs", "wait=0"))
+    assert.equal(0, cli.ask(server, { "endpoints", "resume", "jobs" }).code)
+    assert.equal(1, #json.decode(assert(connection:receive()).body).data)
+    connection:close()
+  end)
+
+  it("does not give what has expired: it is dead, though nobody asked", function()
+    local event = make { to = "jobs", expires = "20ms" }
+    local dead = wait.until_true("its death", 5000, function()
+      local found = server:get("/api/v1/delivery?event=" .. event).data[1]
+      return found and found.state == "dead" and found
+    end)
+    assert.equal("expired before it was delivered", dead.reason)
+    assert.same({}, take("jobs", "wait=0"))
+  end)
+
+  it("sends its receivers home when the server stops, and when the scripts no longer have it", function()
+    local connection = waiting "jobs"
+    server:write_script("main.lua", (script:gsub('"jobs"', '"others"'):gsub("/queue/jobs", "/queue/others")))
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    assert.equal(204, assert(connection:receive()).status)
+    connection:close()
+    connection = waiting("others", "?wait=20s")
+    local started = process.mono_ms()
+    server:stop()
+    assert.is_true(process.mono_ms() - started < 10000)
+    local answer = assert(connection:receive())
+    assert.equal(204, answer.status)
+    assert.equal("close", answer.headers.connection)
+    connection:close()
+  end)
+
+  it("shows who waits and what lies there", function()
+    make { to = "jobs" }
+    make { to = "jobs" }
+    take("jobs", "limit=1")
+    local connection = waiting "line"
+    local result = cli.ask(server, { "queues" })
+    assert.matches("NAME +STATE +WAITING +LEASED +OLDEST +RECEIVERS +PATH", result.output)
+    assert.matches("jobs +enabled +1 +1 +2%S+Z +0 +/queue/jobs", result.output)
+    assert.matches("line +enabled +0 +0 +%- +1 +/queue/line", result.output)
+    local queues = json.decode(cli.ask(server, { "queues", "-o", "json" }).output).data
+    assert.equal(3, #queues)
+    local metrics = http.request { port = server.admin_port, method = "GET", path = "/metrics",
+      headers = { Authorization = "Bearer " .. Server.token } }.body
+    assert.matches('anzol_queue_receivers{endpoint="line"} 1\n', metrics)
+    assert.matches('anzol_queue_given_total{endpoint="jobs"} 1\n', metrics)
+    connection:close()
   end)
 end)

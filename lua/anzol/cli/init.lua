@@ -12,7 +12,7 @@ local M = {}
 
 -- Files beside this one, in the order of the commands' names.
 local command_files = { "add", "attempts", "capture", "check", "completion", "cron", "dead",
-  "deliveries", "endpoints", "eval", "events", "health", "man", "new_project", "recover",
+  "deliveries", "endpoints", "eval", "events", "health", "man", "new_project", "queues", "recover",
   "reload", "repl", "replay", "sign", "status", "stop", "tail", "tasks", "test", "trigger",
   "verify" }
 

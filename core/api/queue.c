@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* GET /api/v1/queue: the endpoints of kind "long_poll" that the scripts have, what lies in them and
+ * who waits for it. */
+#include "api/api_int.h"
+
+#include "base/id.h"
+
+void api_list_queues(struct call *call)
+{
+    call_read(call, STORE_LIST_ENDPOINTS);
+}
+
+static void write_queue(struct document *out, const struct endpoint_row *row,
+                        const struct api_queue *queue)
+{
+    const size_t leased =
+        row->leased_count < row->pending_count ? row->leased_count : row->pending_count;
+    document_open(out, '{');
+    document_key(out, "name");
+    document_str(out, row->name);
+    document_key(out, "path");
+    document_str(out, queue->path);
+    document_key(out, "state");
+    document_str(out, endpoint_state_name(row->state));
+    document_key(out, "waiting"); /* messages that no receiver has, those for later included */
+    document_number(out, (int64_t)(row->pending_count - leased));
+    document_key(out, "waitingIsLeast"); /* there may be more: counting ends somewhere */
+    document_bool(out, row->pending_count >= LIMIT_PENDING_COUNTED);
+    document_key(out, "leased");
+    document_number(out, (int64_t)leased);
+    document_key(out, "oldestAt"); /* of both */
+    document_due(out, row->oldest ? id_row_ms(row->oldest) : 0);
+    document_key(out, "receivers");
+    document_number(out, queue->receivers);
+    document_close(out, '}');
+}
+
+void api_write_queues(const struct call *call, struct document *out)
+{
+    const struct store_list_endpoints *list = &call->list_endpoints;
+    const struct api_hooks *hooks = &call->api->hooks;
+    document_open(out, '{');
+    document_key(out, "data");
+    document_open(out, '[');
+    for (size_t i = 0; i < list->row_count; i++) {
+        struct api_queue queue;
+        if (hooks->queue(list->rows[i].name, &queue, hooks->ctx))
+            write_queue(out, &list->rows[i], &queue);
+    }
+    document_close(out, ']');
+    document_close(out, '}');
+}
