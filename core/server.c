@@ -234,6 +234,14 @@ static void drain(struct server *server)
         worker_stop(server->workers[i], server->config.drain_ms - server->config.drain_ms / 10);
 }
 
+/* Before anything was served: there is nothing to drain. */
+static _Noreturn void leave(const struct server *server, int code)
+{
+    if (server->has_dev_store)
+        server_dev_close(&server->config);
+    _exit(code);
+}
+
 /* The second one ends the process at once. */
 static void stop_by_signal(struct server *server, int signal_number)
 {
@@ -242,7 +250,7 @@ static void stop_by_signal(struct server *server, int signal_number)
         _exit(EXIT_FAILURE);
     }
     if (server->state == SERVER_STARTING)
-        _exit(EXIT_SUCCESS);
+        leave(server, EXIT_SUCCESS);
     log_info("draining", "signal=%d limit=%lldms", signal_number,
              (long long)server->config.drain_ms);
     drain(server);
@@ -407,7 +415,7 @@ static void on_first_loaded(const struct api_reload_result *result, void *ctx)
     if (result->status != OK) {
         log_error("cannot start", "reason=\"%s\" hint=\"anzol check %s\"", result->detail,
                   server->config.dir);
-        _exit(EXIT_BAD_CONFIG);
+        leave(server, EXIT_BAD_CONFIG);
     }
     server->state = SERVER_SERVING;
     server_tasks_start(server);
@@ -508,8 +516,8 @@ int server_main(int argc, char **argv)
         finish(server);
         return ended;
     }
-    const bool has_dev_store = !server->config.store_path;
-    if (has_dev_store && server_dev_open(&server->config, &err) != OK)
+    server->has_dev_store = !server->config.store_path;
+    if (server->has_dev_store && server_dev_open(&server->config, &err) != OK)
         return fail("cannot start", &err, EXIT_STORE);
     server->started_ms = clock_now_ms();
     server->worker_count =
@@ -522,7 +530,7 @@ int server_main(int argc, char **argv)
     for (size_t i = 0; i < server->config.trusted_proxy_count; i++)
         check(cidr_parse(slice_str(server->config.trusted_proxies[i]), &server->proxies[i]));
     const int code = serve(server);
-    if (has_dev_store)
+    if (server->has_dev_store)
         server_dev_close(&server->config);
     if (code == EXIT_SUCCESS)
         finish(server);

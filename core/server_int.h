@@ -82,6 +82,7 @@ struct server {
     uv_timer_t task_tick;     /* while there are any */
     struct cidr *proxies;     /* trusted */
     struct guard_rules guard; /* of all that goes out */
+    bool has_dev_store;       /* server_dev.c */
     int exit_code;
     char listen[64];
     char admin[64];

@@ -5,6 +5,7 @@ local Server = require "support.server"
 local cli = require "support.cli"
 local files = require "support.files"
 local json = require "dkjson"
+local lfs = require "lfs"
 local process = require "anzol_test.process"
 local scripts = require "support.scripts"
 local wait = require "support.wait"
@@ -40,6 +41,28 @@ describe("anzol serve --dev", function()
     server:restart()
     assert.are_not.equal(first, serve())
     assert.is_false(files.exists(server.state_dir .. "/anzol.db"))
+  end)
+
+  it("leaves no store behind when it cannot start, and says where none can be made", function()
+    local temporary = files.temp_dir()
+    finally(function() files.remove(temporary) end)
+    local function start(tmpdir)
+      local server = Server.new { scripts = { ["main.lua"] = "local = 5" }, is_dev = true,
+        args = { "--dev" }, env = { TMPDIR = tmpdir } }
+      server:launch()
+      local _, code = server:ended(5000)
+      local log = server:log()
+      server:close()
+      return code, log
+    end
+    assert.equal(78, (start(temporary)))
+    assert.is_true(lfs.rmdir(temporary), "it is not empty")
+    local code, log = start(temporary)
+    assert.equal(74, code)
+    assert.matches("no folder for a store can be made in " .. temporary, log, 1, true)
+    code, log = start(("/x"):rep(3000))
+    assert.equal(74, code)
+    assert.matches("$TMPDIR is too long", log, 1, true)
   end)
 end)
 
