@@ -123,6 +123,11 @@ static void on_adopted(struct worker *worker, uint64_t number, void *ctx)
     server_post_letter(ctx, (struct server_letter){.kind = LETTER_ADOPTED, .number = number});
 }
 
+static void on_tasks(void *ctx)
+{
+    server_post_letter(ctx, (struct server_letter){.kind = LETTER_TASKS});
+}
+
 static const struct worker_hooks worker_hooks = {
     .on_start = on_start,
     .on_quiesce = on_quiesce,
@@ -131,6 +136,7 @@ static const struct worker_hooks worker_hooks = {
     .on_quiet = on_quiet,
     .on_prepared = on_prepared,
     .on_adopted = on_adopted,
+    .on_tasks = on_tasks,
 };
 
 /* ---- What the API asks for
@@ -418,7 +424,7 @@ static void on_first_loaded(const struct api_reload_result *result, void *ctx)
         leave(server, EXIT_BAD_CONFIG);
     }
     server->state = SERVER_SERVING;
-    server_tasks_start(server);
+    server_tasks_look(server);
     log_info("serving", "listen=%s admin=%s workers=%u store=\"%s\" pid=%ld", server->listen,
              server->admin, server->worker_count, server->config.store_path, (long)getpid());
 }

@@ -79,6 +79,7 @@ struct server {
     struct server_task *tasks; /* that run */
     size_t task_count;         /* and that are being made */
     size_t task_reads;
+    bool are_tasks_waiting;   /* the store has more than those that run */
     uv_timer_t task_tick;     /* while there are any */
     struct cidr *proxies;     /* trusted */
     struct guard_rules guard; /* of all that goes out */
@@ -95,6 +96,7 @@ enum server_letter_kind {
     LETTER_CANCELLED,
     LETTER_READDRESSED,
     LETTER_TAKEN, /* an endpoint's owner took its state */
+    LETTER_TASKS, /* a run began some */
     LETTER_QUIET, /* a worker has nothing left to do */
     LETTER_FATAL  /* the store cannot go on */
 };
@@ -138,8 +140,10 @@ void server_reload_adopted(struct server *server, uint64_t number);
 
 /* server_task.c: the API's hook of that name; ctx: the server. */
 void server_task(struct api_task *task, void *ctx);
-/* Those that ran when the process ended go on. */
-void server_tasks_start(struct server *server);
+/* Those in the store that run go on here: LIMIT_TASKS at a time, the others after them. */
+void server_tasks_look(struct server *server);
+/* Every second: some may have waited for their turn. */
+void server_tasks_turn(struct server *server);
 /* No further steps; those under way end (server_end_if_quiet waits). */
 void server_tasks_stop(struct server *server);
 /* server_change.c: the API's hook of that name; ctx: the server. */

@@ -366,6 +366,14 @@ void server_tasks_stop(struct server *server)
     }
 }
 
+static bool is_running(const struct server *server, uint64_t id)
+{
+    const struct server_task *it = server->tasks;
+    while (it && it->task.id != id)
+        it = it->next;
+    return it != NULL;
+}
+
 /* ---- What the API asks for ------------------------------------------------------------------- */
 
 struct asked_task {
@@ -388,7 +396,8 @@ static void on_made(struct store_op *op)
     struct server *server = it->server;
     server->task_count--; /* its place was taken */
     struct task copy = {0};
-    if (op->status == OK && server->state == SERVER_SERVING && task_copy(&copy, &it->asked->task))
+    const bool is_wanted = op->status == OK && server->state == SERVER_SERVING;
+    if (is_wanted && !is_running(server, it->asked->task.id) && task_copy(&copy, &it->asked->task))
         run(server, &copy);
     finish_asked(it, op->status);
 }
@@ -426,30 +435,57 @@ void server_task(struct api_task *asked, void *ctx)
     check(store_submit(server->store, server->client, &it->op.op) == OK);
 }
 
-/* ---- Start: those that ran when the process ended -------------------------------------------- */
+/* ---- From the store: those that ran when the process ended, and those that handlers began -----
+ */
 
-static void on_running(struct store_read *read)
+/* Oldest first. */
+static void run_listed(struct server *server, struct store_list_tasks *list)
+{
+    for (size_t i = list->row_count; i-- > 0;) {
+        if (is_running(server, list->rows[i].id))
+            continue;
+        if (server->task_count >= LIMIT_TASKS) {
+            server->are_tasks_waiting = true;
+            return;
+        }
+        run(server, &list->rows[i]);
+    }
+}
+
+static void on_listed(struct store_read *read)
 {
     struct store_list_tasks *list = container_of(read, struct store_list_tasks, read);
     struct server *server = read->ctx;
-    if (read->status != OK)
+    server->task_reads--;
+    if (read->status != OK) {
         log_error("tasks not resumed", "reason=\"%s\"", read->err.text);
-    for (size_t i = list->row_count; i-- > 0;)
-        if (server->state == SERVER_SERVING)
-            run(server, &list->rows[i]);
+        server->are_tasks_waiting = true;
+    } else if (server->state == SERVER_SERVING) {
+        run_listed(server, list);
+    }
     store_read_finish(read);
     free(list);
-    server->task_reads--;
     server_end_if_quiet(server);
 }
 
-void server_tasks_start(struct server *server)
+void server_tasks_turn(struct server *server)
 {
+    if (server->are_tasks_waiting && server->task_count < LIMIT_TASKS)
+        server_tasks_look(server);
+}
+
+void server_tasks_look(struct server *server)
+{
+    if (server->state != SERVER_SERVING)
+        return;
     struct store_list_tasks *list = must_alloc(sizeof *list);
     *list = (struct store_list_tasks){
-        .read = {.kind = STORE_LIST_TASKS, .on_done = on_running, .ctx = server},
+        .read = {.kind = STORE_LIST_TASKS, .on_done = on_listed, .ctx = server},
         .query = {.limit = SIZE_MAX, .state = TASK_RUNNING},
     };
-    server->task_reads++;
-    check(store_read(server->store, server->client, &list->read) == OK);
+    server->are_tasks_waiting = store_read(server->store, server->client, &list->read) != OK;
+    if (server->are_tasks_waiting)
+        free(list);
+    else
+        server->task_reads++;
 }

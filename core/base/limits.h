@@ -62,6 +62,7 @@
 #define LIMIT_CHAIN_DEPTH 16
 #define LIMIT_MESSAGE_BODY_BYTES (16 * 1024 * 1024)
 #define LIMIT_PRIORITY 9           /* of a message: -9 to 9 */
+#define LIMIT_TASKS_PER_RUN 16     /* anzol.replay with filters, recover */
 #define LIMIT_CHANGES_PER_RUN 1000 /* anzol.retry, drop, replay */
 #define LIMIT_KV_NS_BYTES 64
 #define LIMIT_KV_KEY_BYTES 512

@@ -54,6 +54,16 @@ enum status outbox_add_change(struct outbox *outbox, const struct outbox_change 
     return OK;
 }
 
+enum status outbox_add_task(struct outbox *outbox, const struct task *task)
+{
+    struct task *tasks = grow(outbox->tasks, outbox->task_count, sizeof *tasks);
+    if (!tasks)
+        return E_NOMEM;
+    outbox->tasks = tasks;
+    tasks[outbox->task_count++] = *task;
+    return OK;
+}
+
 enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_write *write)
 {
     struct kv_write *writes = grow(outbox->kv_writes, outbox->kv_write_count, sizeof *writes);
@@ -137,9 +147,14 @@ void outbox_finish(struct outbox *outbox)
     }
     free(outbox->deliveries);
     free(outbox->messages);
-    for (size_t i = 0; i < outbox->change_count; i++)
+    for (size_t i = 0; i < outbox->change_count; i++) {
         free(outbox->changes[i].reason);
+        free(outbox->changes[i].names);
+    }
+    for (size_t i = 0; i < outbox->task_count; i++)
+        task_finish(&outbox->tasks[i]);
     free(outbox->changes);
+    free(outbox->tasks);
     free(outbox->emits);
     free(outbox->kv_writes);
     free(outbox->kv_reads);

@@ -38,7 +38,8 @@ struct kv_read {
 /* What the run does by hand to an event or delivery. */
 struct outbox_change {
     struct change what;
-    char *reason; /* owned; NULL: none */
+    char *reason;       /* owned; NULL: none */
+    const char **names; /* owned, with the texts in one piece: what.subscriptions; NULL: none */
 };
 
 struct outbox {
@@ -56,6 +57,8 @@ struct outbox {
     size_t kv_read_count;
     struct outbox_change *changes;
     size_t change_count;
+    struct task *tasks; /* that begin; texts owned, ids from the store */
+    size_t task_count;
 };
 
 /* Frees what is still there and empties it; taken pointers are set NULL by the taker. */
@@ -72,6 +75,7 @@ MUST_USE enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_
  * or no memory. */
 char *kv_add(const char *value, int64_t delta);
 MUST_USE enum status outbox_add_change(struct outbox *outbox, const struct outbox_change *change);
+MUST_USE enum status outbox_add_task(struct outbox *outbox, const struct task *task);
 MUST_USE enum status outbox_add_kv_read(struct outbox *outbox, const struct kv_read *read);
 
 #endif

@@ -10,6 +10,7 @@ int l_open_anzol(lua_State *L)
     open_breaker(L);
     open_cache(L);
     open_change(L);
+    open_task(L);
     open_crypto(L);
     open_encoding(L);
     open_endpoint(L);

@@ -259,6 +259,8 @@ struct event_view *event_check_run(lua_State *L, const char *method);
 struct outbox *job_outbox(lua_State *L, struct job *job);
 /* The same, of the handler that runs; raises elsewhere. function: "anzol.kv:set". */
 struct outbox *outbox_check(lua_State *L, const char *function);
+/* anzol.replay with the table at 1 (bind_task.c). */
+int task_begin_replay(lua_State *L);
 /* Option idempotency_key; empty: none. */
 struct slice option_check_key(lua_State *L, const struct options *options);
 
@@ -392,6 +394,7 @@ void open_json(lua_State *L);
 void open_kv(lua_State *L);
 void open_limiter(lua_State *L);
 void open_change(lua_State *L);
+void open_task(lua_State *L);
 void open_list(lua_State *L);
 void open_log(lua_State *L);
 void open_metric_module(lua_State *L);

@@ -238,6 +238,8 @@ int sqlite_add_delivery(struct sqlite_engine *engine, uint64_t message, uint64_t
 /* sqlite_task.c: whether the step's task stands where the step begins; then the task moves on. */
 int sqlite_task_check(struct sqlite_engine *engine, struct store_change *step);
 int sqlite_task_move(struct sqlite_engine *engine, const struct store_change *step);
+/* Makes its row; it gets its id. */
+int sqlite_task_begin(struct sqlite_engine *engine, struct task *task, int64_t now_ms);
 /* sqlite_replay.c: sets change->status. */
 int sqlite_replay(struct sqlite_engine *engine, const struct store_change *op,
                   struct change *change);

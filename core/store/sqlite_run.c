@@ -396,6 +396,8 @@ int sqlite_put_outbox(struct sqlite_engine *engine, struct outbox *outbox, bool 
         rc = put_emit(engine, outbox->emits[i], &outbox->emit_is_duplicate[i]);
     for (size_t i = 0; i < outbox->change_count && rc == SQLITE_OK; i++)
         rc = put_change(engine, &outbox->changes[i]);
+    for (size_t i = 0; i < outbox->task_count && rc == SQLITE_OK; i++)
+        rc = sqlite_task_begin(engine, &outbox->tasks[i], clock_due_ms());
     return rc == SQLITE_OK ? sqlite_kv_apply(engine, outbox) : rc;
 }
 

@@ -70,12 +70,16 @@ static int expire(struct sqlite_engine *it, int64_t now_ms)
     return sqlite_run(it, SQL_TASK_EXPIRE);
 }
 
+int sqlite_task_begin(struct sqlite_engine *engine, struct task *task, int64_t now_ms)
+{
+    const int rc = expire(engine, now_ms);
+    return rc == SQLITE_OK ? insert(engine, task, now_ms) : rc;
+}
+
 int sqlite_task(struct sqlite_engine *engine, struct store_task *op)
 {
-    if (!op->is_end) {
-        const int rc = expire(engine, op->now_ms);
-        return rc == SQLITE_OK ? insert(engine, op->task, op->now_ms) : rc;
-    }
+    if (!op->is_end)
+        return sqlite_task_begin(engine, op->task, op->now_ms);
     const int rc = find(engine, op->task->id, NULL, &op->op.status);
     if (rc != SQLITE_OK || op->op.status != OK)
         return rc;

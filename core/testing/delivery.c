@@ -300,12 +300,27 @@ static int l_again(lua_State *L)
     return 0;
 }
 
-/* copy() -> one more delivery of the same message. */
+/* The same content under another id. */
+static struct message *copy_message(const struct message *message, uint64_t id)
+{
+    struct message *copy =
+        message_create(id, message->type, content_ref(message->content), message->is_forwarded);
+    check(copy != NULL);
+    copy->trace = message->trace;
+    return copy;
+}
+
+/* copy(ordinal?) -> one more delivery of the same message, or with an ordinal of a message that is
+ * like it and has that place among those of its event. */
 static int l_copy(lua_State *L)
 {
     const struct held_delivery *held = check_held(L);
-    struct delivery *copy =
-        delivery_create(held->delivery->endpoint, message_ref(held->delivery->message));
+    struct message *message = held->delivery->message;
+    const lua_Integer ordinal = luaL_optinteger(L, 2, 0);
+    struct delivery *copy = delivery_create(
+        held->delivery->endpoint,
+        ordinal > 0 ? copy_message(message, id_event_of(message->id) | (uint64_t)ordinal)
+                    : message_ref(message));
     check(copy != NULL);
     copy->id = id_next_row(&held->project->last_row);
     copy->created_ms = held->project->now_ms;

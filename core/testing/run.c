@@ -32,6 +32,40 @@ static void set_changes(lua_State *L, const struct outbox *outbox)
     lua_setfield(L, -2, "changes");
 }
 
+static const char *wanted_state(const struct task *task)
+{
+    if (task->wanted < 0)
+        return NULL;
+    return task->kind == ID_EVENT ? run_state_name((enum run_state)task->wanted)
+                                  : delivery_state_name((enum delivery_state)task->wanted);
+}
+
+/* { verb, kind, source?, type?, endpoint?, state?, contains?, subscription?, has_new_ids,
+ * rate_per_s (0: none), since_ms, until_ms }, … */
+static void set_tasks(lua_State *L, const struct outbox *outbox)
+{
+    lua_createtable(L, (int)outbox->task_count, 0);
+    for (size_t i = 0; i < outbox->task_count; i++) {
+        const struct task *task = &outbox->tasks[i];
+        lua_createtable(L, 0, 12);
+        set_text(L, "verb", change_verb_name(task->verb));
+        set_text(L, "kind", task->kind == ID_EVENT ? "event" : "delivery");
+        set_text(L, "source", task->source);
+        set_text(L, "type", task->type);
+        set_text(L, "endpoint", task->endpoint);
+        set_text(L, "state", wanted_state(task));
+        set_text(L, "contains", task->contains);
+        set_text(L, "subscription", task->subscription);
+        set_bool(L, "has_new_ids", task->has_new_ids);
+        lua_pushnumber(L, task->rate_per_s);
+        lua_setfield(L, -2, "rate_per_s");
+        set_integer(L, "since_ms", task->since_ms);
+        set_integer(L, "until_ms", task->until_ms);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "tasks");
+}
+
 void set_outbox(lua_State *L, struct project *project, struct outbox *outbox)
 {
     lua_createtable(L, (int)outbox->delivery_count, 0);
@@ -57,6 +91,7 @@ void set_outbox(lua_State *L, struct project *project, struct outbox *outbox)
     }
     lua_setfield(L, -2, "emits");
     set_changes(L, outbox);
+    set_tasks(L, outbox);
 }
 
 static void on_done(const struct job_result *result, void *ctx)
@@ -125,8 +160,8 @@ static struct waiting_run *create_waiting(lua_State *L, struct event *event)
 /* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1?, is_lost = 1?,
  * members = { { event, first_ordinal, ordinal_count }, … }? }, result): result gets outcome
  * "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms, is_hopeless, deliveries {
- * { delivery, delay_ms, order_key? }, … }, emits { event, … }, changes { { verb, id, reason? }, … }
- */
+ * { delivery, delay_ms, order_key? }, … }, emits { event, … }, changes { { verb, id, reason? }, …
+ * }, tasks */
 int l_project_run(lua_State *L)
 {
     struct project *project = project_check(L);

@@ -78,6 +78,8 @@ static void route_changes(struct worker *worker, const struct outbox *outbox)
 void commit_route_outbox(struct worker *worker, struct outbox *outbox)
 {
     route_changes(worker, outbox);
+    if (outbox->task_count > 0)
+        worker->options.hooks->on_tasks(worker->options.ctx);
     for (size_t i = 0; i < outbox->delivery_count; i++)
         route_delivery(worker, &outbox->deliveries[i]);
     for (size_t i = 0; i < outbox->emit_count; i++) {

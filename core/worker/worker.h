@@ -34,6 +34,8 @@ struct worker_hooks {
     void (*on_prepared)(struct worker *worker, uint64_t number, const char *problem, void *ctx);
     /* Generation `number` serves on this worker. */
     void (*on_adopted)(struct worker *worker, uint64_t number, void *ctx);
+    /* A run that was committed began tasks. */
+    void (*on_tasks)(void *ctx);
     /* Every settled attempt; may be NULL. */
     void (*on_settled)(const struct endpoint_spec *endpoint, const struct delivery *delivery,
                        const struct attempt *attempt, void *ctx);

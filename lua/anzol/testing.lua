@@ -297,6 +297,26 @@ function Test:resume(endpoint) change(self, endpoint, "resume") end
 function Test:disable(endpoint) change(self, endpoint, "disable") end
 function Test:enable(endpoint) change(self, endpoint, "enable") end
 
+-- What `anzol dead retry` and `anzol replay` do to one delivery or event, or its id; all that
+-- follows from it now is done.
+local function do_by_hand(self, verb, what)
+  local world = ready_world_of(self)
+  local id = type(what) == "table" and what.id or what
+  if type(id) ~= "string" or not id:find "^%l+_%w+$" then
+    failure.raise("t:%s takes a delivery, an event or an id of one, got %s", verb, tostring(what))
+  end
+  local doer = id:find "^evt_" and world.handling or world.sending
+  local found = doer:find(id)
+  if not found then failure.raise("t:%s: there is no %s", verb, id) end
+  if not doer:do_by_hand { verb = verb, id = id } then
+    failure.raise("t:%s: %s is %s", verb, id, found.state or world.handling.state_of(found))
+  end
+  world:settle()
+end
+
+function Test:retry(what) do_by_hand(self, "retry", what) end
+function Test:replay(what) do_by_hand(self, "replay", what) end
+
 -- Every call of anzol.http that matches the pattern gets this answer: "https://api.example/v1/*",
 -- or with a method, "POST https://…"; * stands for anything, a query counts only if the pattern
 -- has one. The pattern that was given last comes first.

@@ -31,6 +31,7 @@ return {
   ["anzol.metric.gauge"] = { makes = "Metric" },
   ["anzol.metric.histogram"] = { [3] = "buckets", makes = "Metric" },
   ["anzol.poll"] = { [2] = "interval long on_error" },
+  ["anzol.recover"] = { [2] = "rate since since_ms until_ms" },
   ["anzol.secret"] = { makes = "Secret" },
   ["event:emit"] = { [3] = "delay idempotency_key" },
   ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },

@@ -3,6 +3,7 @@
 -- when it runs again.
 local batches = require "anzol.testing.batches"
 local headers = require "anzol.testing.headers"
+local tasks = require "anzol.testing.tasks"
 
 local Handling = {}
 Handling.__index = Handling
@@ -28,11 +29,7 @@ end
 
 -- What is only known when it is asked for. Whoever asks for errors or runs has seen the failures.
 local event_fields = {
-  error = function(event)
-    for _, run in ipairs(event.hidden.runs) do
-      if run.error then return run.error end
-    end
-  end,
+  error = function(event) return Handling.error_of(event) end,
   skipped = function(event)
     for _, run in ipairs(event.hidden.runs) do
       if run.skipped then return run.skipped end
@@ -148,8 +145,8 @@ function outcomes.handled(self, run, result)
     self.world.sending:add(entry.delivery, entry.delay_ms, entry.order_key)
   end
   for _, handle in ipairs(result.emits) do self:add(handle, EMIT_KEY_WINDOW_MS) end
-  self:do_changes(result.changes)
   leave_line(self, run)
+  self:do_changes(result)
 end
 
 function outcomes.skipped(self, run, result)
@@ -181,26 +178,59 @@ function Handling:finish(run, result)
   pump(self, lane)
 end
 
--- What a run did by hand.
-function Handling:do_changes(changes)
-  for _, change in ipairs(changes) do
+-- What a run did by hand: to one, and to many.
+function Handling:do_changes(result)
+  for _, change in ipairs(result.changes) do
     local doer = change.id:find "^evt_" and self or self.world.sending
     doer:do_by_hand(change)
   end
+  for _, task in ipairs(result.tasks) do tasks.begin(self.world, task) end
 end
 
--- What a handler did by hand to the runs of an event that died.
-function Handling:do_by_hand(change)
-  for _, event in ipairs(self.events) do
-    for _, run in ipairs(event.id == change.id and event.hidden.runs or {}) do
-      if run.state == "dead" and change.verb == "drop" then
-        run.state, run.skipped, run.error = "skipped", change.reason, nil
-      elseif run.state == "dead" then
-        run.state, run.number, run.error = "pending", 0, nil
-        self:queue(run)
-      end
-    end
+-- ---- By hand ----
+
+-- Runs again, in the line of its order key if it has one.
+local function reopen(self, run)
+  run.state, run.number, run.error, run.skipped = "pending", 0, nil, nil
+  if not run.order_key or stand_in_line(self, run, run.order_key) then self:queue(run) end
+end
+
+local by_hand = {}
+
+function by_hand.retry(self, run)
+  if run.state ~= "dead" then return false end
+  reopen(self, run)
+end
+
+function by_hand.drop(_, run, change)
+  if run.state ~= "dead" then return false end
+  run.state, run.skipped, run.error = "skipped", change.reason, nil
+end
+
+-- With new ids its messages go into the upper half of its places.
+function by_hand.replay(self, run, change)
+  if run.state == "pending" or run.state == "retrying" then return false end
+  if change.has_new_ids then
+    run.ordinal_count = run.ordinal_count // 2
+    run.first_ordinal = run.first_ordinal + run.ordinal_count
   end
+  reopen(self, run)
+end
+
+function Handling:find(id)
+  for i = #self.events, 1, -1 do
+    if self.events[i].id == id then return self.events[i] end
+  end
+end
+
+-- False: there is no such event, or none of its runs is in a state for it.
+function Handling:do_by_hand(change)
+  local event, count = self:find(change.id), 0
+  for _, run in ipairs(event and event.hidden.runs or {}) do
+    local is_meant = not change.subscription or run.subscription == change.subscription
+    if is_meant and by_hand[change.verb](self, run, change) ~= false then count = count + 1 end
+  end
+  return count > 0
 end
 
 local function add_runs(self, event)
@@ -223,6 +253,7 @@ local function add_runs(self, event)
     elseif not order_keys[i] or stand_in_line(self, run, order_keys[i]) then
       start(self, run)
     end
+    run.order_key = not specs[i] and order_keys[i] or nil
   end
 end
 
@@ -270,6 +301,15 @@ local function state_of(event)
   return "handled"
 end
 
+Handling.state_of = state_of
+
+-- Why one of its runs failed; nil: none did. The spec has not seen it by that.
+function Handling.error_of(event)
+  for _, run in ipairs(event.hidden.runs) do
+    if run.error then return run.error end
+  end
+end
+
 -- All events, for anzol.events.
 function Handling:rows()
   local rows = {}
@@ -281,10 +321,13 @@ end
 
 -- How deep the chain is that an event belongs to.
 function Handling:depth_of(id)
-  for i = #self.events, 1, -1 do
-    if self.events[i].id == id then return self.events[i].depth end
-  end
-  return 0
+  local event = self:find(id)
+  return event and event.depth or 0
+end
+
+function Handling:source_of(id)
+  local event = self:find(id)
+  return event and event.source
 end
 
 -- An event that the server makes of what happened; nil: no script asks.

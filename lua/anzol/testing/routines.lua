@@ -50,7 +50,7 @@ local function take(self, result)
     self.world.sending:add(entry.delivery, entry.delay_ms, entry.order_key)
   end
   for _, handle in ipairs(result.emits) do self.world.handling:add(handle, ITEM_KEY_WINDOW_MS) end
-  self.world.handling:do_changes(result.changes)
+  self.world.handling:do_changes(result)
 end
 
 function Routines:finish(routine, result)

@@ -10,6 +10,8 @@ Sending.__index = Sending
 
 local M = {}
 
+local ORDINAL_MAX = 255 -- of the messages of an event; copies count down from it
+
 -- An endpoint that nothing was canned for takes everything.
 local DEFAULT_ANSWER = { status = 200 }
 
@@ -20,7 +22,8 @@ function M.new(world)
     outlet.answers, outlet.lines, outlet.state = {}, {}, "enabled"
     outlets[outlet.name], names[i] = outlet, outlet.name
   end
-  return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {} }, Sending)
+  return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {},
+    copies = {} }, Sending)
 end
 
 function Sending:outlet(name, what)
@@ -222,7 +225,7 @@ end
 function Sending:add(handle, delay_ms, order_key)
   local delivery = handle:fields()
   delivery.handle, delivery.state, delivery.attempts = handle, "pending", {}
-  delivery.order_key = order_key
+  delivery.order_key, delivery.created_at_ms = order_key, self.world.timeline.now_ms
   if delay_ms > 0 then delivery.due_ms = self.world.timeline.now_ms + delay_ms end
   table.insert(self.deliveries, delivery)
   if not order_key or stand_in_line(self.outlets[delivery.endpoint], delivery) then
@@ -230,32 +233,45 @@ function Sending:add(handle, delay_ms, order_key)
   end
 end
 
--- What a handler did by hand.
+-- What is done by hand; false: its state does not allow it.
 local by_hand = {}
 
 function by_hand.retry(self, delivery)
-  if delivery.state ~= "dead" and delivery.state ~= "cancelled" then return end
+  if delivery.state ~= "dead" and delivery.state ~= "cancelled" then return false end
   delivery.handle:again()
   delivery.state, delivery.reason = "pending", nil
   self:queue(delivery)
 end
 
-function by_hand.drop(self, delivery, reason)
-  if delivery.state ~= "dead" then return end
-  delivery.state, delivery.reason = "cancelled", reason
+function by_hand.drop(self, delivery, change)
+  if delivery.state ~= "dead" then return false end
+  delivery.state, delivery.reason = "cancelled", change.reason
   local outlet = self.outlets[delivery.endpoint]
   local line = delivery.order_key and outlet.lines[delivery.order_key]
   if line and line[1] == delivery then leave_line(self, outlet, delivery) end
 end
 
-function by_hand.replay(self, delivery)
-  self:add(delivery.handle:copy(), 0, delivery.order_key)
+-- The highest place that no message of its event has.
+local function free_ordinal(self, event_id)
+  self.copies[event_id] = (self.copies[event_id] or ORDINAL_MAX + 1) - 1
+  return self.copies[event_id]
 end
 
-function Sending:do_by_hand(change)
+function by_hand.replay(self, delivery, change)
+  local ordinal = change.has_new_ids and free_ordinal(self, delivery.event_id) or nil
+  self:add(delivery.handle:copy(ordinal), 0, delivery.order_key)
+end
+
+function Sending:find(id)
   for _, delivery in ipairs(self.deliveries) do
-    if delivery.id == change.id then return by_hand[change.verb](self, delivery, change.reason) end
+    if delivery.id == id then return delivery end
   end
+end
+
+-- False: there is no such delivery, or its state does not allow it.
+function Sending:do_by_hand(change)
+  local delivery = self:find(change.id)
+  return delivery ~= nil and by_hand[change.verb](self, delivery, change) ~= false
 end
 
 -- All deliveries, for anzol.deliveries.

@@ -88,8 +88,33 @@ function anzol.retry(id) end
 ---@param reason? string At most 256 bytes.
 function anzol.drop(id, reason) end
 
----One more delivery of the same message to the same endpoint, with the same message id. Commits with
----the run.
+---@class anzol.ReplayFilters
+---@field kind? "event"|"delivery" What is chosen from. Default: deliveries if an endpoint is named.
+---@field source? string
+---@field type? string Exact.
+---@field endpoint? string Deliveries to this one.
+---@field state? string As in `anzol.events` and `anzol.deliveries`.
+---@field contains? string Part of the reason or error.
+---@field subscription? string Of events: only this one's handler.
+---@field since? anzol.Duration What was made so long ago at most.
+---@field since_ms? integer Or since this instant: Unix ms.
+---@field until_ms? integer Before this instant. Default: what is there now.
+---@field rate? string "20/s": at most so many. Default: as fast as it goes.
+---@field new_ids? boolean Messages get ids of their own: receivers take them for new ones.
+
+---@class anzol.RecoverOptions
+---@field since? anzol.Duration What was made so long ago at most. Default: all that is dead.
+---@field since_ms? integer Or since this instant: Unix ms.
+---@field until_ms? integer Before this instant. Default: what is there now.
+---@field rate? string "20/s": at most so many. Default: as fast as it goes.
+
+---Once more: one more delivery of the same message to the same endpoint, or the handlers of an
+---event that match it now. Message ids stay. Commits with the run; what is not there, or in no state
+---for it, is left alone. An event is looked at first: works where waiting works.
+---
+---With filters it is a task of the server, as `anzol replay` makes one: it begins when the run
+---commits, and goes on over restarts (`anzol tasks`). Of events a `type` or `source` other than this
+---event's own is wanted, so that no handler begins itself again.
 ---
 ---```lua
 ---anzol.on("crm.lost", function(event)
@@ -97,6 +122,20 @@ function anzol.drop(id, reason) end
 ---    anzol.replay(row.id)
 ---  end
 ---end)
+---
+---anzol.on("rules.changed", function()
+---  anzol.replay { type = "order.created", since = "1h", rate = "20/s" }
+---end)
 ---```
----@param id string `dlv_...`
-function anzol.replay(id) end
+---@param what string|anzol.ReplayFilters `dlv_...` or `evt_...`, or what to choose.
+function anzol.replay(what) end
+
+---An endpoint is well again: its dead deliveries get a fresh chance, oldest first. A task of the
+---server that begins when the run commits.
+---
+---```lua
+---anzol.on("crm.is_back", function() anzol.recover("crm", { since = "2h", rate = "20/s" }) end)
+---```
+---@param endpoint string
+---@param options? anzol.RecoverOptions
+function anzol.recover(endpoint, options) end

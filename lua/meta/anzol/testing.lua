@@ -144,6 +144,28 @@ function Test:disable(endpoint) end
 ---@param endpoint string
 function Test:enable(endpoint) end
 
+---As `anzol dead retry`: a dead (or cancelled) delivery, or the dead runs of an event, get a fresh
+---chance; all that follows from it now is done.
+---
+---```lua
+---t:answer("crm", 500, 200)
+---t:receive("shop", { json = { type = "order.created" } })
+---t:advance "5d"
+---t:retry(t:delivery "crm")
+---```
+---@param what table|string A delivery or an event, or its id.
+function Test:retry(what) end
+
+---As `anzol replay`: one more delivery of the same message, or the event's handlers once more.
+---
+---```lua
+---local event = t:receive("shop", { json = { type = "order.created" } }).event
+---t:replay(event)
+---assert.equal(t.deliveries[1].message_id, t.deliveries[2].message_id)
+---```
+---@param what table|string A delivery or an event, or its id.
+function Test:replay(what) end
+
 ---What `anzol.http` gets from the outside: `*` stands for anything, a method may stand before the URL,
 ---the pattern that was given last comes first. A call that matches none fails the test.
 ---
