@@ -249,22 +249,8 @@ static void on_event(struct store_read *read)
 
 static struct store_list_query query_of(const struct server_task *it, size_t limit)
 {
-    const struct task *task = &it->task;
-    const bool is_event = task->kind == ID_EVENT;
-    const uint64_t since = is_event ? id_event_at(task->since_ms) : id_row_at(task->since_ms);
-    const uint64_t reached = it->reached > task->cursor ? it->reached : task->cursor;
-    const uint64_t first = since > 0 ? since - 1 : 0;
-    return (struct store_list_query){
-        .limit = limit,
-        .before = is_event ? id_event_at(task->until_ms) : id_row_at(task->until_ms),
-        .after = reached > first ? reached : first,
-        .is_backward = true,
-        .source = task->source,
-        .type = task->type,
-        .endpoint = task->endpoint,
-        .contains = task->contains,
-        .state = task->wanted,
-    };
+    const uint64_t cursor = it->task.cursor;
+    return store_task_query(&it->task, it->reached > cursor ? it->reached : cursor, limit);
 }
 
 static enum status read_page(struct server_task *it, size_t limit)

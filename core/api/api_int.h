@@ -188,6 +188,9 @@ void show_error(struct document *out, const char *name, enum attempt_error error
 /* The members of an attempt; is_whole: with heads and body. attempt.c */
 void show_attempt(struct document *out, const struct attempt_row *row, bool is_whole);
 
+/* dry_run.c: counts what the task would be done to, from behind `after` on; takes what it owns. */
+void dry_run_start(struct call *call, struct task *task, uint64_t after);
+
 /* ---- the resources: attempt.c, change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c,
  * reload.c, request.c, status.c, stop.c
  * ---------------------------- */

@@ -33,11 +33,13 @@ enum parameter {
     UNTIL,
     RATE,
     NEW_IDS,
+    DRY_RUN,
+    ITERATOR,
     PARAMETER_COUNT
 };
 
 #define BIT(parameter) (1u << (parameter))
-#define WALK (BIT(SINCE) | BIT(UNTIL) | BIT(RATE))
+#define WALK (BIT(SINCE) | BIT(UNTIL) | BIT(RATE) | BIT(DRY_RUN) | BIT(ITERATOR))
 #define FILTERS (BIT(KIND) | BIT(SOURCE) | BIT(TYPE) | BIT(ENDPOINT) | BIT(CONTAINS) | WALK)
 
 static const char *check_kind(const char *text)
@@ -114,6 +116,8 @@ static const struct {
     [UNTIL] = {"until", NUMBER_BYTES_MAX, check_instant},
     [RATE] = {"rate", NUMBER_BYTES_MAX, check_rate},
     [NEW_IDS] = {"newIds", NUMBER_BYTES_MAX, check_flag},
+    [DRY_RUN] = {"dryRun", NUMBER_BYTES_MAX, check_flag},
+    [ITERATOR] = {"iterator", NUMBER_BYTES_MAX, NULL},
 };
 
 struct values {
@@ -124,6 +128,12 @@ static const char *text_of(const struct values *values, enum parameter parameter
 {
     const struct buf *text = &values->texts[parameter];
     return text->len > 0 ? text->data : NULL;
+}
+
+static bool is_set(const struct values *values, enum parameter flag)
+{
+    const char *text = text_of(values, flag);
+    return text && strcmp(text, "true") == 0;
 }
 
 static bool parse_values(struct call *call, unsigned known, struct values *values)
@@ -189,10 +199,9 @@ static bool fill(struct call *call, const struct values *values, struct task *ta
 {
     const char *kind = text_of(values, KIND);
     const char *state = text_of(values, STATE);
-    const char *flag = text_of(values, NEW_IDS);
     const bool is_event = kind ? strcmp(kind, "event") == 0 : !text_of(values, ENDPOINT);
     task->kind = is_event ? ID_EVENT : ID_DELIVERY;
-    task->has_new_ids = flag && strcmp(flag, "true") == 0;
+    task->has_new_ids = is_set(values, NEW_IDS);
     task->until_ms = instant_of(text_of(values, UNTIL), clock_due_ms() + 1);
     task->since_ms = instant_of(text_of(values, SINCE), 0);
     if (text_of(values, RATE))
@@ -336,6 +345,23 @@ static void start(struct call *call)
     call->api->hooks.task(&call->task, call->api->hooks.ctx);
 }
 
+/* Where a dry run goes on. False: refused and answered. */
+static bool parse_after(struct call *call, const struct values *values, const struct task *task,
+                        uint64_t *after)
+{
+    const char *iterator = text_of(values, ITERATOR);
+    const char *ids = text_of(values, IDS);
+    if (is_set(values, DRY_RUN) ? ids != NULL : iterator != NULL)
+        call_refuse(call, 422, ids ? "dryRun" : "iterator",
+                    ids ? "ids name what is replayed: a dry run is of filters"
+                        : "an iterator is of a dry run: dryRun=true");
+    else if (iterator && !id_parse(task->kind, iterator, after))
+        call_refuse(call, 422, "iterator", "not an iterator that a dry run of these filters gave");
+    else
+        return true;
+    return false;
+}
+
 /* A task of what the parameters in `known` say. */
 static void begin(struct call *call, unsigned known, struct task task)
 {
@@ -348,13 +374,21 @@ static void begin(struct call *call, unsigned known, struct task task)
         call_refuse(call, 503, "memory", "no memory; try again");
         is_right = false;
     }
+    uint64_t after = 0;
     is_right = is_right && fill(call, &values, &task);
+    if (is_right && !parse_after(call, &values, &task, &after)) {
+        task_finish(&task);
+        is_right = false;
+    }
+    const bool is_dry = is_set(&values, DRY_RUN);
     for (unsigned i = 0; i < PARAMETER_COUNT; i++)
         buf_finish(&values.texts[i]);
-    if (!is_right)
-        return;
-    call->task = (struct api_task){.task = task};
-    start(call);
+    if (is_right && is_dry) {
+        dry_run_start(call, &task, after);
+    } else if (is_right) {
+        call->task = (struct api_task){.task = task};
+        start(call);
+    }
 }
 
 void api_replay(struct call *call)

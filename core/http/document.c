@@ -79,6 +79,13 @@ void document_str(struct document *out, const char *text)
         document_null(out);
 }
 
+void document_json(struct document *out, struct slice json)
+{
+    begin(out);
+    if (out->status == OK)
+        latch(out, buf_add_slice(&out->buf, json));
+}
+
 void document_number(struct document *out, int64_t number)
 {
     char text[NUMBER_BYTES];

@@ -23,6 +23,8 @@ void document_key(struct document *out, const char *name);
 void document_text(struct document *out, struct slice text);
 /* NULL is null. */
 void document_str(struct document *out, const char *text);
+/* A value that is JSON already. */
+void document_json(struct document *out, struct slice json);
 void document_number(struct document *out, int64_t number);
 void document_bool(struct document *out, bool value);
 void document_null(struct document *out);

@@ -7,6 +7,24 @@
 
 #include <stdlib.h>
 
+struct store_list_query store_task_query(const struct task *task, uint64_t after, size_t limit)
+{
+    const bool is_event = task->kind == ID_EVENT;
+    const uint64_t since = is_event ? id_event_at(task->since_ms) : id_row_at(task->since_ms);
+    const uint64_t first = since > 0 ? since - 1 : 0;
+    return (struct store_list_query){
+        .limit = limit,
+        .before = is_event ? id_event_at(task->until_ms) : id_row_at(task->until_ms),
+        .after = after > first ? after : first,
+        .is_backward = true,
+        .source = task->source,
+        .type = task->type,
+        .endpoint = task->endpoint,
+        .contains = task->contains,
+        .state = task->wanted,
+    };
+}
+
 enum status store_start(const struct store_options *options, struct engine *engine,
                         struct store **store, struct err *err)
 {

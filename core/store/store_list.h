@@ -57,6 +57,10 @@ struct store_list_query {
     const char *contains; /* in a delivery's reason, or in the error of one of the event's runs */
 };
 
+/* The next `limit` of what a task's walk goes over behind `after`, oldest first. Borrows its texts.
+ */
+struct store_list_query store_task_query(const struct task *task, uint64_t after, size_t limit);
+
 struct store_list_events {
     struct store_read read;
     struct store_list_query query; /* text borrowed until on_done */

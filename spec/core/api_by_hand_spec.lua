@@ -95,3 +95,38 @@ describe("the log of attempts", function()
     assert.equal(404, (select(2, get "/api/v1/attempt/atmpt_00000000001")))
   end)
 end)
+
+describe("a dry run", function()
+  before_each(function() open { token = TOKEN } end)
+  after_each(admin.close)
+
+  it("counts what filters choose, from an iterator on, and makes no task", function()
+    local endpoint, ids = rig:endpoint("crm", "http://x/"), {}
+    for i = 1, 7 do
+      local event = rig:ingest {}
+      ids[i] = rig:handle(event, { endpoint = endpoint })
+      if i > 1 then rig:settle(ids[i], { state = "dead", status = 500, reason = "six tries" }) end
+    end
+    local body = post "/api/v1/endpoint/crm/recover?dryRun=true"
+    assert.same({ 6, 5, true }, { body.matched, #body.sample, body.done })
+    assert.same({ id = ids[2], type = body.sample[1].type, state = "dead" }, body.sample[1])
+    assert.equal(7, (post "/api/v1/replay?dryRun=true&kind=event").matched)
+    assert.equal(7, (post "/api/v1/replay?dryRun=true&endpoint=crm").matched)
+    assert.equal(0, (post "/api/v1/replay?dryRun=true&endpoint=none").matched)
+    assert.equal(6, (post "/api/v1/dead/drop?dryRun=true&kind=delivery&contains=tries").matched)
+    local rest = post("/api/v1/endpoint/crm/recover?dryRun=true&iterator=" .. ids[4])
+    assert.same({ 3, ids[5] }, { rest.matched, rest.sample[1].id })
+    assert.equal(0, #get("/api/v1/task").data)
+  end)
+
+  it("is of filters, and an iterator is of it", function()
+    local function refusal(query)
+      local body, status = post("/api/v1/replay?" .. query)
+      return { status, body.code }
+    end
+    assert.same({ 422, "dryRun" }, refusal "dryRun=true&ids=dlv_00000000001")
+    assert.same({ 422, "iterator" }, refusal "type=a&iterator=evt_00000000001")
+    assert.same({ 422, "iterator" }, refusal "type=a&dryRun=true&iterator=dlv_00000000001")
+    assert.equal(422, refusal("type=a&dryRun=yes")[1])
+  end)
+end)

@@ -171,6 +171,9 @@ end
 
 local function change(options, console)
   if #options.ids == 0 then return change_many(options, console) end
+  if options.dry_run then
+    failure.raise(failure.USAGE, "--dry-run goes with filters: ids name what is meant")
+  end
   return client.change(options, console, options.action, options.ids, path_of)
 end
 

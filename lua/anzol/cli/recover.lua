@@ -11,7 +11,7 @@ local M = {
   description = [[
 Retry, oldest first, every delivery of an endpoint that is dead and was made since then.
 
-  anzol recover crm --since 2h
+  anzol recover crm --since 2h --dry-run
   anzol recover crm --since 2026-03-02T08:00:00Z --rate 20/s --detach]],
 }
 

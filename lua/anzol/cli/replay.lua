@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
 -- anzol replay: what went well or not, once more.
-local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
 local replay_to = require "anzol.cli.replay_to"
 local span = require "anzol.cli.span"
@@ -27,8 +26,6 @@ command runs: made and signed anew by the server, without headers that may hold 
 runs and nothing is recorded. Exit code 1: one was not answered with 2xx.]],
 }
 
-local LIMIT = "250"
-local SAMPLES = 5
 local ID_DIGITS = 11
 local kinds = { evt = true, msg = true, dlv = true }
 
@@ -43,7 +40,6 @@ function M.configure(parser)
   span.add(parser)
   parser:flag("--new-ids", "Messages get new ids: receivers take them for new ones.")
   parser:option("--to", "Send what was delivered to this URL instead, from here."):argname "URL"
-  parser:flag("--dry-run", "Count what would be replayed and show some of it; do nothing.")
   tasks.add_following(parser)
 end
 
@@ -51,46 +47,6 @@ local function filters(options)
   return { { "source", options.source }, { "type", options.type },
     { "endpoint", options.endpoint }, { "state", options.state }, { "since", options.since },
     { "until", options["until"] } }
-end
-
-local function is_of_deliveries(options)
-  return options.kind == "delivery" or options.to ~= nil
-    or (not options.kind and options.endpoint ~= nil)
-end
-
-local function tell_dry(console, count, samples)
-  if console:is_json() then
-    local json = require "anzol.native".json
-    console:data(json.encode({ matched = count, sample = json.array(samples) },
-      { sort = true }) .. "\n")
-    return
-  end
-  console:line(("%d would be replayed"):format(count))
-  for _, row in ipairs(samples) do
-    console:line(("  %s %s %s"):format(row.id, row.type, row.state))
-  end
-  if count > #samples then console:say("  and %d more", count - #samples) end
-end
-
--- The lists take the same filters.
-local function dry_run(options, console)
-  local path = is_of_deliveries(options) and "/api/v1/delivery" or "/api/v1/event"
-  local count, samples, iterator = 0, {}, nil
-  repeat
-    local query = filters(options)
-    query[#query + 1] = { "limit", LIMIT }
-    query[#query + 1] = { "iterator", iterator }
-    local page = client.decode(client.request(options, console, { path = path, query = query }))
-    for _, row in ipairs(page.data) do
-      count = count + 1
-      if #samples < SAMPLES then
-        samples[#samples + 1] = { id = row.id, type = row.type, state = row.state }
-      end
-    end
-    iterator = client.plain(page.iterator)
-  until page.done or not iterator
-  tell_dry(console, count, samples)
-  return 0
 end
 
 local function check(options)
@@ -113,13 +69,12 @@ end
 function M.run(options, console)
   check(options)
   if options.to then replay_to.check(options) end
-  if options.dry_run and #options.ids == 0 then return dry_run(options, console) end
-  if options.dry_run then
+  if options.dry_run and #options.ids > 0 then
     failure.raise(failure.USAGE, "--dry-run goes with filters: ids name what is replayed")
   end
-  if options.to then return replay_to.run(options, console, filters(options)) end
   local query = filters(options)
-  query[#query + 1] = { "kind", options.kind }
+  if options.to and not options.dry_run then return replay_to.run(options, console, query) end
+  query[#query + 1] = { "kind", options.to and "delivery" or options.kind }
   query[#query + 1] = { "subscription", options.subscription }
   query[#query + 1] = { "newIds", options.new_ids and "true" or nil }
   if #options.ids > 0 then query[#query + 1] = { "ids", table.concat(options.ids, " ") } end

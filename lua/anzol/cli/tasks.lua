@@ -74,14 +74,45 @@ function M.follow(options, console, id)
 end
 
 function M.add_following(parser)
+  parser:flag("--dry-run", "Count what it would be done to and show some of it; do nothing.")
   parser:flag("--detach", "Do not wait for its end: `anzol tasks follow` does later.")
   parser:option("--rate", "At most so many: 20/s, 600/m, 1000/h."):argname "RATE"
 end
 
--- Begins a task and follows it, unless --detach. query as client.request's. Gives what follow does,
+local DRY = { replay = "replayed", retry = "retried", recover = "retried", drop = "dropped" }
+
+-- What the task would be done to: the server counts for a while, then says where to go on.
+local function dry_run(options, console, path, query)
+  local json = require "anzol.native".json
+  local count, sample, at = 0, nil, #query + 1
+  query[at] = { "dryRun", "true" }
+  local answer
+  repeat
+    answer = client.decode(client.request(options, console, { method = "POST", path = path,
+      query = query, body = "{}" }))
+    count, sample = count + answer.matched, sample or answer.matched > 0 and answer.sample
+    query[at + 1] = { "iterator", client.plain(answer.iterator) }
+  until answer.done
+  sample = sample or {}
+  if console:is_json() then
+    console:data(json.encode({ matched = count, sample = json.array(sample) },
+      { sort = true }) .. "\n")
+    return 0
+  end
+  console:line(("%d would be %s"):format(count, DRY[path:match "%a+$"]))
+  for _, row in ipairs(sample) do
+    console:line(("  %s %s %s"):format(row.id, row.type, row.state))
+  end
+  if count > #sample then console:say("  and %d more", count - #sample) end
+  return 0
+end
+
+-- Begins a task and follows it, unless --detach; with --dry-run only tells what it would be done
+-- to. query as client.request's. Gives what follow does,
 -- with --detach no task.
 function M.begin(options, console, path, query)
   query[#query + 1] = { "rate", options.rate }
+  if options.dry_run then return dry_run(options, console, path, query) end
   local answer = client.request(options, console, { method = "POST", path = path, query = query,
     body = "{}" })
   local task = client.decode(answer)
