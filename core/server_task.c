@@ -12,9 +12,6 @@
 
 #define STEP_CHANGES 100 /* at most in one operation */
 #define TICK_MS 20
-#define BURSTS_PER_S                                                                               \
-    10                /* what was not done in time is made up for within this part of a second     \
-                       */
 #define RETRY_MS 1000 /* the store was busy or failed */
 
 /* A task that runs. */
@@ -23,6 +20,7 @@ struct server_task {
     struct server_task *next;
     struct task task; /* as far as it is committed */
     struct rate rate;
+    size_t taken;           /* of it, for the page under way */
     int64_t pause_until_ms; /* monotonic */
     bool is_busy;           /* a page or an operation is under way */
     bool is_cancelled;
@@ -169,6 +167,7 @@ static void set_subscriptions(struct server_task *it, size_t index, const struct
 /* A page that held nothing: the walk goes on without a commit, unless it is over. */
 static void go_on(struct server_task *it, size_t count, uint64_t last, bool is_end)
 {
+    rate_put_back(&it->rate, it->taken - count);
     if (count > 0 || is_end) {
         submit(it, count, last > it->task.cursor ? last : it->task.cursor, is_end);
         return;
@@ -289,30 +288,17 @@ static enum status read_named(struct server_task *it)
     return store_read(it->server->store, it->server->client, &it->page.event.read);
 }
 
-/* How many may be done now. */
-static size_t take_turns(struct server_task *it)
-{
-    const size_t count_max = it->task.ids ? 1 : STEP_CHANGES;
-    const double per_s = it->task.rate_per_s;
-    const double burst = per_s > BURSTS_PER_S ? per_s / BURSTS_PER_S : 1;
-    const int64_t now_ns = clock_mono_ns();
-    int64_t wait_ms = 0;
-    size_t count = 0;
-    while (count < count_max && rate_take(&it->rate, per_s, burst, now_ns, &wait_ms))
-        count++;
-    return count;
-}
-
 static void start_step(struct server_task *it)
 {
     if (it->is_busy || clock_mono_ms() < it->pause_until_ms)
         return;
-    const size_t count = take_turns(it);
-    if (count == 0)
+    it->taken = rate_take_many(&it->rate, it->task.rate_per_s, it->task.ids ? 1 : STEP_CHANGES,
+                               clock_mono_ns());
+    if (it->taken == 0)
         return;
     it->is_busy = true;
     it->generation = generation_ref(it->server->generation);
-    const enum status status = it->task.ids ? read_named(it) : read_page(it, count);
+    const enum status status = it->task.ids ? read_named(it) : read_page(it, it->taken);
     if (status == OK)
         return;
     hold_off(it);
@@ -352,12 +338,13 @@ void server_tasks_stop(struct server *server)
     }
 }
 
-static bool is_running(const struct server *server, uint64_t id)
+/* NULL: it does not run here. */
+static struct server_task *find(const struct server *server, uint64_t id)
 {
-    const struct server_task *it = server->tasks;
+    struct server_task *it = server->tasks;
     while (it && it->task.id != id)
         it = it->next;
-    return it != NULL;
+    return it;
 }
 
 /* ---- What the API asks for ------------------------------------------------------------------- */
@@ -383,7 +370,7 @@ static void on_made(struct store_op *op)
     server->task_count--; /* its place was taken */
     struct task copy = {0};
     const bool is_wanted = op->status == OK && server->state == SERVER_SERVING;
-    if (is_wanted && !is_running(server, it->asked->task.id) && task_copy(&copy, &it->asked->task))
+    if (is_wanted && !find(server, it->asked->task.id) && task_copy(&copy, &it->asked->task))
         run(server, &copy);
     finish_asked(it, op->status);
 }
@@ -391,9 +378,11 @@ static void on_made(struct store_op *op)
 static void on_ended(struct store_op *op)
 {
     struct asked_task *it = op->ctx;
-    for (struct server_task *task = it->server->tasks; task; task = task->next)
-        if (op->status == OK && task->task.id == it->asked->task.id)
-            task->is_cancelled = true;
+    struct server_task *task = op->status == OK ? find(it->server, it->asked->task.id) : NULL;
+    if (task && task->is_busy)
+        task->is_cancelled = true;
+    else if (task)
+        remove_task(task);
     finish_asked(it, op->status);
 }
 
@@ -428,7 +417,7 @@ void server_task(struct api_task *asked, void *ctx)
 static void run_listed(struct server *server, struct store_list_tasks *list)
 {
     for (size_t i = list->row_count; i-- > 0;) {
-        if (is_running(server, list->rows[i].id))
+        if (find(server, list->rows[i].id))
             continue;
         if (server->task_count >= LIMIT_TASKS) {
             server->are_tasks_waiting = true;

@@ -248,6 +248,11 @@ struct rate {
 };
 /* Takes a token; false: there will be one in *wait_ms. per_s 0: no limit. burst: at least 1. */
 bool rate_take(struct rate *rate, double per_s, double burst, int64_t now_ns, int64_t *wait_ms);
+/* As many as there are, at most so many, for who comes again every few ms: what was not done in
+ * time is made up for within a tenth of a second. */
+size_t rate_take_many(struct rate *rate, double per_s, size_t most, int64_t now_ns);
+/* So many that were taken were not used. */
+void rate_put_back(struct rate *rate, size_t count);
 /* Whoever was told to come again does not: no more than the burst is kept for later. */
 void rate_let_go(struct rate *rate);
 

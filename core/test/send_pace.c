@@ -28,6 +28,23 @@ static int l_take(lua_State *L)
     return 2;
 }
 
+/* take_many(now_ms, most) -> how many; put_back(count) */
+static int l_take_many(lua_State *L)
+{
+    struct test_pace *it = check_pace(L);
+    const size_t count =
+        rate_take_many(&it->pace.rate, it->spec.rate_per_s, (size_t)luaL_checkinteger(L, 3),
+                       (int64_t)(luaL_checknumber(L, 2) * NS_PER_MS));
+    lua_pushinteger(L, (lua_Integer)count);
+    return 1;
+}
+
+static int l_put_back(lua_State *L)
+{
+    rate_put_back(&check_pace(L)->pace.rate, (size_t)luaL_checkinteger(L, 2));
+    return 0;
+}
+
 /* let_go(): who was told to wait does not come */
 static int l_let_go(lua_State *L)
 {
@@ -96,8 +113,10 @@ int l_has_slot(lua_State *L)
 
 int l_pace(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"finish", l_finish}, {"let_go", l_let_go}, {"show", l_show},
-                                       {"start", l_start},   {"take", l_take},     {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"finish", l_finish},       {"let_go", l_let_go},
+                                       {"show", l_show},           {"put_back", l_put_back},
+                                       {"start", l_start},         {"take", l_take},
+                                       {"take_many", l_take_many}, {NULL, NULL}};
     luaL_checktype(L, 1, LUA_TTABLE);
     struct test_pace *it = lua_newuserdatauv(L, sizeof *it, 0);
     *it = (struct test_pace){0};

@@ -24,6 +24,55 @@ local function count(it, from_ms, ms, late_ms)
   return started
 end
 
+-- How many things are done in `ms` by who looks each 20 ms, up to late_ms late, and does at most
+-- `most` at a time.
+local function count_many(it, from_ms, ms, late_ms, most)
+  local now, done = from_ms, 0
+  while now < from_ms + ms do
+    done = done + it:take_many(now, most)
+    now = now + 20 + math.random() * late_ms
+  end
+  return done
+end
+
+describe("a rate of many, in steps", function()
+  for _, rate in ipairs { 0.5, 1, 7, 50, 333, 2000 } do
+    it(("of %.3g a second is kept within 1 %% over minutes"):format(rate), function()
+      math.randomseed(7)
+      local it = pace { rate = rate }
+      assert.equal(math.max(1, rate // 10), it:take_many(START_MS, 1000))
+      for minute = 0, 2 do
+        local done = count_many(it, START_MS + minute * 60000, 60000, 30, 1000)
+        assert.is_true(math.abs(done - rate * 60) <= math.max(0.01 * rate * 60, 1),
+          ("%d instead of %.1f"):format(done, rate * 60))
+      end
+    end)
+  end
+
+  it("does each at its time, and no more of what was missed than a tenth of a second's worth",
+    function()
+      local it, at_ms = pace { rate = 20 }, {}
+      for now = START_MS, START_MS + 500 do
+        for _ = 1, it:take_many(now, 100) do at_ms[#at_ms + 1] = now - START_MS end
+      end
+      assert.same({ 0, 0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500 }, at_ms)
+      it:let_go()
+      assert.equal(2, it:take_many(START_MS + 60000, 100))
+    end)
+
+  it("gets back what was taken and not used", function()
+    local it = pace { rate = 1 }
+    assert.equal(1, it:take_many(START_MS, 100))
+    it:put_back(1)
+    assert.equal(1, it:take_many(START_MS, 100))
+    assert.equal(0, it:take_many(START_MS, 100))
+  end)
+
+  it("that is not given is as many as are wanted", function()
+    assert.equal(100, pace({}):take_many(START_MS, 100))
+  end)
+end)
+
 describe("a rate", function()
   local rates = { 1, 7, 50, 333, 1000, 0.5, 30 / 60, 1000 / 3600 }
   for _, rate in ipairs(rates) do

@@ -154,6 +154,37 @@ describe("once more", function()
     assert.equal(422, (select(2, ask("POST", "endpoint/one/recover?since=yesterday"))))
   end)
 
+  it("at most 16 tasks at a time", function()
+    for _ = 1, 2 do post() end
+    await_states("succeeded", 2)
+    local first
+    for _ = 1, 16 do
+      local task, status = ask("POST", "replay?type=thing&rate=1/h")
+      assert.equal(200, status)
+      first = first or task
+    end
+    local refusal, status = ask("POST", "replay?type=thing")
+    assert.same({ 409, "too_many_tasks" }, { status, refusal.code })
+    local result = cli.ask(server, { "replay", "--type", "thing" })
+    assert.same({ 75, true }, { result.code, result.errors:find "too many tasks run" ~= nil })
+    ask("DELETE", "task/" .. first.id)
+    wait.until_true("there is room", 5000, function()
+      return select(2, ask("POST", "replay?type=thing&rate=1/h")) == 200
+    end)
+  end)
+
+  it("at most 8000 bytes of ids", function()
+    local ids = ("dlv_00000000001+"):rep(500)
+    local task, status = ask("POST", "replay?ids=" .. ids)
+    assert.equal(200, status)
+    assert.equal(500, await_task(task.id, 10000).skipped)
+    local refusal
+    refusal, status = ask("POST", "replay?ids=" .. ids .. "+")
+    assert.equal(422, status)
+    assert.same({ "at most 8000 bytes", "ids" }, { refusal.detail[1].msg,
+      refusal.detail[1].loc[2] })
+  end)
+
   it("the command line, with a bar, a dry run, filters and detached", function()
     receiver:answer("/one", { status = 500 })
     for _ = 1, 3 do post() end

@@ -24,8 +24,10 @@ function M.escape_name(text)
   return (text:gsub("[^%w%-_.]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
+-- A blank is a plus: many ids are to fit into a request's line.
 local function escape(text)
-  return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
+  text = text:gsub("[^%w%-._~ ]", function(c) return ("%%%02X"):format(c:byte()) end)
+  return (text:gsub(" ", "+"))
 end
 
 -- query: a list of { name, value }; nil values are left out.
