@@ -153,6 +153,12 @@ static void set_change(struct server_task *it, size_t index, enum id_kind kind, 
 static void set_subscriptions(struct server_task *it, size_t index, const struct event *event)
 {
     const struct registry *registry = generation_registry(it->generation);
+    if (slice_is(event->type, EVENT_UNTYPED)) { /* its source is asked again */
+        it->names[index][0] = EVENT_UNTYPED_RUN;
+        it->changes[index].subscriptions = it->names[index];
+        it->changes[index].subscription_count = 1;
+        return;
+    }
     const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT];
     size_t count = registry_match(registry, event->source, event->type, matches,
                                   LIMIT_SUBSCRIPTIONS_PER_EVENT);

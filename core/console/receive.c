@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #define EVENTS_MAX 1000 /* of one request; a chain's depth is limited by itself */
-#define UNTYPED "anzol.untyped"
 
 struct passage {
     lua_State *L; /* the result's table is on top; while events run, the list of runs above it */
@@ -63,7 +62,7 @@ static void make_event(struct passage *it, const struct admission *admission)
     content_hide(it->content, source->hidden_headers, source->hidden_header_count);
     struct event *event = event_create(&(struct event_options){
         .source = slice_str(source->name),
-        .type = is_untyped ? slice_str(UNTYPED) : admission->type,
+        .type = is_untyped ? slice_str(EVENT_UNTYPED) : admission->type,
         .key = is_untyped ? slice_str("") : admission->key,
         .content = it->content,
         .trace = trace_of_head(content_head(it->content)),

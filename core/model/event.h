@@ -61,6 +61,11 @@ void event_unref(struct event *event);
 /* What it costs in memory: for windows and groups. */
 size_t event_bytes(const struct event *event);
 
+/* An event whose source could not say its type, and the name of its only run, which is dead until
+ * somebody has it tried again. */
+#define EVENT_UNTYPED "anzol.untyped"
+#define EVENT_UNTYPED_RUN "type"
+
 /* States of a run as stored. Never renumber. */
 enum run_state {
     RUN_PENDING = 0,

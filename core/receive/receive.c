@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define UNTYPED "anzol.untyped"
 #define DEPTH_OUTSIDE 0
 #define ID_BODY_BYTES 64
 #define NO_MEMORY "out of memory for now; send it again"
@@ -171,7 +170,7 @@ static bool make_event(struct intake *intake, const struct admission *admission)
     const bool is_untyped = admission->outcome == ADMIT_UNTYPED;
     intake->event = event_create(&(struct event_options){
         .source = slice_str(source->name),
-        .type = is_untyped ? slice_str(UNTYPED) : admission->type,
+        .type = is_untyped ? slice_str(EVENT_UNTYPED) : admission->type,
         .key = is_untyped ? slice_str("") : admission->key,
         .content = intake->content,
         .depth = DEPTH_OUTSIDE,

@@ -74,13 +74,25 @@ static const char **copy_names(const struct subscription_spec *const *matches, s
     return names;
 }
 
+/* What runs; of an event without a type its source is asked again. */
+static size_t match(lua_State *L, const struct event *event,
+                    const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT])
+{
+    static char name[] = EVENT_UNTYPED_RUN;
+    static const struct subscription_spec type_run = {.name = name};
+    if (slice_is(event->type, EVENT_UNTYPED)) {
+        matches[0] = &type_run;
+        return 1;
+    }
+    const size_t count = registry_match(script_registry(script_of(L)), event->source, event->type,
+                                        matches, LIMIT_SUBSCRIPTIONS_PER_EVENT);
+    return count < LIMIT_SUBSCRIPTIONS_PER_EVENT ? count : LIMIT_SUBSCRIPTIONS_PER_EVENT;
+}
+
 static int replay_event(lua_State *L, const struct event *event)
 {
     const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT];
-    size_t count = registry_match(script_registry(script_of(L)), event->source, event->type,
-                                  matches, LIMIT_SUBSCRIPTIONS_PER_EVENT);
-    if (count > LIMIT_SUBSCRIPTIONS_PER_EVENT)
-        count = LIMIT_SUBSCRIPTIONS_PER_EVENT;
+    const size_t count = match(L, event, matches);
     struct outbox_change change = {
         .what = {.verb = CHANGE_REPLAY, .kind = ID_EVENT, .id = event->id}};
     if (count == 0) /* nothing would run */

@@ -193,6 +193,10 @@ typedef void (*admit_cb)(const struct admission *admission, void *ctx);
 void script_admit(struct script *script, const struct admit_request *request, admit_cb on_admitted,
                   void *ctx);
 
+/* Of an event that is EVENT_UNTYPED: asks type and idempotency_key of its source again. A new event
+ * of the same request with what they say now, its child, id 0; NULL: err says why there is none. */
+struct event *script_retype(struct script *script, const struct event *untyped, struct err *err);
+
 enum job_outcome {
     JOB_HANDLED,
     JOB_SKIPPED,     /* anzol.skip(reason), or the filter said no */

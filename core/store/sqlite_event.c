@@ -150,7 +150,7 @@ int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest)
         return rc;
     rc = sqlite_put_event(engine, event, !ingest->is_finished);
     if (rc == SQLITE_OK && ingest->dead_reason)
-        rc = sqlite_put_dead_run(engine, event->id, "type", ingest->dead_reason);
+        rc = sqlite_put_dead_run(engine, event->id, EVENT_UNTYPED_RUN, ingest->dead_reason);
     return rc == SQLITE_OK && has_key ? sqlite_dedupe_add(engine, event, ingest->key_window_ms)
                                       : rc;
 }

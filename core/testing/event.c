@@ -86,6 +86,22 @@ int l_project_unverified(lua_State *L)
     return project_push_meta(L, project, event, 0);
 }
 
+/* retype(event) -> the event that its source makes of the same request now | nil, why */
+int l_project_retype(lua_State *L)
+{
+    struct project *project = project_check(L);
+    struct err err = {0};
+    struct event *event = script_retype(project->script, event_handle_check(L, 2), &err);
+    if (!event) {
+        lua_pushnil(L);
+        lua_pushstring(L, err.text);
+        return 2;
+    }
+    event->id = id_next_event(&project->ids, 0);
+    event_handle_push(L, event);
+    return 1;
+}
+
 /* { key, max, wait_ms, quiet_ms, keeps_last } of a run's batch. */
 static void push_batch(lua_State *L, const struct planned_run *run)
 {

@@ -512,6 +512,7 @@ static const luaL_Reg methods[] = {
     {"kv_set", l_project_kv_set},
     {"logs", l_logs},
     {"match", l_project_match},
+    {"retype", l_project_retype},
     {"metrics", l_metrics},
     {"next_timer", l_next_timer},
     {"pace_wait", l_project_pace_wait},

@@ -113,6 +113,7 @@ void event_handle_open(lua_State *L);
 void event_handle_push(lua_State *L, struct event *event);
 struct event *event_handle_check(lua_State *L, int index);
 int l_project_match(lua_State *L);
+int l_project_retype(lua_State *L);
 int l_project_unverified(lua_State *L);
 /* Takes the reference, pushes the event's handle; NULL: nothing. Returns how many it pushed. */
 int project_push_meta(lua_State *L, struct project *project, struct event *event, uint32_t depth);

@@ -336,6 +336,13 @@ void commit_dead(struct run *run, const char *why)
     commit_failed(run, run->number + 1, 0, why);
 }
 
+void commit_outbox(struct run *run, struct outbox *outbox)
+{
+    run->work->worker->active++;
+    run->outbox = outbox;
+    commit_handled(run, NULL);
+}
+
 void commit_unmatched(struct run *run)
 {
     run->work->worker->active++;

@@ -175,10 +175,15 @@ void run_resolve(struct run *run, const struct subscription_spec *spec)
 static void enqueue(struct run *run)
 {
     struct worker *worker = run->work->worker;
+    const char *name = run->work->list[run - run->work->runs];
+    if (!run->spec && strcmp(name, EVENT_UNTYPED_RUN) == 0 &&
+        slice_is(run->work->event->type, EVENT_UNTYPED)) {
+        retype_run(run);
+        return;
+    }
     if (!run->spec) {
         char why[LIMIT_SUBSCRIPTION_BYTES + 64];
-        (void)snprintf(why, sizeof why, "subscription \"%s\" is no longer in the scripts",
-                       run->work->list[run - run->work->runs]);
+        (void)snprintf(why, sizeof why, "subscription \"%s\" is no longer in the scripts", name);
         commit_dead(run, why);
         return;
     }

@@ -252,6 +252,11 @@ void run_lane_leave(struct run *run);
 /* The job itself. */
 void run_start_job(struct run *run);
 
+/* retype.c: the run that waits for its event's type. */
+void retype_run(struct run *run);
+/* commit.c: the run ends well, with what is in the outbox, which is taken. */
+void commit_outbox(struct run *run, struct outbox *outbox);
+
 /* The turn of this run may have come. */
 void work_take_turn(struct worker *worker, uint64_t event, size_t index);
 

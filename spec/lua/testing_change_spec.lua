@@ -206,6 +206,30 @@ describe("by hand in a spec", function()
     assert.equal("handled", event.runs[1].state)
   end)
 
+  it("the type of an event that had none is asked for again", function()
+    local one = rig.test [[
+      anzol.source("late", { verify = anzol.verify.none(), type = function(req)
+        if not anzol.cache("well"):get "yes" then error "not yet" end
+        return "late." .. req.json.kind
+      end })
+      anzol.on("well", function() anzol.cache("well"):set("yes", true) end)
+      anzol.on("late.*", function(event) event:send "out" end)
+      anzol.on("again", function(event) anzol.replay(event.data.id) end)]]
+    local event = one:receive("late", { json = { kind = "a" } }).event
+    assert.same({ "anzol.untyped", "dead" }, { event.type, event.runs[1].state })
+    one:retry(event)
+    assert.same({ "dead", 0 }, { event.runs[1].state, #one.deliveries })
+    one:receive("in", { json = { type = "well" } })
+    one:retry(event)
+    assert.equal("handled", event.runs[1].state)
+    local made = one.events[#one.events]
+    assert.same({ "late.a", event.id, event.body }, { made.type, made.parent_id, made.body })
+    assert.equal(event.body, one:delivery("out").request.body)
+    one:receive("in", { json = { type = "again", id = event.id } })
+    assert.equal(2, #one.deliveries)
+    assert.equal(2, #one.dead_letters)
+  end)
+
   it("deliveries and events are replayed", function()
     local event = t:receive("in", { json = { type = "send" } }).event
     t:replay(event)

@@ -93,6 +93,34 @@ describe("once more", function()
     assert.are_not.equal(records[1].id, receiver:take()[1].id)
   end)
 
+  it("an event that got no type: its source is asked again", function()
+    local broken = script:gsub('return req.headers%["x%-type"%] or "thing"', 'error "no type"')
+    local function write(text)
+      server:write_script("main.lua", scripts.with(receiver,
+        (text:gsub("%$TEXT", "new")))["main.lua"])
+      assert.equal(200, (select(2, ask("POST", "reload"))))
+    end
+    write(broken)
+    local id = post()
+    local function await_run(state)
+      return wait.until_true("the run is " .. state, 5000, function()
+        local event = server:get("/api/v1/event/" .. id)
+        return event.runs[1].state == state and event
+      end)
+    end
+    await_run "dead"
+    assert.equal(200, (select(2, ask("POST", "event/" .. id .. "/retry"))))
+    assert.matches("no type", await_run("dead").runs[1].error)
+    write(script)
+    assert.equal(200, (select(2, ask("POST", "event/" .. id .. "/retry"))))
+    await_run "handled"
+    receiver:await(1)
+    local made = server:list("/api/v1/event?type=thing")[1]
+    assert.same({ id, 14 }, { made.parentId, #receiver:take()[1].body })
+    assert.equal(1, replay("ids=" .. id).done)
+    receiver:await(2)
+  end)
+
   it("an event of several handlers: one of them, or all", function()
     local event = post "pair"
     receiver:await(2)

@@ -189,8 +189,22 @@ end
 
 -- ---- By hand ----
 
+-- The source of an event without a type is asked again; what it says is an event of its own.
+local function retype(self, run)
+  local handle, why = self.world.project:retype(run.event.hidden.handle)
+  run.number = run.number + 1
+  if handle then
+    run.state, run.error = "handled", nil
+    self:add(handle, EMIT_KEY_WINDOW_MS)
+  else
+    run.error = why
+    die(self, run)
+  end
+end
+
 -- Runs again, in the line of its order key if it has one.
 local function reopen(self, run)
+  if run.event.type == UNTYPED then return retype(self, run) end
   run.state, run.number, run.error, run.skipped = "pending", 0, nil, nil
   if not run.order_key or stand_in_line(self, run, run.order_key) then self:queue(run) end
 end
