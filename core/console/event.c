@@ -105,6 +105,32 @@ static void push_write(lua_State *L, const struct kv_write *write)
     }
 }
 
+static void push_change(lua_State *L, const struct outbox_change *change)
+{
+    lua_createtable(L, 0, 4);
+    set_text(L, "kind", "change");
+    set_text(L, "verb", change_verb_name(change->what.verb));
+    set_id(L, "id", change->what.kind, change->what.id);
+    set_text(L, "reason", change->reason);
+}
+
+static void push_task(lua_State *L, const struct task *task)
+{
+    const bool is_event = task->kind == ID_EVENT;
+    const char *state = task->wanted < 0 ? NULL
+                        : is_event       ? run_state_name((enum run_state)task->wanted)
+                                         : delivery_state_name((enum delivery_state)task->wanted);
+    lua_createtable(L, 0, 8);
+    set_text(L, "kind", "task");
+    set_text(L, "verb", change_verb_name(task->verb));
+    set_text(L, "of", is_event ? "event" : "delivery");
+    set_text(L, "source", task->source);
+    set_text(L, "type", task->type);
+    set_text(L, "endpoint", task->endpoint);
+    set_text(L, "state", state);
+    set_text(L, "contains", task->contains);
+}
+
 void effects_push(lua_State *L, const struct outbox *outbox)
 {
     lua_newtable(L);
@@ -124,6 +150,14 @@ void effects_push(lua_State *L, const struct outbox *outbox)
     }
     for (size_t i = 0; outbox && i < outbox->kv_write_count; i++) {
         push_write(L, &outbox->kv_writes[i]);
+        lua_rawseti(L, -2, ++count);
+    }
+    for (size_t i = 0; outbox && i < outbox->change_count; i++) {
+        push_change(L, &outbox->changes[i]);
+        lua_rawseti(L, -2, ++count);
+    }
+    for (size_t i = 0; outbox && i < outbox->task_count; i++) {
+        push_task(L, &outbox->tasks[i]);
         lua_rawseti(L, -2, ++count);
     }
 }

@@ -89,17 +89,15 @@ static size_t match(lua_State *L, const struct event *event,
     return count < LIMIT_SUBSCRIPTIONS_PER_EVENT ? count : LIMIT_SUBSCRIPTIONS_PER_EVENT;
 }
 
-static int replay_event(lua_State *L, const struct event *event)
+/* event NULL: it was not found, and the store will not find it either. */
+static int replay_event(lua_State *L, uint64_t id, const struct event *event)
 {
     const struct subscription_spec *matches[LIMIT_SUBSCRIPTIONS_PER_EVENT];
-    const size_t count = match(L, event, matches);
-    struct outbox_change change = {
-        .what = {.verb = CHANGE_REPLAY, .kind = ID_EVENT, .id = event->id}};
-    if (count == 0) /* nothing would run */
-        return 0;
+    struct outbox_change change = {.what = {.verb = CHANGE_REPLAY, .kind = ID_EVENT, .id = id}};
+    const size_t count = event ? match(L, event, matches) : 0;
     (void)outbox_check(L, REPLAY);
-    change.names = copy_names(matches, count);
-    if (!change.names)
+    change.names = count > 0 ? copy_names(matches, count) : NULL;
+    if (count > 0 && !change.names)
         return luaL_error(L, "out of memory");
     change.what.subscriptions = change.names;
     change.what.subscription_count = count;
@@ -109,9 +107,10 @@ static int replay_event(lua_State *L, const struct event *event)
 static int finish_replay(lua_State *L, int status, lua_KContext index)
 {
     (void)status;
+    uint64_t id;
     const struct pending_read *page = pending_check(L, (int)index);
-    if (page->of.events.row_count > 0)
-        (void)replay_event(L, page->of.events.rows[0].event);
+    check(id_parse(ID_EVENT, lua_tostring(L, 1), &id));
+    (void)replay_event(L, id, page->of.events.row_count > 0 ? page->of.events.rows[0].event : NULL);
     pending_close(L, (int)index);
     return 0;
 }
@@ -122,6 +121,7 @@ static int look_at_event(lua_State *L, uint64_t id)
         return luaL_error(L, "anzol.replay: an event cannot begin itself again; "
                              "anzol.retry_later(duration) runs its handler once more");
     struct strand *strand = strand_check_may_wait(L, REPLAY);
+    lua_settop(L, 1);
     struct pending_read *page = pending_push(L, STORE_LIST_EVENTS);
     page->of.events.query =
         (struct store_list_query){.limit = 1, .before = id + 1, .after = id - 1, .state = -1};

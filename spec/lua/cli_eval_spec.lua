@@ -86,6 +86,18 @@ describe("anzol eval", function()
     assert.equal('would send to crm in 5 s: {"x":1}\nwould emit a.b: {"n":1}\n', result.errors)
   end)
 
+  it("tells what would be retried, dropped, replayed and recovered", function()
+    local result = eval [[
+      anzol.retry "dlv_00000000001" anzol.drop("evt_00000000001", "old")
+      anzol.replay "evt_00000000002" anzol.replay { type = "a.b", state = "handled" }
+      anzol.recover "crm"]]
+    assert.equal(0, result.code, result.errors)
+    assert.equal("would retry dlv_00000000001\nwould drop evt_00000000001 (old)\n"
+      .. "would replay evt_00000000002\n"
+      .. "would begin a task to replay events of type a.b, state handled\n"
+      .. "would begin a task to retry deliveries of endpoint crm, state dead\n", result.errors)
+  end)
+
   it("reads the kv that it writes, and keeps nothing", function()
     local result = eval "local kv = anzol.kv 'n' kv:set('a', 1) kv:incr('a', 2) kv:delete 'b' return kv:get 'a'"
     assert.equal("3\n", result.output, result.errors)

@@ -8,7 +8,7 @@ local M = {
   summary = "Run Lua as a handler of the project would, and print its values.",
   description = [[
 Run Lua in the project's sandbox as the handler of an event: anzol and event are at hand, what
-waits works, anzol.http really calls. What it would send or emit is told, and not done.
+waits works, anzol.http really calls. What it would commit is told, and not done.
 
   anzol eval -e 'anzol.crypto.uuid()'
   anzol eval -e 'event.data.ref:match "[^/]+$"' --fixture fixtures/github/push.json

@@ -94,6 +94,22 @@ function describe.kv(effect)
   return ("would delete %s"):format(place)
 end
 
+function describe.change(effect)
+  local why = effect.reason and (" (%s)"):format(effect.reason) or ""
+  return ("would %s %s%s"):format(effect.verb, effect.id, why)
+end
+
+local plurals = { event = "events", delivery = "deliveries" }
+
+function describe.task(effect)
+  local parts = {}
+  for _, name in ipairs { "source", "type", "endpoint", "state", "contains" } do
+    if effect[name] then parts[#parts + 1] = name .. " " .. effect[name] end
+  end
+  return ("would begin a task to %s %s%s"):format(effect.verb, plurals[effect.of],
+    #parts > 0 and " of " .. table.concat(parts, ", ") or "")
+end
+
 -- What a run would have committed, in words.
 function M.describe(effect) return describe[effect.kind](effect) end
 

@@ -28,7 +28,9 @@ local function text_or_nil(bytes) return bytes and utf8.len(bytes) and bytes or 
 local function effect_row(effect)
   return { kind = effect.kind, endpoint = effect.endpoint, type = effect.type,
     body = text_or_nil(effect.body), bodyBytes = effect.body and #effect.body,
-    delayMs = effect.delay_ms, ns = effect.ns, key = effect.key, delta = effect.delta }
+    delayMs = effect.delay_ms, ns = effect.ns, key = effect.key, delta = effect.delta,
+    verb = effect.verb, id = effect.id, reason = effect.reason, of = effect.of,
+    source = effect.source, state = effect.state, contains = effect.contains }
 end
 
 local function run_row(run)
