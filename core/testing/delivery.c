@@ -68,6 +68,8 @@ static int l_fields(lua_State *L)
     set_text(L, "endpoint", held->endpoint->name);
     set_slice(L, "type", message->type);
     set_integer(L, "priority", held->delivery->priority);
+    if (message->expires_ms > 0)
+        set_integer(L, "expires_ms", message->expires_ms);
     return 1;
 }
 
@@ -114,8 +116,19 @@ static enum status push_request(lua_State *L, const struct held_delivery *held,
     return status;
 }
 
+/* What the receiver of a queue is told. */
+static int push_message(lua_State *L, const struct message *message)
+{
+    lua_pushliteral(L, "message");
+    lua_createtable(L, 0, 2);
+    set_head(L, "headers", content_head(message->content));
+    set_slice(L, "body", content_body(message->content));
+    return 2;
+}
+
 /* prepare() -> "request", { url, method, headers, body, raw_body? } | "failed", why (an attempt
- * without an exchange) | "cancelled", why | "expired", why */
+ * without an exchange) | "cancelled", why | "expired", why | "message", { headers, body }: to be
+ * taken from a queue */
 static int l_prepare(lua_State *L)
 {
     struct held_delivery *held = check_held(L);
@@ -131,6 +144,8 @@ static int l_prepare(lua_State *L)
         return tell(L, "expired", EXPIRED_REASON);
     }
     machine_move(delivery_states, &delivery->state, DELIVERY_IN_FLIGHT);
+    if (held->endpoint->queue)
+        return push_message(L, message);
     enum status status = transform(held, &outgoing, &err);
     if (status == OK && outgoing.is_skipped) {
         machine_move(delivery_states, &delivery->state, DELIVERY_PENDING);
@@ -160,8 +175,8 @@ enum attempt_error attempt_error_check(lua_State *L, struct slice name)
 
 static bool is_success(const struct held_delivery *held, const struct attempt *attempt)
 {
-    if (attempt->error != ATTEMPT_OK)
-        return false;
+    if (attempt->error != ATTEMPT_OK || held->endpoint->queue)
+        return attempt->error == ATTEMPT_OK;
     return script_success(held->project->script, held->endpoint, attempt->status);
 }
 

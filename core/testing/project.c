@@ -367,8 +367,8 @@ static int l_sources(lua_State *L)
 }
 
 /* A canned answer comes whole, so its first byte is what a timeout may be too short for.
- * endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms, tells_success
- * }, … } */
+ * endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms,
+ * tells_success, batch?, lease_ms?: of a queue }, … } */
 static int l_endpoints(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);
@@ -381,6 +381,10 @@ static int l_endpoints(lua_State *L)
         set_bool(L, "blocks_on_dead", registry->endpoints[i].blocks_on_dead);
         set_integer(L, "disable_after_ms", registry->endpoints[i].disable_after_ms);
         set_bool(L, "tells_success", registry->endpoints[i].tells_success);
+        if (registry->endpoints[i].queue) {
+            set_integer(L, "batch", registry->endpoints[i].queue->batch);
+            set_integer(L, "lease_ms", registry->endpoints[i].queue->lease_ms);
+        }
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -284,6 +284,24 @@ function Test:answer_always(endpoint, answer)
   world_of(self).sending:answer_always(endpoint, answer)
 end
 
+local function at_queue(self, call, ...)
+  local world = ready_world_of(self)
+  local result = world.sending[call](world.sending, ...)
+  world:settle()
+  return result
+end
+
+-- As the receiver of a queue: takes messages that are due, then ends their leases; how many were
+-- ended. A lease that nobody ends does so when t:advance comes to its time.
+function Test:take(endpoint, options) return at_queue(self, "take", endpoint, options) end
+function Test:ack(endpoint, messages) return at_queue(self, "ack", endpoint, messages) end
+function Test:nack(endpoint, messages, options)
+  return at_queue(self, "nack", endpoint, messages, options)
+end
+function Test:extend(endpoint, messages, time)
+  return at_queue(self, "extend", endpoint, messages, time)
+end
+
 local function change(self, endpoint, verb)
   local world = ready_world_of(self)
   world.sending:change(endpoint, verb)

@@ -4,6 +4,7 @@
 local canned = require "anzol.testing.canned"
 local failure = require "anzol.testing.failure"
 local headers = require "anzol.testing.headers"
+local queues = require "anzol.testing.queues"
 
 local Sending = {}
 Sending.__index = Sending
@@ -19,7 +20,7 @@ function M.new(world)
   local outlets, names = {}, {}
   for i, outlet in ipairs(world.project:endpoints()) do
     outlet.waiting, outlet.first, outlet.in_flight = {}, 1, 0
-    outlet.answers, outlet.lines, outlet.state = {}, {}, "enabled"
+    outlet.answers, outlet.lines, outlet.state, outlet.leases = {}, {}, "enabled", {}
     outlets[outlet.name], names[i] = outlet, outlet.name
   end
   return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {},
@@ -142,9 +143,11 @@ end
 
 local pump
 
-local function conclude(self, delivery, answer, started_ms)
+-- delay_ms: instead of the policy's.
+local function conclude(self, delivery, answer, started_ms, delay_ms)
   self.world:in_force()
   local decision = delivery.handle:conclude(answer)
+  decision.delay_ms = delay_ms or decision.delay_ms
   delivery.attempts[decision.number] = {
     number = decision.number, at_ms = started_ms, duration_ms = answer.duration_ms,
     status = answer.status, error = answer.error, detail = answer.detail, body = answer.body,
@@ -166,13 +169,21 @@ local function await(self, delivery, answer)
   end)
 end
 
-local function attempt(self, delivery)
+-- What goes out; nil: nothing does, it is over.
+local function prepare(self, delivery)
   local outcome, detail = delivery.handle:prepare()
-  if outcome == "cancelled" or outcome == "expired" then
-    delivery.is_expired = outcome == "expired"
-    local state = delivery.is_expired and "dead" or "cancelled"
-    return settle(self, delivery, { state = state, reason = detail })
-  end
+  if outcome ~= "cancelled" and outcome ~= "expired" then return outcome, detail end
+  delivery.is_expired = outcome == "expired"
+  local state = delivery.is_expired and "dead" or "cancelled"
+  settle(self, delivery, { state = state, reason = detail })
+end
+
+-- For queues.
+Sending.conclude, Sending.prepare = conclude, prepare
+
+local function attempt(self, delivery)
+  local outcome, detail = prepare(self, delivery)
+  if not outcome then return end
   local answer
   if outcome == "request" then
     answer = exchange(self, delivery, detail)
@@ -187,7 +198,7 @@ end
 
 local function can_start(outlet)
   return outlet.first <= #outlet.waiting and outlet.in_flight < outlet.concurrency
-    and outlet.state == "enabled"
+    and outlet.state == "enabled" and not outlet.lease_ms
 end
 
 function pump(self, outlet)
@@ -218,6 +229,7 @@ function Sending:queue(delivery)
     place = place - 1
   end
   table.insert(outlet.waiting, place, delivery)
+  if outlet.lease_ms then queues.await_expiry(self, outlet, delivery) end
   self.world.timeline:soon(function() pump(self, outlet) end)
 end
 
@@ -303,6 +315,8 @@ function Sending:answer_always(name, answer)
   canned.check(answer, ("t:answer_always '%s'"):format(name))
   outlet.always, outlet.is_canned, outlet.is_used = answer, true, false
 end
+
+for name, fn in pairs(queues.calls) do Sending[name] = fn end
 
 function Sending:delivery(name)
   self:outlet(name, "t:delivery")

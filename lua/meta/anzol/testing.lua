@@ -109,6 +109,61 @@ function Test:answer(endpoint, ...) end
 ---@param answer integer|anzol.CannedAnswer|fun(request: table): integer|anzol.CannedAnswer
 function Test:answer_always(endpoint, answer) end
 
+---A message of a queue (an endpoint of kind `"long_poll"`), leased to the spec.
+---@class anzol.TakenMessage
+---@field id string Of this lease: `"dlv_….1"`.
+---@field message_id string
+---@field event_id string
+---@field type string
+---@field attempt integer 1, 2, … with each lease.
+---@field headers table<string, string>
+---@field body string
+---@field json any The body, decoded when first read.
+
+---Takes the messages of a queue that are due, as its receiver does.
+---
+---```lua
+---local message = t:take("jobs")[1]
+---assert.equal(7, message.json.order)
+---```
+---@param endpoint string
+---@param options? { limit: integer? } At most so many; default: the queue's `batch`.
+---@return anzol.TakenMessage[]
+function Test:take(endpoint, options) end
+
+---Acknowledges what was taken: a message, its id, or a list. How many leases that ended; one that was
+---over counts no more.
+---
+---```lua
+---t:ack("jobs", t:take "jobs")
+---```
+---@param endpoint string
+---@param messages anzol.TakenMessage|string|(anzol.TakenMessage|string)[]
+---@return integer
+function Test:ack(endpoint, messages) end
+
+---Gives back what was taken: it comes again after the delay, or after that of the queue's `retry`.
+---
+---```lua
+---t:nack("jobs", message, { delay = "30s", reason = "not today" })
+---```
+---@param endpoint string
+---@param messages anzol.TakenMessage|string|(anzol.TakenMessage|string)[]
+---@param options? { delay: anzol.Duration?, reason: string? }
+---@return integer
+function Test:nack(endpoint, messages, options) end
+
+---Moves the end of leases: so long from now; default: the queue's `lease`.
+---
+---```lua
+---t:extend("jobs", message, "5m")
+---```
+---@param endpoint string
+---@param messages anzol.TakenMessage|string|(anzol.TakenMessage|string)[]
+---@param time? anzol.Duration
+---@return integer
+function Test:extend(endpoint, messages, time) end
+
 ---As `anzol endpoints pause`: nothing is sent to it until `t:resume`; what waits stays.
 ---
 ---```lua
