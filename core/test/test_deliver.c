@@ -85,7 +85,7 @@ static int l_longest_ms(lua_State *L)
 
 /* Calls the hook of that name, if there is one. */
 static void tell_of(const struct rig *rig, const char *name, const struct endpoint_spec *endpoint,
-                    const struct delivery *delivery)
+                    const struct delivery *delivery, const struct attempt *attempt)
 {
     lua_State *L = rig->L;
     const struct slice body = content_body(delivery->message->content);
@@ -99,7 +99,8 @@ static void tell_of(const struct rig *rig, const char *name, const struct endpoi
     lua_pushstring(L, endpoint->name);
     lua_pushlstring(L, body.data, body.len);
     lua_pushinteger(L, (lua_Integer)delivery->id);
-    rig_call(L, 3);
+    lua_pushinteger(L, attempt ? attempt->status : 0);
+    rig_call(L, 4);
 }
 
 static enum status on_transform(void *ctx, const struct endpoint_spec *endpoint,
@@ -108,15 +109,14 @@ static enum status on_transform(void *ctx, const struct endpoint_spec *endpoint,
 {
     (void)outgoing;
     (void)err;
-    tell_of(ctx, "started", endpoint, delivery);
+    tell_of(ctx, "started", endpoint, delivery, NULL);
     return OK;
 }
 
 static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
                        const struct delivery *delivery, const struct attempt *attempt)
 {
-    (void)attempt;
-    tell_of(ctx, "settled", endpoint, delivery);
+    tell_of(ctx, "settled", endpoint, delivery, attempt);
 }
 
 static const struct sender_hooks hooks = {.transform = on_transform, .on_settled = on_settled};
@@ -305,8 +305,8 @@ static int l_in_memory(lua_State *L)
     return 2;
 }
 
-/* rig(path, {started =, settled =}): each is told of an attempt's (endpoint name, body, delivery);
- * settled: its outcome is stored, and nothing came of it yet. */
+/* rig(path, {started =, settled =}): each is told of an attempt's (endpoint name, body, delivery,
+ * status); settled: its outcome is stored, and nothing came of it yet. */
 static int l_rig(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);

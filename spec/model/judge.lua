@@ -57,13 +57,16 @@ local function judge_attempts(model, row, message, endpoint)
   for i, attempt in ipairs(row.attempts) do
     if attempt.number ~= i then model:wrong("%s: attempt %d has number %d", row.body, i, attempt.number) end
     if i < #row.attempts and is_success(attempt) then model:wrong("%s: sent again after a success", row.body) end
+    if i < #row.attempts and attempt.status == 410 and message.revivals == 0 then
+      model:wrong("%s: sent again after a 410", row.body)
+    end
   end
   if #row.attempts > endpoint.attempts * (1 + message.revivals) then
     model:wrong("%s: %d attempts, its policy has %d", row.body, #row.attempts, endpoint.attempts)
   end
-  if message.starts < #row.attempts or message.starts > #row.attempts + model.kills then
-    model:wrong("%s: %d attempts started, %d recorded, %d deaths of the process", row.body, message.starts,
-      #row.attempts, model.kills)
+  if message.starts < #row.attempts or message.starts > #row.attempts + message.lost then
+    model:wrong("%s: %d attempts started, %d recorded, %d under way when the process died", row.body,
+      message.starts, #row.attempts, message.lost)
   end
   if (row.state == "succeeded") ~= (last ~= nil and is_success(last)) then
     model:wrong("%s: %s, but its last attempt says otherwise", row.body, row.state)

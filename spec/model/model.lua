@@ -6,12 +6,14 @@ local Model = {}
 Model.__index = Model
 
 local SLACK_MS = 50 -- between the sender's look at the clock and ours
+local ROUNDED_MS = 2 -- of times that are whole milliseconds
+local GOOD = { ok = true, ["429"] = true, ["410"] = true } -- for a circuit
 
 function Model.new(schedule)
-  local model = setmetatable({ messages = {}, endpoints = {}, broken = {}, history = {}, kills = 0, life = 1 },
+  local model = setmetatable({ messages = {}, endpoints = {}, broken = {}, history = {}, life = 1 },
     Model)
   for _, spec in ipairs(schedule.endpoints) do
-    local endpoint = { starts = {}, may_block = false }
+    local endpoint = { starts = {}, may_block = false, open = 0, ended = 0, failed = 0, back_ms = 0 }
     for name, value in pairs(spec) do endpoint[name] = value end
     model.endpoints[spec.name] = endpoint
     model:changing(spec.name, {})
@@ -33,6 +35,7 @@ end
 
 function Model:commit(message)
   message.starts, message.arrivals, message.given = 0, 0, {}
+  message.open, message.lost = 0, 0 -- attempts under way; those that a process did not live to write
   message.may_expire = message.expires_ms
   message.revivals, message.cancels, message.limit = 0, 0, 0
   -- Starts before its last fresh chance: at least, at most.
@@ -93,6 +96,7 @@ function Model:revived(message, status)
   message.revivals = message.revivals + 1
   if status ~= "ok" then return end
   message.born, message.born_surely = message.born_next, message.starts
+  message.not_before_ms, message.failed_ms = nil, nil
   message.is_reviving, message.is_revived, message.passed_by = false, true, nil
   message.is_cancelled, message.is_gone, message.expires_ms = false, false, nil
   message.is_taken_back = message.cancels > 0
@@ -126,6 +130,64 @@ function Model:check_order(message, endpoint, due_ms)
   end
 end
 
+function Model:check_time(message, endpoint, now)
+  local body = message.body
+  if message.expires_ms and now.due_ms > message.expires_ms + SLACK_MS then
+    self:wrong("%s: an attempt %d ms after it expired", body, now.due_ms - message.expires_ms)
+  end
+  if message.not_before_ms and now.due_ms < message.not_before_ms then
+    self:wrong("%s: an attempt %d ms before its delay is over", body, message.not_before_ms - now.due_ms)
+  end
+  if message.failed_ms and now.mono_ms < message.failed_ms + endpoint.retry_ms - ROUNDED_MS then
+    self:wrong("%s: an attempt %.1f ms after one that failed, its policy waits %d ms", body,
+      now.mono_ms - message.failed_ms, endpoint.retry_ms)
+  end
+end
+
+-- What is surely known of the circuit: nothing but failures since it could have been closed, and enough
+-- of them. Then there are probes: one at a time, each a cooldown after the one before.
+local function is_tripped(endpoint)
+  return endpoint.failures > 0 and endpoint.failed >= endpoint.failures
+    and endpoint.failed * 2 >= endpoint.ended + endpoint.open
+end
+
+-- What it was told to be and what an answer made of it may cross on their way: of a 410 that came
+-- before it was back it is not known what became.
+function Model:returning(name) self.endpoints[name].back_ms = math.huge end
+function Model:returned(name, now_ms) self.endpoints[name].back_ms = now_ms end
+
+function Model:enabling(name)
+  self:returning(name)
+  self.endpoints[name].is_gone = false
+  self:forgiven(name)
+end
+
+function Model:enabled(name, now_ms)
+  self:returned(name, now_ms)
+  self:forgiven(name)
+end
+
+-- Of the attempts before, a circuit may know fewer than ended, never more.
+function Model:forgiven(name)
+  local endpoint = self.endpoints[name]
+  endpoint.failed, endpoint.probe, endpoint.is_tripped = 0, nil, false
+end
+
+function Model:check_circuit(message, endpoint, now)
+  local probe = endpoint.probe
+  endpoint.probe = endpoint.is_tripped and { message = message, ms = now.mono_ms, given = message.arrivals } or nil
+  if not endpoint.is_tripped or not probe then return end
+  local last = probe.message
+  if last.arrivals > probe.given and GOOD[last.given[last.arrivals]] then
+    self:forgiven(endpoint.name)
+  elseif last.open > 0 and last ~= message then
+    self:wrong("%s: an attempt while %s tries whether %s is well", message.body, last.body, endpoint.name)
+  elseif now.mono_ms < probe.ms + endpoint.cooldown_ms - ROUNDED_MS then
+    self:wrong("%s: an attempt %.1f ms after %s, which failed though %s is spared", message.body,
+      now.mono_ms - probe.ms, last.body, endpoint.name)
+  end
+end
+
 -- An attempt starts. now: { due_ms, mono_ms }, by two clocks that no step of the wall clock moves.
 function Model:started(name, body, id, now)
   local endpoint, message = self.endpoints[name], self.messages[body]
@@ -134,19 +196,51 @@ function Model:started(name, body, id, now)
   if message.is_cancelled and not message.is_reviving then
     self:wrong("%s: an attempt after it was cancelled", body)
   end
-  if message.expires_ms and not message.is_reviving and now.due_ms > message.expires_ms + SLACK_MS then
-    self:wrong("%s: an attempt %d ms after it expired", body, now.due_ms - message.expires_ms)
-  end
+  if endpoint.is_gone then self:wrong("%s: an attempt at %s, which a 410 disabled", body, name) end
+  if not message.is_reviving then self:check_time(message, endpoint, now) end
+  self:check_circuit(message, endpoint, now)
   message.id = id
   self:check_order(message, endpoint, now.due_ms)
   message.starts = message.starts + 1
   message.limit = endpoint.limit
   message.may_skip = message.may_skip or endpoint.may_skip
+  message.open, message.failed_ms = message.open + 1, nil
+  endpoint.open = endpoint.open + 1
   endpoint.starts[#endpoint.starts + 1] = { ms = now.mono_ms, life = self.life }
 end
 
+-- The outcome of an attempt is stored. status: 0: there was no answer.
+function Model:settled(name, body, status)
+  local endpoint, message = self.endpoints[name], self.messages[body]
+  self:note(body, "its attempt ended, %d", status)
+  message.open, endpoint.open = message.open - 1, endpoint.open - 1
+  message.failed_ms = status // 100 ~= 2 and status ~= 410 and message.arrived_ms or nil
+  endpoint.ended = endpoint.ended + 1
+  if status == 410 then
+    endpoint.is_gone = not endpoint.wanted and message.arrived_ms > endpoint.back_ms
+    self:forgiven(name)
+  elseif status > 0 and status < 500 then
+    self:forgiven(name)
+  else
+    endpoint.failed = endpoint.failed + 1
+    endpoint.is_tripped = endpoint.is_tripped or is_tripped(endpoint)
+  end
+end
+
+-- What was under way is not known to be stored.
+function Model:died()
+  self.life = self.life + 1
+  for name, endpoint in pairs(self.endpoints) do
+    endpoint.open, endpoint.is_gone = 0, false
+    self:forgiven(name)
+  end
+  for _, message in pairs(self.messages) do
+    message.lost, message.open = message.lost + message.open, 0
+  end
+end
+
 -- A request came in while so many are open, itself among them. Returns how it is answered.
-function Model:arrived(name, body, open, id)
+function Model:arrived(name, body, open, id, now_ms)
   local message = self.messages[body]
   if message.endpoint ~= name then self:wrong("%s: came to %s", body, name) end
   if message.starts == 0 then self:wrong("%s: came before it was sent", body) return "ok", 0 end
@@ -157,7 +251,7 @@ function Model:arrived(name, body, open, id)
     self:wrong("%s: came as %s and as %s", body, message.message_id, id)
   end
   message.message_id = id
-  message.arrivals = message.arrivals + 1
+  message.arrivals, message.arrived_ms = message.arrivals + 1, now_ms
   local answer = message.answers[message.arrivals] or message.answers[#message.answers]
   message.given[message.arrivals] = answer[1]
   self:note(body, "comes, is answered by %s", answer[1])

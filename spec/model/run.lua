@@ -49,11 +49,20 @@ function Run:stop(name, how)
   endpoint.is_stopped = how
 end
 
+function Run:enable(name)
+  self.model:enabling(name)
+  self.rig:set_state(name, "enabled")
+  self.model:enabled(name, deliver.mono_ms())
+end
+
 function Run:go_on(name, how)
   local endpoint = self.model.endpoints[name]
   if endpoint.wanted ~= how then return end
   endpoint.wanted, endpoint.is_stopped = nil, nil
-  if how == "removed" then self:load() else self.rig:set_state(name, "enabled") end
+  if how == "paused" then return self:enable(name) end
+  self.model:returning(name)
+  self:load()
+  self.model:returned(name, deliver.mono_ms())
 end
 
 local actions = {}
@@ -74,9 +83,8 @@ end
 
 function actions.kill(run, step)
   run.model:note("-", "the process dies (%s)", step.how)
-  run.model.kills = run.model.kills + 1
   run.rig:kill(step.how or nil)
-  run.model.life = run.model.life + 1
+  run.model:died()
   run.rig:open()
   run:load()
 end
@@ -86,6 +94,7 @@ function actions.commit(run, step)
   local message = {}
   for name, value in pairs(step) do message[name] = value end
   message.expires_ms = step.expires_in_ms and deliver.due_ms() + step.expires_in_ms
+  message.not_before_ms = deliver.due_ms() + (step.delay_ms or 0)
   run.model:commit(message)
   run.rig:commit(step.endpoint, message, function(id) message.id, message.is_committed = id, id ~= nil end)
 end
@@ -119,7 +128,7 @@ end
 function Run:receiver(name)
   return function(request)
     local id = request.head:match "\r\n[Ww]ebhook%-[Ii]d: ([^\r\n]+)"
-    local verdict, after_ms = self.model:arrived(name, request.body, request.open, id)
+    local verdict, after_ms = self.model:arrived(name, request.body, request.open, id, deliver.mono_ms())
     local answer = ANSWERS[verdict]
     return answer and { answer[1], close = answer.close, reset = answer.reset, after_ms = after_ms }
   end
@@ -129,7 +138,8 @@ function Run:begin()
   local function started(name, body, id)
     self.model:started(name, body, id, { due_ms = deliver.due_ms(), mono_ms = deliver.mono_ms() })
   end
-  self.rig = deliver.rig(self.path, { started = started })
+  local function settled(name, body, _, status) self.model:settled(name, body, status) end
+  self.rig = deliver.rig(self.path, { started = started, settled = settled })
   for _, spec in ipairs(self.schedule.endpoints) do
     self.urls[spec.name] = "http://127.0.0.1:" .. self.rig:server(self:receiver(spec.name)) .. "/"
   end
@@ -142,7 +152,7 @@ function Run:finish()
   for _, endpoint in pairs(self.model.endpoints) do endpoint.wanted, endpoint.is_stopped = nil, nil end
   self:load()
   for _ = 1, ROUNDS do
-    for name in pairs(self.model.endpoints) do self.rig:set_state(name, "enabled") end
+    for name in pairs(self.model.endpoints) do self:enable(name) end
     for _ = 1, LOOKS do
       self.rig:run(LOOK_MS)
       if judge.open_count(self.path) == 0 then return end

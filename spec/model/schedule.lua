@@ -22,7 +22,7 @@ end
 local function endpoint(i)
   local rate = chance(0.3) and math.random(100, 400) or nil
   return {
-    name = "e" .. i, attempts = math.random(4), retry_ms = math.random(8), timeout_ms = 40,
+    name = "e" .. i, attempts = math.random(4), retry_ms = chance(0.2) and 30 or math.random(8), timeout_ms = 40,
     concurrency = math.random(4), blocks_on_dead = chance(0.3),
     rate = rate, burst = rate and math.random(5),
     failures = chance(0.2) and 3 or 0, cooldown_ms = 15,
