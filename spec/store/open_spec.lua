@@ -138,24 +138,20 @@ describe("opening a store", function()
         rows[#rows + 1] = ("(%d, %d)"):format(string.unpack("<i8i8", row[1], at))
       end
     end
-    S.sql(path, [[
-      ALTER TABLE endpoint DROP COLUMN failing_since_ms;
-      DROP INDEX event_due_time; DROP TABLE step; DROP TABLE batch;
-      DROP INDEX run_batch; ALTER TABLE run DROP COLUMN batch;
-      DROP TABLE task;
-      ALTER TABLE attempt DROP COLUMN decided; ALTER TABLE attempt DROP COLUMN request;
-      ALTER TABLE delivery DROP COLUMN fresh_ms; ALTER TABLE delivery DROP COLUMN fresh_attempts;
-      DROP INDEX run_order; ALTER TABLE run DROP COLUMN order_key;
-      DROP INDEX delivery_order; DROP INDEX delivery_due;
-      ALTER TABLE delivery DROP COLUMN order_key; ALTER TABLE delivery DROP COLUMN is_blocking;
-      ALTER TABLE delivery DROP COLUMN priority;
-      CREATE INDEX delivery_due ON delivery(endpoint, due_ms) WHERE state < 3 AND due_ms IS NOT NULL;
-      DROP TABLE dedupe; DROP TABLE dedupe_run; DROP TABLE dedupe_log;
-      CREATE TABLE dedupe (hash INTEGER NOT NULL, event INTEGER NOT NULL,
-        PRIMARY KEY (hash, event)) WITHOUT ROWID;
-      INSERT INTO dedupe VALUES ]] .. table.concat(rows, ",") .. [[;
-      UPDATE meta SET value = 2 WHERE key = 'schema';
-    ]])
+    local old = folder .. "/old.db"
+    S.sql(old, [[
+      PRAGMA application_id = 1634630252;
+      CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      INSERT INTO meta VALUES ('schema', 2);
+    ]] .. schema "0001_tables.sql" .. schema "0002_dead_letters.sql" .. ([[
+      ATTACH '%s' AS new;
+      INSERT INTO meta SELECT * FROM new.meta WHERE key = 'hash_key';
+      INSERT INTO source SELECT * FROM new.source;
+      INSERT INTO event SELECT id, source, type, key, parent, depth, trace, bytes, received_ms FROM new.event;
+      INSERT INTO content SELECT id, head, body FROM new.content;
+      INSERT INTO event_due SELECT id, due_ms FROM new.event_due;
+    ]]):format(path) .. "INSERT INTO dedupe VALUES " .. table.concat(rows, ","))
+    path = old
     for _ = 1, 2 do
       S.quiet(function() store = assert(S.open { path = path }) end)
       for i = 1, KEYS do
