@@ -52,6 +52,13 @@ static void write_summary(struct document *out, const struct delivery_row *row)
     document_due(out, is_open ? row->due_ms : 0);
     document_key(out, "isHeld");
     document_bool(out, is_open && row->is_held);
+    document_key(out, "orderKey");
+    if (row->order_key)
+        document_text(out, slice_of(row->order_key, row->order_key_len));
+    else
+        document_null(out);
+    document_key(out, "priority");
+    document_number(out, row->priority);
     document_key(out, "reason");
     document_str(out, row->reason);
 }

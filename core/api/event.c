@@ -57,6 +57,24 @@ static void write_summary(struct document *out, const struct event_row *row)
     document_number(out, (int64_t)row->body_bytes);
 }
 
+/* Of the single event. */
+static void write_progress(struct document *out, const struct run_progress *progress)
+{
+    document_key(out, "batchClosesAt");
+    document_due(out, progress->batch_close_ms);
+    document_key(out, "steps");
+    document_open(out, '[');
+    for (size_t i = 0; i < progress->step_count; i++) {
+        document_open(out, '{');
+        document_key(out, "name");
+        document_str(out, progress->steps[i].name);
+        document_key(out, "results");
+        document_json(out, slice_str(progress->steps[i].result));
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+}
+
 static void write_runs(struct document *out, const struct event_row *row)
 {
     document_key(out, "runs");
@@ -75,6 +93,8 @@ static void write_runs(struct document *out, const struct event_row *row)
         document_due(out, is_open && run->due_ms < STORE_HELD_MS ? run->due_ms : 0);
         document_key(out, "error");
         document_str(out, row->errors ? row->errors[i] : NULL);
+        if (row->progress)
+            write_progress(out, &row->progress[i]);
         document_close(out, '}');
     }
     document_close(out, ']');

@@ -163,8 +163,20 @@ static void finish_runs(struct claimed_run *runs, size_t count)
     free(runs);
 }
 
+static void finish_steps(struct step_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(rows[i].name);
+        free(rows[i].result);
+    }
+    free(rows);
+}
+
 void event_row_finish(struct event_row *row)
 {
+    for (size_t i = 0; row->progress && i < row->run_count; i++)
+        finish_steps(row->progress[i].steps, row->progress[i].step_count);
+    free(row->progress);
     event_unref(row->event);
     finish_runs(row->runs, row->run_count);
     for (size_t i = 0; row->errors && i < row->run_count; i++)
@@ -188,6 +200,7 @@ static void finish_delivery_row(struct delivery_row *row)
     free(row->endpoint);
     free(row->type);
     free(row->reason);
+    free(row->order_key);
     for (size_t i = 0; i < row->attempt_row_count; i++)
         finish_attempt_row(&row->attempts[i]);
     free(row->attempts);
@@ -288,11 +301,7 @@ static void finish_list_routines(struct store_list_routines *list)
 
 static void finish_list_steps(struct store_list_steps *list)
 {
-    for (size_t i = 0; i < list->row_count; i++) {
-        free(list->rows[i].name);
-        free(list->rows[i].result);
-    }
-    free(list->rows);
+    finish_steps(list->rows, list->row_count);
     list->rows = NULL;
     list->row_count = 0;
 }

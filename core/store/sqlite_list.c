@@ -145,6 +145,34 @@ int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *l
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
+static int read_close(struct sqlite_reader *reader, uint64_t batch, int64_t *close_ms)
+{
+    sqlite3_stmt *statement = reader->statements[READ_BATCH];
+    bind_id(statement, 1, batch);
+    const int rc = sqlite3_step(statement);
+    *close_ms = rc == SQLITE_ROW ? sqlite3_column_int64(statement, 1) : 0;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What the runs have so far. */
+static int read_progress(struct sqlite_reader *reader, uint64_t event, struct event_row *row)
+{
+    int rc = SQLITE_OK;
+    row->progress = calloc(row->run_count + 1, sizeof *row->progress);
+    if (!row->progress)
+        return SQLITE_NOMEM;
+    for (size_t i = 0; i < row->run_count && rc == SQLITE_OK; i++) {
+        struct store_list_steps steps = {.event = event, .subscription = row->runs[i].subscription};
+        rc = sqlite_list_steps(reader, &steps);
+        row->progress[i].steps = steps.rows;
+        row->progress[i].step_count = steps.row_count;
+        if (rc == SQLITE_OK && row->runs[i].batch && row->runs[i].state < RUN_HANDLED)
+            rc = read_close(reader, row->runs[i].batch, &row->progress[i].batch_close_ms);
+    }
+    return rc;
+}
+
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get)
 {
     const int rc = sqlite_read_event(reader, get->id, &get->row.event);
@@ -155,7 +183,8 @@ int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get)
         return SQLITE_OK;
     }
     get->row.body_bytes = get->row.event->content->body_len;
-    return find_state(reader, get->id, &get->row);
+    const int found = find_state(reader, get->id, &get->row);
+    return found == SQLITE_OK ? read_progress(reader, get->id, &get->row) : found;
 }
 
 /* ---- Deliveries ------------------------------------------------------------------------------ */
@@ -176,6 +205,9 @@ static int make_delivery_row(sqlite3_stmt *statement, struct delivery_row *row)
         .due_ms = due_ms < STORE_HELD_MS ? due_ms : 0,
         .is_held = due_ms >= STORE_HELD_MS,
         .reason = column_copy(statement, 8),
+        .order_key = column_copy(statement, 12),
+        .order_key_len = (size_t)sqlite3_column_bytes(statement, 12),
+        .priority = sqlite3_column_int(statement, 13),
         .last_status = sqlite3_column_int(statement, 9),
         .last_error = (enum attempt_error)sqlite3_column_int(statement, 10),
     };

@@ -10,7 +10,7 @@
 
 #define DELIVERY_ROW                                                                               \
     "SELECT d.id, d.message, d.endpoint, p.name, m.type, d.state, d.attempts, d.due_ms, d.reason," \
-    " a.status, a.error, d.attempt FROM delivery d"
+    " a.status, a.error, d.attempt, d.order_key, d.priority FROM delivery d"
 #define DELIVERY_ROW_JOINS                                                                         \
     " LEFT JOIN message m ON m.id = d.message LEFT JOIN endpoint p ON p.id = d.endpoint"           \
     " LEFT JOIN attempt a ON a.id = d.attempt"

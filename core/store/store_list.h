@@ -7,6 +7,13 @@
 #include "store/store.h"
 
 /* What the API shows. All text owned by the row's list. */
+/* What a run that is not over has so far. */
+struct run_progress {
+    int64_t batch_close_ms; /* its batch takes more until then; 0: it is in none */
+    struct step_row *steps; /* committed; owned */
+    size_t step_count;
+};
+
 struct event_row {
     struct event *event;  /* owned reference; body there only from get */
     enum run_state state; /* the worst of its runs: dead, retrying, pending, skipped, handled */
@@ -14,6 +21,7 @@ struct event_row {
     struct claimed_run *runs; /* run rows; error texts below, same index */
     char **errors;
     size_t run_count;
+    struct run_progress *progress; /* same index; only from get; owned */
 };
 
 struct attempt_row {
@@ -32,8 +40,11 @@ struct delivery_row {
     char *type;
     enum delivery_state state;
     uint32_t attempt_count;
-    int64_t due_ms; /* 0: in its owner's memory, over, or held */
-    bool is_held;   /* others of its order key go first */
+    int64_t due_ms;  /* 0: in its owner's memory, over, or held */
+    bool is_held;    /* others of its order key go first */
+    char *order_key; /* owned, order_key_len bytes; NULL: it is in no order */
+    size_t order_key_len;
+    int priority;
     char *reason;
     struct attempt_row *attempts; /* only from get */
     size_t attempt_row_count;

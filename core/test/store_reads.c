@@ -135,6 +135,9 @@ static void push_attempt(lua_State *L, const struct attempt_row *row)
 static void push_delivery_row(lua_State *L, const struct delivery_row *row)
 {
     lua_newtable(L);
+    if (row->order_key)
+        set_slice(L, "order_key", slice_of(row->order_key, row->order_key_len));
+    set_integer(L, "priority", row->priority);
     set_integer(L, "id", (lua_Integer)row->id);
     set_integer(L, "message", (lua_Integer)row->message);
     set_integer(L, "event", (lua_Integer)row->event);

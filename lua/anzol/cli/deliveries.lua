@@ -80,6 +80,8 @@ function M.show(console, delivery)
     { "created", delivery.createdAt },
     { "event", delivery.eventId },
     { "message", delivery.messageId },
+    { "order key", plain(delivery.orderKey) },
+    { "priority", delivery.priority ~= 0 and delivery.priority or nil },
     { "attempts", delivery.attemptCount },
     { "next attempt", delivery.isHeld and "held: one before it of its order key is open or dead"
       or plain(delivery.nextAttemptAt) },

@@ -33,10 +33,16 @@ function M.configure(parser, add_help)
 end
 
 local function show_runs(console, runs)
+  local json = require "anzol.native".json
   for _, run in ipairs(runs) do
     local next_at = client.plain(run.nextAt)
     console:line(("\nrun of %s: %s, number %d%s"):format(run.subscription,
       run.state, run.number, next_at and ", again at " .. next_at or ""))
+    local closes_at = client.plain(run.batchClosesAt)
+    if closes_at then console:line("  in a batch that closes at " .. closes_at) end
+    for _, step in ipairs(run.steps or {}) do
+      console:line(("  step %s: %s"):format(step.name, json.encode(step.results)))
+    end
     local err = client.plain(run.error)
     if err then console:line("  " .. err:gsub("\n", "\n  ")) end
   end
