@@ -393,6 +393,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .request = server_request,
                                                     .task = server_task,
                                                     .has_endpoint = server_has_endpoint,
+                                                    .has_routine = server_has_routine,
                                                     .change_endpoint = server_change_endpoint,
                                                     .pace = server_endpoint_pace,
                                                     .queue = server_queue,

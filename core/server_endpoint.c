@@ -31,6 +31,13 @@ bool server_queue(const char *name, struct api_queue *queue, void *ctx)
     return true;
 }
 
+bool server_has_routine(enum routine_kind kind, const char *name, void *ctx)
+{
+    const struct server *server = ctx;
+    return server->generation &&
+           registry_routine(generation_registry(server->generation), kind, slice_str(name)) != NULL;
+}
+
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
 {
     struct server *server = ctx;

@@ -77,6 +77,7 @@ struct call {
         struct store_list_events list_events;
         struct store_list_deliveries list_deliveries;
         struct store_list_endpoints list_endpoints;
+        struct store_list_routines list_routines;
         struct store_get_event get_event;
         struct store_get_delivery get_delivery;
     };
@@ -226,6 +227,9 @@ const char *endpoint_state_name(enum endpoint_state state);
 /* queue.c */
 void api_list_queues(struct call *call);
 void api_write_queues(const struct call *call, struct document *out);
+void api_list_routines(struct call *call);
+void api_write_crons(const struct call *call, struct document *out);
+void api_write_polls(const struct call *call, struct document *out);
 void api_list_endpoints(struct call *call);
 void api_write_endpoints(const struct call *call, struct document *out);
 void api_list_events(struct call *call);

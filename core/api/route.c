@@ -10,6 +10,7 @@
 static const struct route routes[] = {
     {"GET", "/api/v1/attempt", false, api_list_attempts, api_write_attempts},
     {"GET", "/api/v1/attempt/{id}", false, api_get_attempt, api_write_attempt},
+    {"GET", "/api/v1/cron", false, api_list_routines, api_write_crons},
     {"POST", "/api/v1/dead/drop", false, api_drop_dead, NULL},
     {"POST", "/api/v1/dead/retry", false, api_retry_dead, NULL},
     {"GET", "/api/v1/delivery", false, api_list_deliveries, api_write_deliveries},
@@ -28,6 +29,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/event/{id}", false, api_get_event, api_write_event},
     {"POST", "/api/v1/event/{id}/drop", false, api_drop_event, NULL},
     {"POST", "/api/v1/event/{id}/retry", false, api_retry_event, NULL},
+    {"GET", "/api/v1/poll", false, api_list_routines, api_write_polls},
     {"GET", "/api/v1/queue", false, api_list_queues, api_write_queues},
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},
     {"POST", "/api/v1/replay", false, api_replay, NULL},

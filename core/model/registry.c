@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/registry.h"
 
+#include "base/limits.h"
 #include "model/event.h"
 
 #include <stdlib.h>
@@ -126,6 +127,7 @@ void registry_unref(struct registry *registry)
     for (size_t i = 0; i < registry->init_count; i++)
         free(registry->inits[i].script);
     free(registry->routines);
+    map_finish(&registry->routine_places);
     free(registry->inits);
     free(registry->sources);
     free(registry->endpoints);
@@ -190,13 +192,24 @@ const struct subscription_spec *registry_subscription(const struct registry *reg
     return NULL;
 }
 
+enum status registry_index_routine(struct registry *registry)
+{
+    const struct routine_spec *last = &registry->routines[registry->routine_count - 1];
+    return map_put(&registry->routine_places, routine_id(last->kind, last->name),
+                   (void *)(uintptr_t)registry->routine_count);
+}
+
 const struct routine_spec *registry_routine(const struct registry *registry, enum routine_kind kind,
                                             struct slice name)
 {
-    for (size_t i = 0; i < registry->routine_count; i++)
-        if (registry->routines[i].kind == kind && slice_is(name, registry->routines[i].name))
-            return &registry->routines[i];
-    return NULL;
+    char text[LIMIT_NAME_BYTES + 1];
+    if (name.len >= sizeof text)
+        return NULL;
+    memcpy(text, name.data, name.len);
+    text[name.len] = '\0';
+    const uintptr_t place = (uintptr_t)map_get(&registry->routine_places, routine_id(kind, text));
+    const struct routine_spec *routine = place > 0 ? &registry->routines[place - 1] : NULL;
+    return routine && routine->kind == kind && slice_is(name, routine->name) ? routine : NULL;
 }
 
 static bool matches_one(const struct subscription_spec *subscription, struct slice source,

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/cidr.h"
+#include "base/map.h"
 #include "model/backoff.h"
 #include "model/routine.h"
 
@@ -211,7 +212,8 @@ struct registry {
     size_t subscription_count;
     struct routine_spec *routines;
     size_t routine_count;
-    struct init_spec *inits; /* in the order they run */
+    struct map routine_places; /* by routine_id: the place in routines, from 1 */
+    struct init_spec *inits;   /* in the order they run */
     size_t init_count;
     bool has_plans; /* some subscription has an order_function or a batch */
     /* How verifiers and signers go: set by whoever makes them, so that this floor need not know. */
@@ -235,6 +237,8 @@ const struct endpoint_spec *registry_endpoint(const struct registry *registry, s
 const struct endpoint_spec *registry_endpoint_by_id(const struct registry *registry, uint64_t id);
 const struct subscription_spec *registry_subscription(const struct registry *registry,
                                                       struct slice name);
+/* The last of them has its kind and name now: registry_routine finds it. */
+MUST_USE enum status registry_index_routine(struct registry *registry);
 const struct routine_spec *registry_routine(const struct registry *registry, enum routine_kind kind,
                                             struct slice name);
 /* The subscriptions whose pattern and source match, in order of registration. Returns how many;

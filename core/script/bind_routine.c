@@ -34,6 +34,8 @@ static struct routine_spec *add_routine(lua_State *L, enum routine_kind kind, co
     routine->kind = kind;
     routine->on_error = backoff_handler;
     routine->name = text_copy(L, name);
+    if (registry_index_routine(draft->registry) != OK)
+        (void)luaL_error(L, "out of memory");
     routine->script = place_copy(L);
     lua_pushvalue(L, argument_count);
     handler_note_parameter(L, draft);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What names what: endpoints written as literals in event:send exist, sources of subscriptions
- * exist. The text of each file is read token by token; only calls on a name that a handler of the
- * same file has for its event count (`function(event) … event:send("crm")`). */
+/* What names what: endpoints written as literals in event:send exist, secrets written as literals
+ * in anzol.secret too (those in functions are read here, since none is later), sources of
+ * subscriptions exist. The text of each file is read token by token; only calls on a name that a
+ * handler of the same file has for its event count (`function(event) … event:send("crm")`). */
 #include "script/bind_int.h"
 
 #include "base/text.h"
@@ -126,6 +127,7 @@ static bool is_other(const struct lexer *lexer, char c)
 /* ---- Endpoints ---- */
 
 struct search {
+    struct generation *generation;
     const struct registry *registry;
     const struct draft *draft;
     const char *file;
@@ -190,10 +192,70 @@ static void check_arguments(const struct search *search, struct lexer *lexer)
     }
 }
 
+/* ---- Secrets ---- */
+
+static bool is_reported(const struct findings *findings, const char *words)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        if (strstr(findings->rows[i].message, words))
+            return true;
+    return false;
+}
+
+static void check_secret(const struct search *search, const struct lexer *lexer)
+{
+    char name[LIMIT_NAME_BYTES + 1];
+    char message[TEXT_BYTES + ERR_TEXT_BYTES_MAX];
+    struct err err = {0};
+    if (lexer->text.len == 0 || lexer->text.len >= sizeof name)
+        return;
+    (void)snprintf(name, sizeof name, "%.*s", (int)lexer->text.len, lexer->text.data);
+    if (generation_secret(search->generation, name, &err))
+        return;
+    (void)snprintf(message, sizeof message, "secret %s is not set", name);
+    if (is_reported(search->findings, message))
+        return;
+    (void)snprintf(message, sizeof message, "secret %s is not set; %s", name, err.text);
+    findings_add(search->findings,
+                 &(struct finding_options){.level = search->generation->allow_missing_secrets
+                                                        ? FINDING_WARNING
+                                                        : FINDING_ERROR,
+                                           .file = search->file,
+                                           .line = lexer->line,
+                                           .message = message});
+}
+
+/* Behind "anzol": .secret "NAME", or with parentheses. */
+static void check_secret_call(const struct search *search, struct lexer *lexer)
+{
+    if (!is_other(lexer, '.'))
+        return;
+    next(lexer);
+    if (lexer->token != TOKEN_NAME || !slice_is(lexer->text, "secret"))
+        return;
+    next(lexer);
+    if (is_other(lexer, '('))
+        next(lexer);
+    if (lexer->token != TOKEN_STRING)
+        return;
+    const struct lexer literal = *lexer;
+    next(lexer);
+    const bool is_part = is_other(lexer, '.') && look(lexer, 0) == '.';
+    if (!is_part)
+        check_secret(search, &literal);
+}
+
+/* ---- Files ---- */
+
 static void check_file(const struct search *search, struct slice text)
 {
     struct lexer lexer = {.at = text.data, .end = text.data + text.len, .line = 1};
     for (next(&lexer); lexer.token != TOKEN_END;) {
+        if (lexer.token == TOKEN_NAME && slice_is(lexer.text, "anzol")) {
+            next(&lexer);
+            check_secret_call(search, &lexer);
+            continue;
+        }
         if (lexer.token != TOKEN_NAME || !is_event_name(search, lexer.text)) {
             next(&lexer);
             continue;
@@ -256,7 +318,7 @@ void generation_cross_check(struct generation *generation, const struct draft *d
     const struct snapshot *snapshot = &generation->snapshot;
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct snapshot_file *file = &snapshot->files[i];
-        const struct search search = {registry, draft, file->path, findings};
+        const struct search search = {generation, registry, draft, file->path, findings};
         if (file->data)
             check_file(&search, slice_of(file->data, file->len));
     }

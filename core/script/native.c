@@ -92,6 +92,11 @@ static int l_check(lua_State *L)
         push_endpoints(L, registry);
         lua_setfield(L, -2, "endpoints");
         set_integer(L, "subscriptions", (lua_Integer)registry->subscription_count);
+        size_t polls = 0;
+        for (size_t i = 0; i < registry->routine_count; i++)
+            polls += registry->routines[i].kind == ROUTINE_POLL;
+        set_integer(L, "crons", (lua_Integer)(registry->routine_count - polls));
+        set_integer(L, "polls", (lua_Integer)polls);
         lua_pushnil(L);
         generation_unref(generation);
     } else {

@@ -105,6 +105,12 @@ static bool has_endpoint(const char *name, void *ctx)
     return strcmp(name, "gone") != 0;
 }
 
+static bool has_routine(enum routine_kind kind, const char *name, void *ctx)
+{
+    (void)kind;
+    return has_endpoint(name, ctx);
+}
+
 /* "gone" is not there, "crm" is enabled, others are disabled. */
 static void change_endpoint(struct api_endpoint_change *change, void *ctx)
 {
@@ -289,6 +295,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .change = change,
                   .task = task,
                   .has_endpoint = has_endpoint,
+                  .has_routine = has_routine,
                   .change_endpoint = change_endpoint,
                   .pace = pace,
                   .queue = queue,

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "shared/shared.h"
+#include "signature/signature.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +296,42 @@ static void free_outbox(struct routine *it)
     it->event = NULL;
 }
 
+/* ---- Metrics --------------------------------------------------------------------------------- */
+
+static void update(struct shared *shared, enum metric_kind kind, const char *name,
+                   const char *labels, double value)
+{
+    const struct metric_options options = {.name = slice_str(name), .kind = kind};
+    if (metric_open(shared, METRIC_OF_CORE, &options) != OK ||
+        metric_update(shared, METRIC_OF_CORE, options.name, slice_str(labels), value,
+                      kind == METRIC_GAUGE) != OK)
+        log_debug("metric not counted", "name=%s", name);
+}
+
+/* A run ended, and that is committed. */
+static void count(const struct routine *it)
+{
+    struct shared *shared = it->worker->options.shared;
+    const char *outcome = it->row.error ? "failed" : "ok";
+    char name[METRIC_NAME_BYTES];
+    char labels[LIMIT_NAME_BYTES + 64];
+    const bool is_poll = it->kind == ROUTINE_POLL;
+    (void)snprintf(name, sizeof name, "%ss_total", kind_of(it));
+    if (is_poll) /* labels are in the order of their names */
+        (void)snprintf(labels, sizeof labels, "outcome=\"%s\",poll=\"%s\"", outcome, it->name);
+    else
+        (void)snprintf(labels, sizeof labels, "%s=\"%s\",outcome=\"%s\"", kind_of(it), it->name,
+                       outcome);
+    update(shared, METRIC_COUNTER, name, labels, 1);
+    if (!is_poll)
+        return;
+    (void)snprintf(labels, sizeof labels, "poll=\"%s\"", it->name);
+    update(shared, METRIC_GAUGE, "poll_interval_seconds", labels, (double)it->row.wait_ms / 1000);
+    update(shared, METRIC_COUNTER, "poll_items_total", labels, (double)it->row.last_items);
+}
+
+/* ---- The end of a run ------------------------------------------------------------------------ */
+
 /* It is WAITING again, or gone. */
 static void settle(struct routine *it)
 {
@@ -322,6 +360,9 @@ static void on_committed(struct store_op *op)
         it->row.version++;
         it->next = (struct routine_row){0};
         it->conflicts = 0;
+        if (it->end.ended_ms > 0)
+            count(it);
+        it->end = (struct routine_end){0};
         move(it, PHASE_WAITING);
         settle(it);
         return;

@@ -481,7 +481,7 @@ describe("loading", function()
       anzol.on("**", { name = "concat" }, function() return "x" .. secret end)
       anzol.on("**", { name = "json" }, function() return anzol.json.encode { secret } end)
       anzol.on("**", { name = "index" }, function() return secret.value end)
-      anzol.on("**", { name = "new" }, function() return anzol.secret "LATER" end)
+      anzol.on("**", { name = "new" }, function() return anzol.secret("LAT" .. "ER") end)
       anzol.on("**", { name = "reveal" }, function() assert(secret:reveal():sub(1, 6) == "whsec_") end)
     ]]
     assert.matches("%[secret KEY%]", project:run("text", {}).text)

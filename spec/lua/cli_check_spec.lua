@@ -338,7 +338,7 @@ describe("anzol check", function()
   it("gives an object of a stable shape with -o json", function()
     local result = check({ ["scripts/a.lua"] = handler "x = evnt" }, "-o", "json")
     assert.equal(1, result.code)
-    assert.same({ ok = false, sources = 0, endpoints = 0, subscriptions = 1, findings = {
+    assert.same({ ok = false, sources = 0, endpoints = 0, subscriptions = 1, crons = 0, polls = 0, findings = {
       { level = "error", file = "scripts/a.lua", line = 3, phase = "check",
         message = "undefined global 'evnt'" },
       { level = "error", file = "scripts/a.lua", line = 3, phase = "check",

@@ -19,11 +19,12 @@ local secrets = {
   ANZOL_SECRET_STRIPE_WEBHOOK_SECRET = "whsec_0123456789abcdef",
   ANZOL_SECRET_BILLING_SECRET = "0123456789abcdef",
   ANZOL_SECRET_CRM_SECRET = "0123456789abcdef",
+  ANZOL_SECRET_TICKETS_TOKEN = "0123456789abcdef",
   ANZOL_SECRET_LEDGER_SECRET = "0123456789abcdef",
 }
 
 describe("anzol init", function()
-  for _, template in ipairs { "empty", "github-slack", "stripe-fanout" } do
+  for _, template in ipairs { "empty", "github-slack", "poll", "stripe-fanout" } do
     it("makes a project of " .. template .. " that checks clean and passes its specs", function()
       local result = run { "init", "hooks", "--template", template }
       assert.equal(0, result.code, result.errors)
@@ -35,7 +36,7 @@ describe("anzol init", function()
       local check = run({ "check", "hooks", "-o", "json" }, secrets)
       local found = dkjson.decode(check.output)
       assert.equal(0, check.code, check.output)
-      assert.is_true(found.ok and found.sources > 0)
+      assert.is_true(found.ok and found.sources + found.polls > 0)
       assert.not_matches("luacheck", check.output)
       if not os.getenv "ANZOL_SANITIZER" then -- busted would have to be started with its library
         local test = run { "test", "--project", "hooks" }

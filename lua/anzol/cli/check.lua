@@ -20,7 +20,8 @@ luacheck if the project has a .luacheckrc; and print what is wrong:
   file:line: level: message (hint)
 
 With -o json: { "ok", "findings": [{ "level", "file", "line", "phase", "message", "hint" }],
-"sources", "endpoints", "subscriptions", "connections" }. Exit code 0: nothing, 1: findings, 78:
+"sources", "endpoints", "subscriptions", "crons", "polls", "connections" }. Exit code 0: nothing,
+1: findings, 78:
 anzol.lua itself is broken.]],
 }
 
@@ -41,6 +42,7 @@ local function print_json(console, found, errors)
   console:data(json.encode({
     ok = errors == 0, findings = json.array(rows), sources = found.sources,
     endpoints = found.endpoints and #found.endpoints, subscriptions = found.subscriptions,
+    crons = found.crons, polls = found.polls,
     connections = found.connections and json.array(found.connections),
   }, { sort = true }) .. "\n")
 end
@@ -190,9 +192,14 @@ end
 
 local function say_counts(console, dir, found)
   local errors, warnings = findings.count(found)
-  console:say("%s: %s, %s; %s, %s, %s", dir, count(errors, "error"), count(warnings, "warning"),
+  local routines = ""
+  for _, noun in ipairs { "cron", "poll" } do
+    local n = found[noun .. "s"] or 0
+    if n > 0 then routines = routines .. ", " .. count(n, noun) end
+  end
+  console:say("%s: %s, %s; %s, %s, %s%s", dir, count(errors, "error"), count(warnings, "warning"),
     count(found.sources, "source"), count(found.endpoints and #found.endpoints, "endpoint"),
-    count(found.subscriptions, "subscription"))
+    count(found.subscriptions, "subscription"), routines)
 end
 
 function M.run(options, console)

@@ -19,7 +19,8 @@ there is never written over.
 
 -- Name of a template -> folder of the example; empty has none.
 local templates = {
-  empty = false, ["github-slack"] = "github-to-slack", ["stripe-fanout"] = "stripe-fanout",
+  empty = false, ["github-slack"] = "github-to-slack", poll = "poll-to-webhook",
+  ["stripe-fanout"] = "stripe-fanout",
 }
 
 local EXAMPLES = "share/anzol/examples"
