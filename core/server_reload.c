@@ -226,6 +226,11 @@ static void on_endpoint(struct store_op *op)
         struct endpoint_spec *spec = &generation_registry(reload->generation)->endpoints[index];
         spec->id = operation->id;
         spec->gate = gate_of(server, operation->id);
+        if (operation->released_count > 0) {
+            log_info("order keys released", "endpoint=%s count=%zu reason=\"on_dead is skip\"",
+                     operation->name, operation->released_count);
+            worker_endpoint_due(server->workers[0], operation->id);
+        }
         reload->standings[index] =
             (struct endpoint_standing){operation->state, operation->failing_since_ms};
     } else {
@@ -262,6 +267,7 @@ static void register_endpoints(struct reload *reload)
             .name = registry->endpoints[i].name,
             .url = registry->endpoints[i].url,
             .keep_state = true,
+            .unblocks = !registry->endpoints[i].blocks_on_dead,
         };
         /* Without a credit: reloads are one at a time, and so bounded by the endpoints. */
         check(store_submit(server->store, server->client, &reload->operations[i].op) == OK);

@@ -164,6 +164,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_ORDER_FIND] = "SELECT 1 FROM delivery INDEXED BY delivery_order WHERE endpoint = ?"
                        " AND order_key = ? AND (state < 3 OR is_blocking) LIMIT 1",
     [SQL_ORDER_BLOCK] = "UPDATE delivery SET is_blocking = 1 WHERE id = ?",
+    [SQL_ORDER_BLOCKING] = "SELECT id FROM delivery INDEXED BY delivery_blocking WHERE endpoint = ?"
+                           " AND id > ? AND is_blocking ORDER BY id LIMIT 1",
+    [SQL_ORDER_UNBLOCK] = "UPDATE delivery SET is_blocking = NULL WHERE id = ?",
     [SQL_ORDER_NEXT] = "SELECT d.id, d.due_ms FROM delivery e CROSS JOIN delivery d"
                        " INDEXED BY delivery_order ON d.endpoint = e.endpoint"
                        " AND d.order_key = e.order_key AND (d.state < 3 OR d.is_blocking)"

@@ -94,6 +94,8 @@ enum write_sql {
     SQL_ATTEMPT_INSERT,
     SQL_ORDER_FIND,
     SQL_ORDER_BLOCK,
+    SQL_ORDER_BLOCKING,
+    SQL_ORDER_UNBLOCK,
     SQL_ORDER_NEXT,
     SQL_ORDER_LOAD,
     SQL_ORDER_RELEASE,
@@ -308,6 +310,8 @@ int sqlite_order_find(struct sqlite_engine *engine, uint64_t endpoint, struct sl
                       bool *is_taken);
 /* A delivery that died keeps its place. */
 int sqlite_order_block(struct sqlite_engine *engine, uint64_t delivery);
+/* The endpoint's keys wait for none of its dead any more; *released: how many others may go now. */
+int sqlite_order_unblock(struct sqlite_engine *engine, uint64_t endpoint, size_t *released);
 struct order_next {
     uint64_t delivery;      /* 0: nobody waits */
     int64_t due_ms;         /* Unix ms */

@@ -39,6 +39,36 @@ static int find_next(struct sqlite_engine *it, uint64_t ended, struct order_next
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* The next behind `after` that its key waits for; 0: there is none. */
+static int find_blocking(struct sqlite_engine *it, uint64_t endpoint, uint64_t after, uint64_t *id)
+{
+    sqlite3_stmt *statement = it->statements[SQL_ORDER_BLOCKING];
+    bind_id(statement, 1, endpoint);
+    bind_id(statement, 2, after);
+    const int rc = sqlite3_step(statement);
+    *id = rc == SQLITE_ROW ? column_id(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int sqlite_order_unblock(struct sqlite_engine *engine, uint64_t endpoint, size_t *released)
+{
+    uint64_t id = 0;
+    int rc = find_blocking(engine, endpoint, 0, &id);
+    *released = 0;
+    while (rc == SQLITE_OK && id != 0) {
+        struct order_next next = {0};
+        bind_id(engine->statements[SQL_ORDER_UNBLOCK], 1, id);
+        rc = sqlite_run(engine, SQL_ORDER_UNBLOCK);
+        if (rc == SQLITE_OK)
+            rc = sqlite_order_leave(engine, id, false, &next);
+        *released += next.delivery != 0;
+        if (rc == SQLITE_OK)
+            rc = find_blocking(engine, endpoint, id, &id);
+    }
+    return rc;
+}
+
 static int load(struct sqlite_engine *it, struct order_next *next)
 {
     sqlite3_stmt *statement = it->statements[SQL_ORDER_LOAD];

@@ -234,7 +234,7 @@ static int find_endpoint(struct sqlite_engine *it, struct store_endpoint *endpoi
     return rc;
 }
 
-int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
+static int put_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
 {
     struct stored_endpoint stored = {0};
     endpoint->news.is_made = false;
@@ -262,4 +262,13 @@ int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoin
     }
     const int written = update_endpoint(engine, endpoint);
     return written == SQLITE_OK ? sqlite_put_news(engine, &endpoint->news) : written;
+}
+
+int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
+{
+    endpoint->released_count = 0;
+    const int rc = put_endpoint(engine, endpoint);
+    if (rc != SQLITE_OK || endpoint->op.status != OK || !endpoint->unblocks)
+        return rc;
+    return sqlite_order_unblock(engine, endpoint->id, &endpoint->released_count);
 }

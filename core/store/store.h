@@ -268,8 +268,10 @@ struct store_endpoint {
     enum endpoint_state state;
     unsigned from;            /* bits 1 << enum endpoint_state; 0: any, and the row is made */
     const char *reason;       /* why paused or disabled; NULL */
+    bool unblocks;            /* order keys wait for none of its dead any more */
     uint64_t id;              /* out */
     int64_t failing_since_ms; /* out, with keep_state */
+    size_t released_count;    /* out: deliveries that may go now; due in the store */
     struct store_news news;
 };
 

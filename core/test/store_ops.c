@@ -61,6 +61,7 @@ static void set_results(lua_State *L, const struct lua_op *it)
         set_integer(L, "id", (lua_Integer)it->u.endpoint.id);
         set_text(L, "state", endpoint_state_names[it->u.endpoint.state]);
         set_bool(L, "is_made", it->u.endpoint.news.is_made);
+        set_integer(L, "released_count", (lua_Integer)it->u.endpoint.released_count);
         set_integer(L, "failing_since_ms", it->u.endpoint.failing_since_ms);
         break;
     case STORE_RUN:
@@ -528,6 +529,7 @@ static int l_endpoint(lua_State *L)
     it->u.endpoint.name = arena_field(L, &it->arena, 2, "name");
     it->u.endpoint.url = arena_field(L, &it->arena, 2, "url");
     it->u.endpoint.keep_state = field_boolean(L, 2, "keep_state");
+    it->u.endpoint.unblocks = field_boolean(L, 2, "unblocks");
     it->u.endpoint.reason = arena_field(L, &it->arena, 2, "reason");
     it->u.endpoint.from = (unsigned)field_integer(L, 2, "from", 0);
     it->u.endpoint.news.event = field_news(L, it);

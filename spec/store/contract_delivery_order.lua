@@ -115,6 +115,27 @@ return function(t)
       assert.is_number(second)
     end)
 
+    it("lets every key that waits for a dead one go when its endpoint wants that no more", function()
+      local endpoint = run("endpoint", { name = "crm", url = "http://x/", state = "enabled" }).id
+      local first, second, third = ordered("k", { endpoint = endpoint }),
+        ordered("k", { endpoint = endpoint }), ordered("k", { endpoint = endpoint })
+      local alone = ordered("l", { endpoint = endpoint })
+      local elsewhere, held = ordered("k", { endpoint = 5 }), ordered("k", { endpoint = 5 })
+      for _, id in ipairs { first, alone, elsewhere } do finish(id, "dead", { is_blocking = true }) end
+      local same = { name = "crm", url = "http://x/", keep_state = true }
+      assert.equal(0, run("endpoint", same).released_count)
+      assert.same({}, due(nil, endpoint))
+      same.unblocks = true
+      assert.equal(1, run("endpoint", same).released_count)
+      assert.same({ second }, due(nil, endpoint))
+      assert.equal(0, run("endpoint", same).released_count)
+      assert.equal(third, finish(second).released)
+      assert.same({}, due(nil, 5))
+      assert.is_number(held)
+      local late = ordered("l", { endpoint = endpoint })
+      assert.is_truthy(table.concat(due(nil, endpoint), " "):find(late, 1, true))
+    end)
+
     it("does not delete a dead one that its key waits for", function()
       local old = 1767225600000
       S.clock_fake(old)

@@ -201,6 +201,17 @@ describe("order_by of an endpoint", function()
     await_states("dead", "succeeded", "dead", "pending", "succeeded")
   end)
 
+  it("lets keys go on that wait for a dead letter when on_dead becomes skip", function()
+    receiver:answer("*", { status = 500 }, { status = 500 }, { status = 200 })
+    send("block", "k", 1)
+    send("block", "k", 2)
+    await_states("dead", "pending")
+    reload(SCRIPT .. "-- version 2\n")
+    await_states("dead", "pending")
+    reload((SCRIPT:gsub('on_dead = "block"', 'on_dead = "skip"')))
+    await_states("dead", "succeeded")
+  end)
+
   it("is kept by what is stored, when the endpoint does not ask for it any more, or was gone", function()
     receiver:answer("/keys", { status = 500 })
     for number = 1, 5 do send("keys", "k", number) end
