@@ -214,7 +214,7 @@ function Model:started(name, body, id, now)
   message.starts = message.starts + 1
   message.limit = endpoint.limit
   message.may_skip = message.may_skip or endpoint.may_skip
-  message.open, message.failed_ms = message.open + 1, nil
+  message.open, message.failed_ms, message.started_ms = message.open + 1, nil, now.mono_ms
   endpoint.open = endpoint.open + 1
   endpoint.starts[#endpoint.starts + 1] = { ms = now.mono_ms, life = self.life }
 end
@@ -224,7 +224,9 @@ function Model:settled(name, body, status)
   local endpoint, message = self.endpoints[name], self.messages[body]
   self:note(body, "its attempt ended, %d", status)
   message.open, endpoint.open = message.open - 1, endpoint.open - 1
-  message.failed_ms = status // 100 ~= 2 and status ~= 410 and message.arrived_ms or nil
+  -- Without an answer the request may come in after its end.
+  message.failed_ms = status // 100 ~= 2 and status ~= 410 and (status > 0 and message.arrived_ms or message.started_ms)
+    or nil
   endpoint.ended = endpoint.ended + 1
   if status == 410 then
     endpoint.is_gone = not endpoint.wanted and message.arrived_ms > endpoint.back_ms
