@@ -30,7 +30,7 @@
 #define LIMIT_BODY_GRACE_MS 5000
 #define LIMIT_BODY_BYTES_PER_S 1024
 #define LIMIT_IDLE_MS 15000
-#define LIMIT_CONNECTIONS 10000            /* per process */
+#define LIMIT_CONNECTIONS 10000            /* per worker, but for receivers that wait at queues */
 #define LIMIT_CONNECTIONS_PER_ADDRESS 2048 /* per worker */
 #define LIMIT_RETRY_AFTER_S 5              /* what a 503 says */
 #define LIMIT_INFLATE_RATIO 100            /* a compressed body comes to so much more */
@@ -120,8 +120,9 @@
 #define LIMIT_GUARD_BLOCKS 64 /* of guard.allow, and of guard.deny */
 
 /* Queues (endpoints of kind "long_poll"). */
-#define LIMIT_QUEUE_WAIT_MS 300000 /* of one request for messages */
-#define LIMIT_QUEUE_BATCH 1000     /* messages of an answer, ids of a request */
+#define LIMIT_QUEUE_RECEIVERS 10000 /* that wait, per worker */
+#define LIMIT_QUEUE_WAIT_MS 300000  /* of one request for messages */
+#define LIMIT_QUEUE_BATCH 1000      /* messages of an answer, ids of a request */
 #define LIMIT_QUEUE_LEASE_MS_MIN 1000
 #define LIMIT_QUEUE_LEASE_MS 43200000         /* 12 hours; of one extension too */
 #define LIMIT_QUEUE_BYTES (8 * 1024 * 1024)   /* of an answer's messages, but for its first */

@@ -10,13 +10,15 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"deliver", deliver_main},
+    {"queue", queue_main},
     {"receive", receive_main},
 };
 
 static const char usage[] =
     "Usage: anzol bench receive --url URL [options]   how fast a source takes webhooks\n"
     "       anzol bench deliver [--url URL] [options] how fast they come out at an endpoint\n"
-    "`anzol bench receive --help` and `anzol bench deliver --help` list the options.\n";
+    "       anzol bench queue --queue URL --url URL [options] how fast receivers are woken\n"
+    "`anzol bench receive --help`, as of the others, lists the options.\n";
 
 int bench_main(int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The two subcommands and what they share. */
+/* The subcommands and what they share. */
 #ifndef BENCH_COMMAND_INT_H
 #define BENCH_COMMAND_INT_H
 
@@ -116,5 +116,6 @@ int command_fail(const char *command, const struct err *err);
 
 int receive_main(int argc, char **argv);
 int deliver_main(int argc, char **argv);
+int queue_main(int argc, char **argv);
 
 #endif

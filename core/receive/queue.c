@@ -135,6 +135,7 @@ static void on_taken(struct lease_errand *errand)
     struct pull *pull = errand->ctx;
     const bool is_there = pull->request && pull->is_open;
     pull->is_taking = false;
+    pull->receiver->taking_count--;
     pull->errands--;
     if (pull->take.delivery_count > 0) {
         prepare_return(pull);
@@ -155,12 +156,18 @@ static void take(struct pull *pull)
 {
     const struct receive_options *options = &pull->receiver->options;
     struct err err;
+    if (pull->receiver->taking_count >= LIMIT_QUEUE_RECEIVERS) {
+        refuse(pull, 503, "too_many_receivers",
+               "too many receivers wait at queues; ask again later");
+        return;
+    }
     if (queue_read_query(pull->request, pull->spec->queue, &pull->take, &err) != OK) {
         refuse(pull, 400, "bad_query", err.text);
         return;
     }
     pull->take.errand = errand_of(pull, lease_take, on_taken);
     pull->is_taking = true;
+    pull->receiver->taking_count++;
     pull->errands++;
     options->hooks->errand(options->ctx, &pull->take.errand);
 }

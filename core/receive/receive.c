@@ -376,7 +376,7 @@ enum status receiver_open(const struct receive_options *options, struct receiver
             .fd = options->fd,
             .handler = &handler,
             .ctx = it,
-            .connection_count_max = LIMIT_CONNECTIONS,
+            .connection_count_max = LIMIT_CONNECTIONS + LIMIT_QUEUE_RECEIVERS,
             .connection_count_max_per_address = LIMIT_CONNECTIONS_PER_ADDRESS,
             .intake_bytes = options->intake_bytes,
             .intake_bytes_max = options->intake_bytes_max,

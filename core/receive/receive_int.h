@@ -11,6 +11,7 @@ struct receiver {
     struct http_listener *listener;
     size_t intake_count; /* requests between on_head and their end, commits included */
     size_t news_count;   /* at the store */
+    size_t taking_count; /* of them, those that wait for messages */
     size_t pull_count;   /* requests at queues, their errands included */
 };
 
