@@ -76,6 +76,7 @@ function anzol.source(name, options) end
 ---@field whole? anzol.Duration Default: `"15s"`.
 
 ---@class anzol.EndpointOptions
+---@field kind? "http" Its messages are sent. Of `"long_poll"` it is a queue (anzol.QueueOptions).
 ---@field url anzol.SecretText Where to: http or https.
 ---@field sign anzol.Signer|false How messages are signed; `false`: not at all.
 ---@field method? string Any method but `CONNECT` and `TRACE`, at most 32 bytes; a `HEAD` takes no body along. Default: `"POST"`.
