@@ -185,7 +185,7 @@ describe("anzol tail", function()
     assert.same({ 8, 9 }, chosen("--where", "bodyBytes > 50 or type:find 'issue'"))
     fake.reset()
     chosen("events", "--source", "a b")
-    assert.matches("source=a%20b", fake.requests[2].url, 1, true)
+    assert.matches("source=a+b", fake.requests[2].url, 1, true)
   end)
 
   it("prints attempts, chosen by endpoint and status, as JSON lines too", function()

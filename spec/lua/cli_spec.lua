@@ -27,7 +27,7 @@ describe("anzol events", function()
   it("sends its filters, before or behind the word list", function()
     fake.answers = { { json = page }, { json = page } }
     run("events", "--source", "git hub", "--limit", "10", "list", "--state", "dead")
-    assert.equal("http://localhost/api/v1/event?limit=10&source=git%20hub&state=dead",
+    assert.equal("http://localhost/api/v1/event?limit=10&source=git+hub&state=dead",
       fake.requests[1].url)
     run("events", "--type", "a.b", "--iterator", "evt_00000000001")
     assert.equal("http://localhost/api/v1/event?limit=50&iterator=evt_00000000001&type=a.b",

@@ -125,7 +125,8 @@ local function check_page(page)
       contents = contents or {}
       contents[path] = text_of(block)
     elseif block.kind == "lua" then
-      if page:find "testing" then check_testing(block) else fragments[#fragments + 1] = block end
+      local is_of_spec = page:find "testing" or block[1] and block[1]:find "^t:"
+      if is_of_spec then check_testing(block) else fragments[#fragments + 1] = block end
     end
   end
   check_fragments(fragments)
