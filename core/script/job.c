@@ -195,15 +195,18 @@ size_t script_job_count(const struct script *script)
     return script->jobs.count;
 }
 
+void job_cancel(struct job *job)
+{
+    check(job->base.state != STRAND_RUNNING);
+    drop(job);
+    end(job, JOB_END_CANCEL, 0);
+}
+
 void script_cancel_all(struct script *script)
 {
     struct node *node;
-    while ((node = queue_first(&script->jobs))) {
-        struct job *job = container_of(node, struct job, node);
-        check(job->base.state != STRAND_RUNNING);
-        drop(job);
-        end(job, JOB_END_CANCEL, 0);
-    }
+    while ((node = queue_first(&script->jobs)))
+        job_cancel(container_of(node, struct job, node));
     if (script->loop)
         (void)uv_idle_stop(&script->turns);
 }

@@ -252,6 +252,10 @@ struct tick_options {
 void script_run_routine(struct script *script, const struct tick_options *options, job_cb on_done,
                         void *ctx);
 
+/* The run of a routine that has this ctx is cancelled, if it goes on: its callback comes before
+ * this returns. */
+void script_cancel_routine(struct script *script, const void *ctx);
+
 struct outgoing_parts {
     bool is_skipped;
     char reason[256];

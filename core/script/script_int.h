@@ -393,6 +393,8 @@ void job_close_views(struct job *job);
 int64_t job_wall_left_ms(const struct job *job);
 /* Ends a job that waits: its wall limit came first, or memory ended. */
 void job_kill(struct job *job, enum kill kill);
+/* It ends at once, as cancelled. */
+void job_cancel(struct job *job);
 /* It failed: with the error on top of this strand, or over a limit. */
 void job_fail(struct job *job, struct strand *strand);
 void job_fail_with(struct job *job, const char *text);

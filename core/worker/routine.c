@@ -49,6 +49,7 @@ struct routine {
     bool is_gone;                    /* not registered any more */
     struct routine_row row;          /* as stored */
     struct generation *running;      /* reference: the one that its job is of; NULL: no job */
+    struct script *script;           /* and its state */
     struct routine_end end;          /* of the run under way */
     unsigned conflicts;              /* so often others changed what it had read of kv */
     struct routine_row next;         /* what is being committed */
@@ -468,6 +469,7 @@ static void start(struct routine *it)
     worker->active++;
     worker->routines.running++;
     it->running = generation_ref(it->generation);
+    it->script = worker->script;
     it->end = (struct routine_end){.started_ms = now_of(it)};
     const struct tick_options options = {
         .routine = it->spec,
@@ -494,6 +496,14 @@ void routines_pump(struct worker *worker)
     }
 }
 
+/* A long poll waits for what may never come: nobody waits for it in turn. It committed nothing, so
+ * it begins again, on what serves then. */
+static void cancel_long(struct routine *it)
+{
+    if (it->phase == PHASE_RUNNING)
+        script_cancel_routine(it->script, it);
+}
+
 /* ---- Life cycle ------------------------------------------------------------------------------ */
 
 static bool is_own(const struct worker *worker, uint64_t id)
@@ -514,8 +524,11 @@ static void adopt(struct worker *worker, uint64_t id, const struct routine_spec 
         it->timer.on_time = on_time;
         check(map_put(&worker->routines.all, id, it) == OK);
     }
+    const bool was_long = !is_new && it->spec->is_long;
     set_spec(it, spec);
     it->is_gone = false;
+    if (was_long)
+        cancel_long(it);
     if (!is_new && it->phase == PHASE_WAITING)
         plan(it);
 }
@@ -533,9 +546,14 @@ void routines_adopt(struct worker *worker)
         if (is_own(worker, id))
             adopt(worker, id, spec);
     }
-    for (size_t i = 0; i < count; i++)
-        if (before[i]->is_gone && is_idle(before[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (!before[i]->is_gone)
+            continue;
+        if (is_idle(before[i]))
             destroy(before[i]);
+        else if (before[i]->spec->is_long)
+            cancel_long(before[i]);
+    }
     free(before);
     if (worker->routines.is_open) {
         load(worker);
@@ -563,6 +581,9 @@ void routines_stop(struct worker *worker)
     timers_stop(&worker->timers, &worker->routines.watch);
     for (size_t i = 0; i < count; i++)
         timers_stop(&worker->timers, &list[i]->timer);
+    for (size_t i = 0; i < count; i++)
+        if (list[i]->spec->is_long)
+            cancel_long(list[i]);
     free(list);
 }
 

@@ -157,6 +157,36 @@ describe("polls of a real source", function()
     end)
   end)
 
+  it("that wait for an answer hold up neither a reload nor the end of the server", function()
+    source = Server.start { scripts = { ["main.lua"] = [[
+      local anzol = require "anzol"
+      anzol.source("held", { methods = { "GET" }, verify = anzol.verify.none(),
+        challenge = function() anzol.sleep "2400ms" return { status = 200, json = {} } end })]] } }
+    local script = ([[
+      local anzol = require "anzol"
+      anzol.poll("held", { long = true }, function(poll)
+        local res, err = poll:get("http://127.0.0.1:%d/in/held", { allow_private = true })
+        if not res then return nil, err end
+        anzol.kv("k"):incr("answers", 1)
+        return 0
+      end)]]):format(source.port)
+    server = Server.start { scripts = { ["main.lua"] = script } }
+    wait.until_true("it has a place", WITHIN_MS, function()
+      return sql("SELECT count(*) FROM routine")[1][1] == 1
+    end)
+    process.sleep_ms(200)
+    server:write_script("main.lua", script .. "\n-- again")
+    local started_ms = process.mono_ms()
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    assert.same({ "exit", 0 }, { server:stop() })
+    assert.is_true(process.mono_ms() - started_ms < 2000 * wait.patience)
+    server.port, server.admin_port = nil, nil
+    server:restart()
+    wait.until_true("it goes on", WITHIN_MS, function()
+      return sql("SELECT count(*) FROM kv WHERE ns = 'k'")[1][1] == 1
+    end)
+  end)
+
   it("are shown by anzol polls and crons, and by metrics", function()
     source = Server.start { scripts = { ["main.lua"] = "local MOST = 5\n" .. SOURCE } }
     server = Server.start { scripts = { ["main.lua"] = POLLS:format(source.port) .. [[

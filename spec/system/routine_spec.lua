@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Crons, everys and polls on the real server (core/worker/routine.c): they run when their time
 -- comes, what they ask for commits with their place, and that outlives kills and reloads.
+local Clock = require "support.clock"
 local S = require "anzol_test.store"
 local Receiver = require "support.receiver"
 local Server = require "support.server"
@@ -164,6 +165,34 @@ describe("a routine of the server", function()
     assert.is_true(note "all" <= 6 and note "latest" <= 2)
     assert.is_true((note "none" or 0) <= 1)
     assert.is_true(sql("SELECT min(due_ms) FROM routine")[1][1] > os.time() * 1000)
+  end)
+
+  it("of a cron runs for no time twice while the clock is set forth and back; intervals do not care", function()
+    server = Server.new { scripts = { ["main.lua"] = HEAD .. [[
+      anzol.cron("second", { schedule = "* * * * * *" }, function(tick)
+        tick:emit("tick", { at = tick.scheduled_ms })
+      end)
+      anzol.every("beat", "500ms", function() notes:incr("beats", 1) end)
+    ]] } }
+    local clock = Clock.new(server.dir)
+    server.options.env = clock:env()
+    server:launch():await()
+    await_note("beats", 1)
+    local from_ms, beats = process.mono_ms(), note "beats"
+    for _, set_s in ipairs { 3600, 0, 315360000, 0, -3, 2, -1, 1, 0 } do
+      clock:set(set_s)
+      process.sleep_ms(1300)
+    end
+    local expected = (process.mono_ms() - from_ms) / 500
+    assert.is_true(math.abs(note "beats" - beats - expected) <= 3 * wait.patience)
+    wait.until_true("it runs by the clock that is there", WITHIN_MS, function()
+      local due_ms = row "second"[1]
+      return due_ms <= os.time() * 1000 + 2000 and due_ms >= os.time() * 1000 - 1000
+    end)
+    local ticks = sql("SELECT count(*), count(DISTINCT content.body) FROM event JOIN content USING(id) "
+      .. "WHERE type = 'tick'")[1]
+    assert.equal(ticks[1], ticks[2])
+    assert.is_true(ticks[1] >= 5, ticks[1])
   end)
 
   it("runs again, each effect once, when the server is killed at any time", function()
