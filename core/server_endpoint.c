@@ -4,6 +4,7 @@
  * where a comment says. */
 #include "server_int.h"
 
+#include "base/clock.h"
 #include "send/send.h"
 
 #include <stdlib.h>
@@ -44,10 +45,14 @@ bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
     struct gate *gate = map_get(&server->gates, endpoint);
     if (!gate)
         return false;
+    /* The sender tells when an attempt ends: what is over by itself since then is not told. */
+    const int64_t now_ms = clock_due_ms();
+    const int64_t paused_until_ms = atomic_load(&gate->paused_until_ms);
+    const bool is_slowed = atomic_load(&gate->slowed_until_ms) > now_ms;
     *pace = (struct api_pace){
         .breaker = circuit_state_name((enum circuit_state)atomic_load(&gate->circuit)),
-        .paused_until_ms = atomic_load(&gate->paused_until_ms),
-        .slowed_per_hour = atomic_load(&gate->slowed_per_hour),
+        .paused_until_ms = paused_until_ms > now_ms ? paused_until_ms : 0,
+        .slowed_per_hour = is_slowed ? atomic_load(&gate->slowed_per_hour) : 0,
     };
     return true;
 }

@@ -26,6 +26,7 @@ struct gate {
     atomic_int circuit;                  /* enum circuit_state of send.h */
     atomic_int_fast64_t paused_until_ms; /* Unix ms: as the receiver asked; 0: is not */
     atomic_int_fast64_t slowed_per_hour; /* attempts; 0: as fast as its options say */
+    atomic_int_fast64_t slowed_until_ms; /* Unix ms: it is not any more, though nothing is sent */
     /* Of a queue. */
     atomic_int receivers;                /* that wait for messages */
     atomic_uint_fast64_t given;          /* leases, in all */

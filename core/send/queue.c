@@ -133,6 +133,8 @@ static void show_pace(const struct outlet *outlet)
     atomic_store(&outlet->gate->paused_until_ms, left_ms > 0 ? clock_due_ms() + left_ms : 0);
     atomic_store(&outlet->gate->slowed_per_hour,
                  (int64_t)(pace->slowdown.per_s * SECONDS_PER_HOUR));
+    atomic_store(&outlet->gate->slowed_until_ms,
+                 clock_due_ms() + slowdown_left_ms(&pace->slowdown, clock_mono_ms()));
 }
 
 void outlet_forgive(struct outlet *outlet)

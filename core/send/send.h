@@ -307,6 +307,8 @@ struct slowdown {
 void slowdown_start(struct slowdown *slowdown, int64_t now_ms);
 /* What it gets now; 0: no limit of ours. limit_per_s: of its options, 0: none. */
 double slowdown_per_s(struct slowdown *slowdown, double limit_per_s, int64_t now_ms);
+/* How long it is slowed yet if nothing more is answered so; 0 or less: it is not. */
+int64_t slowdown_left_ms(const struct slowdown *slowdown, int64_t now_ms);
 /* An attempt that started then got this answer. */
 void slowdown_end(struct slowdown *slowdown, double limit_per_s, const struct attempt *attempt,
                   int64_t started_ms, int64_t now_ms);

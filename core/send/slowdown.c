@@ -53,6 +53,14 @@ double slowdown_per_s(struct slowdown *slowdown, double limit_per_s, int64_t now
     return limit_per_s;
 }
 
+int64_t slowdown_left_ms(const struct slowdown *slowdown, int64_t now_ms)
+{
+    if (!(slowdown->per_s > 0))
+        return 0;
+    const double missing = (slowdown->full_per_s - slowdown->per_s) / (UP * slowdown->full_per_s);
+    return slowdown->changed_ms + (int64_t)(missing * SECOND_MS) - now_ms;
+}
+
 static void slow_down(struct slowdown *slowdown, double limit_per_s, int64_t now_ms)
 {
     const bool is_slowed = slowdown->per_s > 0;

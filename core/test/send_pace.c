@@ -78,7 +78,7 @@ static int l_finish(lua_State *L)
     return 1;
 }
 
-/* show(now_ms) -> { circuit, per_s, paused_until_ms } */
+/* show(now_ms) -> { circuit, per_s, paused_until_ms, slowed_left_ms } */
 static int l_show(lua_State *L)
 {
     struct test_pace *it = check_pace(L);
@@ -89,6 +89,7 @@ static int l_show(lua_State *L)
     lua_pushnumber(L, per_s);
     lua_setfield(L, -2, "per_s");
     set_integer(L, "paused_until_ms", it->pace.slowdown.paused_until_ms);
+    set_integer(L, "slowed_left_ms", slowdown_left_ms(&it->pace.slowdown, luaL_checkinteger(L, 2)));
     return 1;
 }
 

@@ -247,9 +247,12 @@ describe("a receiver that is overloaded", function()
     for _ = 1, 19 do it:start(START_MS) end
     it:finish(it:start(START_MS), START_MS, BUSY)
     for second = 0, 4 do
-      assert.is_near(10 + 2 * second, it:show(START_MS + second * 1000).per_s, 1e-9)
+      local shown = it:show(START_MS + second * 1000)
+      assert.is_near(10 + 2 * second, shown.per_s, 1e-9)
+      assert.is_near(5000 - second * 1000, shown.slowed_left_ms, 1)
     end
-    assert.equal(40, it:show(START_MS + 5000).per_s)
+    local shown = it:show(START_MS + 5000)
+    assert.same({ 40, 0 }, { shown.per_s, shown.slowed_left_ms })
   end)
 
   it("gets nothing until its Retry-After is over, an hour at most", function()
