@@ -47,4 +47,13 @@ describe("anzol endpoints", function()
     assert.equal("http://localhost/api/v1/endpoint/crm/pause?reason=they+move", fake.requests[2].url)
     assert.equal("POST", fake.requests[2].method)
   end)
+
+  it("takes any text for a name but an empty one", function()
+    fake.answers = { { status = 404, json = { detail = "there is no endpoint of this name" } } }
+    assert.equal(1, (run("endpoints", "resume", "a/b?c")))
+    assert.equal("http://localhost/api/v1/endpoint/a%2Fb%3Fc/resume", fake.requests[1].url)
+    local code, _, err = run("endpoints", "resume", "")
+    assert.equal(2, code)
+    assert.matches("NAME is empty: an endpoint's is wanted", err, 1, true)
+  end)
 end)

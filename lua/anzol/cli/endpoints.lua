@@ -51,7 +51,10 @@ function M.configure(parser, add_help)
   end
   local function verb(name, summary)
     local sub = command(name, summary)
-    sub:argument("names", "Names of endpoints."):argname "NAME":args "+"
+    sub:argument("names", "Names of endpoints."):argname "NAME":args "+":convert(function(text)
+      if text == "" then return nil, "NAME is empty: an endpoint's is wanted" end
+      return text
+    end)
     return sub
   end
   command("list", "List them.")
@@ -107,7 +110,7 @@ function M.run(options, console)
   if options.action == "show" then return show(options, console) end
   if not options.names then return list(options, console) end
   return client.change(options, console, options.action, options.names, function(name)
-    return "/api/v1/endpoint/" .. name
+    return "/api/v1/endpoint/" .. client.escape_name(name)
   end)
 end
 
