@@ -216,6 +216,8 @@ static void parse_filters(struct call *call, const struct list_form *form,
         query->source = get(call, "source", &call->source, complaints);
     if (has_filter(form, "type"))
         query->type = get(call, "type", &call->type, complaints);
+    if (query->type && !event_pattern_is_valid(slice_str(query->type)))
+        complain_of(complaints, "type", EVENT_PATTERN_FORMS);
     if (has_filter(form, "endpoint"))
         query->endpoint = get(call, "endpoint", &call->endpoint, complaints);
     if (has_filter(form, "contains"))

@@ -62,6 +62,11 @@ static const char *check_ids(const char *text)
     return id ? NULL : "ids of events, messages and deliveries, with a space between";
 }
 
+static const char *check_type(const char *text)
+{
+    return event_pattern_is_valid(slice_str(text)) ? NULL : EVENT_PATTERN_FORMS;
+}
+
 static const char *check_instant(const char *text)
 {
     int64_t ms;
@@ -106,7 +111,7 @@ static const struct {
     [KIND] = {"kind", NUMBER_BYTES_MAX, check_kind},
     [IDS] = {"ids", LIMIT_TASK_IDS_BYTES, check_ids},
     [SOURCE] = {"source", LIMIT_NAME_BYTES, NULL},
-    [TYPE] = {"type", LIMIT_TYPE_BYTES, NULL},
+    [TYPE] = {"type", LIMIT_TYPE_BYTES, check_type},
     [ENDPOINT] = {"endpoint", LIMIT_NAME_BYTES, NULL},
     [STATE] = {"state", NUMBER_BYTES_MAX, NULL},
     [CONTAINS] = {"contains", LIMIT_REASON_BYTES, NULL},

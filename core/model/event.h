@@ -85,5 +85,8 @@ bool event_type_is_valid(struct slice type);
 bool event_pattern_matches(struct slice pattern, struct slice type);
 /* A pattern that can match something: segments of type characters, "*" or a last "**". */
 bool event_pattern_is_valid(struct slice pattern);
+#define EVENT_PATTERN_FORMS                                                                        \
+    "a pattern of types: segments of A-Z a-z 0-9 _ - between dots; '*' stands for one, '**' at "   \
+    "the end for one or more"
 
 #endif

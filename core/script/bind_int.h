@@ -96,6 +96,8 @@ const char *option_check_path(lua_State *L, const struct options *options);
 /* Raises if a source or a queue is there already; for a queue with all its paths. */
 void path_check_free(lua_State *L, const char *path);
 void path_check_queue_free(lua_State *L, const char *path);
+/* A pattern of event types, borrowed from the table; NULL: absent. */
+const char *option_check_pattern(lua_State *L, const struct options *options, const char *name);
 /* A method of HTTP, borrowed from the table: any token but CONNECT and TRACE. */
 const char *option_check_method(lua_State *L, const struct options *options, const char *fallback);
 /* The number of the function, 0 if absent. */

@@ -243,6 +243,7 @@ static int begin(lua_State *L, enum store_read_kind kind, const char *what)
     read_range(L, &options, listing);
     keep_text(L, &options, is_events ? "source" : "endpoint",
               is_events ? VALUE_SOURCE : VALUE_ENDPOINT);
+    (void)option_check_pattern(L, &options, "type");
     keep_text(L, &options, "type", VALUE_TYPE);
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, l_next, 1);

@@ -101,7 +101,7 @@ static void check_leaves_own_out(lua_State *L, const struct options *options,
     if (task->kind != ID_EVENT || !view || !view->event)
         return;
     const struct event *own = view->event;
-    if ((task->type && !slice_is(own->type, task->type)) ||
+    if ((task->type && !event_pattern_matches(slice_str(task->type), own->type)) ||
         (task->source && !slice_is(own->source, task->source)))
         return;
     (void)luaL_error(L,
@@ -123,7 +123,7 @@ int task_begin_replay(lua_State *L)
     struct task task = {
         .verb = CHANGE_REPLAY,
         .source = borrow_text(L, &options, "source", LIMIT_NAME_BYTES),
-        .type = borrow_text(L, &options, "type", LIMIT_TYPE_BYTES),
+        .type = (char *)(uintptr_t)option_check_pattern(L, &options, "type"),
         .endpoint = borrow_text(L, &options, "endpoint", LIMIT_NAME_BYTES),
         .contains = borrow_text(L, &options, "contains", LIMIT_REASON_BYTES),
         .subscription = borrow_text(L, &options, "subscription", LIMIT_SUBSCRIPTION_BYTES),

@@ -177,6 +177,14 @@ const char *option_check_text(lua_State *L, const struct options *options, const
     return value;
 }
 
+const char *option_check_pattern(lua_State *L, const struct options *options, const char *name)
+{
+    const char *pattern = option_check_text(L, options, name, NULL);
+    if (pattern && !event_pattern_is_valid(slice_str(pattern)))
+        (void)option_error(L, options, name, EVENT_PATTERN_FORMS);
+    return pattern;
+}
+
 const char *option_check_method(lua_State *L, const struct options *options, const char *fallback)
 {
     static const char *const known[] = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"};

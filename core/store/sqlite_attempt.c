@@ -88,7 +88,8 @@ static bool fits(sqlite3_stmt *statement, const struct store_list_attempts *list
     const int error = sqlite3_column_int(statement, 4);
     return (!query->endpoint || column_id(statement, OF_ENDPOINT) == endpoint) &&
            (query->state < 0 || sqlite3_column_int(statement, 2) == query->state) &&
-           (!query->type || slice_is(column_text(statement, OF_TYPE), query->type)) &&
+           (!query->type ||
+            event_pattern_matches(slice_str(query->type), column_text(statement, OF_TYPE))) &&
            (list->status_to == 0 ||
             (status >= list->status_from && status <= list->status_to && error == ATTEMPT_OK)) &&
            (list->error < 0 || error == list->error);

@@ -68,7 +68,7 @@ static int make_listed_event(sqlite3_stmt *statement, uint64_t id, struct event_
 static bool event_fits(const struct store_list_query *query, const struct event *event)
 {
     return (!query->source || slice_is(event->source, query->source)) &&
-           (!query->type || slice_is(event->type, query->type));
+           (!query->type || event_pattern_matches(slice_str(query->type), event->type));
 }
 
 static bool has_error(const struct store_list_query *query, const struct event_row *row)
@@ -239,7 +239,7 @@ static int look_at_delivery(struct sqlite_reader *reader, sqlite3_stmt *statemen
         return SQLITE_OK;
     if (query->state >= 0 && sqlite3_column_int(statement, 5) != query->state)
         return SQLITE_OK;
-    if (query->type && !slice_is(column_text(statement, 4), query->type))
+    if (query->type && !event_pattern_matches(slice_str(query->type), column_text(statement, 4)))
         return SQLITE_OK;
     if (!is_contained(query, (const char *)sqlite3_column_text(statement, 8)))
         return SQLITE_OK;

@@ -60,7 +60,7 @@ struct store_list_query {
     uint64_t after;
     bool is_backward;   /* the `limit` rows nearest above `after`, oldest first: the page before */
     const char *source; /* of the event */
-    const char *type;   /* exact */
+    const char *type;   /* a pattern, as event_pattern_matches takes it */
     const char *endpoint; /* deliveries: name */
     int state;            /* enum run_state or enum delivery_state; -1: any */
     uint64_t event;       /* deliveries of one event; 0: any */

@@ -28,6 +28,11 @@ static bool is_text(const char *wanted, struct slice text)
     return !wanted || slice_is(text, wanted);
 }
 
+static bool is_type(const char *pattern, struct slice type)
+{
+    return !pattern || event_pattern_matches(slice_str(pattern), type);
+}
+
 static bool is_in_range(const struct store_list_query *query, uint64_t id)
 {
     return (query->before == 0 || id < query->before) && id > query->after;
@@ -55,7 +60,7 @@ static uint64_t match_event(lua_State *L, const struct store_list_query *query)
 {
     const struct event *event = event_of_row(L);
     const bool is_wanted = is_in_range(query, event->id) && is_text(query->source, event->source) &&
-                           is_text(query->type, event->type) &&
+                           is_type(query->type, event->type) &&
                            (query->state < 0 || (int)state_of_row(L) == query->state);
     return is_wanted ? event->id : 0;
 }
@@ -93,7 +98,7 @@ static uint64_t match_delivery(lua_State *L, const struct store_list_query *quer
     const struct delivery *delivery = delivery_of_row(L, &endpoint);
     const bool is_wanted = is_in_range(query, delivery->id) &&
                            is_text(query->endpoint, slice_str(endpoint->name)) &&
-                           is_text(query->type, delivery->message->type) &&
+                           is_type(query->type, delivery->message->type) &&
                            (query->state < 0 || (int)stored_state(delivery) == query->state);
     return is_wanted ? delivery->id : 0;
 }

@@ -62,6 +62,8 @@ describe("anzol.testing", function()
       assert.same({ "good" }, found(t, "events", { since_ms = began_ms + 1, type = "good" }, "type"))
       assert.same({}, found(t, "events", { source = "nowhere" }, "type"))
       assert.same({ "good" }, found(t, "events", { source = "in", type = "good" }, "type"))
+      assert.same({}, found(t, "events", { type = "*.*" }, "type"))
+      assert.same({ "bad" }, found(t, "events", { type = "*", until_ms = began_ms + 1 }, "type"))
       t:advance "1h"
       assert.same({ "bad" }, found(t, "events", { state = "dead" }, "type"))
       assert.equal(1, #t.dead_letters)

@@ -113,6 +113,9 @@ return function(t)
       assert.same({ two }, ids(run("list_events", { state = "retrying" }).rows))
       assert.same({ three }, ids(run("list_events", { state = "handled" }).rows))
       assert.same({}, ids(run("list_events", { source = "c" }).rows))
+      local four = event { source = "a", type = "x.one" }
+      assert.same({ four }, ids(run("list_events", { type = "x.*" }).rows))
+      assert.same({ four, three, two, one }, ids(run("list_events", { type = "**" }).rows))
     end)
 
     it("show deliveries newest first, of an endpoint, an event, in a state", function()
@@ -133,6 +136,8 @@ return function(t)
       assert.same({}, ids(run("list_deliveries", { endpoint = "nobody" }).rows))
       assert.same({ c, b, a }, ids(run("list_deliveries", { type = "out" }).rows))
       assert.same({}, ids(run("list_deliveries", { type = "in" }).rows))
+      assert.same({ c, b, a }, ids(run("list_deliveries", { type = "*" }).rows))
+      assert.same({}, ids(run("list_deliveries", { type = "out.*" }).rows))
       local row = run("list_deliveries", { state = "dead" }).rows[1]
       assert.same({ "crm", "out", "dead", "gone", "connect", of_event },
         { row.endpoint, row.type, row.state, row.reason, row.last_error, row.event })

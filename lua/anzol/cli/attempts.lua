@@ -35,7 +35,7 @@ local columns = {
 
 function M.configure(parser, add_help)
   parser:option("--endpoint", "Only to this endpoint."):argname "NAME"
-  parser:option("--type", "Only of messages of this type."):argname "TYPE"
+  parser:option("--type", "Only of types that match: order.paid, 'order.*'."):argname "PATTERN"
   parser:option("--status", "Only answered so: 503, 5xx."):argname "STATUS"
   parser:option("--error", "Only without an answer, for this reason."):choices { "timeout",
     "connect", "dns", "tls", "reset", "blocked_address", "protocol", "script", "auth", "lease",

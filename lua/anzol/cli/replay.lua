@@ -33,7 +33,7 @@ function M.configure(parser)
   parser:argument("ids", "Ids of events, messages, deliveries."):argname "ID":args "*"
   parser:option("--kind", "What the filters choose from."):choices { "event", "delivery" }
   parser:option("--source", "Only of this source."):argname "NAME"
-  parser:option("--type", "Only of this type."):argname "TYPE"
+  parser:option("--type", "Only of types that match: order.paid, 'order.*'."):argname "PATTERN"
   parser:option("--endpoint", "Only deliveries to this endpoint."):argname "NAME"
   parser:option("--state", "Only in this state."):argname "STATE"
   parser:option("--subscription", "Of events: only this one's handler."):argname "NAME"

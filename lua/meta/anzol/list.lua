@@ -3,7 +3,7 @@ local anzol = require "anzol"
 
 ---@class anzol.EventsOptions
 ---@field source? string
----@field type? string Exact.
+---@field type? string A pattern, as `anzol.on` takes it: `"order.paid"`, `"order.*"`.
 ---@field state? "pending"|"retrying"|"handled"|"skipped"|"dead" The worst of its runs.
 ---@field since_ms? integer Received then or later: Unix ms.
 ---@field until_ms? integer Received before.
@@ -33,7 +33,7 @@ function anzol.events(options) end
 
 ---@class anzol.DeliveriesOptions
 ---@field endpoint? string
----@field type? string Of the message, exact.
+---@field type? string Of the message; a pattern, as `anzol.on` takes it.
 ---@field state? "pending"|"retrying"|"in_flight"|"succeeded"|"dead"|"cancelled"
 ---@field since_ms? integer Made then or later: Unix ms.
 ---@field until_ms? integer Made before.
@@ -91,7 +91,7 @@ function anzol.drop(id, reason) end
 ---@class anzol.ReplayFilters
 ---@field kind? "event"|"delivery" What is chosen from. Default: deliveries if an endpoint is named.
 ---@field source? string
----@field type? string Exact.
+---@field type? string A pattern, as `anzol.on` takes it: `"order.paid"`, `"order.*"`.
 ---@field endpoint? string Deliveries to this one.
 ---@field state? string As in `anzol.events` and `anzol.deliveries`.
 ---@field contains? string Part of the reason or error.
