@@ -41,6 +41,23 @@ describe("anzol events", function()
     assert.equal("more: anzol events --iterator evt_00000000001\n", err)
     _, _, err = run("--quiet", "events")
     assert.equal("", err)
+    fake.answers = { { json = more }, { json = more } }
+    _, _, err = run("events", "--source", "git hub's", "--type", "a.b", "--limit", "1")
+    assert.equal("more: anzol events --source 'git hub'\\''s' --type a.b --limit 1"
+      .. " --iterator evt_00000000001\n", err)
+  end)
+
+  it("takes a time ago or an instant, and no number that is neither", function()
+    fake.answers = { { json = page } }
+    run("events", "--since", "2026-03-02T08:00:00Z", "--until", "1772438400000")
+    assert.equal("http://localhost/api/v1/event?limit=50&since=2026-03-02T08%3A00%3A00Z&until=1772438400000",
+      fake.requests[1].url)
+    for text, words in pairs { ["5"] = "that was in 1970; so long ago is 250ms, 5s, 10m, 2h, 7d",
+      abc = "'abc': 250ms, 5s, 10m, 2h, 7d, or an instant such as", ["2y"] = "'2y': 250ms, 5s" } do
+      local code, _, err = run("events", "--since", text)
+      assert.equal(2, code)
+      assert.matches(words, err, 1, true)
+    end
   end)
 
   it("prints with -o json what the API gave", function()

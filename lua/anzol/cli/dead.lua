@@ -40,7 +40,7 @@ local function path_of(id) return resource_of(id) .. "/" .. id end
 local function add_filters(parser)
   parser:option("--endpoint", "Only deliveries to this endpoint."):argname "NAME"
   parser:option("--source", "Only of this source."):argname "NAME"
-  parser:option("--type", "Only of this type."):argname "TYPE"
+  parser:option("--type", "Only of types that match: order.paid, 'order.*'."):argname "PATTERN"
   parser:option("--contains", "Only with this text in the reason or error."):argname "TEXT"
   span.add(parser)
 end
@@ -94,7 +94,7 @@ end
 local columns = {
   { "ID", "id" },
   { "KIND", "kind" },
-  { "SINCE", "since" },
+  { "CREATED", "createdAt" },
   { "OF", "of" },
   { "TYPE", "type" },
   { "LAST", deliveries.last },
@@ -110,7 +110,7 @@ local function list(options, console)
     local page, more = rows_of(options, console, "/api/v1/delivery", query)
     is_cut = more
     for _, row in ipairs(page) do
-      rows[#rows + 1] = { id = row.id, kind = "delivery", since = row.createdAt,
+      rows[#rows + 1] = { id = row.id, kind = "delivery", createdAt = row.createdAt,
         of = row.endpoint, type = row.type, lastStatus = row.lastStatus, lastError = row.lastError,
         reason = row.reason }
     end
@@ -119,11 +119,11 @@ local function list(options, console)
     local page, more = rows_of(options, console, "/api/v1/event", filters(options))
     is_cut = is_cut or more
     for _, row in ipairs(page) do
-      rows[#rows + 1] = { id = row.id, kind = "handler", since = row.receivedAt,
+      rows[#rows + 1] = { id = row.id, kind = "handler", createdAt = row.receivedAt,
         of = row.source, type = row.type, reason = row.error }
     end
   end
-  table.sort(rows, function(a, b) return a.since > b.since end)
+  table.sort(rows, function(a, b) return a.createdAt > b.createdAt end)
   for i = #rows, math.tointeger(options.limit) + 1, -1 do rows[i], is_cut = nil, true end
   if console:is_json() then
     local json = require "anzol.native".json

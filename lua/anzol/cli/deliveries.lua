@@ -2,6 +2,7 @@
 -- anzol deliveries: what is sent to whom, newest first, and each attempt.
 local client = require "anzol.cli.client"
 local listing = require "anzol.cli.listing"
+local span = require "anzol.cli.span"
 
 local M = {
   name = "deliveries",
@@ -41,10 +42,12 @@ local columns = {
 
 function M.configure(parser, add_help)
   parser:option("--endpoint", "Only to this endpoint."):argname "NAME"
+  parser:option("--type", "Only of types that match: order.paid, 'order.*'."):argname "PATTERN"
   parser:option("--event", "Only of this event."):argname "ID"
   parser:option("--message", "Only of this message."):argname "ID"
   parser:option("--state", "Only in this state.")
     :choices { "pending", "retrying", "in_flight", "succeeded", "dead", "cancelled" }
+  span.add(parser)
   listing.configure(parser, add_help, "delivery")
   local cancel = parser:command "cancel":summary "Send them no more; answered when that is sure."
     :add_help(false)
@@ -98,8 +101,8 @@ function M.run(options, console)
   return listing.run(options, console, {
     path = "/api/v1/delivery", columns = columns, show = M.show, noun = "deliveries",
     query = { { "endpoint", options.endpoint }, { "event", options.event },
-      { "message", options.message },
-      { "state", options.state } },
+      { "message", options.message }, { "type", options.type }, { "state", options.state },
+      { "since", options.since }, { "until", options["until"] } },
   })
 end
 

@@ -2,6 +2,7 @@
 -- anzol events: what came in, newest first, and what became of it.
 local client = require "anzol.cli.client"
 local listing = require "anzol.cli.listing"
+local span = require "anzol.cli.span"
 
 local M = {
   name = "events",
@@ -26,9 +27,10 @@ local columns = {
 
 function M.configure(parser, add_help)
   parser:option("--source", "Only of this source."):argname "NAME"
-  parser:option("--type", "Only of this type."):argname "TYPE"
+  parser:option("--type", "Only of types that match: order.paid, 'order.*'."):argname "PATTERN"
   parser:option("--state", "Only in this state.")
     :choices { "pending", "retrying", "handled", "skipped", "dead" }
+  span.add(parser)
   listing.configure(parser, add_help, "event")
 end
 
@@ -70,7 +72,8 @@ end
 function M.run(options, console)
   return listing.run(options, console, {
     path = "/api/v1/event", columns = columns, show = M.show, noun = "events",
-    query = { { "source", options.source }, { "type", options.type }, { "state", options.state } },
+    query = { { "source", options.source }, { "type", options.type }, { "state", options.state },
+      { "since", options.since }, { "until", options["until"] } },
   })
 end
 

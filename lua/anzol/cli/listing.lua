@@ -4,7 +4,7 @@ local client = require "anzol.cli.client"
 local clean = require "anzol.cli.console".clean
 local failure = require "anzol.cli.failure"
 
-local M = {}
+local M = { PAGE_ROWS = 50 }
 
 local function limit(text)
   local number = math.tointeger(tonumber(text))
@@ -13,7 +13,8 @@ local function limit(text)
 end
 
 function M.add_page(parser)
-  parser:option("--limit", "Rows of a page, 1 to 250.", "50"):argname "N":convert(limit)
+  parser:option("--limit", "Rows of a page, 1 to 250.", tostring(M.PAGE_ROWS)):argname "N"
+    :convert(limit)
 end
 
 -- The options of a list stand before or behind the word `list`, which may be left out.
@@ -28,6 +29,22 @@ function M.configure(parser, add_help, noun)
   add_help(show)
 end
 
+-- A word for a shell.
+local function quote(text)
+  if text:find "^[%w_.:+-]+$" then return text end
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- The words behind the command that choose the same rows again.
+local function same_choice(options, resource)
+  local words = {}
+  for _, row in ipairs(resource.query) do
+    if row[2] then words[#words + 1] = (" --%s %s"):format(row[1], quote(row[2])) end
+  end
+  if options.limit ~= M.PAGE_ROWS then words[#words + 1] = " --limit " .. options.limit end
+  return table.concat(words)
+end
+
 local function list(options, console, resource)
   local query = { { "limit", options.limit }, { "iterator", options.iterator } }
   for _, row in ipairs(resource.query) do query[#query + 1] = row end
@@ -38,7 +55,8 @@ local function list(options, console, resource)
   if #page.data == 0 and page.done then console:say("no %s", resource.noun) end
   local iterator = client.plain(page.iterator)
   if not page.done and iterator then
-    console:say("more: anzol %s --iterator %s", resource.noun, iterator)
+    console:say("more: anzol %s%s --iterator %s", resource.noun, same_choice(options, resource),
+      clean(iterator))
   end
 end
 

@@ -6,10 +6,17 @@ local M = {}
 
 local units = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
 
+-- Unix milliseconds are those from 1973 on: a smaller number was meant as something else.
+local UNIX_MS_MIN = 100000000000
+
 -- "2h" -> Unix milliseconds as text; an instant stays as it is: the server reads it.
 local function convert(text)
-  local number, unit = text:match "^(%d+%.?%d*)(%a+)$"
-  if not number then return text end
+  local number, unit = text:match "^(%d+%.?%d*)(%a*)$"
+  if number and unit == "" and tonumber(number) < UNIX_MS_MIN then
+    failure.raise(failure.USAGE, "'%s': a number alone is Unix milliseconds, that was in %s; so "
+      .. "long ago is 250ms, 5s, 10m, 2h, 7d", text, os.date("!%Y", tonumber(number) // 1000))
+  end
+  if text:find "^%d%d%d%d%-" or unit == "" then return text end
   if not units[unit] then
     failure.raise(failure.USAGE, "'%s': 250ms, 5s, 10m, 2h, 7d, or an instant such as "
       .. "2026-03-02T08:00:00Z", text)
