@@ -54,7 +54,8 @@ enum MHD_Result connection_on_accept(void *cls, const struct sockaddr *address,
     if (per_address > 0 && address_count(&listener->addresses, address) >= per_address &&
         !shut_oldest_idle(listener, address))
         return MHD_NO;
-    if (listener->connections.count - listener->closing_count >= options->connection_count_max &&
+    if (listener->connections.count + listener->room.count - listener->closing_count >=
+            options->connection_count_max &&
         !shut_oldest_idle(listener, NULL))
         return MHD_NO;
     return MHD_YES;
@@ -82,14 +83,26 @@ static void start(struct http_listener *listener, struct MHD_Connection *mhd, vo
 static void finish(struct http_connection *connection)
 {
     struct http_listener *listener = connection->listener;
+    if (connection->is_in_room) {
+        connection->mhd = NULL;
+        connection->listener->room_entering--;
+        return;
+    }
     check(connection->request.stage == STAGE_NONE);
     if (connection->is_unread)
         linger_start(listener, connection->fd);
     connection_enter(connection, PHASE_CLOSING); /* out of the idle ones */
     listener->closing_count--;
     queue_remove(&listener->connections, &connection->node);
-    address_release(&listener->addresses, connection->address);
+    connection_destroy(connection);
+}
+
+void connection_destroy(struct http_connection *connection)
+{
+    check(!node_is_linked(&connection->node));
+    address_release(&connection->listener->addresses, connection->address);
     buf_finish(&connection->request.target);
+    buf_finish(&connection->answer);
     free(connection);
 }
 

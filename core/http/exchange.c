@@ -107,6 +107,11 @@ void exchange_refuse_late(struct http_request *request, const struct http_fault 
     exchange_resume(request);
 }
 
+void http_may_wait(struct http_request *request)
+{
+    request->may_wait = true;
+}
+
 bool http_has_left(const struct http_request *request)
 {
     struct pollfd look = {.fd = exchange_connection(request)->fd, .events = POLLRDHUP};
@@ -121,6 +126,11 @@ bool http_was_written(const struct http_request *request)
 void http_respond(struct http_request *request, const struct http_response *response)
 {
     check(request->stage == STAGE_HEAD || request->stage == STAGE_OPEN);
+    if (exchange_connection(request)->is_in_room) {
+        machine_move(http_stages, &request->stage, STAGE_ANSWERED);
+        room_respond(exchange_connection(request), response);
+        return;
+    }
     struct http_response final = *response;
     final.close |= request->stage == STAGE_HEAD && has_body(request);
     if (request->stage == STAGE_HEAD)
@@ -290,7 +300,7 @@ enum MHD_Result exchange_on_access(void *cls, struct MHD_Connection *mhd, const 
     (void)mhd;
     (void)url;
     struct http_request *request = *ctx;
-    if (!request || request->is_gone)
+    if (!request || request->is_gone || exchange_connection(request)->is_in_room)
         return MHD_NO;
     if (request->stage == STAGE_NONE)
         return begin(request, method, version);
@@ -301,15 +311,9 @@ enum MHD_Result exchange_on_access(void *cls, struct MHD_Connection *mhd, const 
     return result;
 }
 
-void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
-                           enum MHD_RequestTerminationCode code)
+void exchange_end(struct http_request *request)
 {
-    (void)mhd;
-    struct http_listener *listener = cls;
-    struct http_request *request = *ctx;
-    if (!request)
-        return;
-    request->is_written = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    struct http_listener *listener = listener_of(request);
     if (request->is_known) {
         listener->options.handler->on_over(request, listener->options.ctx);
         listener->exchange_count--;
@@ -319,6 +323,18 @@ void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
     if (request->response)
         MHD_destroy_response(request->response);
     *request = (struct http_request){.target = request->target};
+}
+
+void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **ctx,
+                           enum MHD_RequestTerminationCode code)
+{
+    (void)mhd;
+    struct http_listener *listener = cls;
+    struct http_request *request = *ctx;
+    if (!request || exchange_connection(request)->is_in_room)
+        return;
+    request->is_written = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    exchange_end(request);
     struct http_connection *connection = exchange_connection(request);
     connection_enter(connection, PHASE_IDLE);
     if (listener->is_quiet && !connection->is_unread)

@@ -119,6 +119,9 @@ struct http_response {
     bool close; /* the connection after it */
 };
 
+/* on_request only: the answer may come much later. Then the connection costs little while it waits;
+ * what its client sends behind this request before it is answered may stay without an answer. */
+void http_may_wait(struct http_request *request);
 /* Whether the client has left by now, though on_over has not come yet. Asks the system. */
 bool http_has_left(const struct http_request *request);
 /* In on_over: the answer was written, as far as the system says. */

@@ -61,6 +61,7 @@ struct http_request {
     int64_t received_ms;
     bool is_known;     /* on_head was called: on_over is owed */
     bool is_suspended; /* by us; not yet resumed */
+    bool may_wait;     /* for long: in the room */
     bool is_gone;      /* to be closed without an answer */
     bool is_written;   /* the library has sent the answer whole */
     void *data;
@@ -82,6 +83,11 @@ struct http_connection {
     enum http_phase phase;
     int64_t phase_since_ms; /* monotonic */
     bool is_unread;         /* closed with bytes of the client unread: linger */
+    bool is_in_room;        /* room.c has it; mhd is NULL once the library has let it go */
+    bool is_last;           /* closed after the answer that the room writes */
+    bool is_broken;         /* that cannot be written */
+    struct buf answer;      /* of the room */
+    size_t answered;        /* bytes of it that are written */
     uint8_t remote_len;
     char remote[INET6_ADDRSTRLEN];
     struct http_request request;
@@ -109,8 +115,14 @@ struct http_listener {
     bool must_run;
     bool is_quiet; /* no longer accepting: connections close after their answer */
     bool is_closing;
-    bool has_known_layout; /* of the library's read buffer, see guard.c */
-    struct queue connections;
+    bool has_known_layout;    /* of the library's read buffer, see guard.c */
+    struct queue connections; /* but for those in the room */
+    struct queue room;
+    size_t room_entering;  /* of them, those that the library has still to let go */
+    size_t room_answering; /* of them, those whose answer is being written */
+    int room_epoll;
+    int room_dead; /* what the library gets in place of a descriptor */
+    uv_poll_t room_poll;
     struct queue idle;
     size_t closing_count;  /* connections in PHASE_CLOSING */
     size_t exchange_count; /* is_known and not over */
@@ -157,7 +169,24 @@ void exchange_resume(struct http_request *request);
 void exchange_refuse_late(struct http_request *request, const struct http_fault *fault);
 struct http_connection *exchange_connection(const struct http_request *request);
 
+/* The exchange of a connection in the room is over. */
+void exchange_end(struct http_request *request);
+/* connection.c: frees it; it is in no queue. */
+void connection_destroy(struct http_connection *connection);
+
+/* room.c */
+void room_open(struct http_listener *listener);
+/* Answers all with 503. */
+void room_close(struct http_listener *listener);
+/* A suspended connection; then room_settle. */
+void room_enter(struct http_connection *connection);
+/* The library lets go of those that entered. */
+void room_settle(struct http_listener *listener);
+void room_respond(struct http_connection *connection, const struct http_response *response);
+void room_check_all(struct http_listener *listener);
+
 /* response.c */
+#define HTTP_USUAL_TYPE "application/json; charset=utf-8"
 /* Makes request->response; NULL when memory is out. */
 void response_make(struct http_request *request, const struct http_response *response);
 void response_refuse(struct http_request *request, const struct http_fault *fault);
@@ -174,6 +203,7 @@ void linger_check_all(struct http_listener *listener);
 void linger_stop_all(struct http_listener *listener);
 
 /* listener.c */
+void listener_run_daemon(struct http_listener *listener);
 /* Starts the timer of the deadlines if it rests. */
 void listener_watch_deadlines(struct http_listener *listener);
 void listener_handle_closed(struct http_listener *listener);

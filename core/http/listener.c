@@ -22,7 +22,7 @@ static void on_idle(uv_idle_t *idler)
     (void)idler; /* only keeps the loop from sleeping */
 }
 
-static void run_daemon(struct http_listener *listener)
+void listener_run_daemon(struct http_listener *listener)
 {
     listener->must_run = false;
     listener->is_running = true;
@@ -37,7 +37,7 @@ static void run(struct http_listener *listener)
 {
     if (!listener->must_run || listener->is_closing)
         return;
-    run_daemon(listener);
+    listener_run_daemon(listener);
     if (listener->must_run)
         check(uv_idle_start(&listener->idler, on_idle) == 0);
     else
@@ -66,8 +66,10 @@ static void on_deadlines(uv_timer_t *timer)
 {
     struct http_listener *listener = timer->data;
     deadline_check_all(listener);
+    room_settle(listener);
     linger_check_all(listener);
-    if (listener->connections.count == 0 && listener->lingering.count == 0)
+    if (listener->connections.count == 0 && listener->lingering.count == 0 &&
+        listener->room_answering == 0)
         check(uv_timer_stop(timer) == 0);
 }
 
@@ -132,9 +134,9 @@ void listener_handle_closed(struct http_listener *listener)
 static void close_handles(struct http_listener *listener)
 {
     uv_handle_t *const handles[] = {
-        (uv_handle_t *)&listener->poll, (uv_handle_t *)&listener->prepare,
-        (uv_handle_t *)&listener->check, (uv_handle_t *)&listener->idler,
-        (uv_handle_t *)&listener->deadlines};
+        (uv_handle_t *)&listener->poll,      (uv_handle_t *)&listener->prepare,
+        (uv_handle_t *)&listener->check,     (uv_handle_t *)&listener->idler,
+        (uv_handle_t *)&listener->deadlines, (uv_handle_t *)&listener->room_poll};
     for (size_t i = 0; i < array_count(handles); i++)
         uv_close(handles[i], on_handle_closed);
 }
@@ -149,7 +151,7 @@ static void open_handles(struct http_listener *listener, int epoll_fd)
     check(uv_timer_init(loop, &listener->deadlines) == 0);
     listener->poll.data = listener->prepare.data = listener->check.data = listener;
     listener->idler.data = listener->deadlines.data = listener;
-    listener->open_handles = 5;
+    listener->open_handles += 5;
     check(uv_poll_start(&listener->poll, UV_READABLE, on_readable) == 0);
     check(uv_prepare_start(&listener->prepare, on_prepare) == 0);
     check(uv_check_start(&listener->check, on_check) == 0);
@@ -174,6 +176,7 @@ enum status http_listener_open(const struct http_options *options, struct http_l
                        "descriptors (ulimit -n)?",
                        MHD_get_version());
     }
+    room_open(listener);
     open_handles(listener,
                  MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
     *opened = listener;
@@ -221,10 +224,12 @@ void http_listener_close(struct http_listener *listener, void (*on_closed)(void 
     listener->on_closed = on_closed;
     listener->on_closed_ctx = ctx;
     resume_all(listener);
+    room_close(listener);
     listener->must_run = true;
     for (int turn = 0; turn < STOP_TURNS_MAX && listener->must_run; turn++)
-        run_daemon(listener);
+        listener_run_daemon(listener);
     close_handles(listener);
+    (void)close(listener->room_epoll);
     MHD_stop_daemon(listener->daemon);
     listener->daemon = NULL;
     linger_stop_all(listener);

@@ -37,7 +37,7 @@ void response_make(struct http_request *request, const struct http_response *res
 {
     const char *type = response->content_type;
     if (!type && response->body.len > 0)
-        type = "application/json; charset=utf-8";
+        type = HTTP_USUAL_TYPE;
     /* The library copies, and does not write through the pointer. */
     struct MHD_Response *made = MHD_create_response_from_buffer(
         response->body.len, (void *)(uintptr_t)response->body.data, MHD_RESPMEM_MUST_COPY);

@@ -166,6 +166,7 @@ static void take(struct pull *pull)
         return;
     }
     pull->take.errand = errand_of(pull, lease_take, on_taken);
+    http_may_wait(pull->request);
     pull->is_taking = true;
     pull->receiver->taking_count++;
     pull->errands++;

@@ -264,4 +264,32 @@ describe("a queue", function()
     assert.matches('anzol_queue_given_total{endpoint="jobs"} 1\n', metrics)
     connection:close()
   end)
+
+  it("goes on with a receiver that waited for long, or notices that it left", function()
+    local connection, leaver = waiting "jobs", waiting "line"
+    process.sleep_ms(1700) -- past the time when the connections are put aside
+    leaver:close()
+    wait.until_true("that it left", 1000, function()
+      for _, queue in ipairs(server:get("/api/v1/queue").data) do
+        if queue.name == "line" then return queue.receivers == 0 end
+      end
+    end)
+    make { to = "jobs", text = ("x"):rep(500000) }
+    local answer = assert(connection:receive())
+    assert.equal(200, answer.status)
+    assert.equal("application/json; charset=utf-8", answer.headers["content-type"])
+    assert.matches("^%a+, %d%d %a+ %d%d%d%d %d%d:%d%d:%d%d GMT$", answer.headers.date)
+    local message = json.decode(answer.body).data[1]
+    connection:send(http.format { path = "/queue/jobs/ack", headers = auth,
+      body = json.encode { ids = { message.id } } })
+    assert.same({ done = 1, lost = {} }, (json.decode(assert(connection:receive()).body)))
+    connection:send(http.format { method = "GET", path = "/queue/jobs?wait=1600ms", headers = auth })
+    assert.equal(204, assert(connection:receive()).status)
+    connection:send(http.format { method = "GET", path = "/queue/jobs?wait=20s", headers = auth })
+    process.sleep_ms(1700)
+    server:stop()
+    answer = assert(connection:receive())
+    assert.same({ 204, "close" }, { answer.status, answer.headers.connection })
+    connection:close()
+  end)
 end)
