@@ -59,9 +59,8 @@ void deadline_check_all(struct http_listener *listener)
     const int64_t now = clock_mono_ms();
     struct watched watched;
     watched.count = 0;
-    struct node *next;
-    for (struct node *node = queue_first(&listener->connections); node; node = next) {
-        next = queue_next(&listener->connections, node);
+    for (const struct node *node = queue_first(&listener->connections); node;
+         node = queue_next(&listener->connections, node)) {
         struct http_connection *connection = container_of(node, struct http_connection, node);
         const int64_t age_ms = now - connection->phase_since_ms;
         if (age_ms >= limits_ms[connection->phase] || is_dripping(connection, age_ms)) {
@@ -69,10 +68,7 @@ void deadline_check_all(struct http_listener *listener)
                       (int)connection->phase);
             connection_shut(connection);
         } else if (connection->request.is_suspended && age_ms >= LOOK_AFTER_MS) {
-            if (connection->request.may_wait)
-                room_enter(connection);
-            else
-                watch(&watched, connection);
+            watch(&watched, connection);
         }
     }
     look(&watched);

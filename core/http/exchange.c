@@ -97,6 +97,7 @@ void exchange_resume(struct http_request *request)
 {
     check(request->is_suspended);
     request->is_suspended = false;
+    room_forget(exchange_connection(request));
     MHD_resume_connection(exchange_connection(request)->mhd);
     listener_of(request)->must_run = true;
 }
@@ -270,6 +271,8 @@ static enum MHD_Result go_on(struct http_request *request)
         return queue(request);
     MHD_suspend_connection(connection->mhd);
     request->is_suspended = true;
+    if (request->may_wait)
+        room_await(connection);
     return MHD_YES;
 }
 

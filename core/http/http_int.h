@@ -78,6 +78,7 @@ struct http_connection {
     struct MHD_Connection *mhd;
     struct node node;             /* listener->connections */
     struct node idle_node;        /* listener->idle, oldest first */
+    struct node patient_node;     /* listener->patient, oldest first */
     struct http_address *address; /* NULL: not counted */
     int fd;
     enum http_phase phase;
@@ -117,6 +118,8 @@ struct http_listener {
     bool is_closing;
     bool has_known_layout;    /* of the library's read buffer, see guard.c */
     struct queue connections; /* but for those in the room */
+    struct queue patient;     /* those that will be in the room soon */
+    uv_timer_t patience;
     struct queue room;
     size_t room_entering;  /* of them, those that the library has still to let go */
     size_t room_answering; /* of them, those whose answer is being written */
@@ -178,10 +181,10 @@ void connection_destroy(struct http_connection *connection);
 void room_open(struct http_listener *listener);
 /* Answers all with 503. */
 void room_close(struct http_listener *listener);
-/* A suspended connection; then room_settle. */
-void room_enter(struct http_connection *connection);
-/* The library lets go of those that entered. */
-void room_settle(struct http_listener *listener);
+/* A connection was suspended that may wait; soon it enters. */
+void room_await(struct http_connection *connection);
+/* It goes on. */
+void room_forget(struct http_connection *connection);
 void room_respond(struct http_connection *connection, const struct http_response *response);
 void room_check_all(struct http_listener *listener);
 

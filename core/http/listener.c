@@ -66,7 +66,6 @@ static void on_deadlines(uv_timer_t *timer)
 {
     struct http_listener *listener = timer->data;
     deadline_check_all(listener);
-    room_settle(listener);
     linger_check_all(listener);
     if (listener->connections.count == 0 && listener->lingering.count == 0 &&
         listener->room_answering == 0)
@@ -136,7 +135,8 @@ static void close_handles(struct http_listener *listener)
     uv_handle_t *const handles[] = {
         (uv_handle_t *)&listener->poll,      (uv_handle_t *)&listener->prepare,
         (uv_handle_t *)&listener->check,     (uv_handle_t *)&listener->idler,
-        (uv_handle_t *)&listener->deadlines, (uv_handle_t *)&listener->room_poll};
+        (uv_handle_t *)&listener->deadlines, (uv_handle_t *)&listener->room_poll,
+        (uv_handle_t *)&listener->patience};
     for (size_t i = 0; i < array_count(handles); i++)
         uv_close(handles[i], on_handle_closed);
 }

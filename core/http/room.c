@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The waiting room: connections whose handler lets its client wait for long. The library keeps its
  * memory for each (48 KiB, once a second request has come) and walks over all that are suspended
- * whenever it resumes one. So after a second its descriptor is replaced by a dead one, which it may
+ * whenever it resumes one. So after a moment its descriptor is replaced by a dead one, which it may
  * close; ours is only watched for the client to leave. The answer is written by us, and the
  * connection goes back to the library for its next request. What a client sends behind a request
  * before that is answered is not answered then: nobody can say where the library had it. */
@@ -22,11 +22,12 @@
 #define EVENTS_AT_ONCE 64
 #define DATE_BYTES 32
 #define TURNS_MAX 8
+#define PATIENCE_MS 100
 
 /* ---- In ---- */
 
 /* The library goes on with a dead socket, finds that the exchange is no more, and lets go. */
-void room_enter(struct http_connection *connection)
+static void enter(struct http_connection *connection)
 {
     struct http_listener *listener = connection->listener;
     const int fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
@@ -46,11 +47,38 @@ void room_enter(struct http_connection *connection)
     queue_push(&listener->room, &connection->node);
 }
 
-void room_settle(struct http_listener *listener)
+static void on_patience(uv_timer_t *timer)
 {
+    struct http_listener *listener = timer->data;
+    const int64_t now = clock_mono_ms();
+    struct node *node;
+    while ((node = queue_first(&listener->patient))) {
+        struct http_connection *connection =
+            container_of(node, struct http_connection, patient_node);
+        if (now - connection->phase_since_ms < PATIENCE_MS)
+            break;
+        queue_remove(&listener->patient, node);
+        enter(connection);
+    }
     for (int turn = 0; turn < TURNS_MAX && listener->room_entering > 0; turn++)
         listener_run_daemon(listener);
     check(listener->room_entering == 0);
+    if (!node)
+        check(uv_timer_stop(timer) == 0);
+}
+
+void room_await(struct http_connection *connection)
+{
+    struct http_listener *listener = connection->listener;
+    queue_push(&listener->patient, &connection->patient_node);
+    if (!uv_is_active((uv_handle_t *)&listener->patience))
+        check(uv_timer_start(&listener->patience, on_patience, PATIENCE_MS, PATIENCE_MS) == 0);
+}
+
+void room_forget(struct http_connection *connection)
+{
+    if (node_is_linked(&connection->patient_node))
+        queue_remove(&connection->listener->patient, &connection->patient_node);
 }
 
 /* ---- Out ---- */
@@ -176,12 +204,15 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 void room_open(struct http_listener *listener)
 {
     queue_init(&listener->room);
+    queue_init(&listener->patient);
+    check(uv_timer_init(listener->options.loop, &listener->patience) == 0);
+    listener->patience.data = listener;
     listener->room_epoll = epoll_create1(EPOLL_CLOEXEC);
     listener->room_dead = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     check(listener->room_epoll >= 0 && listener->room_dead >= 0);
     check(uv_poll_init(listener->options.loop, &listener->room_poll, listener->room_epoll) == 0);
     listener->room_poll.data = listener;
-    listener->open_handles++;
+    listener->open_handles += 2;
     check(uv_poll_start(&listener->room_poll, UV_READABLE, on_ready) == 0);
 }
 

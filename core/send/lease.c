@@ -50,9 +50,18 @@ static void go_home(struct lease_take *take, enum status status)
     take->errand.go_home(&take->errand);
 }
 
-/* For those who ask from other threads. */
-static void show_receivers(const struct outlet *outlet)
+/* The number is shown to those who ask from other threads. */
+static void come(struct outlet *outlet, struct lease_take *take, struct node *before)
 {
+    queue_insert_before(&outlet->leases.takes, before, &take->node);
+    outlet->leases.asked += take->count_max;
+    atomic_store(&outlet->gate->receivers, (int)outlet->leases.takes.count);
+}
+
+static void step_out(struct outlet *outlet, struct lease_take *take)
+{
+    queue_remove(&outlet->leases.takes, &take->node);
+    outlet->leases.asked -= take->count_max;
     atomic_store(&outlet->gate->receivers, (int)outlet->leases.takes.count);
 }
 
@@ -93,8 +102,7 @@ static void on_given(struct store_op *op)
     else if (take->has_left || take->is_late || !is_open(outlet))
         go_home(take, take->has_left ? E_CANCELLED : OK);
     else
-        queue_insert_before(&outlet->leases.takes, outlet->leases.takes.head.next, &take->node);
-    show_receivers(outlet);
+        come(outlet, take, outlet->leases.takes.head.next);
     free(it);
     outlet->leases.giving--;
     sender->settling--;
@@ -184,15 +192,15 @@ static void hand_out(struct outlet *outlet, struct store_claim_deliveries *claim
     while (is_open(outlet)) {
         while (next < claimed->delivery_count && !claimed->deliveries[next])
             next++;
-        struct node *node = next < claimed->delivery_count ? queue_pop(takes) : NULL;
+        struct node *node = next < claimed->delivery_count ? queue_first(takes) : NULL;
         if (!node)
             break;
         struct lease_take *take = container_of(node, struct lease_take, node);
+        step_out(outlet, take);
         fill(take, claimed, &next);
         give(outlet, take);
     }
     outlet->leases.is_due |= next < claimed->delivery_count;
-    show_receivers(outlet);
 }
 
 /* Receivers whose time was over while the claim was under way. */
@@ -205,10 +213,9 @@ static void dismiss_late(struct outlet *outlet)
         next = queue_next(takes, node);
         if (!take->is_late)
             continue;
-        queue_remove(takes, node);
+        step_out(outlet, take);
         go_home(take, OK);
     }
-    show_receivers(outlet);
 }
 
 static void look_for_ended(struct outlet *outlet);
@@ -247,16 +254,6 @@ static void on_claimed(struct store_read *read)
     sender_check_idle(sender);
 }
 
-static size_t count_asked(const struct outlet *outlet)
-{
-    const struct queue *takes = &outlet->leases.takes;
-    size_t count = 0;
-    for (struct node *node = queue_first(takes); node && count < CLAIM_COUNT_MAX;
-         node = queue_next(takes, node))
-        count += container_of(node, struct lease_take, node)->count_max;
-    return count < CLAIM_COUNT_MAX ? count : CLAIM_COUNT_MAX;
-}
-
 static bool ask(struct outlet *outlet, const struct store_claim_deliveries *wanted)
 {
     struct sender *sender = outlet->sender;
@@ -286,7 +283,9 @@ static void claim(struct outlet *outlet)
         return;
     leases->is_claiming =
         ask(outlet, &(struct store_claim_deliveries){.read.on_done = on_claimed,
-                                                     .count_max = count_asked(outlet)});
+                                                     .count_max = leases->asked < CLAIM_COUNT_MAX
+                                                                      ? leases->asked
+                                                                      : CLAIM_COUNT_MAX});
     leases->is_due = !leases->is_claiming;
     if (!leases->is_claiming)
         claim_due(outlet, clock_due_ms() + CLAIM_AGAIN_MS);
@@ -356,8 +355,7 @@ static void on_late(struct timer *timer)
     take->is_late = true;
     if (!node_is_linked(&take->node) || outlet->leases.is_claiming)
         return; /* what is under way may bring something yet */
-    queue_remove(&outlet->leases.takes, &take->node);
-    show_receivers(outlet);
+    step_out(outlet, take);
     go_home(take, OK);
 }
 
@@ -371,8 +369,7 @@ void lease_take(struct sender *sender, struct lease_errand *errand)
         go_home(take, E_CANCELLED);
         return;
     }
-    queue_push(&outlet->leases.takes, &take->node);
-    show_receivers(outlet);
+    come(outlet, take, &outlet->leases.takes.head);
     claim(outlet);
     timers_start(&sender->take_timers, &take->timer, take->wait_ms);
 }
@@ -383,8 +380,7 @@ void lease_leave(struct sender *sender, struct lease_errand *leaving)
     struct outlet *outlet = outlet_get(sender, take->errand.endpoint);
     take->has_left = true;
     if (outlet && node_is_linked(&take->node)) { /* else it is on its way, or is given something */
-        queue_remove(&outlet->leases.takes, &take->node);
-        show_receivers(outlet);
+        step_out(outlet, take);
         go_home(take, E_CANCELLED);
     }
     take->leaving.go_home(&take->leaving);
@@ -393,8 +389,9 @@ void lease_leave(struct sender *sender, struct lease_errand *leaving)
 void lease_send_home(struct outlet *outlet)
 {
     struct node *node;
-    while ((node = queue_pop(&outlet->leases.takes)))
-        go_home(container_of(node, struct lease_take, node), E_CANCELLED);
-    if (outlet->gate)
-        show_receivers(outlet);
+    while ((node = queue_first(&outlet->leases.takes))) {
+        struct lease_take *take = container_of(node, struct lease_take, node);
+        step_out(outlet, take);
+        go_home(take, E_CANCELLED);
+    }
 }
