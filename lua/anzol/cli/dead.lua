@@ -163,7 +163,9 @@ local function change_many(options, console)
       query[#query + 1] = { "kind", kind }
       query[#query + 1] = { "endpoint", options.endpoint }
       query[#query + 1] = { "reason", options.reason }
-      code = math.max(code, tasks.begin(options, console, "/api/v1/dead/" .. options.action, query))
+      local path = "/api/v1/dead/" .. options.action
+      local ended = tasks.begin(options, console, path, query)
+      code = math.max(code, ended)
     end
   end
   return code
