@@ -115,6 +115,20 @@ static void report_difference(const struct registry *registry, const struct regi
     findings_add(findings, &(struct finding_options){.level = FINDING_ERROR, .message = message});
 }
 
+/* As an empty checkout, or a command in another folder, would have it. */
+static void warn_of_none(const struct snapshot *snapshot, struct findings *findings)
+{
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (snapshot->files[i].is_script)
+            return;
+    findings_add(findings, &(struct finding_options){
+                               .level = FINDING_WARNING,
+                               .file = "",
+                               .message = "no file is a script: nothing is received or sent; write "
+                                          "scripts/NAME.lua, or name others by the setting scripts",
+                           });
+}
+
 static enum status load_states(struct generation *generation, struct findings *findings,
                                struct err *err)
 {
@@ -252,6 +266,8 @@ static struct generation *load_once(const struct generation_options *options,
     if (*status != OK && err)
         findings_add(findings, &(struct finding_options){
                                    .level = FINDING_ERROR, .file = "", .message = err->text});
+    if (*status == OK)
+        warn_of_none(&it->snapshot, findings);
     if (*status == OK)
         *status = load_states(it, findings, err);
     if (*status == E_INVALID)

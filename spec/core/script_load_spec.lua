@@ -229,8 +229,14 @@ describe("loading", function()
     assert.matches("^scripts/none.lua: there is no such script; write it, or ", message)
   end)
 
-  it("takes a project without scripts", function()
-    assert.truthy(rig.load { files = {} })
+  it("takes a project without scripts, and warns", function()
+    local project, findings = rig.load { files = { ["lua/money.lua"] = "return {}" } }
+    assert.truthy(project)
+    assert.same({ "warning", "no file is a script: nothing is received or sent" },
+      { findings[1].level, findings[1].message })
+    assert.equal(1, #findings)
+    project, findings = rig.load { script = "" }
+    assert.same({ true, 0 }, { project ~= nil, #findings })
     assert.matches("is not a folder", select(3, script.load { dir = "/nonexistent" }))
   end)
 
