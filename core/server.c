@@ -161,7 +161,12 @@ static bool api_is_serving(const char **why, void *ctx)
     if (server->state != SERVER_SERVING)
         return false;
     *why = "stuck";
-    return server_find_stuck(server, ALIVE_MS) == server->worker_count;
+    if (server_find_stuck(server, ALIVE_MS) != server->worker_count)
+        return false;
+    struct store_health health;
+    store_health(server->store, &health);
+    *why = "unwritable";
+    return health.is_writable;
 }
 
 static void api_status(struct api_status *status, void *ctx)
@@ -508,8 +513,8 @@ int server_main(int argc, char **argv)
     (void)prctl(PR_SET_DUMPABLE, 0);
     if (server_read_config(&server->config, argc, argv, &err) != OK) {
         /* The error begins with what it is about: a flag is a matter of usage. */
-        const int code =
-            fail("bad settings", &err, err.text[0] == '-' ? EXIT_USAGE : EXIT_BAD_CONFIG);
+        const bool is_usage = err.text[0] == '-' || strncmp(err.text, "usage:", 6) == 0;
+        const int code = fail("bad settings", &err, is_usage ? EXIT_USAGE : EXIT_BAD_CONFIG);
         finish(server);
         return code;
     }

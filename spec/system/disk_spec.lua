@@ -35,6 +35,7 @@ describe("a full disk", function()
       process.sleep_ms(50)
       return campaign.sender:counts().acknowledged == full
     end)
+    assert.is_false(campaign.server:is_healthy())
     disk:free()
     wait.until_true("webhooks are taken again", 5000, function()
       return campaign.sender:counts().acknowledged > full

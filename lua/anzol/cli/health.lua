@@ -7,10 +7,10 @@ local M = {
   name = "health",
   summary = "Say whether the server takes webhooks.",
   description = [[
-Ask the server whether it takes webhooks, and say ok, or why not: starting, draining, stuck. Needs
-no token.
+Ask the server whether it takes webhooks, and say ok, or why not: starting, draining, stuck,
+unwritable (the disk is full). Needs no token.
 
-  anzol health -q || restart-it
+  anzol health -q || tell-somebody
   anzol health --url http://127.0.0.1:8081
 
 Exit code 0: ok, 1: it does not, 69: no server there, 75: no answer in time.]],
