@@ -176,8 +176,8 @@ static enum status set_from_flags(const struct config_input *input, struct confi
         } else if (only_positional || !is_flag(argument)) {
             if (++positional_count > 1)
                 return err_set(err, E_INVALID,
-                               "\"%s\": one folder is enough; usage: anzol serve "
-                               "[DIR] [OPTION]...",
+                               "usage: anzol serve [DIR] [OPTION]...: one folder is enough, "
+                               "\"%s\" is another",
                                argument);
         } else {
             const enum status status = set_flag(input, &i, config, err);
@@ -186,6 +186,12 @@ static enum status set_from_flags(const struct config_input *input, struct confi
         }
     }
     return OK;
+}
+
+static bool is_any_port(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    return colon && strcmp(colon, ":0") == 0;
 }
 
 /* What depends on other settings. */
@@ -207,6 +213,11 @@ static enum status set_reckoned(const struct config_input *input, struct config 
                        "be a loopback address such as 127.0.0.1:8081; or leave --dev out and set "
                        "ANZOL_ADMIN_TOKEN",
                        config->admin_listen);
+    if (strcmp(config->listen, config->admin_listen) == 0 && !is_any_port(config->listen))
+        return err_set(err, E_INVALID,
+                       "listen and admin_listen are both %s: webhooks and the admin API need an "
+                       "address each",
+                       config->listen);
     return OK;
 }
 

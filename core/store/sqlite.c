@@ -237,6 +237,11 @@ static enum status name_holder(const struct sqlite_engine *it, struct err *err)
 static enum status take_lock(struct sqlite_engine *it, struct err *err)
 {
     it->lock_fd = open(it->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (it->lock_fd < 0 && errno == ENOENT)
+        return err_set(err, E_IO,
+                       "the folder of %s is not there; make it, or say where the store is to be: "
+                       "--state-dir, --store",
+                       it->lock_path);
     if (it->lock_fd < 0)
         return err_set(err, E_IO, "cannot open the lock file %s: %s", it->lock_path,
                        strerror(errno));

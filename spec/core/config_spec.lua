@@ -143,7 +143,15 @@ describe("settings", function()
   end)
 
   it("refuse a second folder", function()
-    assert.matches('"b": one folder is enough', refusal { args = { "a", "b" } }, 1, true)
+    assert.matches('one folder is enough, "b" is another', refusal { args = { "a", "b" } }, 1, true)
+  end)
+
+  it("refuse one address for both listeners", function()
+    local args = { "--listen", "127.0.0.1:8081" }
+    assert.equal("listen and admin_listen are both 127.0.0.1:8081: webhooks and the admin API need an address each",
+      refusal { args = args })
+    args = { "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0" } -- any that is free
+    assert.equal("127.0.0.1:0", parse({ args = args }).admin_listen)
   end)
 
   it("never repeat a token in an error", function()
