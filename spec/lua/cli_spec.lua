@@ -128,6 +128,10 @@ describe("anzol deliveries", function()
     assert.equal(0, code)
     assert.matches("timeout after 15000 ms", out, 1, true)
     assert.matches("no answer within 15 s", out, 1, true)
+    delivery.attempts[1].error, delivery.attempts[1].detail = "script", "scripts/a.lua:2: no\n\tin 'transform'\27"
+    fake.answers = { { json = delivery } }
+    out = select(2, run("deliveries", "show", "dlv_00000000001"))
+    assert.matches("detail   scripts/a.lua:2: no\n         \tin 'transform'\\x1b\n", out, 1, true)
   end)
 end)
 

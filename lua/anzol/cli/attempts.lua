@@ -65,7 +65,7 @@ local function show(console, row)
     { "id", row.id }, { "delivery", row.deliveryId }, { "event", row.eventId },
     { "message", row.messageId }, { "endpoint", plain(row.endpoint) }, { "type", plain(row.type) },
     { "number", row.number }, { "started", row.startedAt }, { "outcome", outcome(row) },
-    { "detail", plain(row.detail) ~= "" and plain(row.detail) or nil },
+    { "detail", plain(row.detail) ~= "" and plain(row.detail) or nil, is_text = true },
     { "time", timings(row) }, { "then", row.state, is_state = true },
     { "decided by", words[plain(row.decidedBy)] }, { "next", plain(row.nextAttemptAt) },
   }

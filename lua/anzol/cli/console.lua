@@ -115,7 +115,7 @@ function Console:table(columns, rows)
   end
 end
 
--- pairs: { { name, value } }; nil values are left out.
+-- pairs: { { name, value, is_state?, is_text? } }; nil values are left out. A text may have lines.
 function Console:fields(rows)
   local longest = 0
   for _, row in ipairs(rows) do
@@ -124,7 +124,9 @@ function Console:fields(rows)
   for _, row in ipairs(rows) do
     if row[2] ~= nil then
       local name = self:paint(row[1], "bold") .. (" "):rep(longest - #row[1])
-      local value = M.clean_line(tostring(row[2]))
+      local value = tostring(row[2])
+      value = row.is_text and M.clean(value):gsub("\n", "\n" .. (" "):rep(longest + 2))
+        or M.clean_line(value)
       self:data(name .. "  " .. (row.is_state and self:paint_state(value) or value) .. "\n")
     end
   end

@@ -65,7 +65,8 @@ local function show_attempt(console, attempt)
     { "attempt", attempt.number },
     { "started", attempt.startedAt },
     { "outcome", ("%s after %d ms"):format(outcome, attempt.durationMs) },
-    { "detail", plain(attempt.detail) ~= "" and plain(attempt.detail) or nil },
+    { "detail", plain(attempt.detail) ~= "" and plain(attempt.detail) or nil,
+      is_text = true },
     { "next", plain(attempt.nextAttemptAt) },
   }
   listing.show_headers(console, attempt.responseHeaders)
