@@ -129,6 +129,35 @@ static void write_content(struct document *out, const struct content *content)
     document_bytes(out, "body", content ? content_body(content) : slice_str(""));
 }
 
+/* The request that brought it, to be sent once more: with its signatures, without what may be a
+ * secret. */
+void api_write_event_request(const struct call *call, struct document *out)
+{
+    const struct content *content = call->get_event.row.event->content;
+    const struct slice head = content_head(content);
+    struct field field;
+    document_open(out, '{');
+    show_id(out, "id", ID_EVENT, call->get_event.row.event->id);
+    write_pseudo(out, "method", head, ":method");
+    write_pseudo(out, "path", head, ":path");
+    write_pseudo(out, "query", head, ":query");
+    document_key(out, "headers");
+    document_open(out, '[');
+    for (size_t offset = 0; head_next(head, &offset, &field);) {
+        if (field.name.len == 0 || field.name.data[0] == ':' || head_is_secret(field.name))
+            continue;
+        document_open(out, '{');
+        document_key(out, "name");
+        document_text(out, field.name);
+        document_key(out, "value");
+        document_text(out, field.value);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+    document_bytes(out, "body", content_body(content));
+    document_close(out, '}');
+}
+
 void api_write_events(const struct call *call, struct document *out)
 {
     const struct store_list_events *list = &call->list_events;

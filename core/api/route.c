@@ -28,6 +28,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/event", false, api_list_events, api_write_events},
     {"GET", "/api/v1/event/{id}", false, api_get_event, api_write_event},
     {"POST", "/api/v1/event/{id}/drop", false, api_drop_event, NULL},
+    {"GET", "/api/v1/event/{id}/request", false, api_get_event, api_write_event_request},
     {"POST", "/api/v1/event/{id}/retry", false, api_retry_event, NULL},
     {"GET", "/api/v1/poll", false, api_list_routines, api_write_polls},
     {"GET", "/api/v1/queue", false, api_list_queues, api_write_queues},
