@@ -40,6 +40,17 @@ static struct api_finding *list_findings(const struct findings *findings)
     return list;
 }
 
+/* Whoever is served must not be turned away because a folder is empty for a moment. */
+static bool has_registered(const struct server *server)
+{
+    if (!server->generation)
+        return false;
+    const struct registry *registry = generation_registry(server->generation);
+    return registry->source_count + registry->endpoint_count + registry->subscription_count +
+               registry->routine_count >
+           0;
+}
+
 /* 0: none serves yet. */
 static uint64_t serving_number(const struct server *server)
 {
@@ -343,6 +354,7 @@ void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx
         .timezone = server->config.timezone,
         .worker_count = server->worker_count,
         .number = ++server->generation_number,
+        .needs_scripts = has_registered(server),
     };
     server->reload = reload;
     list_endpoints(reload);

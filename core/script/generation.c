@@ -116,13 +116,13 @@ static void report_difference(const struct registry *registry, const struct regi
 }
 
 /* As an empty checkout, or a command in another folder, would have it. */
-static void warn_of_none(const struct snapshot *snapshot, struct findings *findings)
+static void tell_of_none(const struct snapshot *snapshot, bool is_error, struct findings *findings)
 {
     for (size_t i = 0; i < snapshot->count; i++)
         if (snapshot->files[i].is_script)
             return;
     findings_add(findings, &(struct finding_options){
-                               .level = FINDING_WARNING,
+                               .level = is_error ? FINDING_ERROR : FINDING_WARNING,
                                .file = "",
                                .message = "no file is a script: nothing is received or sent; write "
                                           "scripts/NAME.lua, or name others by the setting scripts",
@@ -267,7 +267,7 @@ static struct generation *load_once(const struct generation_options *options,
         findings_add(findings, &(struct finding_options){
                                    .level = FINDING_ERROR, .file = "", .message = err->text});
     if (*status == OK)
-        warn_of_none(&it->snapshot, findings);
+        tell_of_none(&it->snapshot, options->needs_scripts, findings);
     if (*status == OK)
         *status = load_states(it, findings, err);
     if (*status == E_INVALID)

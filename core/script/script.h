@@ -86,6 +86,7 @@ struct generation_options {
     unsigned worker_count;
     uint64_t number;            /* 1, 2, … */
     bool allow_missing_secrets; /* check: a missing secret is a finding, not an error */
+    bool needs_scripts;         /* that there is none is an error, not a warning */
     enum trust trust;
     const char *const *c_modules;   /* with TRUST_SANDBOX, names that may be C; NULL: none */
     const char *timezone;           /* but with TRUST_SETTINGS, of os.date; NULL: UTC */

@@ -232,6 +232,26 @@ describe("scripts that change while they are read", function()
   end)
 end)
 
+describe("a folder that is empty", function()
+  it("changes nothing while scripts serve, and is taken at a start", function()
+    local server = Server.start { scripts = { ["main.lua"] = [[
+      local anzol = require "anzol"
+      anzol.source("open", { verify = anzol.verify.none() })
+    ]] } }
+    finally(function() server:close() end)
+    files.remove(server.dir .. "/scripts")
+    local result = cli.ask(server, { "reload" })
+    assert.equal(EXIT_CONFIG, result.code)
+    assert.matches("no file is a script: nothing is received or sent (write scripts/NAME.lua",
+      result.errors, 1, true)
+    assert.equal(200, server:post("/in/open", "{}").status)
+    server:kill()
+    server:restart()
+    assert.equal(404, server:post("/in/open", "{}").status)
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+  end)
+end)
+
 describe("scripts that are written, cut and removed while they are read", function()
   local PARTS = 8
 
@@ -274,11 +294,13 @@ describe("scripts that are written, cut and removed while they are read", functi
       end
       assert.is_true(steps == 0 or steps == 1, kind)
     end
-    -- With nobody at them they load.
+    -- With nobody at them they load; the last rm may outlive its shell.
     child:kill(9)
     child:wait(5000)
-    for i = 1, PARTS do files.write(("%s/lua/part%d.lua"):format(server.dir, i), "return 7") end
-    assert.equal(0, cli.ask(server, { "reload" }).code)
+    wait.until_true("they load", 5000, function()
+      for i = 1, PARTS do files.write(("%s/lua/part%d.lua"):format(server.dir, i), "return 7") end
+      return cli.ask(server, { "reload" }).code == 0
+    end)
   end)
 end)
 
