@@ -52,7 +52,8 @@ static void on_over(struct http_request *request, void *ctx)
         call_leave(call);
 }
 
-static const struct http_handler handler = {on_head, on_request, on_over};
+static const struct http_handler handler = {
+    .on_head = on_head, .on_request = on_request, .on_over = on_over};
 
 static bool socket_is_loopback(int fd)
 {

@@ -113,6 +113,25 @@ void http_may_wait(struct http_request *request)
     request->may_wait = true;
 }
 
+void http_stream(struct http_request *request, const struct http_response *response)
+{
+    check(request->stage == STAGE_OPEN && !request->is_stream);
+    request->is_stream = request->may_wait = true;
+    request->is_gone = room_stream(exchange_connection(request), response) != OK;
+}
+
+enum status http_stream_write(struct http_request *request, struct slice bytes)
+{
+    check(request->is_stream);
+    return room_stream_write(exchange_connection(request), bytes);
+}
+
+void http_stream_end(struct http_request *request)
+{
+    check(request->is_stream);
+    room_stream_end(exchange_connection(request));
+}
+
 bool http_has_left(const struct http_request *request)
 {
     struct pollfd look = {.fd = exchange_connection(request)->fd, .events = POLLRDHUP};

@@ -40,6 +40,8 @@ struct http_handler {
      * freed when this returns. Called exactly once if on_head was. If it comes before
      * http_respond, the client left: http_respond must not be called any more. */
     void (*on_over)(struct http_request *request, void *ctx);
+    /* All that http_stream_write gave was written. NULL: nobody streams. */
+    void (*on_drained)(struct http_request *request, void *ctx);
 };
 
 struct http_options {
@@ -124,12 +126,19 @@ struct http_response {
 void http_may_wait(struct http_request *request);
 /* Whether the client has left by now, though on_over has not come yet. Asks the system. */
 bool http_has_left(const struct http_request *request);
-/* In on_over: the answer was written, as far as the system says. */
+/* In on_over: the answer was written, as far as the system says; of a stream all that was given. */
 bool http_was_written(const struct http_request *request);
 
 /* Answers, exactly once. On the loop's thread; a suspended exchange is resumed and the daemon runs
  * before the loop sleeps again. In on_head it is a refusal if a body was announced: closes. */
 void http_respond(struct http_request *request, const struct http_response *response);
+/* From on_request on, in place of http_respond: answers with these headers, and then whatever
+ * http_stream_write gives, until on_over. The connection closes behind it. */
+void http_stream(struct http_request *request, const struct http_response *response);
+/* E_LIMIT: the client reads too slowly; it is to be ended. */
+MUST_USE enum status http_stream_write(struct http_request *request, struct slice bytes);
+/* After what was given; on_over follows. */
+void http_stream_end(struct http_request *request);
 /* {"code":code,"detail":detail} with the usual headers: 405 with Allow, 503 with Retry-After. */
 struct http_refusal {
     int status;

@@ -62,8 +62,9 @@ struct http_request {
     bool is_known;     /* on_head was called: on_over is owed */
     bool is_suspended; /* by us; not yet resumed */
     bool may_wait;     /* for long: in the room */
-    bool is_gone;      /* to be closed without an answer */
-    bool is_written;   /* the library has sent the answer whole */
+    bool is_stream;
+    bool is_gone;    /* to be closed without an answer */
+    bool is_written; /* the library has sent the answer whole */
     void *data;
 };
 
@@ -186,6 +187,11 @@ void room_await(struct http_connection *connection);
 /* It goes on. */
 void room_forget(struct http_connection *connection);
 void room_respond(struct http_connection *connection, const struct http_response *response);
+/* A stream begins, before its connection is in the room or then; goes on; ends. */
+MUST_USE enum status room_stream(struct http_connection *connection,
+                                 const struct http_response *response);
+MUST_USE enum status room_stream_write(struct http_connection *connection, struct slice bytes);
+void room_stream_end(struct http_connection *connection);
 void room_check_all(struct http_listener *listener);
 
 /* response.c */

@@ -24,6 +24,8 @@
 #define TURNS_MAX 8
 #define PATIENCE_MS 100
 
+static void flush(struct http_connection *connection);
+
 /* ---- In ---- */
 
 /* The library goes on with a dead socket, finds that the exchange is no more, and lets go. */
@@ -45,6 +47,8 @@ static void enter(struct http_connection *connection)
     exchange_resume(&connection->request);
     queue_remove(&listener->connections, &connection->node);
     queue_push(&listener->room, &connection->node);
+    if (connection->request.is_stream)
+        flush(connection);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -71,6 +75,8 @@ void room_await(struct http_connection *connection)
 {
     struct http_listener *listener = connection->listener;
     queue_push(&listener->patient, &connection->patient_node);
+    if (connection->request.is_stream)
+        connection->phase_since_ms -= PATIENCE_MS; /* its client waits for the headers */
     if (!uv_is_active((uv_handle_t *)&listener->patience))
         check(uv_timer_start(&listener->patience, on_patience, PATIENCE_MS, PATIENCE_MS) == 0);
 }
@@ -139,11 +145,12 @@ static enum status write_response(const struct http_connection *connection,
         status = write_date(out);
     if (status == OK && type && type[0])
         status = write_field(out, slice_str("Content-Type"), slice_str(type));
-    if (status == OK && (response->close || connection->listener->is_quiet))
+    const bool is_stream = connection->request.is_stream;
+    if (status == OK && (response->close || is_stream || connection->listener->is_quiet))
         status = write_field(out, slice_str("Connection"), slice_str("close"));
     for (size_t i = 0; status == OK && i < response->header_count; i++)
         status = write_field(out, response->headers[i].name, response->headers[i].value);
-    if (status == OK && response->status != 204)
+    if (status == OK && response->status != 204 && !is_stream)
         status = buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
     if (status == OK)
         status = buf_add_str(out, "\r\n");
@@ -180,6 +187,62 @@ void room_respond(struct http_connection *connection, const struct http_response
     check(epoll_ctl(listener->room_epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0);
 }
 
+/* ---- Streams ---- */
+
+/* What was given so far; the loop's next turn tells how far that came. */
+static void flush(struct http_connection *connection)
+{
+    struct http_listener *listener = connection->listener;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLOUT, .data.ptr = connection};
+    if (connection->phase != PHASE_ANSWER) {
+        connection_enter(connection, PHASE_ANSWER);
+        listener->room_answering++;
+        listener_watch_deadlines(listener);
+    }
+    connection->is_broken |= !send_more(connection);
+    check(epoll_ctl(listener->room_epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0);
+}
+
+enum status room_stream(struct http_connection *connection, const struct http_response *response)
+{
+    buf_init(&connection->answer, LIMIT_STREAM_BYTES);
+    return write_response(connection, response, &connection->answer);
+}
+
+enum status room_stream_write(struct http_connection *connection, struct slice bytes)
+{
+    connection->request.is_written = false;
+    const enum status status = buf_add_slice(&connection->answer, bytes);
+    if (status == OK && connection->is_in_room)
+        flush(connection);
+    return status;
+}
+
+void room_stream_end(struct http_connection *connection)
+{
+    connection->is_last = true;
+    if (connection->is_in_room)
+        flush(connection);
+}
+
+static void go_on_streaming(struct http_connection *connection, uint32_t events)
+{
+    struct http_listener *listener = connection->listener;
+    struct epoll_event event = {.events = EPOLLRDHUP, .data.ptr = connection};
+    if ((events & ~(uint32_t)EPOLLOUT) || connection->is_broken || !send_more(connection)) {
+        leave(connection, false);
+    } else if (connection->request.is_written && connection->is_last) {
+        leave(connection, false);
+    } else if (connection->request.is_written) {
+        listener->room_answering--;
+        connection_enter(connection, PHASE_HANDLER);
+        buf_clear(&connection->answer);
+        connection->answered = 0;
+        check(epoll_ctl(listener->room_epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0);
+        listener->options.handler->on_drained(&connection->request, listener->options.ctx);
+    }
+}
+
 /* ---- The room ---- */
 
 static void on_event(struct http_connection *connection)
@@ -198,7 +261,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     struct http_listener *listener = poll->data;
     struct epoll_event event;
     for (int i = 0; i < EVENTS_AT_ONCE && epoll_wait(listener->room_epoll, &event, 1, 0) == 1; i++)
-        on_event(event.data.ptr);
+        if (((struct http_connection *)event.data.ptr)->request.is_stream)
+            go_on_streaming(event.data.ptr, event.events);
+        else
+            on_event(event.data.ptr);
 }
 
 void room_open(struct http_listener *listener)
@@ -237,7 +303,7 @@ void room_close(struct http_listener *listener)
     struct node *node;
     while ((node = queue_first(&listener->room))) {
         struct http_connection *connection = container_of(node, struct http_connection, node);
-        if (connection->phase != PHASE_ANSWER)
+        if (connection->phase != PHASE_ANSWER && !connection->request.is_stream)
             room_respond(connection, &stopping);
         leave(connection, false);
     }

@@ -36,6 +36,7 @@ struct pull {
     unsigned errands; /* out */
     bool is_open;     /* not answered */
     bool is_taking;   /* take is out */
+    bool is_stream;   /* of server-sent events: takes again and again */
     bool is_told;     /* answered with messages: end is what goes back if that is not written */
     struct lease_take take;
     struct lease_end end; /* of the verb; of a take its messages, to go back */
@@ -130,9 +131,40 @@ static void tell_messages(struct pull *pull)
     document_finish(&out);
 }
 
+/* Without messages a comment, so that a client that is gone is noticed. */
+static void stream_taken(struct pull *pull)
+{
+    static const char comment[] = ":\n\n";
+    struct buf out;
+    buf_init(&out, LIMIT_STREAM_BYTES);
+    enum status status = pull->take.delivery_count > 0 ? queue_write_events(&pull->take, &out)
+                                                       : buf_add_str(&out, comment);
+    if (status == OK)
+        status = http_stream_write(pull->request, buf_slice(&out));
+    pull->is_told = status == OK && pull->take.delivery_count > 0;
+    if (pull->take.delivery_count > 0 && !pull->is_told)
+        give_back(pull);
+    if (status != OK)
+        http_stream_end(pull->request);
+    buf_finish(&out);
+    lease_take_finish(&pull->take);
+}
+
 static void on_taken(struct lease_errand *errand)
 {
     struct pull *pull = errand->ctx;
+    if (pull->is_stream && pull->request) {
+        pull->is_taking = false;
+        pull->receiver->taking_count--;
+        pull->errands--;
+        if (pull->take.delivery_count > 0)
+            prepare_return(pull);
+        if (errand->status == OK)
+            stream_taken(pull);
+        else
+            http_stream_end(pull->request);
+        return;
+    }
     const bool is_there = pull->request && pull->is_open;
     pull->is_taking = false;
     pull->receiver->taking_count--;
@@ -152,6 +184,48 @@ static void on_taken(struct lease_errand *errand)
     free_if_over(pull);
 }
 
+static void take_again(struct pull *pull)
+{
+    const struct receive_options *options = &pull->receiver->options;
+    const size_t count_max = pull->take.count_max;
+    free(pull->end.rows);
+    pull->end.rows = NULL;
+    pull->is_told = false;
+    pull->take = (struct lease_take){.errand = errand_of(pull, lease_take, on_taken),
+                                     .count_max = count_max,
+                                     .wait_ms = pull->spec->queue->wait_ms};
+    pull->is_taking = true;
+    pull->receiver->taking_count++;
+    pull->errands++;
+    options->hooks->errand(options->ctx, &pull->take.errand);
+}
+
+void queue_on_drained(struct http_request *request)
+{
+    struct pull *pull = http_data(request);
+    if (!pull->is_taking)
+        take_again(pull);
+}
+
+/* Accept: text/event-stream, as browsers and their like ask. */
+static void stream(struct pull *pull)
+{
+    static const struct field no_cache = {{"Cache-Control", 13}, {"no-store", 8}};
+    pull->is_stream = true;
+    pull->is_open = false;
+    http_stream(pull->request, &(struct http_response){.status = 200,
+                                                       .content_type = "text/event-stream",
+                                                       .headers = &no_cache,
+                                                       .header_count = 1});
+}
+
+static bool wants_stream(const struct http_request *request)
+{
+    struct slice accept;
+    return http_header(request, "accept", &accept) &&
+           slice_contains_nocase(accept, "text/event-stream");
+}
+
 static void take(struct pull *pull)
 {
     const struct receive_options *options = &pull->receiver->options;
@@ -166,6 +240,10 @@ static void take(struct pull *pull)
         return;
     }
     pull->take.errand = errand_of(pull, lease_take, on_taken);
+    if (wants_stream(pull->request)) {
+        stream(pull);
+        return;
+    }
     http_may_wait(pull->request);
     pull->is_taking = true;
     pull->receiver->taking_count++;

@@ -271,3 +271,26 @@ enum status queue_write_messages(const struct lease_take *take, struct document 
     document_close(out, '}');
     return out->status;
 }
+
+enum status queue_write_events(const struct lease_take *take, struct buf *out)
+{
+    enum status status = OK;
+    for (size_t i = 0; status == OK && i < take->delivery_count; i++) {
+        struct document message;
+        char id[LEASE_ID_BYTES];
+        document_init(&message, LIMIT_STREAM_BYTES);
+        write_message(&message, take->deliveries[i], take->until_ms);
+        lease_id_format(&(struct store_lease_row){.delivery = take->deliveries[i]->id,
+                                                  .number = take->deliveries[i]->attempts + 1},
+                        id);
+        status = message.status;
+        if (status == OK) /* JSON has no line breaks of its own */
+            status = buf_printf(out, "id: %s\ndata: ", id);
+        if (status == OK)
+            status = buf_add_slice(out, buf_slice(&message.buf));
+        if (status == OK)
+            status = buf_add_str(out, "\n\n");
+        document_finish(&message);
+    }
+    return status;
+}

@@ -356,7 +356,14 @@ static void on_over(struct http_request *request, void *ctx)
     free_if_over(intake);
 }
 
+static void on_drained(struct http_request *request, void *ctx)
+{
+    (void)ctx;
+    queue_on_drained(request);
+}
+
 static const struct http_handler handler = {
+    .on_drained = on_drained,
     .on_head = on_head,
     .on_request = on_request,
     .on_over = on_over,

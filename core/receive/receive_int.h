@@ -33,6 +33,7 @@ enum visit { VISIT_INTAKE, VISIT_PULL };
 bool queue_on_head(struct receiver *receiver, struct http_request *request);
 void queue_on_request(struct http_request *request);
 void queue_on_over(struct http_request *request);
+void queue_on_drained(struct http_request *request);
 
 /* queue_text.c: what such requests say, and how messages are told. */
 
@@ -48,6 +49,8 @@ MUST_USE enum status queue_read_query(const struct http_request *request,
 MUST_USE enum status queue_read_ids(struct slice body, const struct queue_spec *queue,
                                     struct lease_end *end, struct err *err);
 MUST_USE enum status queue_write_messages(const struct lease_take *take, struct document *out);
+/* The same as server-sent events. */
+MUST_USE enum status queue_write_events(const struct lease_take *take, struct buf *out);
 
 /* news.c */
 

@@ -63,7 +63,8 @@ static void on_over(struct http_request *request, void *ctx)
     test_forget_request(server->L, request);
 }
 
-static const struct http_handler handler = {on_head, on_request, on_over};
+static const struct http_handler handler = {
+    .on_head = on_head, .on_request = on_request, .on_over = on_over};
 
 static struct server *check_server(lua_State *L)
 {

@@ -292,4 +292,54 @@ describe("a queue", function()
     assert.same({ 204, "close" }, { answer.status, answer.headers.connection })
     connection:close()
   end)
+
+  describe("as a stream of server-sent events", function()
+    local function open_stream(name)
+      local connection = http.open(server.port, 10)
+      connection:send(http.format { method = "GET", path = "/queue/" .. name,
+        headers = { Authorization = auth.Authorization, Accept = "text/event-stream" } })
+      local head = {}
+      repeat
+        head[#head + 1] = assert(connection.line:receive "*l")
+      until head[#head] == ""
+      return connection, table.concat(head, "\n")
+    end
+
+    -- The id and the message of the next event; comments are passed over.
+    local function event_of(connection)
+      local id, data
+      while true do
+        local line = assert(connection.line:receive "*l")
+        id = line:match "^id: (.+)" or id
+        data = line:match "^data: (.+)" or data
+        if line == "" and data then return id, json.decode(data) end
+      end
+    end
+
+    it("gives message after message, each to be acknowledged", function()
+      local connection, head = open_stream "jobs"
+      assert.matches("^HTTP/1.1 200 OK\n", head)
+      assert.matches("\nContent%-Type: text/event%-stream\n", head)
+      assert.is_nil(head:find "Content%-Length")
+      for n = 1, 3 do
+        make { to = "jobs", n = n, text = ("x"):rep(100000) }
+        local id, message = event_of(connection)
+        assert.same({ n, id }, { json.decode(message.body).n, message.id })
+        assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { id } })))
+      end
+      server:stop()
+      assert.is_nil((connection.line:receive "*l"))
+    end)
+
+    it("gives back what it could not write, and leaves the rest to the next one", function()
+      local connection = open_stream "jobs"
+      make { to = "jobs", n = 1 }
+      local id = event_of(connection)
+      connection:close()
+      make { to = "jobs", n = 2 }
+      local again = take("jobs", "wait=10s")
+      assert.same({ 1, 2 }, { #again, json.decode(again[1].body).n })
+      assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { id } })))
+    end)
+  end)
 end)
