@@ -20,6 +20,9 @@ anzol.endpoint("short", { kind = "long_poll", path = "/queue/short", auth = auth
 anzol.endpoint("line", { kind = "long_poll", path = "/queue/line", auth = auth,
   order_by = function(message) return message.json.key end })
 anzol.on("thing", function(event) event:send("jobs") end)
+anzol.on("big", function(event)
+  for _ = 1, 2 do event:send("jobs", { body = ("x"):rep(5 * 1024 * 1024) }) end
+end)
 anzol.on("made", function(event)
   event:send(event.data.to, { json = event.data, headers = { ["X-Made"] = "yes" } },
     { priority = event.data.priority, expires = event.data.expires })
@@ -200,6 +203,42 @@ describe("a queue", function()
     assert.equal(404, ask("/queue/jobs/else").status)
     assert.equal(400, ask("/queue/jobs?limit=0").status)
     assert.equal(400, ask("/queue/jobs?wait=soon").status)
+  end)
+
+  it("refuses one more than each limit of a request", function()
+    make { to = "jobs" }
+    local id = take "jobs"[1].id
+    local function ids(count)
+      local all = {}
+      for i = 1, count do all[i] = id end
+      return all
+    end
+    local function refused(verb, body, why)
+      local answer, status = finish("jobs", verb, body)
+      assert.equal(400, status)
+      assert.matches(why, answer.detail)
+    end
+    refused("ack", { ids = ids(1001) }, "ids is a list of 1 to 1000 ids")
+    refused("ack", { ids = {} }, "ids is a list of 1 to 1000 ids")
+    refused("nack", { ids = { id }, delay = "604801s" }, "delay is a time: .*, at most 604800s")
+    refused("nack", { ids = { id }, reason = ("x"):rep(257) }, "reason is a text of at most 256 bytes")
+    refused("extend", { ids = { id }, lease = 43201 }, "lease is a time: .*, at most 43200s")
+    refused("ack", { ids = { id }, delay = 1 }, "unknown member 'delay'")
+    local _, status = finish("jobs", "ack", { ids = { id }, more = ("x"):rep(65536) })
+    assert.equal(413, status)
+    assert.equal(1, (finish("jobs", "extend", { ids = ids(1000), lease = 43200 })).done // 1000)
+    assert.same(1, (finish("jobs", "nack", { ids = { id }, delay = "604800s", reason = ("x"):rep(256) })).done)
+  end)
+
+  it("gives no more than 8 MiB at once, but always one message", function()
+    post("", { ["X-Type"] = "big" })
+    wait.until_true("both deliveries", 5000, function()
+      return #server:get("/api/v1/delivery").data == 2
+    end)
+    for _ = 1, 2 do
+      local messages = take "jobs"
+      assert.same({ 1, 5 * 1024 * 1024 }, { #messages, #messages[1].body })
+    end
   end)
 
   it("does not take the leases of another queue", function()
