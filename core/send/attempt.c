@@ -148,7 +148,7 @@ static void on_settled(struct store_op *op)
     if (running->settle.released && !next)
         claim_due(outlet, running->settle.released_due_ms);
     leave(running, running->settle.due_ms);
-    if (next && cancel_keeps_out(sender, next->id))
+    if (next && cancel_is_under_way(sender, next->id))
         delivery_destroy(next);
     else if (next)
         outlet_hold(outlet, next, false);

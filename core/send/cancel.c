@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Deliveries taken back by hand. The store says whether one is still open; memory must not bring it
- * back: while a delivery is in `cancels`, nothing of it is taken up, whether a claim that is older
- * than the commit finds it or the worker that made it hands it over only now. */
+ * back: while a delivery is in `cancels`, nothing of it is taken up, however it comes; and one in
+ * `cancelled` is not either that the worker which made it hands over only now. Whatever else brings
+ * it then knows of the cancel: it was given a fresh chance since. */
 #include "send/sender_int.h"
 
 #include "base/clock.h"
 #include "base/log.h"
-
-/* Stands for a delivery that is cancelled but still on its way here. */
-static void *to_come(struct sender *sender)
-{
-    return &sender->cancels;
-}
 
 static void finish(struct sender_cancel *cancel)
 {
@@ -35,8 +30,10 @@ static void on_changed(struct store_op *op)
     if (outlet)
         claim_note_settled(outlet, cancel->delivery);
     (void)map_remove(&sender->cancels, cancel->delivery);
-    if (cancel->status == OK && change->was_held && !cancel->has_come)
-        check(map_put(&sender->cancels, cancel->delivery, to_come(sender)) == OK); /* its place */
+    if (cancel->status == OK && change->was_held && !cancel->has_come &&
+        map_put(&sender->cancelled, cancel->delivery, sender) != OK)
+        log_warn("cancelled delivery not noted", "delivery=%llu",
+                 (unsigned long long)cancel->delivery);
     if (outlet && change->has_released)
         claim_hint(outlet, LIMIT_PRIORITY);
     finish(cancel);
@@ -58,30 +55,22 @@ static void submit(struct sender_cancel *cancel)
     check(store_submit(sender->options.store, sender->options.client, &cancel->op.op) == OK);
 }
 
-static struct sender_cancel *find(const struct sender *sender, uint64_t delivery)
-{
-    void *value = map_get(&sender->cancels, delivery);
-    return value == &sender->cancels ? NULL : value;
-}
-
 bool cancel_is_under_way(const struct sender *sender, uint64_t delivery)
 {
-    return find(sender, delivery) != NULL;
+    return map_get(&sender->cancels, delivery) != NULL;
 }
 
 bool cancel_keeps_out(struct sender *sender, uint64_t delivery)
 {
-    struct sender_cancel *cancel = find(sender, delivery);
+    struct sender_cancel *cancel = map_get(&sender->cancels, delivery);
     if (cancel)
         cancel->has_come = true;
-    else if (!map_remove(&sender->cancels, delivery))
-        return false;
-    return true;
+    return map_remove(&sender->cancelled, delivery) || cancel;
 }
 
 void cancel_go_on(struct sender *sender, uint64_t delivery)
 {
-    struct sender_cancel *cancel = find(sender, delivery);
+    struct sender_cancel *cancel = map_get(&sender->cancels, delivery);
     if (cancel)
         submit(cancel);
 }

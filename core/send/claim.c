@@ -318,7 +318,7 @@ static void on_open(struct store_read *read)
             outlet = outlet_create(sender, delivery->endpoint);
         if (outlet && !map_get(&sender->held, delivery->id) &&
             !map_get(&sender->settled_meanwhile, delivery->id) &&
-            !cancel_keeps_out(sender, delivery->id)) {
+            !cancel_is_under_way(sender, delivery->id)) {
             result->deliveries[i] = NULL;
             outlet_hold(outlet, delivery, false);
             if (outlet_is_queue(outlet)) /* it was none when they were made */

@@ -241,7 +241,7 @@ void sender_take(struct sender *sender, struct delivery *delivery)
 {
     struct outlet *outlet = outlet_get(sender, delivery->endpoint);
     check(outlet != NULL); /* its gate gave room */
-    if (map_get(&sender->held, delivery->id) || cancel_keeps_out(sender, delivery->id)) {
+    if (cancel_keeps_out(sender, delivery->id) || map_get(&sender->held, delivery->id)) {
         gate_put(outlet->gate); /* recovery was faster, or it was cancelled */
         delivery_destroy(delivery);
         return;
@@ -369,6 +369,7 @@ void sender_destroy(struct sender *sender)
     map_finish(&sender->held);
     map_finish(&sender->settled_meanwhile);
     map_finish(&sender->cancels);
+    map_finish(&sender->cancelled);
     transport_destroy(sender->transport);
     sender->retry.data = sender->deadline.data = sender;
     uv_close((uv_handle_t *)&sender->retry, on_timer_closed);

@@ -94,8 +94,8 @@ struct sender {
     bool is_recovering;
     bool is_recovery_due;    /* the readers were short */
     uint64_t recovers_after; /* then: what is behind this delivery */
-    struct map
-        cancels; /* delivery id -> what takes it back, or the map itself: it is still to come */
+    struct map cancels;      /* delivery id -> what takes it back */
+    struct map cancelled;    /* ids of those that were, and may still be handed over */
     struct queue ready;
     struct queue starved[2]; /* [is_answering] */
     struct queue crowds[2];  /* [is_answering] */
@@ -199,9 +199,9 @@ void lease_settle_ended(struct outlet *outlet, struct delivery **deliveries, siz
 void lease_bury(struct outlet *outlet, struct delivery *delivery);
 
 /* cancel.c */
-/* The delivery came from a commit or from recovery: true if it is being taken back, or was. */
+/* The delivery came from who made it: true if it is being taken back, or was. */
 bool cancel_keeps_out(struct sender *sender, uint64_t delivery);
-/* It is being taken back: a claim may find it yet. */
+/* It is being taken back: what the store gives may be older. */
 bool cancel_is_under_way(const struct sender *sender, uint64_t delivery);
 /* It left memory: what waits for that goes on. */
 void cancel_go_on(struct sender *sender, uint64_t delivery);

@@ -230,15 +230,15 @@ static void store_now(struct rig *rig, struct store_endpoint *endpoint)
     check(endpoint->op.status == OK);
 }
 
-/* rig:endpoints{{…}, …}: the next generation, in the states that the store has; starts with the
- * first. */
+/* rig:endpoints({{…}, …}, before_start): the next generation, in the states that the store has;
+ * with the first it starts, and reads what is open, once before_start() has returned. */
 static int l_endpoints(lua_State *L)
 {
     struct rig *rig = rig_check(L);
     const size_t count = (size_t)luaL_len(L, 2);
     struct endpoint_standing standings[ENDPOINTS_MAX];
     luaL_argcheck(L, count <= ENDPOINTS_MAX, 2, "too many endpoints");
-    lua_settop(L, 2);
+    lua_settop(L, 3);
     struct registry *registry = registry_create(rig->registry ? rig->registry->generation + 1 : 1);
     registry->signer_destroy = signer_unref;
     registry->verifier_destroy = verifier_unref;
@@ -247,7 +247,7 @@ static int l_endpoints(lua_State *L)
     for (size_t i = 0; i < count; i++) {
         struct endpoint_spec *spec = &registry->endpoints[i];
         lua_geti(L, 2, (lua_Integer)i + 1);
-        read_endpoint(L, 3, spec);
+        read_endpoint(L, 4, spec);
         spec->transform_function = 1;
         struct store_endpoint row = {.name = spec->name, .url = spec->url, .keep_state = true};
         store_now(rig, &row);
@@ -261,6 +261,8 @@ static int l_endpoints(lua_State *L)
     sender_set_registry(rig->sender, registry, standings);
     registry_unref(rig->registry);
     rig->registry = registry;
+    if (!lua_isnil(L, 3))
+        rig_call(L, 0);
     if (!rig->is_begun)
         sender_start(rig->sender);
     rig->is_begun = true;

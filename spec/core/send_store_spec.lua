@@ -46,20 +46,47 @@ describe("sending over the real store", function()
     assert.same({ "one", "three" }, bodies)
   end)
 
-  it("takes up again what was cancelled at the start, and then retried", function()
-    local options, status = { timeout_ms = 60000 }, nil
-    begin(options, function(_, before) return before > 0 and rigs.ok() or nil end)
-    commit "one"
-    rig:run(WAIT_MS, function() return #bodies == 1 end)
-    rig:kill()
-    rig:open()
-    rig:endpoints { options }
-    rig:cancel("e", ids.one, function(said) status = said end)
-    assert.is_true(rig:run(WAIT_MS, function() return status end))
-    assert.equal("ok", status)
-    rig:run(20)
-    rig:change("retry", ids.one, function() end)
-    assert.is_true(rig:run(WAIT_MS, function() return #bodies == 2 end))
+  describe("takes a delivery that was cancelled at the start, and then retried", function()
+    local function change(verb, ...)
+      local status
+      local args = { ... }
+      args[#args + 1] = function(said) status = said end
+      rig[verb](rig, table.unpack(args))
+      assert.is_true(rig:run(WAIT_MS, function() return status end))
+      return status
+    end
+
+    -- Handed over by the one before it, it has no time when it is due; the store cancels it before
+    -- it is looked for what is open.
+    before_each(function()
+      local options = { timeout_ms = 60000 }
+      begin(options, function(_, before) return before ~= 1 and { rigs.ok(), after_ms = 50 } or nil end)
+      commit("zero", "k")
+      commit("one", "k")
+      rig:run(WAIT_MS, function() return #bodies == 2 end)
+      rig:kill()
+      rig:open()
+      rig:endpoints({ options }, function() assert.equal("ok", change("cancel", "e", ids.one)) end)
+    end)
+
+    it("from the store", function()
+      change("change", "retry", ids.one)
+      assert.is_true(rig:run(WAIT_MS, function() return #bodies == 3 end))
+    end)
+
+    it("from the one that goes before it in its key since", function()
+      commit("two", "k")
+      rig:run(WAIT_MS, function() return #bodies == 3 end)
+      change("change", "retry", ids.one)
+      assert.is_true(rig:run(WAIT_MS, function() return #bodies == 4 end))
+      assert.same({ "zero", "one", "two", "one" }, bodies)
+    end)
+
+    it("back again", function()
+      rig:set_state("e", "paused")
+      change("change", "retry", ids.one)
+      assert.equal("ok", change("cancel", "e", ids.one))
+    end)
   end)
 
   it("finds what a breaker gave back, however late that is stored", function()
