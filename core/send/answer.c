@@ -197,14 +197,12 @@ static enum status describe_timeout(struct transfer *transfer)
 {
     const struct timeouts *timeouts = &transfer->timeouts;
     const int64_t age_ms = clock_mono_ms() - transfer->started_mono_ms;
-    curl_off_t connected_us = 0;
-    (void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
-    if (transfer->is_late)
-        return buf_printf(&transfer->text, "first_byte: no answer began within %lld ms",
-                          (long long)timeouts->first_byte_ms);
-    if (connected_us == 0 && age_ms < timeouts->whole_ms)
+    if (!transfer_is_connected(transfer) && age_ms < timeouts->first_byte_ms)
         return buf_printf(&transfer->text, "connect: no connection within %lld ms",
                           (long long)timeouts->connect_ms);
+    if (transfer->header_bytes == 0 && timeouts->first_byte_ms < timeouts->whole_ms)
+        return buf_printf(&transfer->text, "first_byte: no answer began within %lld ms",
+                          (long long)timeouts->first_byte_ms);
     return buf_printf(&transfer->text, "whole: no whole answer within %lld ms",
                       (long long)timeouts->whole_ms);
 }

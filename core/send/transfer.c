@@ -25,7 +25,7 @@ struct transport {
     struct queue pools[POLICY_COUNT]; /* an easy handle never changes its policy */
     struct lookups *lookups;
     struct guard_rules guard;
-    struct timers timers; /* until the first byte of an answer */
+    struct timers timers; /* of the timeouts */
     unsigned open_parts;
     char *user_agent;
 };
@@ -209,7 +209,7 @@ static struct transfer *take(struct transport *transport, enum policy policy)
     buf_clear(&transfer->body);
     buf_clear(&transfer->text);
     transfer->has_head = transfer->is_cut = transfer->is_protocol_error = false;
-    transfer->is_room_short = transfer->is_late = false;
+    transfer->is_room_short = false;
     transfer->has_addresses = transfer->needs_lookup = false;
     transfer->lookup_ms = 0;
     transfer->interim_count = 0;
@@ -250,14 +250,40 @@ static int64_t left_ms(const struct transfer *transfer, int64_t part_ms)
     return left > 1 ? left : 1;
 }
 
+bool transfer_is_connected(const struct transfer *transfer)
+{
+    curl_off_t us = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &us);
+    return us > 0;
+}
+
+/* The next of its timeouts, of the time since its start. */
+static int64_t next_timeout_ms(const struct transfer *transfer, bool is_connected)
+{
+    const struct timeouts *timeouts = &transfer->timeouts;
+    if (transfer->header_bytes > 0)
+        return timeouts->whole_ms;
+    return is_connected || timeouts->first_byte_ms < timeouts->connect_ms ? timeouts->first_byte_ms
+                                                                          : timeouts->connect_ms;
+}
+
+static void on_time(struct timer *timer);
+
+/* The timeouts are ours: curl forgets one of its own if anything comes within its last
+ * millisecond. While it is not in curl, the look-up has a deadline. */
+static void arm(struct transfer *transfer, int64_t timeout_ms)
+{
+    transfer->timer.on_time = on_time;
+    timers_start(&transfer->transport->timers, &transfer->timer, left_ms(transfer, timeout_ms));
+}
+
 /* Gives the transfer to curl, with addresses for its host ("host:port:address,…") or without: then
  * those of an earlier transfer are forgotten ("-host:port"). */
 static void run(struct transfer *transfer)
 {
-    const struct timeouts *timeouts = &transfer->timeouts;
 #define SET(option, value) check(curl_easy_setopt(transfer->easy, option, value) == CURLE_OK)
-    SET(CURLOPT_TIMEOUT_MS, (long)left_ms(transfer, timeouts->whole_ms));
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms(transfer, timeouts->connect_ms));
+    /* Of this each of several addresses gets its part. */
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms(transfer, transfer->timeouts.connect_ms));
     if (transfer->host && !transfer->has_addresses) {
         buf_clear(&transfer->resolve_text);
         check(buf_printf(&transfer->resolve_text, "-%s:%ld", transfer->host, transfer->port) == OK);
@@ -268,6 +294,7 @@ static void run(struct transfer *transfer)
     CURLM *multi = transfer->transport->lanes[transfer->policy].multi;
     check(curl_multi_add_handle(multi, transfer->easy) == CURLM_OK);
     transfer->is_in_curl = true;
+    arm(transfer, next_timeout_ms(transfer, false));
 }
 
 static void take_off(struct transfer *transfer)
@@ -275,12 +302,12 @@ static void take_off(struct transfer *transfer)
     CURLM *multi = transfer->transport->lanes[transfer->policy].multi;
     check(curl_multi_remove_handle(multi, transfer->easy) == CURLM_OK);
     transfer->is_in_curl = false;
+    timers_stop(&transfer->transport->timers, &transfer->timer);
 }
 
 static void end(struct transfer *transfer)
 {
     transfer->is_running = false;
-    timers_stop(&transfer->transport->timers, &transfer->first_byte);
     transfer->on_done(transfer, transfer->ctx);
 }
 
@@ -386,29 +413,17 @@ static void on_done(CURL *easy, CURLcode code)
     }
 }
 
-/* What silence is not allowed to last. An answer that has begun has till the end of the whole. */
-static void on_first_byte_time(struct timer *timer)
+static void on_time(struct timer *timer)
 {
-    struct transfer *transfer = container_of(timer, struct transfer, first_byte);
-    if (transfer->header_bytes > 0)
+    struct transfer *transfer = container_of(timer, struct transfer, timer);
+    const int64_t timeout_ms = next_timeout_ms(transfer, transfer_is_connected(transfer));
+    if (clock_mono_ms() - transfer->started_mono_ms < timeout_ms) {
+        arm(transfer, timeout_ms); /* the one before it was kept */
         return;
-    transfer->is_late = true;
-    if (transfer->is_in_curl) {
-        answer_classify(transfer, CURLE_OPERATION_TIMEDOUT);
-        take_off(transfer);
-    } else {
-        lookups_forget(transfer->transport->lookups, &transfer->wait);
-        answer_without_exchange(transfer, ATTEMPT_TIMEOUT, NULL);
     }
+    answer_classify(transfer, CURLE_OPERATION_TIMEDOUT);
+    take_off(transfer);
     end(transfer);
-}
-
-static void await_first_byte(struct transfer *transfer)
-{
-    const struct timeouts *timeouts = &transfer->timeouts;
-    transfer->first_byte.on_time = on_first_byte_time;
-    if (timeouts->first_byte_ms < timeouts->whole_ms)
-        timers_start(&transfer->transport->timers, &transfer->first_byte, timeouts->first_byte_ms);
 }
 
 static struct curl_blob blob_of(char *pem)
@@ -503,7 +518,6 @@ enum status transport_start(struct transport *transport, const struct transfer_r
     it->started_mono_ms = clock_mono_ms();
     it->timeouts = request->timeouts;
     it->is_running = true;
-    await_first_byte(it);
     run(it);
     *transfer = it;
     return OK;
@@ -517,7 +531,6 @@ void transfer_cancel(struct transfer *transfer)
     else
         lookups_forget(transfer->transport->lookups, &transfer->wait);
     transfer->is_running = false;
-    timers_stop(&transfer->transport->timers, &transfer->first_byte);
     transfer_release(transfer);
 }
 

@@ -61,12 +61,11 @@ struct transfer {
     unsigned *lookups_of_endpoint;
     int64_t started_mono_ms;
     struct timeouts timeouts;
-    struct timer first_byte; /* started if it ends before the whole */
-    bool is_late;            /* no answer began in its time */
-    void *handshake;         /* of the connection that was made for it; NULL: none was, or no TLS */
-    bool has_certificate;    /* of ours, for it */
-    bool is_of_endpoint;     /* of the request */
-    bool is_own;             /* with TLS or a proxy of its own: never pooled */
+    struct timer timer;   /* the next of the timeouts */
+    void *handshake;      /* of the connection that was made for it; NULL: none was, or no TLS */
+    bool has_certificate; /* of ours, for it */
+    bool is_of_endpoint;  /* of the request */
+    bool is_own;          /* with TLS or a proxy of its own: never pooled */
     bool is_proxied;
     bool is_running;
     bool is_in_curl;    /* else it waits for a look-up */
@@ -112,6 +111,8 @@ MUST_USE enum status transport_start(struct transport *transport,
                                      struct transfer **transfer, struct err *err);
 /* Cuts it off: no on_done. The transfer is free again. */
 void transfer_cancel(struct transfer *transfer);
+/* In curl: on a connection that stands. */
+bool transfer_is_connected(const struct transfer *transfer);
 /* After on_done: back to the pool. */
 void transfer_release(struct transfer *transfer);
 

@@ -23,6 +23,15 @@ describe("a receiver", function()
     assert.is_true(slow.duration_ms >= 390, slow.duration_ms)
   end))
 
+  it("that says something in the last millisecond has no more time than the others", with(function(rig)
+    local server = rig:server(function(_, it)
+      return { "HTTP/1.1 ", after_ms = 7 + #it.requests % 4 }
+    end)
+    rig:endpoint { url = server.url, attempts = 1, timeout_ms = 10, concurrency = 4 }
+    for _ = 1, 400 do rig:commit { body = "{}" } end
+    for _, row in ipairs(rig:settle()) do assert.equal("timeout", row.attempts[1].error) end
+  end))
+
   it("that takes no connection is told as such", with(function(rig)
     local mute = rig:server(function() end)
     local attempt = rig:first_attempt(nil,
