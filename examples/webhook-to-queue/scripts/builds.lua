@@ -18,7 +18,7 @@ anzol.endpoint("builds", {
 
 anzol.on("github.push", function(event)
   local push = event.data
-  if push.deleted then return anzol.skip "a branch went away" end
+  if event:get "deleted" then return anzol.skip "a branch went away" end
   event:send("builds", {
     json = { repository = push.repository.full_name, ref = push.ref, commit = push.after },
   }, { expires = "1d", priority = push.ref == "refs/heads/main" and 1 or 0 })
