@@ -132,8 +132,18 @@ end
 
 local classes = meta.classes(pages)
 
--- The names that a table of this type may have; nil: it is no table of options.
+-- The names that a table of this type, or of one of several, may have; nil: it is no table of
+-- options.
 local function option_names(kind)
+  if kind:find "^[%w.]+Options|[%w.]+Options$" then
+    local one, other = kind:match "(.*)|(.*)"
+    local names, seen = {}, {}
+    for name in (option_names(one) .. " " .. option_names(other)):gmatch "%S+" do
+      if not seen[name] then names[#names + 1], seen[name] = name, true end
+    end
+    table.sort(names)
+    return table.concat(names, " ")
+  end
   local class = classes[kind]
   if not class or class.functions[1] or class.overloads[1] then return nil end
   local names = class.parent and { option_names(class.parent) } or {}
@@ -162,14 +172,12 @@ local function option_row(entry)
     table.concat(parts, ", "))
 end
 
--- What runs while loading tells by itself.
-local at_load = { ["anzol.source"] = true, ["anzol.endpoint"] = true, ["anzol.on"] = true }
 local function is_wanted(page, item)
   if not item.owner or page.name:find "^verify" or page.name:find "^sign"
     or page.name:find "^provider" or page.name == "backoff" or page.name == "testing" then
     return false
   end
-  return not at_load[meta.title(item)]
+  return true
 end
 
 local function options_text()

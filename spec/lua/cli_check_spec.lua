@@ -270,6 +270,7 @@ describe("anzol check", function()
       .. 'anzol.endpoint("crm", { url = "https://x.example", sgin = false, timeout = evnt.x })\n'
       .. 'anzol.on("**", function(event) event:send("crm", { jsn = 1 }, { dely = 1 }) return evnt end)' }
     local expected = "scripts/a.lua:2: error: undefined global 'evnt'%s\n"
+      .. "scripts/a.lua:2: error: unknown option 'sgin' for anzol.endpoint (did you mean 'sign'?)\n"
       .. "scripts/a.lua:3: error: undefined global 'evnt'\n"
       .. "scripts/a.lua:3: error: unknown option 'jsn' for event:send (did you mean 'json'?)\n"
       .. "scripts/a.lua:3: error: unknown option 'dely' for event:send (did you mean 'delay'?)\n"
@@ -283,6 +284,19 @@ describe("anzol check", function()
     assert.matches("a.lua:2: warning: secret CRM_URL is not set", output, 1, true)
     assert.matches("a.lua:2: error: undefined global 'evnt'", output, 1, true)
     assert.matches("a.lua:2: warning: nothing in the scripts sends to endpoint 'crm'", output, 1, true)
+  end)
+
+  it("tells every unknown option of what registers, and each once", function()
+    local result = check { ["scripts/a.lua"] = HEAD .. 'anzol.source("s", {\n  verfy = anzol.verify.none() })\n'
+      .. 'anzol.endpoint("crm", { url = "https://x.example",\n  sgin = false, lease = "1m" })\n'
+      .. 'anzol.on("*", { bach = {} },\n  function() end)\n'
+      .. 'anzol.on("*", { filter = function(event) local a, b; for i = 1, 2 do a, b = i, i end\n'
+      .. 'repeat a = 1; b = 2 until a if b then a, b = b, a end return a == b end, nme = "x" }, function() end)' }
+    assert.equal(1, result.code)
+    assert.equal("scripts/a.lua:2: error: unknown option 'verfy' for anzol.source 's' (did you mean 'verify'?)\n"
+      .. "scripts/a.lua:4: error: unknown option 'sgin' for anzol.endpoint (did you mean 'sign'?)\n"
+      .. "scripts/a.lua:6: error: unknown option 'bach' for anzol.on (did you mean 'batch'?)\n"
+      .. "scripts/a.lua:8: error: unknown option 'nme' for anzol.on (did you mean 'name'?)\n", result.output)
   end)
 
   it("tells all at once: one broken script hides no other, missing secrets hide nothing", function()

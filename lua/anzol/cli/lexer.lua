@@ -73,6 +73,9 @@ end
 
 local opening = { ["("] = true, ["{"] = true, ["["] = true }
 local closing = { [")"] = true, ["}"] = true, ["]"] = true }
+-- Blocks of a function within: a `while` and a `for` have their `do`.
+local begins = { ["function"] = true, ["do"] = true, ["if"] = true, ["repeat"] = true }
+local ends = { ["end"] = true, ["until"] = true }
 
 -- Where each item begins of what the bracket at `at` holds.
 function M.arguments(tokens, at)
@@ -82,7 +85,9 @@ function M.arguments(tokens, at)
     local token = tokens[i]
     if is_start and not closing[token.text] then list[#list + 1] = i end
     is_start = false
-    if token.kind == "other" then
+    if token.kind == "name" then
+      depth = depth + (begins[token.text] and 1 or ends[token.text] and -1 or 0)
+    elseif token.kind == "other" then
       if opening[token.text] then depth = depth + 1
       elseif closing[token.text] then
         if depth == 0 then return list end

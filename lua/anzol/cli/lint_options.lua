@@ -36,12 +36,21 @@ local function check_call(tokens, at, path, arguments, problems)
   end
 end
 
+-- What registers is met by loading too, which knows only the line where the call begins: there a
+-- finding is told once.
+local at_load = { ["anzol.cron"] = true, ["anzol.endpoint"] = true, ["anzol.on"] = true,
+  ["anzol.poll"] = true, ["anzol.source"] = true }
+
 -- problems(tokens, calls) -> { { line, message } }
 function M.problems(tokens, calls)
   local problems = {}
   for _, call in ipairs(calls) do
     if known[call.path] then
+      local before = #problems
       check_call(tokens, call.at, call.path, known[call.path], problems)
+      for i = at_load[call.path] and before + 1 or #problems + 1, #problems do
+        problems[i].line = tokens[call.at - 1].line
+      end
     end
   end
   return problems
