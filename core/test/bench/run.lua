@@ -14,6 +14,7 @@ local full = require "full"
 local measure = require "measure"
 local peers = require "peers"
 local process = require "process"
+local queues = require "queues"
 local scripts = require "scripts"
 
 local USAGE = "usage: run.lua BUILD [--quick] [--callgrind] [--full] [-o FILE]"
@@ -259,6 +260,23 @@ local function run_fair(bench)
   all:add { id = "p6.bare", name = "  the same with breaker = false", unit = "", runs = bare }
 end
 
+local RECEIVERS = 10000
+
+local function run_queues(bench)
+  local all = bench.figures
+  local results = rounds(bench, RECEIVERS .. " receivers that wait at a queue",
+    function() return queues.measure(bench, RECEIVERS) end)
+  all:heading(("Queues  %d receivers that wait"):format(RECEIVERS))
+  all:add { id = "queue.bytes", name = "memory for each", unit = "B",
+    runs = pick(results, "bytes_each"), at_most = 20480 }
+  all:add { id = "queue.cpu", name = "CPU while nothing comes, of a core", unit = "",
+    runs = pick(results, "cpu_share"), at_most = 0.01 }
+  all:add { id = "queue.p50", name = "received to receiver at 1,000/s, p50", unit = "ms",
+    runs = pick(results, "p50_ms") }
+  all:add { id = "queue.p99", name = "received to receiver at 1,000/s, p99", unit = "ms",
+    runs = pick(results, "p99_ms"), at_most = 10 }
+end
+
 local function report_memory(bench)
   local all = bench.figures
   all:heading "Memory (RSS)"
@@ -353,6 +371,7 @@ local function main()
     run_scripts(bench)
     run_reload(bench)
     run_fair(bench)
+    run_queues(bench)
     report_memory(bench)
     if options.is_full then run_full(bench) end
     if options.has_callgrind then run_callgrind(bench) end
