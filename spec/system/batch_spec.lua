@@ -59,6 +59,9 @@ anzol.on("lost.*", { name = "lost" }, function(event) event:send "gone" end)
 anzol.on("anzol.delivery.dead", { name = "dead", batch = { wait = "1h", max = 3 } }, function(events)
   for i, event in ipairs(events) do anzol.kv("dead"):set(event.data.event_id, i) end
 end)
+anzol.on("anzol.reload.refused", { name = "refused", batch = { wait = "1h", max = 3 } }, function(events)
+  anzol.kv("refused"):set("count", #events)
+end)
 -- version 1
 ]]
 
@@ -138,6 +141,13 @@ describe("a batch of anzol.on", function()
     local places = {}
     for i, row in ipairs(sql "SELECT value FROM kv WHERE ns = 'dead' ORDER BY value") do places[i] = row[1] end
     assert.same({ "1", "2", "3" }, places)
+  end)
+
+  it("does not hold up the news of a reload that was refused", function()
+    server:write_script("main.lua", "local x = = 1")
+    assert.equal(78, cli.ask(server, { "reload" }).code)
+    idle()
+    assert.equal(1, notes("refused", "count"))
   end)
 
   it("leaves other subscriptions of its events to themselves", function()
