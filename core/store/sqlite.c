@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The specs build the engine once with OFF, to see their power cuts find what that loses. */
@@ -211,15 +212,26 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
 
 /* ---- Lock file ------------------------------------------------------------------------------- */
 
-/* anzol.db is locked by anzol.lock, any other name by name.lock. */
-static char *make_lock_path(const char *path)
+/* What a link leads to: by either name it is one store. */
+static char *follow(const char *path)
 {
+    struct stat status;
+    char *real = lstat(path, &status) == 0 && S_ISLNK(status.st_mode) ? realpath(path, NULL) : NULL;
+    return real ? real : strdup(path);
+}
+
+/* anzol.db is locked by anzol.lock, any other name by name.lock. */
+static char *make_lock_path(const char *given)
+{
+    char *path = follow(given);
+    check(path != NULL);
     size_t len = strlen(path);
     if (len > 3 && strcmp(path + len - 3, ".db") == 0)
         len -= 3;
     const size_t size = len + sizeof ".lock";
     char *lock_path = must_alloc(size);
     (void)snprintf(lock_path, size, "%.*s.lock", (int)len, path);
+    free(path);
     return lock_path;
 }
 

@@ -101,6 +101,18 @@ describe("opening a store", function()
     assert(S.open { path = path }):close()
   end)
 
+  it("admits one process by whatever link it comes", function()
+    local store = assert(S.open { path = path })
+    local link = folder .. "/link.db"
+    assert(lfs.link(path, link, true))
+    local second, status, text = S.open { path = link }
+    assert.is_nil(second)
+    assert.equal("conflict", status)
+    assert.truthy(text:find(folder .. "/anzol.lock", 1, true))
+    store:close()
+    assert(S.open { path = link }):close()
+  end)
+
   it("takes an old schema further and keeps what is there", function()
     S.sql(path, [[
       PRAGMA application_id = 1634630252;
