@@ -42,6 +42,31 @@ static void push_chunk(lua_State *L, const char *path, const char *data, size_t 
     lua_remove(L, -2);
 }
 
+/* Its body runs now, and required what brought us here. */
+static bool is_running(lua_State *L, const char *path)
+{
+    lua_Debug frame;
+    for (int level = 0; lua_getstack(L, level, &frame); level++) {
+        (void)lua_getinfo(L, "S", &frame);
+        if (strcmp(frame.what, "main") == 0 && frame.source[0] == '@' &&
+            strcmp(frame.source + 1, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Level 0 is the loader, 1 is require, 2 is who called it. */
+static int refuse_circle(lua_State *L, const char *path)
+{
+    luaL_where(L, 2);
+    lua_pushfstring(L,
+                    "%s requires itself, maybe by way of others; move what they share to a file "
+                    "that requires none of them",
+                    path);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
 void l_run_file(lua_State *L, const char *path)
 {
     struct script *script = script_of(L);
@@ -54,6 +79,8 @@ void l_run_file(lua_State *L, const char *path)
     const struct snapshot_file *file = snapshot_get(&script->generation->snapshot, path);
     if (!file)
         (void)luaL_error(L, "%s: the file is gone", path);
+    if (is_running(L, path))
+        (void)refuse_circle(L, path);
     push_chunk(L, path, file->data, file->len);
     lua_call(L, 0, 1);
     if (lua_isnil(L, -1)) {

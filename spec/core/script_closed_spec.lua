@@ -207,4 +207,17 @@ describe("libraries that many use", function()
     assert.equal("", result.text)
     assert.equal("handled", result.outcome)
   end)
+
+  it("refuses files that require each other, at the line that closes the circle", function()
+    local words = " requires itself, maybe by way of others"
+    for _, case in ipairs {
+      { { ["scripts/a.lua"] = '\nrequire "a"' }, "scripts/a.lua", 2, "scripts/a.lua" },
+      { { ["scripts/a.lua"] = 'require "b"', ["lua/b.lua"] = 'require "c"', ["lua/c.lua"] = '\n\nrequire "b"' },
+        "lua/c.lua", 3, "lua/b.lua" },
+    } do
+      local _, findings = rig.load { files = case[1] }
+      assert.same({ case[2], case[3], case[4] .. words },
+        { findings[1].file, findings[1].line, findings[1].message })
+    end
+  end)
 end)
