@@ -102,6 +102,8 @@ const char *option_check_pattern(lua_State *L, const struct options *options, co
 const char *option_check_method(lua_State *L, const struct options *options, const char *fallback);
 /* The number of the function, 0 if absent. */
 int option_check_function(lua_State *L, const struct options *options, const char *name);
+/* As luaL_typename, but what is ours has its name: "JSON null". Borrowed from the value. */
+const char *value_typename(lua_State *L, int index);
 /* Raises "option 'x' of WHAT must be EXPECTED, got …". */
 int option_error(lua_State *L, const struct options *options, const char *name,
                  const char *expected);

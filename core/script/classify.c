@@ -37,7 +37,7 @@ static void read_type(lua_State *L, struct classify *classify, int view)
     struct slice type;
     call_number(L, classify->request->source->type_function, view);
     if (lua_type(L, -1) != LUA_TSTRING)
-        (void)luaL_error(L, "type must return a string, got %s", luaL_typename(L, -1));
+        (void)luaL_error(L, "type must return a string, got %s", value_typename(L, -1));
     type.data = lua_tolstring(L, -1, &type.len);
     if (!event_type_is_valid(type))
         (void)luaL_error(L, "type returned '%s': at most %d of A-Z a-z 0-9 _ . -", type.data,
@@ -56,7 +56,7 @@ static void read_key(lua_State *L, struct classify *classify, int view)
         return;
     if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
         (void)luaL_error(L, "idempotency_key must return a string or nil, got %s",
-                         luaL_typename(L, -1));
+                         value_typename(L, -1));
     key.data = lua_tolstring(L, -1, &key.len);
     if (key.len > sizeof classify->key)
         (void)luaL_error(L, "idempotency_key returned %d bytes, at most %d are taken", (int)key.len,

@@ -83,6 +83,15 @@ static int64_t duration_of(lua_State *L, int index)
     return text_parse_duration_ms(text, &ms) && ms <= (int64_t)(DURATION_S_MAX * 1000) ? ms : -1;
 }
 
+const char *value_typename(lua_State *L, int index)
+{
+    const int type = luaL_getmetafield(L, index, "__name");
+    const char *name = type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (type != LUA_TNIL)
+        lua_pop(L, 1);
+    return name ? name : luaL_typename(L, index);
+}
+
 int64_t duration_check(lua_State *L, int index, const char *what)
 {
     const int64_t ms = duration_of(L, index);

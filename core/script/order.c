@@ -19,7 +19,7 @@ void order_key_check(lua_State *L, const char *what, struct order_key *key)
     if (lua_isnil(L, -1))
         return;
     if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
-        (void)luaL_error(L, "%s must return a string or nil, got %s", what, luaL_typename(L, -1));
+        (void)luaL_error(L, "%s must return a string or nil, got %s", what, value_typename(L, -1));
     size_t len;
     const char *text = lua_tolstring(L, -1, &len);
     if (len > sizeof key->data)

@@ -133,11 +133,13 @@ describe("an incoming request", function()
       anzol.source("raise", { verify = anzol.verify.none(), type = function(req) return req.json.a.b end })
       anzol.source("bad", { verify = anzol.verify.none(), type = function() return "a b" end })
       anzol.source("nil", { verify = anzol.verify.none(), type = function() end })
+      anzol.source("null", { verify = anzol.verify.none(), type = function(req) return anzol.json.null end })
       anzol.source("key", { verify = anzol.verify.none(), idempotency_key = function() return {} end })
       anzol.source("long", { verify = anzol.verify.none(), idempotency_key = function() return ("x"):rep(513) end })
     ]]
     for name, words in pairs { raise = "attempt to index", bad = "type returned 'a b'",
-      ["nil"] = "type must return a string, got nil", key = "idempotency_key must return a string or nil",
+      ["nil"] = "type must return a string, got nil",
+      null = "type must return a string, got JSON null", key = "idempotency_key must return a string or nil",
       long = "returned 513 bytes, at most 512" } do
       local result = project:admit(name, { body = "{}" })
       assert.equal("untyped", result.outcome)
