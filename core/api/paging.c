@@ -207,10 +207,11 @@ static void parse_filters(struct call *call, const struct list_form *form,
     if (text)
         parse_state(text, form, query, complaints);
     text = has_filter(form, "event") ? get(call, "event", &scratch, complaints) : NULL;
-    if (text && !id_parse(ID_EVENT, text, &query->event))
+    /* The id 0 is of nothing, and a filter that is 0 is none. */
+    if (text && (!id_parse(ID_EVENT, text, &query->event) || query->event == 0))
         complain_of(complaints, "event", "not an event id (evt_ and 11 characters)");
     text = has_filter(form, "message") ? get(call, "message", &scratch, complaints) : NULL;
-    if (text && !id_parse(ID_MESSAGE, text, &query->message))
+    if (text && (!id_parse(ID_MESSAGE, text, &query->message) || query->message == 0))
         complain_of(complaints, "message", "not a message id (msg_ and 11 characters)");
     if (has_filter(form, "source"))
         query->source = get(call, "source", &call->source, complaints);

@@ -137,6 +137,10 @@ describe("replay to another URL", function()
     local result = replay(rows[1].id, rows[2].id, "dlv_00000000001")
     assert.equal(1, result.code)
     assert.matches("dlv_00000000001: there is nothing of this id", result.errors, 1, true)
+    for _, id in ipairs { "evt_00000000000", "msg_00000000000" } do -- of nothing, not of all
+      result = replay(id)
+      assert.equal(2, result.code, result.output)
+    end
     result = replay(rows[1].id, rows[2].id)
     assert.equal(1, result.code)
     assert.matches("  500\n.+  204\n", result.output)

@@ -94,7 +94,7 @@ local function send(options, console, row)
     path = ("/api/v1/delivery/%s/request"):format(client.escape_part(row.id)),
     accept = { [404] = true, [409] = true } })
   if answer.status ~= 200 then
-    result.error = client.detail(answer)
+    result.error = client.detail(answer):match "[^\n]*"
     return result, {}
   end
   local request = client.decode(answer)
