@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /api/v1/cron, /api/v1/poll: what runs by itself, when it ran, when it runs next and why then.
- * Those of anzol.every are among the crons. */
+ * Those of anzol.every are among the crons, those of anzol.sse among the polls. */
 #include "api/api_int.h"
 
 void api_list_routines(struct call *call)
@@ -54,7 +54,7 @@ static void write_routine(const struct call *call, struct document *out,
     write_time(out, stored, "nextRun", row->due_ms);
     document_key(out, "why");
     document_str(out, routine_why_name(row->why));
-    if (stored->kind == ROUTINE_POLL)
+    if (stored->kind >= ROUTINE_POLL)
         write_poll(out, row);
     else
         write_time(out, stored, "previousTick", row->previous_ms);
@@ -72,7 +72,7 @@ static void write_list(const struct call *call, struct document *out, bool is_of
     document_key(out, "data");
     document_open(out, '[');
     for (size_t i = 0; i < list->row_count; i++)
-        if ((list->rows[i].kind == ROUTINE_POLL) == is_of_polls)
+        if ((list->rows[i].kind >= ROUTINE_POLL) == is_of_polls)
             write_routine(call, out, &list->rows[i]);
     document_close(out, ']');
     document_close(out, '}');

@@ -11,6 +11,20 @@ struct tls_spec;
 /* Made and freed by whoever makes the exchange. */
 struct exchange;
 
+/* A piece of an answer's body, as it comes. Valid during the callback. */
+struct exchange_piece {
+    int status;
+    struct slice head; /* packed */
+    struct slice bytes;
+};
+enum piece_verdict {
+    PIECE_TAKEN,
+    PIECE_PAUSE, /* not now: it comes again when the exchange is told to go on */
+    PIECE_END    /* no more of it: the exchange ends with an error */
+};
+/* Must not end the exchange, nor begin another there. */
+typedef enum piece_verdict (*piece_cb)(const struct exchange_piece *piece, void *ctx);
+
 /* Everything is borrowed until it is over or cancelled. */
 struct exchange_request {
     const char *url; /* http or https, no userinfo */
@@ -23,6 +37,7 @@ struct exchange_request {
     bool allow_private;
     const struct tls_spec *tls; /* of the other side's own; NULL: nothing */
     const char *proxy;          /* its URL; NULL: none */
+    piece_cb on_piece;          /* gets the body, which is not kept then; with the ctx of its end */
     bool connect_only; /* nothing is sent: it is over when the connection stands, with its TLS */
 };
 

@@ -20,7 +20,7 @@
 
 const char *routine_kind_name(enum routine_kind kind)
 {
-    static const char *const names[ROUTINE_KIND_COUNT] = {"cron", "every", "poll"};
+    static const char *const names[ROUTINE_KIND_COUNT] = {"cron", "every", "poll", "sse"};
     return names[kind];
 }
 
@@ -53,6 +53,8 @@ void routine_spec_finish(struct routine_spec *spec)
     free(spec->name);
     free(spec->rule);
     zone_free(spec->zone);
+    free(spec->url);
+    free((void *)(uintptr_t)spec->head.data);
     free(spec->script);
 }
 
@@ -60,6 +62,7 @@ void routine_row_finish(struct routine_row *row)
 {
     free(row->rule);
     free(row->error);
+    free(row->place);
     *row = (struct routine_row){0};
 }
 
@@ -68,6 +71,7 @@ void routine_row_copy(struct routine_row *copy, const struct routine_row *row)
     *copy = *row;
     copy->rule = row->rule ? must_copy(row->rule, strlen(row->rule)) : NULL;
     copy->error = row->error ? must_copy(row->error, strlen(row->error)) : NULL;
+    copy->place = row->place ? must_copy(row->place, strlen(row->place)) : NULL;
 }
 
 static void set_text(char **place, const char *text)
@@ -257,6 +261,9 @@ static void plan_first(const struct routine_spec *spec, struct routine_row *row,
                    now_ms + (int64_t)(share_of(spec) *
                                       (double)(interval_ms < FIRST_MS ? interval_ms : FIRST_MS)));
         break;
+    case ROUTINE_SSE:
+        go_to_tick(row, now_ms);
+        break;
     case ROUTINE_KIND_COUNT:
         break;
     }
@@ -326,11 +333,32 @@ static void next_tick(const struct routine_spec *spec, struct routine_row *row, 
     row->why = WHY_RULE;
 }
 
+/* A message that failed so often is let go, as one that went well: the next would wait for ever. */
+static bool end_message(const struct routine_spec *spec, struct routine_row *row,
+                        const struct routine_end *end, bool is_ok)
+{
+    const bool is_last = end->place && row->failures + 1 >= LIMIT_SSE_TRIES;
+    if (!is_ok && !is_last) {
+        if (!fail(spec, row, end))
+            row->due_ms = end->ended_ms + spec->interval.max_ms;
+        return true;
+    }
+    row->failures = 0;
+    row->why = WHY_LONG;
+    row->wait_ms = 0;
+    row->due_ms = end->ended_ms;
+    if (!is_ok)
+        set_text(&row->error, end->error);
+    if (end->place)
+        set_text(&row->place, end->place);
+    return is_ok;
+}
+
 bool routine_go_on(const struct routine_spec *spec, struct routine_row *row,
                    const struct routine_end *end)
 {
     const bool is_poll = spec->kind == ROUTINE_POLL;
-    const bool is_ok = !end->error || (spec->is_long && end->is_timeout);
+    const bool is_ok = !end->error || (is_poll && spec->is_long && end->is_timeout);
     row->last_ms = end->started_ms;
     row->duration_ms = end->ended_ms - end->started_ms;
     row->last_items = is_ok ? end->items : 0;
@@ -340,9 +368,11 @@ bool routine_go_on(const struct routine_spec *spec, struct routine_row *row,
         row->runs++;
         row->items += (uint64_t)row->last_items;
         set_text(&row->error, NULL);
-    } else if (fail(spec, row, end) && (is_poll || !is_overtaken(spec, row))) {
-        return true;
     }
+    if (spec->kind == ROUTINE_SSE)
+        return end_message(spec, row, end, is_ok);
+    if (!is_ok && fail(spec, row, end) && (is_poll || !is_overtaken(spec, row)))
+        return true;
     if (is_poll)
         plan_poll(spec, row, end);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A routine is what runs by itself: a cron, an every, a poll. Its registration (spec), its place in
- * time as the store keeps it (row), and the rules that lead from one run to the next. Pure, any
- * thread.
+/* A routine is what runs by itself: a cron, an every, a poll, a stream of server-sent events. Its
+ * registration (spec), its place in time as the store keeps it (row), and the rules that lead from
+ * one run to the next. Pure, any thread.
  *
  * Times are Unix ms: of the wall clock for a cron, since it is about what clocks show; of a clock
  * that never steps for the others, since they are about what goes by. Whoever calls says which time
@@ -14,7 +14,13 @@
 #include "model/source_load.h"
 
 /* The numbers are stored: never renumber. */
-enum routine_kind { ROUTINE_CRON = 0, ROUTINE_EVERY = 1, ROUTINE_POLL = 2, ROUTINE_KIND_COUNT };
+enum routine_kind {
+    ROUTINE_CRON = 0,
+    ROUTINE_EVERY = 1,
+    ROUTINE_POLL = 2,
+    ROUTINE_SSE = 3,
+    ROUTINE_KIND_COUNT
+};
 const char *routine_kind_name(enum routine_kind kind);
 /* A number for a routine, the same always; its last byte is the shard. */
 uint64_t routine_id(enum routine_kind kind, const char *name);
@@ -42,6 +48,10 @@ struct routine_spec {
     struct interval interval; /* of the others */
     bool is_long;             /* the next run begins when one ended */
     struct backoff on_error;
+    char *url;         /* of a stream */
+    struct slice head; /* packed; owned */
+    bool allow_private;
+    int64_t silence_ms;  /* of a stream: so long nothing comes, then it is opened anew */
     int64_t deadline_ms; /* of a run */
     int function;
     char *script; /* file:line of the registration */
@@ -74,12 +84,13 @@ struct routine_row {
     int64_t interval_ms; /* polls: where an adaptive interval stands */
     int64_t wait_ms;     /* between the last run and the next */
     enum routine_why why;
-    int64_t answer_ms;    /* polls: how long the source takes, smoothed; 0: not known */
-    uint32_t failures;    /* in a row */
-    char *error;          /* of the last run; owned, NULL: it went well */
-    int64_t last_ms;      /* when the last run began; 0: there was none */
-    int64_t duration_ms;  /* and how long it took */
-    int64_t last_items;   /* that it found */
+    int64_t answer_ms;   /* polls: how long the source takes, smoothed; 0: not known */
+    uint32_t failures;   /* in a row */
+    char *error;         /* of the last run; owned, NULL: it went well */
+    char *place;         /* of a stream: the id of the last message done with; owned, may be NULL */
+    int64_t last_ms;     /* when the last run began; 0: there was none */
+    int64_t duration_ms; /* and how long it took */
+    int64_t last_items;  /* that it found */
     uint64_t runs, items; /* in all; runs that went well */
 };
 /* Into a zeroed or finished one. */
@@ -95,6 +106,7 @@ struct routine_end {
     bool has_delay;
     int64_t delay_ms; /* anzol.after, from the end */
     int64_t items;
+    const char *place; /* of the message of a stream; NULL: it was no message that failed */
     struct source_load load;
     double random; /* uniform in [0, 1) */
 };

@@ -56,6 +56,7 @@ extern const struct object_kind request_kind;
 extern const struct object_kind response_kind;
 extern const struct object_kind secret_kind;
 extern const struct object_kind signer_kind;
+extern const struct object_kind message_kind;
 extern const struct object_kind poll_kind;
 extern const struct object_kind tick_kind;
 extern const struct object_kind verdict_kind;

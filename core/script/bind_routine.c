@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* anzol.cron, anzol.every, anzol.poll: registering what runs by itself. */
+/* anzol.cron, anzol.every, anzol.poll, anzol.sse: registering what runs by itself. */
 #include "script/bind_int.h"
 
 #include "base/text.h"
+#include "send/send.h"
 
 #define INTERVAL_FORMS "100ms to 366d"
 #define SHRINK 4.0
@@ -165,14 +166,16 @@ static void read_interval(lua_State *L, const struct options *options, struct ro
     routine->rule = text_copy(L, rule);
 }
 
-static void read_on_error(lua_State *L, const struct options *options, struct routine_spec *routine)
+/* Unless the script says otherwise: doubled with each failure. */
+static void read_on_error(lua_State *L, const struct options *options, struct routine_spec *routine,
+                          int64_t base_ms, int64_t max_ms)
 {
     routine->on_error = (struct backoff){
         .kind = BACKOFF_EXPONENTIAL,
         .jitter = JITTER_SPREAD,
         .factor = 2,
-        .base_ms = 10000,
-        .max_ms = 900000,
+        .base_ms = base_ms,
+        .max_ms = max_ms,
     };
     if (lua_getfield(L, options->index, "on_error") != LUA_TNIL) {
         const struct backoff *backoff = object_test(L, -1, &backoff_kind);
@@ -192,7 +195,55 @@ static int l_poll(lua_State *L)
     routine->is_long = option_check_bool(L, &options, "long", false);
     routine->deadline_ms = routine->is_long ? LONG_DEADLINE_MS : 0;
     read_interval(L, &options, routine);
-    read_on_error(L, &options, routine);
+    read_on_error(L, &options, routine, 10000, 900000);
+    script_of(L)->draft->ended++;
+    return 0;
+}
+
+/* ---- anzol.sse ---- */
+
+#define SILENCE_MS 300000
+#define SILENCE_MS_MAX 86400000
+
+static const char *const sse_names[] = {"allow_private", "auth", "headers", "on_error",
+                                        "timeout",       "url",  NULL};
+
+static void read_source(lua_State *L, const struct options *options, struct routine_spec *routine)
+{
+    struct buf *head = &script_of(L)->head;
+    struct err err = {0};
+    lua_getfield(L, options->index, "url");
+    const struct slice url = auth_check_secret(L, -1, options, "url");
+    const bool is_secret = lua_type(L, -1) != LUA_TSTRING;
+    routine->url = must_copy(url.data, url.len);
+    if (!secret_is_missing(L, -1) && guard_check_url(routine->url, &err) != OK)
+        (void)luaL_error(L, "option 'url' of %s: %s", options->what,
+                         is_secret ? "the secret is no valid http or https URL" : err.text);
+    lua_pop(L, 1);
+    buf_clear(head);
+    lua_getfield(L, options->index, "headers");
+    headers_check_add(L, -1, options->what, head);
+    lua_pop(L, 1);
+    auth_check_add(L, options, NULL);
+    if (head->len > 0)
+        routine->head = slice_of(must_copy(head->data, head->len), head->len);
+    routine->allow_private = option_check_bool(L, options, "allow_private", false);
+    routine->silence_ms = option_check_duration(L, options, "timeout", SILENCE_MS);
+    if (routine->silence_ms < 1000 || routine->silence_ms > SILENCE_MS_MAX)
+        (void)luaL_error(L, "option 'timeout' of %s is from 1s to 1d", options->what);
+}
+
+static int l_sse(lua_State *L)
+{
+    struct routine_spec *routine = add_routine(L, ROUTINE_SSE, "anzol.sse", 3);
+    const struct options options = {.index = 2,
+                                    .what = lua_pushfstring(L, "anzol.sse '%s'", routine->name)};
+    options_check_names(L, &options, sse_names, NULL);
+    routine->is_long = true;
+    routine->rule = text_copy(L, "stream");
+    read_source(L, &options, routine);
+    read_on_error(L, &options, routine, 1000, 60000);
+    routine->interval.max_ms = routine->on_error.max_ms > 0 ? routine->on_error.max_ms : 60000;
     script_of(L)->draft->ended++;
     return 0;
 }
@@ -200,6 +251,6 @@ static int l_poll(lua_State *L)
 void open_routine(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"cron", l_cron}, {"every", l_every}, {"poll", l_poll}, {NULL, NULL}};
+        {"cron", l_cron}, {"every", l_every}, {"poll", l_poll}, {"sse", l_sse}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

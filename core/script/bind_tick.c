@@ -7,9 +7,10 @@
 
 struct event_view *tick_test(lua_State *L)
 {
-    struct event_view *view = object_test(L, 1, &tick_kind);
-    if (!view)
-        view = object_test(L, 1, &poll_kind);
+    static const struct object_kind *const kinds[] = {&tick_kind, &poll_kind, &message_kind};
+    struct event_view *view = NULL;
+    for (size_t i = 0; i < array_count(kinds) && !view; i++)
+        view = object_test(L, 1, kinds[i]);
     if (view && !view->event)
         (void)luaL_error(L, "this %s's run is over: keep its values, not the %s", view->noun,
                          view->noun);
@@ -51,6 +52,40 @@ static int push_previous(lua_State *L, const struct event_view *view)
     return 1;
 }
 
+static void push_slice(lua_State *L, struct slice text)
+{
+    lua_pushlstring(L, text.len > 0 ? text.data : "", text.len);
+}
+
+static int push_data(lua_State *L, const struct event_view *view)
+{
+    push_slice(L, view->job->tick.message->data);
+    return 1;
+}
+
+static int push_id(lua_State *L, const struct event_view *view)
+{
+    const struct slice id = view->job->tick.message->id;
+    if (id.len == 0)
+        return 0;
+    push_slice(L, id);
+    return 1;
+}
+
+static int push_json(lua_State *L, const struct event_view *view)
+{
+    if (!json_push(L, view->job->tick.message->data, NULL))
+        return luaL_error(L, "message.json: the data is not JSON: %s (message.data has the text)",
+                          lua_tostring(L, -1));
+    return 1;
+}
+
+static int push_type(lua_State *L, const struct event_view *view)
+{
+    push_slice(L, view->job->tick.message->type);
+    return 1;
+}
+
 /* poll:get is Lua (lua/anzol/poll.lua), loaded when it is first asked for. */
 static int push_get(lua_State *L, const struct event_view *view)
 {
@@ -64,15 +99,19 @@ static int push_get(lua_State *L, const struct event_view *view)
 struct tick_field {
     const char *name;
     int (*push)(lua_State *L, const struct event_view *view);
-    const struct object_kind *of; /* NULL: of both */
+    const struct object_kind *of; /* NULL: of all */
 };
 static const struct tick_field fields[] = {
+    {"data", push_data, &message_kind},
     {"get", push_get, &poll_kind},
+    {"id", push_id, &message_kind},
+    {"json", push_json, &message_kind},
     {"log", push_log, NULL},
     {"name", push_name, NULL},
     {"previous_ms", push_previous, &tick_kind},
     {"run_number", push_run_number, NULL},
     {"scheduled_ms", push_scheduled, &tick_kind},
+    {"type", push_type, &message_kind},
 };
 
 /* Upvalue: the names, methods and fields (by their number). */
@@ -80,7 +119,7 @@ static int l_index(lua_State *L)
 {
     const struct event_view *view = tick_test(L);
     if (!view)
-        return luaL_typeerror(L, 1, "tick or poll");
+        return luaL_typeerror(L, 1, "tick, poll or message");
     lua_pushvalue(L, 2);
     const int type = lua_rawget(L, lua_upvalueindex(1));
     if (type == LUA_TNIL)
@@ -100,13 +139,19 @@ static int l_newindex(lua_State *L)
 static const luaL_Reg meta[] = {{"__newindex", l_newindex}, {NULL, NULL}};
 const struct object_kind tick_kind = {"tick", meta, NULL};
 const struct object_kind poll_kind = {"poll", meta, NULL};
+const struct object_kind message_kind = {"streamMessage", meta, NULL};
 
 struct event_view *tick_push(lua_State *L, struct job *job)
 {
-    const bool is_poll = job->tick.routine->kind == ROUTINE_POLL;
-    const struct object_kind *kind = is_poll ? &poll_kind : &tick_kind;
+    static const struct object_kind *const kinds[ROUTINE_KIND_COUNT] = {
+        [ROUTINE_CRON] = &tick_kind,
+        [ROUTINE_EVERY] = &tick_kind,
+        [ROUTINE_POLL] = &poll_kind,
+        [ROUTINE_SSE] = &message_kind,
+    };
+    const struct object_kind *kind = kinds[job->tick.routine->kind];
     struct event_view *view = object_push(L, kind, sizeof *view, 0);
-    view->noun = kind->name;
+    view->noun = kind == &message_kind ? "message" : kind->name;
     view->job = job;
     view->event = job->run.own.event;
     view->run_number = job->run.run_number;
@@ -119,7 +164,7 @@ struct event_view *tick_push(lua_State *L, struct job *job)
 
 static const luaL_Reg tick_methods[] = {
     {"emit", l_event_emit}, {"send", l_event_send}, {NULL, NULL}};
-static const luaL_Reg poll_methods[] = {{"emit", l_event_emit}, {NULL, NULL}};
+static const luaL_Reg emit_methods[] = {{"emit", l_event_emit}, {NULL, NULL}};
 
 static void open_kind(lua_State *L, const struct object_kind *kind, const luaL_Reg *methods)
 {
@@ -164,5 +209,6 @@ void open_tick(lua_State *L)
     luaL_requiref(L, "anzol.poll_note", l_open_note, 0);
     lua_pop(L, 1);
     open_kind(L, &tick_kind, tick_methods);
-    open_kind(L, &poll_kind, poll_methods);
+    open_kind(L, &poll_kind, emit_methods);
+    open_kind(L, &message_kind, emit_methods);
 }

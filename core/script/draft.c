@@ -350,6 +350,10 @@ static const char *mix_routine_at(uint64_t *digest, const struct registry *regis
     mix_real(digest, routine->interval.jitter);
     mix_number(digest, routine->is_long);
     mix_backoff(digest, &routine->on_error);
+    mix_text(digest, routine->url);
+    mix(digest, routine->head.data, routine->head.len);
+    mix_number(digest, routine->allow_private);
+    mix_number(digest, routine->silence_ms);
     mix_number(digest, routine->function);
     return routine->script;
 }

@@ -94,7 +94,7 @@ static int l_check(lua_State *L)
         set_integer(L, "subscriptions", (lua_Integer)registry->subscription_count);
         size_t polls = 0;
         for (size_t i = 0; i < registry->routine_count; i++)
-            polls += registry->routines[i].kind == ROUTINE_POLL;
+            polls += registry->routines[i].kind >= ROUTINE_POLL;
         set_integer(L, "crons", (lua_Integer)(registry->routine_count - polls));
         set_integer(L, "polls", (lua_Integer)polls);
         lua_pushnil(L);

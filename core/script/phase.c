@@ -28,6 +28,7 @@ const struct phase phases[PHASE_COUNT] = {
     [PHASE_CRON] = {"cron", 2000 * SLOW, 60000 * SLOW, JOB_BYTES, true},
     [PHASE_EVERY] = {"every", 2000 * SLOW, 60000 * SLOW, JOB_BYTES, true},
     [PHASE_POLL] = {"poll", 2000 * SLOW, 60000 * SLOW, JOB_BYTES, true},
+    [PHASE_SSE] = {"sse", 2000 * SLOW, 60000 * SLOW, JOB_BYTES, true},
     [PHASE_INIT] = {"init", 1000 * SLOW, 10000 * SLOW, STATE_BYTES, true},
     [PHASE_SIGN] = {"sign", 50 * SLOW, 2500 * SLOW, JOB_BYTES, false},
 };
@@ -35,5 +36,5 @@ const struct phase phases[PHASE_COUNT] = {
 bool phase_commits(enum phase_id phase)
 {
     return phase == PHASE_HANDLER || phase == PHASE_CRON || phase == PHASE_EVERY ||
-           phase == PHASE_POLL;
+           phase == PHASE_POLL || phase == PHASE_SSE;
 }

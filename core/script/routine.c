@@ -13,6 +13,7 @@ static const enum phase_id phase_of[ROUTINE_KIND_COUNT] = {
     [ROUTINE_CRON] = PHASE_CRON,
     [ROUTINE_EVERY] = PHASE_EVERY,
     [ROUTINE_POLL] = PHASE_POLL,
+    [ROUTINE_SSE] = PHASE_SSE,
 };
 
 static void drop(struct job *job)
@@ -135,6 +136,8 @@ static int l_judge(lua_State *L)
                           phases[phase_of[it->job->tick.routine->kind]].name);
     } else if (is_poll) {
         read_items(L, it);
+    } else {
+        it->result.items = 1;
     }
     return 0;
 }
@@ -189,7 +192,8 @@ static enum status write_body(const struct tick_options *tick, struct buf *body)
     return status == OK ? buf_add_str(body, "}") : status;
 }
 
-/* What its messages are of: an event of its name, "anzol.cron", "anzol.every" or "anzol.poll". */
+/* What its messages are of: an event of its name, "anzol.cron", "anzol.every", "anzol.poll" or
+ * "anzol.sse". */
 static struct event *make_event(struct script *script, const struct tick_options *tick)
 {
     char type[LIMIT_NAME_BYTES];

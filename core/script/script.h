@@ -14,6 +14,7 @@
 #include "model/exchange.h"
 #include "model/outbox.h"
 #include "model/registry.h"
+#include "model/sse.h"
 #include "signature/signature.h"
 
 #include <stdatomic.h>
@@ -246,8 +247,9 @@ void script_run(struct script *script, const struct run_options *options, job_cb
 struct tick_options {
     const struct routine_spec *routine; /* borrowed until the callback */
     int64_t scheduled_ms;
-    int64_t previous_ms; /* 0: none */
-    uint32_t number;     /* 1: the first try of this tick */
+    int64_t previous_ms;               /* 0: none */
+    uint32_t number;                   /* 1: the first try of this tick */
+    const struct sse_message *message; /* of a stream; borrowed until the callback */
 };
 /* The callback as of script_run: HANDLED, FAILED or CANCELLED. */
 void script_run_routine(struct script *script, const struct tick_options *options, job_cb on_done,

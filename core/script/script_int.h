@@ -46,6 +46,7 @@ enum phase_id {
     PHASE_CRON,
     PHASE_EVERY,
     PHASE_POLL,
+    PHASE_SSE,
     PHASE_INIT,
     PHASE_SIGN, /* of a provider, for the command line */
     PHASE_COUNT

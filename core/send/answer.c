@@ -77,10 +77,29 @@ static size_t room_for(struct transfer *transfer, size_t len)
     return len < left ? len : left;
 }
 
+static size_t pass_on(struct transfer *transfer, struct slice bytes)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    const struct exchange_piece piece = {
+        .status = (int)status, .head = buf_slice(&transfer->head), .bytes = bytes};
+    switch (transfer->on_piece(&piece, transfer->piece_ctx)) {
+    case PIECE_TAKEN:
+        return bytes.len;
+    case PIECE_PAUSE:
+        return CURL_WRITEFUNC_PAUSE;
+    case PIECE_END:
+        break;
+    }
+    return bytes.len == 0 ? 1 : 0;
+}
+
 size_t answer_on_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     const size_t len = size * count;
+    if (transfer->on_piece)
+        return pass_on(transfer, slice_of(data, len));
     const size_t kept = room_for(transfer, len);
     if (buf_add(&transfer->body, data, kept) == OK && transfer->room)
         transfer->room->bytes += kept;

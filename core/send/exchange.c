@@ -186,6 +186,8 @@ static enum status start_hop(struct exchange *exchange, struct err *err)
                                .room = &exchanges->room,
                                .needs_all = true,
                                .connect_only = request->connect_only,
+                               .on_piece = request->on_piece,
+                               .piece_ctx = exchange->ctx,
                                .is_of_endpoint = request->connect_only, /* a look at it */
                            },
                            on_transfer_done, exchange, &exchange->transfer, err);
@@ -424,6 +426,12 @@ enum status exchanges_start(struct exchanges *exchanges, const struct exchange_r
     if (status != OK)
         free_exchange(it);
     return status;
+}
+
+void exchanges_go_on(struct exchange *exchange)
+{
+    if (exchange->transfer)
+        transfer_go_on(exchange->transfer);
 }
 
 void exchanges_cancel(struct exchanges *exchanges, struct exchange *exchange)

@@ -453,6 +453,8 @@ MUST_USE enum status exchanges_start(struct exchanges *exchanges,
                                      void *ctx, struct exchange **exchange, struct err *err);
 /* No on_done. */
 void exchanges_cancel(struct exchanges *exchanges, struct exchange *exchange);
+/* A piece that was answered with PIECE_PAUSE comes again. Not in on_piece. */
+void exchanges_go_on(struct exchange *exchange);
 
 /* ---- One plain exchange, blocking: for the command line (not for workers) ----------------------
  */

@@ -508,6 +508,8 @@ enum status transport_start(struct transport *transport, const struct transfer_r
     it->needs_all = request->needs_all;
     it->is_of_endpoint = request->is_of_endpoint;
     it->room = request->room;
+    it->on_piece = request->on_piece;
+    it->piece_ctx = request->piece_ctx;
     it->body.bytes_max = request->body_bytes_max > 0 ? request->body_bytes_max : LIMIT_ANSWER_BYTES;
     it->on_done = done;
     it->ctx = ctx;
@@ -521,6 +523,12 @@ enum status transport_start(struct transport *transport, const struct transfer_r
     run(it);
     *transfer = it;
     return OK;
+}
+
+void transfer_go_on(struct transfer *transfer)
+{
+    if (transfer->is_in_curl)
+        (void)curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
 }
 
 void transfer_cancel(struct transfer *transfer)

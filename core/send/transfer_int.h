@@ -44,7 +44,9 @@ struct transfer_request {
     const char *proxy;          /* its URL; then host and port are the proxy's. NULL: none */
     const struct target *behind_proxy; /* where it goes then */
     bool connect_only;                 /* nothing is sent, there is no answer */
-    bool is_of_endpoint;               /* its options say how it goes */
+    piece_cb on_piece;                 /* gets the body instead; NULL: it is kept */
+    void *piece_ctx;
+    bool is_of_endpoint; /* its options say how it goes */
 };
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };
@@ -92,6 +94,8 @@ struct transfer {
     struct buf lines;        /* a curl_slist each */
     struct buf head;
     struct buf body;
+    piece_cb on_piece; /* of the request */
+    void *piece_ctx;
     struct buf text; /* detail */
     struct attempt attempt;
     char error[CURL_ERROR_SIZE];
@@ -109,6 +113,8 @@ MUST_USE enum status transport_start(struct transport *transport,
                                      const struct transfer_request *request,
                                      transfer_done_cb on_done, void *ctx,
                                      struct transfer **transfer, struct err *err);
+/* A piece that was not taken comes again. */
+void transfer_go_on(struct transfer *transfer);
 /* Cuts it off: no on_done. The transfer is free again. */
 void transfer_cancel(struct transfer *transfer);
 /* In curl: on a connection that stands. */

@@ -154,7 +154,8 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_ROUTINE_PUT] =
         "INSERT OR REPLACE INTO routine(kind, name, version, rule, due_ms, tick_ms, previous_ms,"
         " interval_ms, wait_ms, why, answer_ms, failures, error, last_ms, duration_ms, last_items,"
-        " runs, items) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " runs, items, place)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_EVENT_FIND] = "SELECT 1 FROM event WHERE id = ?",
     [SQL_EVENT_DUE_PUT] = "INSERT OR IGNORE INTO event_due(id, due_ms) VALUES (?, ?)",
     [SQL_ATTEMPT_INSERT] = "INSERT INTO attempt(id, delivery, number, previous, state, status,"

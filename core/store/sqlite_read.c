@@ -122,7 +122,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",
     [READ_ROUTINES] =
         "SELECT kind, name, version, rule, due_ms, tick_ms, previous_ms, interval_ms, wait_ms, why,"
-        " answer_ms, failures, error, last_ms, duration_ms, last_items, runs, items FROM routine",
+        " answer_ms, failures, error, last_ms, duration_ms, last_items, runs, items, place"
+        " FROM routine",
     [READ_STEPS] = "SELECT name, result FROM step WHERE event = ? AND subscription = ?",
     [READ_LIST_TASKS] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_TASKS_BACKWARD] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id",

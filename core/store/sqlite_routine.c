@@ -35,6 +35,7 @@ static int put(struct sqlite_engine *it, const struct store_routine *op)
     (void)sqlite3_bind_int64(statement, 16, row->last_items);
     bind_id(statement, 17, row->runs);
     bind_id(statement, 18, row->items);
+    bind_text_or_null(statement, 19, row->place);
     return sqlite_run(it, SQL_ROUTINE_PUT);
 }
 
@@ -87,6 +88,7 @@ static void read_row(sqlite3_stmt *statement, struct stored_routine *stored)
                 .last_items = sqlite3_column_int64(statement, 15),
                 .runs = column_id(statement, 16),
                 .items = column_id(statement, 17),
+                .place = column_copy(statement, 18),
             },
     };
 }

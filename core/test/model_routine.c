@@ -5,6 +5,7 @@
 #include "base/head.h"
 #include "base/limits.h"
 #include "model/routine.h"
+#include "model/sse.h"
 #include "script/fields.h"
 
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static bool bool_of(lua_State *L, int index, const char *name)
 
 static void read_spec(lua_State *L, struct routine_spec *spec)
 {
-    static const char *const kinds[] = {"cron", "every", "poll", NULL};
+    static const char *const kinds[] = {"cron", "every", "poll", "sse", NULL};
     static const char *const missed[] = {"latest", "all", "none", NULL};
     struct err err;
     lua_getfield(L, 1, "kind");
@@ -126,6 +127,7 @@ static int l_go_on(lua_State *L)
         .started_ms = started_ms,
         .ended_ms = integer_of(L, 2, "ended_ms", started_ms),
         .error = text_of(L, 2, "error", NULL),
+        .place = text_of(L, 2, "place", NULL),
         .is_timeout = bool_of(L, 2, "is_timeout"),
         .has_delay = after_ms >= 0,
         .delay_ms = after_ms,
@@ -159,6 +161,7 @@ static int l_row(lua_State *L)
     set_integer(L, "answer_ms", row->answer_ms);
     set_integer(L, "failures", row->failures);
     set_text(L, "error", row->error);
+    set_text(L, "place", row->place);
     set_integer(L, "runs", (lua_Integer)row->runs);
     set_integer(L, "items", (lua_Integer)row->items);
     return 1;
@@ -208,6 +211,46 @@ static int l_source_load(lua_State *L)
     return 1;
 }
 
+/* sse({ piece, … }, id?) -> { { id, type, data }, … }, retry_ms, "limit" if a message was too large
+ */
+struct read_stream {
+    lua_State *L;
+    lua_Integer count;
+};
+
+static void on_message(const struct sse_message *message, void *ctx)
+{
+    struct read_stream *it = ctx;
+    lua_newtable(it->L);
+    set_slice(it->L, "id", message->id);
+    set_slice(it->L, "type", message->type);
+    set_slice(it->L, "data", message->data);
+    lua_rawseti(it->L, 3, ++it->count);
+}
+
+static int l_sse(lua_State *L)
+{
+    struct sse_parser parser;
+    struct read_stream it = {.L = L};
+    struct slice id;
+    enum status status = OK;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    id.data = luaL_optlstring(L, 2, "", &id.len);
+    lua_settop(L, 2);
+    lua_newtable(L);
+    sse_open(&parser, id, on_message, &it);
+    for (lua_Integer i = 1; status == OK && lua_geti(L, 1, i) == LUA_TSTRING; i++) {
+        struct slice piece;
+        piece.data = lua_tolstring(L, -1, &piece.len);
+        status = sse_feed(&parser, piece);
+    }
+    lua_settop(L, 3);
+    lua_pushinteger(L, parser.retry_ms);
+    sse_close(&parser);
+    lua_pushstring(L, status == OK ? NULL : status_name(status));
+    return 3;
+}
+
 static int l_gc(lua_State *L)
 {
     struct held_routine *held = check_routine(L);
@@ -231,4 +274,6 @@ void open_routines(lua_State *L)
     lua_setfield(L, -2, "routine");
     lua_pushcfunction(L, l_source_load);
     lua_setfield(L, -2, "source_load");
+    lua_pushcfunction(L, l_sse);
+    lua_setfield(L, -2, "sse");
 }

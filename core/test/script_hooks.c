@@ -199,11 +199,11 @@ int l_project_run(lua_State *L)
     return 1;
 }
 
-/* tick(kind, name, { scheduled_ms?, previous_ms?, number? }) -> result of the run of a routine, as
- * of run, with items */
+/* tick(kind, name, { scheduled_ms?, previous_ms?, number?, id?, type?, data? }) -> result of the
+ * run of a routine, as of run, with items */
 int l_project_tick(lua_State *L)
 {
-    static const char *const kinds[] = {"cron", "every", "poll", NULL};
+    static const char *const kinds[] = {"cron", "every", "poll", "sse", NULL};
     struct project *project = project_check(L);
     const enum routine_kind kind = (enum routine_kind)luaL_checkoption(L, 2, NULL, kinds);
     const struct routine_spec *routine =
@@ -221,11 +221,17 @@ int l_project_tick(lua_State *L)
     *waiting =
         (struct waiting_run){.L = L, .project = project, .result = luaL_ref(L, LUA_REGISTRYINDEX)};
     project->open_count++;
+    const struct sse_message message = {
+        .id = field_slice(L, 4, "id", ""),
+        .type = field_slice(L, 4, "type", "message"),
+        .data = field_slice(L, 4, "data", ""),
+    };
     const struct tick_options options = {
         .routine = routine,
         .scheduled_ms = field_integer(L, 4, "scheduled_ms", 1767225600000),
         .previous_ms = field_integer(L, 4, "previous_ms", 0),
         .number = (uint32_t)field_integer(L, 4, "number", 1),
+        .message = &message,
     };
     script_run_routine(project->script, &options, on_done, waiting);
     while (project->open_count > 0)

@@ -2,7 +2,7 @@
 /* Routines of the store, from Lua. */
 #include "store_lua.h"
 
-static const char *const kind_names[] = {"cron", "every", "poll", NULL};
+static const char *const kind_names[] = {"cron", "every", "poll", "sse", NULL};
 
 /* routine{ kind, name, version, rule, due_ms, tick_ms, error, items, event = { … }?, messages,
  * emits, writes, reads } */
@@ -18,6 +18,7 @@ int l_routine(lua_State *L)
         .due_ms = field_integer(L, 2, "due_ms", 0),
         .tick_ms = field_integer(L, 2, "tick_ms", 0),
         .error = arena_field(L, &it->arena, 2, "error"),
+        .place = arena_field(L, &it->arena, 2, "place"),
         .items = (uint64_t)field_integer(L, 2, "items", 0),
     };
     routine->row = &it->row;
@@ -46,6 +47,7 @@ void set_routines(lua_State *L, const struct store_list_routines *list)
         set_integer(L, "due_ms", stored->row.due_ms);
         set_integer(L, "tick_ms", stored->row.tick_ms);
         set_text(L, "error", stored->row.error);
+        set_text(L, "place", stored->row.place);
         set_integer(L, "items", (lua_Integer)stored->row.items);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }

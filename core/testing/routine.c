@@ -56,6 +56,7 @@ struct waiting_routine {
     int result;
     bool is_lost; /* its commit fails */
     int64_t started_ms;
+    char *place; /* of the message of a stream, owned; NULL: it is none */
 };
 
 /* The run is over, and what it asked for was committed. */
@@ -75,10 +76,12 @@ static void go_on(struct waiting_routine *waiting, const struct job_result *resu
         .items = result->items,
         .load = result->load,
         .random = random_unit(),
+        .place = waiting->place,
     };
     (void)routine_go_on(&registry_of(project)->routines[waiting->number], row, &end);
     set_text(L, "error", row->error);
     set_text(L, "why", routine_why_name(row->why));
+    set_bool(L, "is_again", row->failures > 0); /* the same once more */
     set_integer(L, "items", row->last_items);
     set_integer(L, "wait_ms", row->wait_ms);
     set_integer(L, "next_ms", row->due_ms);
@@ -110,12 +113,27 @@ static void on_done(const struct job_result *result, void *ctx)
     if (result->outbox)
         outbox_finish(result->outbox);
     free(result->outbox);
+    free(waiting->place);
     free(waiting);
 }
 
-/* run_routine(number, { is_forced = 1?, is_lost = 1? }, result) -> "early" "run" "skipped", due_ms:
- * result gets is_over (else it runs again), error, why, items, wait_ms, next_ms, deliveries, emits,
- * changes (as run has them), and event, of which the deliveries are */
+/* Field message, { id, type, data }; it lives in the table at 3. False: there is none. */
+static bool read_message(lua_State *L, struct sse_message *message)
+{
+    const bool is_there = lua_getfield(L, 3, "message") == LUA_TTABLE;
+    if (is_there) {
+        const int index = lua_gettop(L);
+        *message = (struct sse_message){.id = field_text(L, index, "id"),
+                                        .type = field_text(L, index, "type"),
+                                        .data = field_text(L, index, "data")};
+    }
+    lua_pop(L, 1);
+    return is_there;
+}
+
+/* run_routine(number, { is_forced = 1?, is_lost = 1?, message? }, result) -> "early" "run"
+ * "skipped", due_ms: result gets is_over (else it runs again), error, why, items, wait_ms, next_ms,
+ * deliveries, emits, changes (as run has them), and event, of which the deliveries are */
 int l_project_run_routine(lua_State *L)
 {
     static const char *const turns[] = {"early", "run", "skipped"};
@@ -131,7 +149,9 @@ int l_project_run_routine(lua_State *L)
     if (field_integer(L, 3, "is_forced", 0) != 0)
         row->due_ms = row->tick_ms = project->now_ms;
     const enum routine_turn turn = routine_take(routine, row, project->now_ms);
-    if (turn == ROUTINE_RUN) {
+    struct sse_message message = {0};
+    const bool has_message = read_message(L, &message);
+    if (turn == ROUTINE_RUN && (has_message || routine->kind != ROUTINE_SSE)) {
         struct waiting_routine *waiting = must_alloc(sizeof *waiting);
         *waiting = (struct waiting_routine){
             .project = project,
@@ -139,12 +159,14 @@ int l_project_run_routine(lua_State *L)
             .result = project_expect_result(L, project),
             .is_lost = field_integer(L, 3, "is_lost", 0) != 0,
             .started_ms = project->now_ms,
+            .place = has_message ? must_copy(message.id.data, message.id.len) : NULL,
         };
         script_run_routine(project->script,
                            &(struct tick_options){.routine = routine,
                                                   .scheduled_ms = row->tick_ms,
                                                   .previous_ms = row->previous_ms,
-                                                  .number = row->failures + 1},
+                                                  .number = row->failures + 1,
+                                                  .message = &message},
                            on_done, waiting);
     }
     lua_pushstring(L, turns[turn]);

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The routines of a worker (crons, everys, polls): those whose id falls to it, as events do. When
- * the time of one comes its function runs as a job, and what that asked for commits together with
- * where the routine stands next: a kill leaves both or neither. One that runs is never started
- * again, so it never overlaps itself, whatever is reloaded meanwhile. All on the worker's thread;
- * the rules of time are in model/routine.c. */
+/* The routines of a worker (crons, everys, polls, streams): those whose id falls to it, as events
+ * do. When the time of one comes its function runs as a job, and what that asked for commits
+ * together with where the routine stands next: a kill leaves both or neither. One that runs is
+ * never started again, so it never overlaps itself, whatever is reloaded meanwhile. All on the
+ * worker's thread; the rules of time are in model/routine.c. */
 #include "worker/worker_int.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "shared/shared.h"
 #include "signature/signature.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define RETRY_MS 1000
-#define WATCH_MS 1000
-#define STEP_MS 500 /* of the wall clock: less is drift */
 
 enum routine_phase {
     PHASE_LOADING, /* its row is being read */
@@ -50,6 +47,7 @@ struct routine {
     struct routine_row row;          /* as stored */
     struct generation *running;      /* reference: the one that its job is of; NULL: no job */
     struct script *script;           /* and its state */
+    struct stream *stream;           /* of anzol.sse; NULL: not opened yet */
     struct routine_end end;          /* of the run under way */
     unsigned conflicts;              /* so often others changed what it had read of kv */
     struct routine_row next;         /* what is being committed */
@@ -91,6 +89,7 @@ static void destroy(struct routine *it)
     timers_stop(&worker->timers, &it->timer);
     if (node_is_linked(&it->node))
         queue_remove(&worker->routines.ready, &it->node);
+    stream_destroy(it->stream);
     routine_row_finish(&it->row);
     generation_unref(it->generation);
     free(it);
@@ -147,6 +146,52 @@ static void commit_row(struct routine *it)
     commit(it);
 }
 
+/* ---- Streams --------------------------------------------------------------------------------- */
+
+static void fail(struct routine *it, const char *error);
+static void go_on(struct routine *it);
+
+static void on_stream(void *ctx)
+{
+    struct routine *it = ctx;
+    if (it->phase == PHASE_WAITING)
+        arm(it);
+}
+
+/* No run ended, but the stream did, or it stands again. */
+static void note(struct routine *it, const char *error)
+{
+    it->worker->active++;
+    it->end =
+        (struct routine_end){.started_ms = now_of(it), .ended_ms = now_of(it), .error = error};
+    go_on(it);
+}
+
+/* It is due: a message that is there runs; else the stream is looked after. */
+static void listen_on(struct routine *it)
+{
+    char problem[ERR_TEXT_BYTES_MAX];
+    struct err err = {0};
+    if (it->stream && !stream_is_of(it->stream, it->spec)) {
+        stream_destroy(it->stream);
+        it->stream = NULL;
+    }
+    if (!it->stream)
+        it->stream = stream_create(it->worker, it->spec, on_stream, it);
+    if (stream_first(it->stream)) {
+        enqueue(it);
+    } else if (stream_is_connected(it->stream)) {
+        if (it->row.failures > 0 && stream_is_open(it->stream))
+            note(it, NULL);
+    } else if (stream_take_problem(it->stream, problem, sizeof problem)) {
+        note(it, problem);
+    } else if (stream_rest_ms(it->stream) > 0) {
+        wait_ms(it, stream_rest_ms(it->stream));
+    } else if (stream_connect(it->stream, it->row.place, &err) != OK) {
+        note(it, err.text);
+    }
+}
+
 static void on_time(struct timer *timer)
 {
     struct routine *it = container_of(timer, struct routine, timer);
@@ -155,7 +200,10 @@ static void on_time(struct timer *timer)
         arm(it);
         return;
     case ROUTINE_RUN:
-        enqueue(it);
+        if (it->kind == ROUTINE_SSE)
+            listen_on(it);
+        else
+            enqueue(it);
         return;
     case ROUTINE_SKIPPED:
         log_info("missed ticks let go", "cron=%s", it->name);
@@ -187,7 +235,7 @@ void routines_wake(struct worker *worker)
     free(list);
 }
 
-static bool plan_crons(struct worker *worker, bool is_asked)
+bool routines_plan_crons(struct worker *worker, bool is_asked)
 {
     size_t count;
     struct routine **list = list_all(worker, &count);
@@ -200,29 +248,6 @@ static bool plan_crons(struct worker *worker, bool is_asked)
     }
     free(list);
     return has_crons;
-}
-
-/* A cron goes by the wall clock, its timer by one that does not step. */
-static void on_watch(struct timer *timer)
-{
-    struct worker *worker = container_of(timer, struct worker, routines.watch);
-    struct routines *routines = &worker->routines;
-    const int64_t wall_ms = clock_now_ms() - clock_mono_ms();
-    const int64_t step_ms = wall_ms - routines->wall_ms;
-    const bool has_stepped = step_ms > STEP_MS || step_ms < -STEP_MS;
-    if (has_stepped)
-        routines->wall_ms = wall_ms;
-    if (plan_crons(worker, has_stepped))
-        timers_start(&worker->timers, &routines->watch, WATCH_MS);
-}
-
-static void watch(struct worker *worker)
-{
-    struct routines *routines = &worker->routines;
-    if (routines->watch.is_started || !plan_crons(worker, false))
-        return;
-    routines->wall_ms = clock_now_ms() - clock_mono_ms();
-    timers_start(&worker->timers, &routines->watch, WATCH_MS);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
@@ -297,40 +322,6 @@ static void free_outbox(struct routine *it)
     it->event = NULL;
 }
 
-/* ---- Metrics --------------------------------------------------------------------------------- */
-
-static void update(struct shared *shared, enum metric_kind kind, const char *name,
-                   const char *labels, double value)
-{
-    const struct metric_options options = {.name = slice_str(name), .kind = kind};
-    if (metric_open(shared, METRIC_OF_CORE, &options) != OK ||
-        metric_update(shared, METRIC_OF_CORE, options.name, slice_str(labels), value,
-                      kind == METRIC_GAUGE) != OK)
-        log_debug("metric not counted", "name=%s", name);
-}
-
-/* A run ended, and that is committed. */
-static void count(const struct routine *it)
-{
-    struct shared *shared = it->worker->options.shared;
-    const char *outcome = it->row.error ? "failed" : "ok";
-    char name[METRIC_NAME_BYTES];
-    char labels[LIMIT_NAME_BYTES + 64];
-    const bool is_poll = it->kind == ROUTINE_POLL;
-    (void)snprintf(name, sizeof name, "%ss_total", kind_of(it));
-    if (is_poll) /* labels are in the order of their names */
-        (void)snprintf(labels, sizeof labels, "outcome=\"%s\",poll=\"%s\"", outcome, it->name);
-    else
-        (void)snprintf(labels, sizeof labels, "%s=\"%s\",outcome=\"%s\"", kind_of(it), it->name,
-                       outcome);
-    update(shared, METRIC_COUNTER, name, labels, 1);
-    if (!is_poll)
-        return;
-    (void)snprintf(labels, sizeof labels, "poll=\"%s\"", it->name);
-    update(shared, METRIC_GAUGE, "poll_interval_seconds", labels, (double)it->row.wait_ms / 1000);
-    update(shared, METRIC_COUNTER, "poll_items_total", labels, (double)it->row.last_items);
-}
-
 /* ---- The end of a run ------------------------------------------------------------------------ */
 
 /* It is WAITING again, or gone. */
@@ -342,8 +333,6 @@ static void settle(struct routine *it)
     else if (it->worker->state == WORKER_RUNNING)
         plan(it);
 }
-
-static void fail(struct routine *it, const char *error);
 
 static void on_committed(struct store_op *op)
 {
@@ -361,8 +350,10 @@ static void on_committed(struct store_op *op)
         it->row.version++;
         it->next = (struct routine_row){0};
         it->conflicts = 0;
+        if (it->end.place && it->row.failures == 0)
+            stream_drop_first(it->stream);
         if (it->end.ended_ms > 0)
-            count(it);
+            routine_count(worker->options.shared, it->kind, it->name, &it->row);
         it->end = (struct routine_end){0};
         move(it, PHASE_WAITING);
         settle(it);
@@ -471,7 +462,11 @@ static void start(struct routine *it)
     it->running = generation_ref(it->generation);
     it->script = worker->script;
     it->end = (struct routine_end){.started_ms = now_of(it)};
+    const struct sse_message *message = it->stream ? stream_first(it->stream) : NULL;
+    if (message)
+        it->end.place = message->id.data;
     const struct tick_options options = {
+        .message = message,
         .routine = it->spec,
         .scheduled_ms = it->row.tick_ms,
         .previous_ms = it->row.previous_ms,
@@ -557,21 +552,22 @@ void routines_adopt(struct worker *worker)
     free(before);
     if (worker->routines.is_open) {
         load(worker);
-        watch(worker);
+        routines_watch(worker);
     }
 }
 
 void routines_init(struct worker *worker)
 {
+    const struct worker_options *options = &worker->options;
+    worker->streams = exchanges_create(&worker->loop, options->user_agent, options->guard);
     queue_init(&worker->routines.ready);
-    worker->routines.watch.on_time = on_watch;
 }
 
 void routines_open(struct worker *worker)
 {
     worker->routines.is_open = true;
     load(worker);
-    watch(worker);
+    routines_watch(worker);
 }
 
 void routines_stop(struct worker *worker)
@@ -581,9 +577,14 @@ void routines_stop(struct worker *worker)
     timers_stop(&worker->timers, &worker->routines.watch);
     for (size_t i = 0; i < count; i++)
         timers_stop(&worker->timers, &list[i]->timer);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (list[i]->spec->is_long)
             cancel_long(list[i]);
+        if (list[i]->phase != PHASE_COMMITTING) {
+            stream_destroy(list[i]->stream);
+            list[i]->stream = NULL;
+        }
+    }
     free(list);
 }
 
@@ -595,4 +596,5 @@ void routines_finish(struct worker *worker)
         destroy(list[i]);
     free(list);
     map_finish(&worker->routines.all);
+    exchanges_destroy(worker->streams);
 }

@@ -133,7 +133,8 @@ struct worker {
     struct queue draining;
     struct timers timers; /* of the scripts */
     struct exchanges *exchanges;
-    uv_timer_t tick; /* 20 ms while draining or stopping, or starved of credits */
+    struct exchanges *streams; /* of routines */
+    uv_timer_t tick;           /* 20 ms while draining or stopping, or starved of credits */
     bool is_ticking;
     enum worker_state state;
     int64_t stop_deadline_ms;
@@ -291,6 +292,43 @@ void commit_nothing(struct run *run, enum run_phase phase);
 void commit_dead(struct run *run, const char *why);
 /* The one stand-in run of an event that no subscription matches. */
 void commit_unmatched(struct run *run);
+
+/* stream.c */
+struct stream;
+struct waiting_message {
+    struct node node;
+    struct sse_message message; /* its texts, each terminated, lie behind it */
+    size_t bytes;
+    char text[];
+};
+/* Something came, or it ended; also from within the callbacks of an exchange. */
+typedef void (*stream_cb)(void *ctx);
+struct stream *stream_create(struct worker *worker, const struct routine_spec *spec,
+                             stream_cb on_change, void *ctx);
+/* NULL is fine. */
+void stream_destroy(struct stream *stream);
+/* Opens it behind the message of this id (NULL: from now on). */
+MUST_USE enum status stream_connect(struct stream *stream, const char *id, struct err *err);
+bool stream_is_connected(const struct stream *stream);
+/* Connected, and something has come. */
+bool stream_is_open(const struct stream *stream);
+/* It is opened as this says. */
+bool stream_is_of(const struct stream *stream, const struct routine_spec *spec);
+/* Until it may be opened again. */
+int64_t stream_rest_ms(const struct stream *stream);
+/* Why it ended, once. False: it did not, or for no bad reason. */
+bool stream_take_problem(struct stream *stream, char *problem, size_t size);
+/* The first message that is not done with; NULL: none came. */
+const struct sse_message *stream_first(const struct stream *stream);
+void stream_drop_first(struct stream *stream);
+
+/* routine_watch.c: from now on, while there are crons. */
+void routines_watch(struct worker *worker);
+/* Whether there are crons; is_asked: those that wait are planned anew, by the clock as it is. */
+bool routines_plan_crons(struct worker *worker, bool is_asked);
+/* routine_count.c: a run ended, and that is committed. */
+void routine_count(struct shared *shared, enum routine_kind kind, const char *name,
+                   const struct routine_row *row);
 
 /* routine.c */
 void routines_init(struct worker *worker);

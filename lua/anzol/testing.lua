@@ -358,6 +358,15 @@ function Test:cron(name)
   return ready_world_of(self).routines:run_now(name, { cron = true, every = true }, "t:cron")
 end
 
+-- A message of a stream of anzol.sse { id?, type?, data | json }; how its run ended, as t:poll.
+function Test:message(name, message)
+  local world = ready_world_of(self)
+  failure.check_options(message, { "data", "id", "json", "type" }, "t:message")
+  local data = message.json ~= nil and world:encode(message.json) or message.data or ""
+  return world.routines:message(name, { id = message.id or "", type = message.type or "message",
+    data = data })
+end
+
 -- The commit of the next run is lost, as if the process ended before it: none of its effects are
 -- there, and the event runs again.
 function Test:crash_before_commit()

@@ -241,7 +241,7 @@ describe("anzol.http", function()
         anzol.http.get "https://a.example/" end })
     ]]):transform("crm", {})
     assert.matches("anzol.http.get cannot wait in 'transform' %(endpoint \"crm\", scripts/main.lua:1%)%. "
-      .. "Waiting works in: verify, challenge, respond, handler, cron, every, poll, init%.", result.err)
+      .. "Waiting works in: verify, challenge, respond, handler, cron, every, poll, sse, init%.", result.err)
   end)
 
   it("waits in a coroutine of the script's own", function()

@@ -24,12 +24,13 @@ local rows = {
   cron = { true, 2000, 'cron "c"' },
   every = { true, 2000, 'every "e"' },
   poll = { true, 2000, 'poll "p"' },
+  sse = { true, 2000, 'sse "s"' },
   init = { true, 1000 },
   sign = { false, 50, 'source "signed"' },
 }
 -- What goes wrong in these is in the log alone.
 local is_logged = { success = true, retry = true }
-local WAITING = "Waiting works in: verify, challenge, respond, handler, cron, every, poll, init."
+local WAITING = "Waiting works in: verify, challenge, respond, handler, cron, every, poll, sse, init."
 
 local names = {}
 for name in pairs(rows) do names[#names + 1] = name end

@@ -201,7 +201,8 @@ describe("a handler", function()
       anzol.on("**", { name = "yield" }, function() coroutine.yield() end)
     ]]
     assert.matches("anzol%.sleep cannot wait in 'filter' %(subscription \"filter\", "
-      .. "scripts/main%.lua:1%)%. Waiting works in: verify, challenge, respond, handler, cron, every, poll, init%.",
+      .. "scripts/main%.lua:1%)%. Waiting works in: verify, challenge, respond, handler, cron, every, "
+      .. "poll, sse, init%.",
       project:run("filter", {}).text)
     assert.matches("cannot wait inside a callback", project:run("sort", {}).text)
     assert.matches("coroutine%.yield outside of a coroutine", project:run("yield", {}).text)

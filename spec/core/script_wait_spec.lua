@@ -152,7 +152,7 @@ describe("a wait", function()
         transform = function() anzol.sleep(1) end, retry = function() anzol.sleep(1) end })
       anzol.on("**", { name = "main", filter = function() anzol.sleep(1) end }, function() end)
     ]]
-    local list = "Waiting works in: verify, challenge, respond, handler, cron, every, poll, init%."
+    local list = "Waiting works in: verify, challenge, respond, handler, cron, every, poll, sse, init%."
     local function is_told(phase, subject, text)
       local head = ("anzol.sleep cannot wait in '%s' (%s, scripts/main.lua:"):format(phase, subject)
       assert.is_truthy(text:find(head, 1, true), text)

@@ -78,6 +78,8 @@ return {
   every = phase({ body = [[anzol.every("e", "1h", function() attack() end)]] }, ticked("every", "e")),
   poll = phase({ body = [[anzol.poll("p", { interval = "1h" }, function() attack() end)]] },
     ticked("poll", "p")),
+  sse = phase({ body = [[anzol.sse("s", { url = "https://s.example" }, function() attack() end)]] },
+    ticked("sse", "s")),
   handler = phase({ handler = "attack()" }, ran),
   order_by = phase({ endpoint = CALL:format "order_by" }, function(it) return it:order("e") end),
   transform = phase({ endpoint = CALL:format "transform" }, function(it)

@@ -62,6 +62,16 @@ source("held", function(req)
   while last() <= tonumber(req.query.since) and anzol.time.now() < until_ms do anzol.sleep "20ms" end
   return answer(req)
 end)
+source("events", function(req)
+  local since, most = tonumber(req.headers["last-event-id"] or "0"), last()
+  if anzol.random() < 0.1 then return { status = 503, body = "not now" } end
+  local lines = { "retry: 50", ": what came since " .. since }
+  for number = since + 1, math.min(most, since + 20) do
+    lines[#lines + 1] = ("id: %d\nevent: item\ndata: {\"number\":%d}\n"):format(number, number)
+  end
+  return { status = 200, headers = { ["content-type"] = "text/event-stream; charset=utf-8" },
+    body = table.concat(lines, "\n") .. "\n" }
+end)
 source("count", function(req) return { status = 200, json = { n = state:get(req.query.key) or 0 } } end)
 ]]
 
@@ -90,6 +100,10 @@ follow("plain", { interval = "100ms" })
 follow("flaky", { interval = { min = "100ms", max = "1s" } })
 follow("limited", { interval = "100ms" })
 follow("held", { long = true })
+anzol.sse("events", { url = BASE .. "events", allow_private = true, on_error = soon }, function(message)
+  if message.type ~= "item" then error("unexpected " .. message.type) end
+  message:emit("item.events", message.json)
+end)
 anzol.poll("all", { interval = "150ms", on_error = soon }, function(poll)
   local res, err = poll:get(BASE .. "all", { allow_private = true })
   if not res then return nil, err end
@@ -100,7 +114,7 @@ anzol.poll("all", { interval = "150ms", on_error = soon }, function(poll)
 end)
 ]]
 
-local NAMES = { "all", "flaky", "held", "limited", "plain" }
+local NAMES = { "all", "events", "flaky", "held", "limited", "plain" }
 
 describe("polls of a real source", function()
   local source, server

@@ -13,6 +13,7 @@ local fair = require "fair"
 local full = require "full"
 local measure = require "measure"
 local peers = require "peers"
+local polls = require "polls"
 local process = require "process"
 local queues = require "queues"
 local scripts = require "scripts"
@@ -292,6 +293,19 @@ local function run_callgrind(bench)
     runs = { measure.instructions_per_event(bench, bench.is_quick and 500 or 2000) } }
 end
 
+local function run_polls(bench)
+  local all = bench.figures
+  bench.say "polls, each every ten seconds"
+  local result = polls.measure(bench)
+  all:heading(("%d polls, each every ten seconds, of a source without news"):format(result.count))
+  all:add { id = "polls.rate", name = "runs", unit = "/s", runs = { result.rate_per_s } }
+  all:add { id = "polls.cpu", name = "CPU a run: Lua, exchange, commit", unit = "us",
+    runs = { result.cpu_us } }
+  all:add { id = "polls.memory", name = "memory each", unit = "KiB", runs = { result.kib } }
+  all:add { id = "polls.busiest", name = "in the busiest second, of an even share", unit = "",
+    runs = { result.busiest } }
+end
+
 -- P4 and P5.
 local function run_full(bench)
   local all = bench.figures
@@ -372,6 +386,7 @@ local function main()
     run_reload(bench)
     run_fair(bench)
     run_queues(bench)
+    run_polls(bench)
     report_memory(bench)
     if options.is_full then run_full(bench) end
     if options.has_callgrind then run_callgrind(bench) end

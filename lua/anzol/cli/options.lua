@@ -10,6 +10,7 @@ return {
   ["Limiter:take"] = { [2] = "wait" },
   ["Poll:emit"] = { [3] = "delay idempotency_key" },
   ["Poll:get"] = { [2] = "allow_private auth body form headers json max_body query redirects timeout", makes = "Response" },
+  ["StreamMessage:emit"] = { [3] = "delay idempotency_key" },
   ["Tick:emit"] = { [3] = "delay idempotency_key" },
   ["Tick:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },
   ["anzol.breaker"] = { [2] = "cooldown failures half_open window", makes = "Breaker" },
@@ -36,6 +37,7 @@ return {
   ["anzol.recover"] = { [2] = "rate since since_ms until_ms" },
   ["anzol.secret"] = { makes = "Secret" },
   ["anzol.source"] = { [2] = "allow_from challenge hide_headers idempotency_key idempotency_window max_body methods path provider public_url rate_limit respond retention status type verify" },
+  ["anzol.sse"] = { [2] = "allow_private auth headers on_error timeout url" },
   ["event:emit"] = { [3] = "delay idempotency_key" },
   ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },
 }

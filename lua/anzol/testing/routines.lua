@@ -15,7 +15,7 @@ function M.new(world)
   local routines = setmetatable({ world = world, list = list, running = 0 }, Routines)
   for number, routine in ipairs(routines.list) do
     routine.number, routine.turn = number, 0
-    routines:wait(routine, routine.due_ms)
+    if routine.kind ~= "sse" then routines:wait(routine, routine.due_ms) end
   end
   return routines
 end
@@ -36,7 +36,8 @@ function Routines:run(routine, is_forced)
   self.running = self.running + 1
   self.world:in_force()
   local turn, due_ms = self.world.project:run_routine(routine.number, {
-    is_forced = is_forced and 1, is_lost = self.world.handling:take_lost() }, result)
+    is_forced = is_forced and 1, is_lost = self.world.handling:take_lost(),
+    message = routine.message }, result)
   if turn == "run" then return end
   routine.is_running = false
   self.running = self.running - 1
@@ -61,6 +62,7 @@ function Routines:finish(routine, result)
   routine.error, routine.is_seen = result.error, false
   routine.last = { items = result.items, error = result.error, why = result.why,
     wait_ms = result.wait_ms, next_ms = result.next_ms }
+  if routine.kind == "sse" and not result.is_again then return end
   self:wait(routine, result.next_ms)
 end
 
@@ -84,6 +86,16 @@ function Routines:run_now(name, kinds, call)
   end
   failure.raise("%s: there is none called '%s'%s", call, tostring(name),
     failure.known(names_of(self, kinds)))
+end
+
+-- The next message of a stream; how its run ended, tries included.
+function Routines:message(name, message)
+  for _, routine in ipairs(self.list) do
+    if routine.name == name and routine.kind == "sse" then
+      routine.message = message
+    end
+  end
+  return self:run_now(name, { sse = true }, "t:message")
 end
 
 -- Appends the failures that the spec did not look at.

@@ -148,3 +148,48 @@ function anzol.poll(name, options, fn) end
 ---@param delay anzol.Duration At most `"366d"`.
 ---@return anzol.Verdict
 function anzol.after(delay) end
+
+---A message of a stream of server-sent events. Over when the function that got it ends.
+---@class anzol.StreamMessage
+---@field name string Of the stream.
+---@field id? string The last id that the stream has said.
+---@field type string What the source calls `event`; `"message"` if it says nothing.
+---@field data string
+---@field json any The data as JSON, decoded anew each time; raises if it is none.
+---@field run_number integer 1, and more when the run before failed.
+---@field log anzol.log As `anzol.log`.
+local StreamMessage = {}
+
+---As `poll:emit`, of the stream's name as source.
+---
+---```lua
+---message:emit("price.changed", message.json)
+---```
+---@param type string
+---@param data? any
+---@param options? anzol.EmitOptions
+---@return string id
+function StreamMessage:emit(type, data, options) end
+
+---@class anzol.StreamOptions
+---@field url string|anzol.Secret
+---@field headers? table<string, string|anzol.Secret>
+---@field auth? anzol.HttpAuth
+---@field timeout? anzol.Duration So long nothing comes, then the stream is opened anew: `"1s"` to `"1d"`, default `"5m"`.
+---@field on_error? anzol.Backoff How long to wait after failures. Default `anzol.backoff.exponential { base = "1s", max = "1m" }`.
+---@field allow_private? boolean May call private addresses.
+
+---Registers a function for the messages of a stream of server-sent events, one after another. What a run
+---emits and writes commits with the message's id: after a restart or a broken connection the stream is
+---opened with `Last-Event-ID`, behind the last message that committed. A message whose run fails six
+---times is let go. Load phase only.
+---
+---```lua
+---anzol.sse("prices", { url = "https://prices.example/stream" }, function(message)
+---  message:emit("price.changed", message.json)
+---end)
+---```
+---@param name string Unique among streams.
+---@param options anzol.StreamOptions
+---@param fn fun(message: anzol.StreamMessage): any, anzol.Error?
+function anzol.sse(name, options, fn) end

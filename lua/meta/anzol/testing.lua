@@ -259,6 +259,16 @@ function Test:poll(name) end
 ---@return { items: integer, error: string?, why: string, wait_ms: integer, next_ms: integer }
 function Test:cron(name) end
 
+---A message of a stream of `anzol.sse`: its function runs with it now. How that was.
+---
+---```lua
+---assert.is_nil(t:message("prices", { id = "17", type = "price", json = { eur = 5 } }).error)
+---```
+---@param name string
+---@param message { id: string?, type: string?, data: string?, json: any }
+---@return { items: integer, error: string?, why: string, wait_ms: integer, next_ms: integer }
+function Test:message(name, message) end
+
 ---The commit of the next run is lost, as if the process ended before it: the event runs again.
 ---
 ---```lua
