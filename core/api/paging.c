@@ -109,8 +109,14 @@ static bool end_complaints(struct call *call, struct complaints *complaints)
 static const char *get(struct call *call, const char *name, struct buf *value,
                        struct complaints *complaints)
 {
-    if (!http_query_get(call->request, name, value) || value->len == 0)
+    if (!http_query_get(call->request, name, value))
         return NULL;
+    /* Whoever names a filter does not mean all. */
+    if (value->len == 0) {
+        if (strcmp(name, "reason") != 0)
+            complain_of(complaints, name, "it is empty: give it a value, or leave it out for all");
+        return NULL;
+    }
     if (strlen(value->data) == value->len)
         return value->data;
     complain_of(complaints, name, "a zero byte cannot be part of it");

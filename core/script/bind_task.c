@@ -33,6 +33,8 @@ static char *borrow_text(lua_State *L, const struct options *options, const char
                          size_t bytes_max)
 {
     const char *text = option_check_text(L, options, name, NULL);
+    if (text && *text == '\0')
+        (void)option_error(L, options, name, "some text, or left out for all");
     if (text && strlen(text) > bytes_max)
         (void)luaL_error(L, "option '%s' of %s has at most %d bytes", name, options->what,
                          (int)bytes_max);

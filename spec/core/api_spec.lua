@@ -379,7 +379,8 @@ describe("the deliveries of the API", function()
     assert.same({ delivery }, ids(get "/api/v1/delivery?state=dead"))
     assert.same({ other }, ids(get "/api/v1/delivery?state=pending"))
     assert.same({}, ids(get "/api/v1/delivery?endpoint=nobody"))
-    for _, filter in ipairs { "event=evt_x", "event=evt_00000000000", "message=msg_00000000000" } do
+    for _, filter in ipairs { "event=evt_x", "event=evt_00000000000", "message=msg_00000000000",
+      "event=", "message=", "endpoint=", "type=", "state=", "source=", "contains=", "since=", "limit=" } do
       assert.equal(422, (select(2, get("/api/v1/delivery?" .. filter))))
     end
     assert.equal(422, (select(2, get "/api/v1/delivery?sorce=github")))

@@ -163,6 +163,9 @@ describe("what a handler does by hand", function()
       { options = { endpont = "crm" } })
     raises("kind = \"delivery\"", { options = { endpoint = "crm", kind = "event" } })
     raises("option 'state' of anzol.replay", { options = { type = "send", state = "gone" } })
+    raises("option 'endpoint' of anzol.replay must be some text, or left out for all",
+      { options = { endpoint = "" } })
+    raises("option 'type' of anzol.replay must be a pattern of types", { options = { type = "" } })
     raises("option 'rate' of anzol.replay", { options = { type = "send", rate = "often" } })
     raises("one of 'since' and 'since_ms', not both",
       { options = { type = "send", since = "1h", since_ms = 1 } })

@@ -226,6 +226,14 @@ describe("once more", function()
     assert.equal(2, result.code)
     assert.matches("type: a pattern of types: segments of", result.errors, 1, true)
     assert.matches("type: a pattern of types:", cli.ask(server, { "events", "--type", "a..b" }).errors, 1, true)
+    -- A filter that is empty, as of a variable that is not set, is not all.
+    for _, words in ipairs { { "replay", "--type" }, { "replay", "--endpoint" }, { "replay", "--source" },
+      { "dead", "drop", "--endpoint" }, { "dead", "retry", "--contains" } } do
+      words[#words + 1] = ""
+      result = cli.ask(server, words)
+      assert.equal(2, result.code, result.output)
+      assert.matches("it is empty: give it a value", result.errors, 1, true)
+    end
     assert.equal(2, cli.ask(server, { "replay" }).code)
     assert.equal(2, cli.ask(server, { "replay", "evt_00000000001", "--since", "1h" }).code)
     assert.equal(2, cli.ask(server, { "dead", "retry" }).code)
