@@ -188,6 +188,11 @@ static void take_again(struct pull *pull)
 {
     const struct receive_options *options = &pull->receiver->options;
     const size_t count_max = pull->take.count_max;
+    if (script_generation(options->hooks->script(options->ctx)) != pull->generation) {
+        http_stream_end(
+            pull->request); /* it comes again, and is asked who it is by the new rules */
+        return;
+    }
     free(pull->end.rows);
     pull->end.rows = NULL;
     pull->is_told = false;

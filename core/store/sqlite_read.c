@@ -9,7 +9,8 @@
 #define BUSY_MS 1000
 
 #define DELIVERY_ROW                                                                               \
-    "SELECT d.id, d.message, d.endpoint, p.name, m.type, d.state, d.attempts, d.due_ms, d.reason," \
+    "SELECT d.id, d.message, d.endpoint, p.name, m.type, iif(d.leased_ms IS NULL, d.state, 2),"    \
+    " d.attempts, d.due_ms, d.reason,"                                                             \
     " a.status, a.error, d.attempt, d.order_key, d.priority FROM delivery d"
 #define DELIVERY_ROW_JOINS                                                                         \
     " LEFT JOIN message m ON m.id = d.message LEFT JOIN endpoint p ON p.id = d.endpoint"           \

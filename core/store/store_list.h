@@ -38,7 +38,7 @@ struct delivery_row {
     uint64_t id, message, event, endpoint_id;
     char *endpoint; /* name */
     char *type;
-    enum delivery_state state;
+    enum delivery_state state; /* leased: in flight */
     uint32_t attempt_count;
     int64_t due_ms;  /* 0: in its owner's memory, over, or held */
     bool is_held;    /* others of its order key go first */

@@ -37,6 +37,8 @@ return function(t)
     it("gives what is due to one only, until its time", function()
       local id = message()
       assert.same({ id }, lease("give", {}, id))
+      assert.equal("in_flight", run("get_delivery", id).row.state)
+      assert.same({ id }, ids(run("list_deliveries", { state = "in_flight" }).rows))
       assert.same({}, lease("give", {}, id))
       assert.equal(0, #claim().rows)
       local later = claim { now_ms = NOW + 60000 }.rows

@@ -47,7 +47,7 @@ describe("receivers and server that are killed", function()
     clients[i] = process.spawn {
       argv = { "/usr/bin/lua5.4", "spec/support/queue_client.lua", tostring(server.port), "/queue/jobs",
         "q", dir .. "/log" .. i, tostring(CONNECTIONS), tostring(seed + starts) },
-      env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LD_PRELOAD = false },
+      env = { LUA_PATH = package.path, LUA_CPATH = package.cpath },
       errors = dir .. "/errors" .. i }
   end
 

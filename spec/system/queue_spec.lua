@@ -370,6 +370,16 @@ describe("a queue", function()
       assert.is_nil((connection.line:receive "*l"))
     end)
 
+    it("ends when the scripts are new, for what they ask may be new too", function()
+      local connection = open_stream "jobs"
+      make { to = "jobs", n = 1 }
+      event_of(connection)
+      assert.equal(0, cli.ask(server, { "reload" }).code)
+      make { to = "jobs", n = 2 }
+      event_of(connection)
+      assert.is_nil((connection.line:receive "*l"))
+    end)
+
     it("gives back what it could not write, and leaves the rest to the next one", function()
       local connection = open_stream "jobs"
       make { to = "jobs", n = 1 }
