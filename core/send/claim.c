@@ -167,9 +167,10 @@ static void on_given_back(struct store_op *op)
     }
     outlet->sender->settling--;
     sender_check_idle(outlet->sender);
+    const bool is_given_back = op->status == OK;
     free(it);
     /* A claim in between, if it flows again, did not see them. */
-    if (op->status == OK)
+    if (is_given_back)
         sender_hint(outlet->sender, outlet->id, LIMIT_PRIORITY);
     outlet_schedule(outlet);
 }
