@@ -292,6 +292,7 @@ static int l_fetch(lua_State *L)
         .method = option_check_text(L, &options, "method", "GET"),
         .timeout_ms = option_check_integer(L, &options, "timeout_ms", (struct range){1, INT32_MAX},
                                            TIMEOUT_MS),
+        .skips_verify = option_check_bool(L, &options, "skips_verify", false),
     };
     luaL_argcheck(L, fetch_of.url, 1, "url is missing");
     fetch_of.header_count = read_headers(L, headers);

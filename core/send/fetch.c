@@ -88,6 +88,10 @@ enum status fetch(const struct fetch_options *options, struct fetch_answer *answ
         return err_set(err, E_NOMEM, "curl cannot be set up");
     struct curl_slist *headers = make_headers(options);
 #define SET(option, value) check(curl_easy_setopt(easy, option, value) == CURLE_OK)
+    if (options->skips_verify) {
+        SET(CURLOPT_SSL_VERIFYPEER, 0L);
+        SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    }
     SET(CURLOPT_URL, options->url);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PROXY, "");

@@ -469,6 +469,7 @@ struct fetch_options {
     size_t header_count;
     struct slice body;
     int64_t timeout_ms;
+    bool skips_verify; /* of the certificate, whoever vouches for it */
 };
 struct fetch_answer {
     int status;

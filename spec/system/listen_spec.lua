@@ -2,14 +2,18 @@
 -- anzol listen: a server's events at a program of one's own.
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local certificates = require "support.certificates"
+local cli = require "support.cli"
 local files = require "support.files"
+local http = require "support.http"
+local json = require "dkjson"
 local process = require "anzol_test.process"
 local wait = require "support.wait"
 
 local script = [[
 local anzol = require "anzol"
 for _, name in ipairs { "one", "two" } do
-  anzol.source(name, { verify = anzol.verify.none(),
+  anzol.source(name, { verify = anzol.verify.none(), methods = { "GET", "POST" },
     type = function(req) return name .. "." .. (req.headers["x-type"] or "thing") end })
 end
 ]]
@@ -102,5 +106,22 @@ describe("anzol listen", function()
     server:post("/in/one", "before")
     start("one", "--forward-to", receiver:url "/hooks", "--replay-since", "1h")
     assert.equal("before", came(1)[1].body)
+  end)
+
+  it("sends one again by hand, also to a program with a certificate of its own", function()
+    local id = json.decode(http.request { port = server.port, method = "GET", path = "/in/one" }.body).id
+    local result = cli.ask(server, { "listen", "*", "--forward-to", receiver:url "/hooks", "--resend", id })
+    assert.matches(id .. " +one.thing +200", result.output)
+    assert.equal("GET", came(1)[1].method)
+    local made, port = certificates.new(), tostring(process.free_port())
+    made:make("own", { is_own = true })
+    local tls = process.spawn { argv = { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-www",
+      "-quiet", "-cert", made:path "own.crt", "-key", made:path "own.key" },
+      output = dir .. "/tls", errors = dir .. "/tls", env = { LD_PRELOAD = false } }
+    result = cli.ask(server, { "listen", "*", "--forward-to", "https://localhost:" .. port, "--skip-verify",
+      "--resend", id })
+    tls:kill(9)
+    made:remove()
+    assert.matches(id .. " +one.thing +200", result.output)
   end)
 end)

@@ -21,7 +21,9 @@ started again: it goes on where it was (with --new it begins now).
 
 Headers that may hold secrets, such as Authorization, stay on the server; signatures go along.
 With -o json each line is { "id", "type", "source", "status", "durationMs" }. What the scripts
-sent of an event is sent to a URL of yours by `anzol replay ID --to URL`.]],
+sent of an event is sent to a URL of yours by `anzol replay ID --to URL`.
+
+  anzol listen '*' --forward-to 3000 --resend evt_0EJPp3QZQQ0      once more, and ends]],
 }
 
 local PAGE = "250"
@@ -41,6 +43,8 @@ function M.configure(parser)
     :argname "TYPES"
   parser:option("--replay-since", "Begin so long ago (10m), whatever came before."):argname "TIME"
   parser:flag("--new", "Begin now, not where the last one was.")
+  parser:option("--resend", "Forward this event once more, and end."):argname "ID":count "*"
+  parser:flag("--skip-verify", "Take any certificate of the program.")
 end
 
 -- ---- What is wanted ----
@@ -147,7 +151,7 @@ local function forward(console, target, request)
     local started_ms = native.mono_ms()
     local answer, err = native.fetch { method = client.plain(request.method) or "POST",
       url = url_of(target, request), headers = headers_of(request), body = body_of(request),
-      timeout_ms = TIMEOUT_MS }
+      timeout_ms = TIMEOUT_MS, skips_verify = target.skips_verify }
     local took_ms = native.mono_ms() - started_ms
     if answer then return answer.status, took_ms end
     if not is_told then console:say("%s: %s; trying again until it answers", target.url, err) end
@@ -166,6 +170,16 @@ local function tell(console, row, status, took_ms)
       console:paint(tostring(status), color), took_ms))
   end
   console_module.flush()
+end
+
+-- By hand, whatever the place is.
+local function resend(options, console, target)
+  for _, id in ipairs(options.resend) do
+    local row = client.decode(client.request(options, console,
+      { path = "/api/v1/event/" .. client.escape_part(id) }))
+    tell(console, row, forward(console, target, request_of(options, console, row)))
+  end
+  return 0
 end
 
 -- ---- The loop ----
@@ -193,6 +207,8 @@ end
 function M.run(options, console)
   local native = require "anzol.native"
   local target, is_wanted = target_of(options.forward_to), make_filter(options)
+  target.skips_verify = options.skip_verify
+  if #options.resend > 0 then return resend(options, console, target) end
   local admin = settings.admin(options)
   local here = place.open { server = admin.socket or admin.url, sources = options.sources,
     events = options.events or "", target = target.url, overlap_ms = OVERLAP_MS }
