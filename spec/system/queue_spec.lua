@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Endpoints of kind "long_poll": receivers that ask for messages, the real server.
+local Receiver = require "support.receiver"
 local Server = require "support.server"
 local cli = require "support.cli"
 local http = require "support.http"
@@ -284,6 +285,29 @@ describe("a queue", function()
     assert.equal(204, answer.status)
     assert.equal("close", answer.headers.connection)
     connection:close()
+  end)
+
+  it("gives what was to be sent to a url before, and sends what was to be given", function()
+    local receiver = Receiver.start()
+    local queue = script:match 'anzol.endpoint%("jobs".-attempts = 3 } }%)'
+    local sent = script:gsub(queue:gsub("%p", "%%%0"), ([[anzol.endpoint("jobs", { url = %q, sign = false,
+      allow_private = true })]]):format(receiver:url "/jobs"))
+    make { to = "jobs", n = 1 }
+    local leased = take "jobs"[1]
+    make { to = "jobs", n = 2 }
+    server:write_script("main.lua", sent)
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    receiver:await(1)
+    assert.equal(2, json.decode(receiver:take()[1].body).n) -- the other one is leased yet
+    assert.equal(404, ask("/queue/jobs").status)
+    assert.equal(0, cli.ask(server, { "endpoints", "pause", "jobs" }).code)
+    make { to = "jobs", n = 3 }
+    server:write_script("main.lua", script)
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    assert.equal(0, cli.ask(server, { "endpoints", "resume", "jobs" }).code)
+    assert.equal(3, json.decode(take("jobs")[1].body).n)
+    assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { leased.id } })))
+    receiver:stop()
   end)
 
   it("shows who waits and what lies there", function()
