@@ -25,7 +25,10 @@ anzol.endpoint("jobs", { kind = "long_poll", path = "/queue/jobs", lease = "1s",
   auth = anzol.verify.bearer { secret = anzol.secret "QUEUE" },
   retry = anzol.backoff.constant { base = "10ms", attempts = 1000 },
   order_by = function(message) return message.json.key end })
-anzol.on("job", function(event) event:send("jobs", { json = event.data }) end)
+-- In stored order too: after a kill an event may be handled behind a later one.
+anzol.on("job", { order_by = function(event) return event.data.key end }, function(event)
+  event:send("jobs", { json = event.data })
+end)
 ]]
 
 describe("receivers and server that are killed", function()
