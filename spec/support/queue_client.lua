@@ -97,9 +97,15 @@ local function tell(line, verb, id, n, body)
   end
 end
 
+-- Milliseconds of an instant that the server tells.
+local function ms_of(instant)
+  local year, month, day, hour, min, sec, ms = instant:match "^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+).(%d+)Z$"
+  return os.time { year = year, month = month, day = day, hour = hour, min = min, sec = sec } * 1000 + ms | 0
+end
+
 local function handle(line, message)
   local data = json.decode(message.body)
-  say("given", data.n, message.id, data.key, message.attempt)
+  say("given", data.n, message.id, ms_of(message.leaseUntil))
   sleep(math.random() * 0.02)
   local luck = math.random(100)
   if luck <= 3 then return line end -- forgotten: its lease ends
