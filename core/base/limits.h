@@ -145,8 +145,10 @@
 #define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_PAGE_ROWS 250
-#define LIMIT_REASON_BYTES 256      /* why something is dropped or cancelled */
-#define LIMIT_API_FAILURES 10       /* wrong tokens of one address ... */
-#define LIMIT_API_FAILURES_MS 60000 /* ... in this time */
+#define LIMIT_UID_BYTES 256           /* a caller's own name of a resource */
+#define LIMIT_ANSWER_KEPT_MS 43200000 /* to a request with an idempotency key */
+#define LIMIT_REASON_BYTES 256        /* why something is dropped or cancelled */
+#define LIMIT_API_FAILURES 10         /* wrong tokens of one address ... */
+#define LIMIT_API_FAILURES_MS 60000   /* ... in this time */
 
 #endif

@@ -27,6 +27,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_GET_DELIVERY:
     case STORE_LIST_TASKS:
     case STORE_LIST_ATTEMPTS:
+    case STORE_LIST_RESOURCES:
     case STORE_READ_KIND_COUNT:
         break;
     }
@@ -315,6 +316,15 @@ static void finish_list_tasks(struct store_list_tasks *list)
     list->row_count = 0;
 }
 
+static void finish_list_resources(struct store_list_resources *list)
+{
+    for (size_t i = 0; i < list->row_count; i++)
+        resource_finish(&list->rows[i]);
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 static void finish_list_attempts(struct store_list_attempts *list)
 {
     for (size_t i = 0; list->rows && i < list->row_count; i++)
@@ -382,6 +392,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_LIST_ATTEMPTS:
         finish_list_attempts(container_of(read, struct store_list_attempts, read));
+        break;
+    case STORE_LIST_RESOURCES:
+        finish_list_resources(container_of(read, struct store_list_resources, read));
         break;
     case STORE_READ_KIND_COUNT:
         break;

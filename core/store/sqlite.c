@@ -150,6 +150,19 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                       " state = ?5, ended_ms = ?6 WHERE id = ?1",
     [SQL_TASK_END] = "UPDATE task SET state = 2, ended_ms = ?2 WHERE id = ?1",
     [SQL_TASK_EXPIRE] = "DELETE FROM task WHERE state > 0 AND ended_ms < ?",
+    [SQL_RESOURCE_FIND] = "SELECT version, created_ms FROM resource WHERE id = ?",
+    [SQL_RESOURCE_OF_UID] = "SELECT id FROM resource WHERE kind = ? AND owner = ? AND uid = ?",
+    [SQL_RESOURCE_PUT] =
+        "INSERT INTO resource(id, uid, is_archived, version, body, created_ms, updated_ms, kind,"
+        " owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET"
+        " uid = excluded.uid, is_archived = excluded.is_archived, version = excluded.version,"
+        " body = excluded.body, updated_ms = excluded.updated_ms",
+    [SQL_RESOURCE_DELETE] = "DELETE FROM resource WHERE id = ?",
+    [SQL_ANSWER_FIND] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
+                        " FROM answer WHERE key = ? AND until_ms > ?",
+    [SQL_ANSWER_PUT] = "INSERT INTO answer(key, until_ms, id, uid, is_archived, version, body,"
+                       " created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_ANSWER_EXPIRE] = "DELETE FROM answer WHERE until_ms <= ?",
     [SQL_ROUTINE_FIND] = "SELECT version FROM routine WHERE kind = ? AND name = ?",
     [SQL_ROUTINE_PUT] =
         "INSERT OR REPLACE INTO routine(kind, name, version, rule, due_ms, tick_ms, previous_ms,"

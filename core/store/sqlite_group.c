@@ -167,6 +167,8 @@ static int apply(struct sqlite_engine *it, struct store_op *op)
         return sqlite_change(it, container_of(op, struct store_change, op));
     case STORE_TASK:
         return sqlite_task(it, container_of(op, struct store_task, op));
+    case STORE_RESOURCE:
+        return sqlite_resource(it, container_of(op, struct store_resource, op));
     case STORE_ROUTINE:
         return sqlite_routine(it, container_of(op, struct store_routine, op));
     case STORE_OP_KIND_COUNT:

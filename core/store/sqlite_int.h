@@ -87,6 +87,13 @@ enum write_sql {
     SQL_TASK_MOVE,
     SQL_TASK_END,
     SQL_TASK_EXPIRE,
+    SQL_RESOURCE_FIND,
+    SQL_RESOURCE_OF_UID,
+    SQL_RESOURCE_PUT,
+    SQL_RESOURCE_DELETE,
+    SQL_ANSWER_FIND,
+    SQL_ANSWER_PUT,
+    SQL_ANSWER_EXPIRE,
     SQL_ROUTINE_FIND,
     SQL_ROUTINE_PUT,
     SQL_EVENT_FIND,
@@ -142,8 +149,7 @@ struct sqlite_engine {
     sqlite3_stmt *statements[WRITE_SQL_COUNT];
     uint8_t hash_key[HASH_KEY_BYTES];
     struct dedupe dedupe;
-    uint64_t last_row;  /* the last delivery, attempt or kv version id */
-    uint64_t last_turn; /* of endpoints */
+    uint64_t last_row; /* the last delivery, attempt or kv version id */
     struct source_entry sources[SOURCE_CACHE_COUNT];
     unsigned source_count;
     unsigned checkpoint_frames;
@@ -206,6 +212,7 @@ int sqlite_lease(struct sqlite_engine *engine, struct store_lease *lease);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
 int sqlite_change(struct sqlite_engine *engine, struct store_change *change);
 int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
+int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op);
 int sqlite_routine(struct sqlite_engine *engine, struct store_routine *op);
 int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 
@@ -420,6 +427,12 @@ enum read_sql {
     READ_LIST_TASKS,
     READ_LIST_TASKS_BACKWARD,
     READ_TASK,
+    READ_RESOURCE,
+    READ_RESOURCE_OF_UID,
+    READ_LIST_RESOURCES,
+    READ_LIST_RESOURCES_DOWN,
+    READ_LIST_RESOURCES_BY_UID,
+    READ_LIST_RESOURCES_BY_UID_DOWN,
     READ_LIST_ATTEMPTS,
     READ_LIST_ATTEMPTS_BACKWARD,
     READ_ATTEMPT_ROW,
@@ -453,6 +466,7 @@ int sqlite_read_attempts(struct sqlite_reader *reader, uint64_t newest, struct d
 int sqlite_find_endpoint(struct sqlite_reader *reader, const char *name, uint64_t *id);
 bool sqlite_is_time_up(int64_t start_ns, size_t rows);
 void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query);
+int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resources *list);
 int sqlite_list_tasks(struct sqlite_reader *reader, struct store_list_tasks *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);

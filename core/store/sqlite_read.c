@@ -16,6 +16,8 @@
     " LEFT JOIN message m ON m.id = d.message LEFT JOIN endpoint p ON p.id = d.endpoint"           \
     " LEFT JOIN attempt a ON a.id = d.attempt"
 
+#define RESOURCE_ROW                                                                               \
+    "SELECT id, uid, is_archived, version, body, created_ms, updated_ms FROM resource"
 #define TASK_ROW                                                                                   \
     "SELECT id, verb, kind, state, ids, source, type, endpoint, wanted, contains, subscription,"   \
     " reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped, created_ms,"     \
@@ -129,6 +131,20 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_TASKS] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_TASKS_BACKWARD] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id",
     [READ_TASK] = TASK_ROW " WHERE id = ?",
+    [READ_RESOURCE] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND id = ?",
+    [READ_RESOURCE_OF_UID] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND uid = ?",
+    [READ_LIST_RESOURCES] =
+        RESOURCE_ROW " INDEXED BY resource_place WHERE kind = ? AND owner = ? AND id > ?"
+                     " AND is_archived <= ? ORDER BY id",
+    [READ_LIST_RESOURCES_DOWN] =
+        RESOURCE_ROW " INDEXED BY resource_place WHERE kind = ? AND owner = ? AND id < ?"
+                     " AND is_archived <= ? ORDER BY id DESC",
+    [READ_LIST_RESOURCES_BY_UID] =
+        RESOURCE_ROW " INDEXED BY resource_uid WHERE kind = ? AND owner = ? AND uid > ?"
+                     " AND is_archived <= ? ORDER BY uid",
+    [READ_LIST_RESOURCES_BY_UID_DOWN] =
+        RESOURCE_ROW " INDEXED BY resource_uid WHERE kind = ? AND owner = ? AND uid < ?"
+                     " AND is_archived <= ? ORDER BY uid DESC",
     [READ_KV_LIST] = SQL_TEXT_KV_LIST,
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
@@ -301,6 +317,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_steps(it, container_of(read, struct store_list_steps, read));
     case STORE_LIST_ATTEMPTS:
         return sqlite_list_attempts(it, container_of(read, struct store_list_attempts, read));
+    case STORE_LIST_RESOURCES:
+        return sqlite_list_resources(it, container_of(read, struct store_list_resources, read));
     case STORE_LIST_TASKS:
         return sqlite_list_tasks(it, container_of(read, struct store_list_tasks, read));
     case STORE_READ_KIND_COUNT:

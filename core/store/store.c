@@ -198,6 +198,10 @@ static size_t op_bytes(const struct store_op *op)
         const struct attempt *attempt = container_of(op, struct store_settle, op)->attempt;
         return attempt ? attempt->head.len + attempt->body.len : 0;
     }
+    case STORE_RESOURCE: {
+        const struct resource *resource = container_of(op, struct store_resource, op)->resource;
+        return resource->body ? strlen(resource->body) : 0;
+    }
     case STORE_STEP:
         return strlen(container_of(op, struct store_step, op)->result);
     case STORE_RUN:

@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "base/inbox.h"
 #include "model/outbox.h"
+#include "model/resource.h"
 #include "model/routine.h"
 #include "model/task.h"
 
@@ -84,6 +85,7 @@ enum store_op_kind {
     STORE_ENDPOINT, /* an endpoint's row: made, or its state changed */
     STORE_CHANGE,   /* what is done by hand, or a step of a task */
     STORE_TASK,     /* a task begins, or is cancelled */
+    STORE_RESOURCE, /* what is registered over the API: made, changed or gone */
     STORE_ROUTINE,  /* a run of a routine ended, or its place in time changed */
     STORE_OP_KIND_COUNT
 };
@@ -254,7 +256,6 @@ enum endpoint_state { ENDPOINT_ENABLED = 0, ENDPOINT_DISABLED = 1, ENDPOINT_PAUS
 struct endpoint_standing {
     enum endpoint_state state;
     int64_t failing_since_ms; /* Unix ms: nothing but failures since; 0: is not known to fail */
-    uint64_t turn;            /* as of struct store_endpoint */
 };
 
 /* By name (application default): makes the row if there is none (id is set), and writes url and
@@ -272,7 +273,6 @@ struct store_endpoint {
     bool unblocks;            /* order keys wait for none of its dead any more */
     uint64_t id;              /* out */
     int64_t failing_since_ms; /* out, with keep_state */
-    uint64_t turn;            /* out: a greater one is of a later commit: its state holds */
     size_t released_count;    /* out: deliveries that may go now; due in the store */
     struct store_news news;
 };
@@ -315,6 +315,24 @@ struct store_routine {
     bool is_kv_conflict;
 };
 
+/* Makes the row of a resource (its id is 0), changes it (all of it is written), or with is_removal
+ * deletes it. E_NOTFOUND: there is no row of that id; E_CONFLICT: another of its kind and owner has
+ * the uid (is_taken), or the row has another version than resource->version (0: any does). On OK
+ * the resource has its id, its version and its times. With an answer key, what was written is kept
+ * for LIMIT_ANSWER_KEPT_MS: who comes with that key again writes nothing and gets it (is_repeat).
+ */
+#define STORE_ANSWER_KEY_BYTES 32u
+struct store_resource {
+    struct store_op op;
+    struct resource *resource; /* borrowed */
+    bool is_removal;
+    int64_t now_ms;
+    const unsigned char *answer_key; /* STORE_ANSWER_KEY_BYTES; NULL: none */
+    bool is_taken;                   /* out */
+    bool is_repeat;                  /* out */
+    struct resource first;           /* out, with is_repeat; owned by the submitter */
+};
+
 /* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:
  * the other kinds hold a credit or are few, and are always taken); on_done is not called then. */
 MUST_USE enum status store_submit(struct store *store, struct store_client *client,
@@ -339,6 +357,7 @@ enum store_read_kind {
     STORE_LIST_TASKS,
     STORE_LIST_ATTEMPTS,
     STORE_LIST_ROUTINES,
+    STORE_LIST_RESOURCES,
     STORE_READ_KIND_COUNT
 };
 

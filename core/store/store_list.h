@@ -119,6 +119,24 @@ struct store_list_tasks {
     bool is_end;
 };
 
+/* Resources of one kind and owner by id or, of those that have one, by uid. */
+struct store_list_resources {
+    struct store_read read;
+    enum resource_kind kind;
+    uint64_t owner;
+    uint64_t only;        /* this one, or if there is none that of only_uid; with neither all. */
+    const char *only_uid; /* E_NOTFOUND: there is none */
+    bool is_by_uid;
+    bool is_down; /* the last first */
+    bool with_archived;
+    size_t limit;
+    uint64_t behind; /* goes on behind this id or uid, in the direction that it goes; 0 and NULL: */
+    const char *behind_uid; /* from the start */
+    struct resource *rows;  /* owned */
+    size_t row_count;
+    bool is_end;
+};
+
 /* Attempts of all deliveries, newest first. */
 struct store_list_attempts {
     struct store_read read;

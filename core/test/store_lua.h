@@ -45,7 +45,6 @@ extern const char *const run_state_texts[];
 extern const char *const attempt_error_texts[];
 extern const char *const endpoint_state_names[];
 extern const char *const lease_verb_names[];
-extern const char *const change_verb_names[];
 
 /* One operation under way. */
 struct lua_op {
@@ -61,10 +60,12 @@ struct lua_op {
         struct store_endpoint endpoint;
         struct store_change change;
         struct store_task task;
+        struct store_resource resource;
         struct store_routine routine;
     } u;
     struct routine_row row;
     struct task task;
+    struct resource resource;
     struct lua_store *store;
     int result; /* reference to the table */
     struct arena arena;
@@ -94,6 +95,7 @@ struct lua_read {
         struct store_get_kv get_kv;
         struct store_list_kv list_kv;
         struct store_list_steps list_steps;
+        struct store_list_resources list_resources;
         struct store_list_routines list_routines;
         struct store_list_tasks list_tasks;
         struct store_list_attempts list_attempts;
@@ -116,6 +118,12 @@ void field_outbox(lua_State *L, struct lua_op *it, uint64_t event);
 void set_routines(lua_State *L, const struct store_list_routines *list);
 int l_routine(lua_State *L);
 int l_list_routines(lua_State *L);
+
+/* store_resources.c */
+void set_resource(lua_State *L, const struct store_resource *op);
+void set_resources(lua_State *L, const struct store_list_resources *list);
+int l_resource(lua_State *L);
+int l_list_resources(lua_State *L);
 
 /* store_changes.c */
 void set_changes(lua_State *L, const struct store_change *op);

@@ -77,6 +77,9 @@ static void set_results(lua_State *L, const struct lua_op *it)
     case STORE_TASK:
         set_integer(L, "id", (lua_Integer)it->task.id);
         break;
+    case STORE_RESOURCE:
+        set_resource(L, &it->u.resource);
+        break;
     case STORE_ROUTINE:
         set_bool(L, "is_kv_conflict", it->u.routine.is_kv_conflict);
         break;
@@ -93,6 +96,8 @@ static void op_free(struct lua_op *it)
 {
     if (it->u.op.kind == STORE_SETTLE)
         delivery_destroy(it->u.settle.next);
+    if (it->u.op.kind == STORE_RESOURCE)
+        resource_finish(&it->u.resource.first);
     event_unref(it->event);
     outbox_finish(&it->outbox);
     arena_free(&it->arena);
@@ -351,26 +356,6 @@ static char *field_copy(lua_State *L, int index, const char *name)
     return copy;
 }
 
-static void add_tasks(lua_State *L, struct outbox *outbox)
-{
-    lua_getfield(L, 2, "tasks");
-    const lua_Integer count = lua_istable(L, -1) ? luaL_len(L, -1) : 0;
-    for (lua_Integer i = 1; i <= count; i++) {
-        lua_geti(L, -1, i);
-        const int index = lua_gettop(L);
-        const struct task task = {
-            .verb = (enum change_verb)field_option(L, index, "verb", change_verb_names),
-            .kind = ID_EVENT,
-            .source = field_copy(L, index, "source"),
-            .type = field_copy(L, index, "type"),
-            .wanted = -1,
-        };
-        check(outbox_add_task(outbox, &task) == OK);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-}
-
 static void add_kv(lua_State *L, struct outbox *outbox)
 {
     lua_getfield(L, 2, "writes");
@@ -412,14 +397,12 @@ void field_outbox(lua_State *L, struct lua_op *it, uint64_t event)
 {
     add_messages(L, it, event);
     add_emits(L, it);
-    add_tasks(L, &it->outbox);
     add_kv(L, &it->outbox);
 }
 
 /* handled{ event, subscriptions, index, number, skip, messages = { { ordinal, type, body, head,
  * is_forwarded, expires_ms, deliveries = { { endpoint, due_ms, priority, order_key,
- * is_ordered: with an empty key too } } } }, emits, tasks = { { verb, source, type } }, writes,
- * reads } */
+ * is_ordered: with an empty key too } } } }, emits, writes, reads } */
 static int l_handled(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_HANDLED);
@@ -563,6 +546,7 @@ static int l_endpoint(lua_State *L)
 
 const luaL_Reg store_op_methods[] = {
     {"change", l_change}, {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest},
-    {"lease", l_lease},   {"routine", l_routine},   {"run", l_run},         {"settle", l_settle},
-    {"spill", l_spill},   {"step", l_step},         {"task", l_task},       {NULL, NULL},
+    {"lease", l_lease},   {"resource", l_resource}, {"routine", l_routine}, {"run", l_run},
+    {"settle", l_settle}, {"spill", l_spill},       {"step", l_step},       {"task", l_task},
+    {NULL, NULL},
 };

@@ -266,8 +266,6 @@ static void set_listed_tasks(lua_State *L, const struct store_list_tasks *list)
         set_text(L, "verb", change_verb_name(task->verb));
         set_text(L, "state", task_state_name(task->state));
         set_text(L, "ids", task->ids);
-        set_text(L, "source", task->source);
-        set_text(L, "type", task->type);
         set_text(L, "endpoint", task->endpoint);
         set_integer(L, "cursor", (lua_Integer)task->cursor);
         set_integer(L, "done", (lua_Integer)task->done);
@@ -324,6 +322,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
         break;
     case STORE_LIST_KV:
         set_listed_kv(L, &it->u.list_kv);
+        break;
+    case STORE_LIST_RESOURCES:
+        set_resources(L, &it->u.list_resources);
         break;
     case STORE_LIST_ROUTINES:
         set_routines(L, &it->u.list_routines);
@@ -573,6 +574,7 @@ const luaL_Reg store_read_methods[] = {
     {"list_endpoints", l_list_endpoints},
     {"list_events", l_list_events},
     {"list_kv", l_list_kv},
+    {"list_resources", l_list_resources},
     {"list_routines", l_list_routines},
     {"list_steps", l_list_steps},
     {"list_tasks", l_list_tasks},

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of what is registered over the API, and the first answers to requests with an
+ * idempotency key: written on the store thread, inside a group; read by reader threads. */
+#include "store/sqlite_int.h"
+
+#include "base/limits.h"
+
+/* Beyond every uid, which is ASCII. */
+#define UID_END "\x7f"
+
+/* Binds what a row and a first answer have in common, from `index` on. */
+static void bind_row(sqlite3_stmt *statement, int index, const struct resource *resource)
+{
+    bind_id(statement, index, resource->id);
+    bind_text_or_null(statement, index + 1, resource->uid);
+    (void)sqlite3_bind_int(statement, index + 2, resource->is_archived);
+    bind_id(statement, index + 3, resource->version);
+    bind_text(statement, index + 4, slice_str(resource->body));
+    (void)sqlite3_bind_int64(statement, index + 5, resource->created_ms);
+    (void)sqlite3_bind_int64(statement, index + 6, resource->updated_ms);
+}
+
+/* The same columns, from the first on. False: no memory. */
+static bool read_row(sqlite3_stmt *statement, struct resource *resource)
+{
+    resource->id = column_id(statement, 0);
+    resource->uid = column_copy(statement, 1);
+    resource->is_archived = sqlite3_column_int(statement, 2) != 0;
+    resource->version = column_id(statement, 3);
+    resource->body = column_copy(statement, 4);
+    resource->created_ms = sqlite3_column_int64(statement, 5);
+    resource->updated_ms = sqlite3_column_int64(statement, 6);
+    return resource->body && (resource->uid || sqlite3_column_type(statement, 1) == SQLITE_NULL);
+}
+
+/* ---- Written --------------------------------------------------------------------------------- */
+
+static void bind_key(sqlite3_stmt *statement, const struct store_resource *op)
+{
+    bind_blob(statement, 1, slice_of((const char *)op->answer_key, STORE_ANSWER_KEY_BYTES));
+}
+
+/* Sets op->first if the same request was answered before. */
+static int find_answer(struct sqlite_engine *it, struct store_resource *op)
+{
+    sqlite3_stmt *statement = it->statements[SQL_ANSWER_FIND];
+    bind_key(statement, op);
+    (void)sqlite3_bind_int64(statement, 2, op->now_ms);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        op->is_repeat = true;
+        op->first.kind = op->resource->kind;
+        op->first.owner = op->resource->owner;
+        rc = read_row(statement, &op->first) ? SQLITE_ROW : SQLITE_NOMEM;
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int put_answer(struct sqlite_engine *it, const struct store_resource *op)
+{
+    (void)sqlite3_bind_int64(it->statements[SQL_ANSWER_EXPIRE], 1, op->now_ms);
+    const int rc = sqlite_run(it, SQL_ANSWER_EXPIRE);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_stmt *statement = it->statements[SQL_ANSWER_PUT];
+    bind_key(statement, op);
+    (void)sqlite3_bind_int64(statement, 2, op->now_ms + LIMIT_ANSWER_KEPT_MS);
+    bind_row(statement, 3, op->resource);
+    return sqlite_run(it, SQL_ANSWER_PUT);
+}
+
+/* The row that is to change or go: E_NOTFOUND, or E_CONFLICT if it has another version. */
+static int find_row(struct sqlite_engine *it, struct store_resource *op)
+{
+    struct resource *resource = op->resource;
+    sqlite3_stmt *statement = it->statements[SQL_RESOURCE_FIND];
+    bind_id(statement, 1, resource->id);
+    const int rc = sqlite3_step(statement);
+    op->op.status = rc == SQLITE_ROW ? OK : E_NOTFOUND;
+    if (rc == SQLITE_ROW && resource->version != 0 && column_id(statement, 0) != resource->version)
+        op->op.status = E_CONFLICT;
+    if (rc == SQLITE_ROW)
+        resource->created_ms = sqlite3_column_int64(statement, 1);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Whether another has its uid. */
+static int find_taken(struct sqlite_engine *it, struct store_resource *op)
+{
+    const struct resource *resource = op->resource;
+    sqlite3_stmt *statement = it->statements[SQL_RESOURCE_OF_UID];
+    (void)sqlite3_bind_int(statement, 1, (int)resource->kind);
+    bind_id(statement, 2, resource->owner);
+    bind_text(statement, 3, slice_str(resource->uid));
+    const int rc = sqlite3_step(statement);
+    op->is_taken = rc == SQLITE_ROW && column_id(statement, 0) != resource->id;
+    if (op->is_taken)
+        op->op.status = E_CONFLICT;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int put_row(struct sqlite_engine *it, struct store_resource *op)
+{
+    struct resource *resource = op->resource;
+    if (resource->id == 0) {
+        resource->id = id_next_row(&it->last_row);
+        resource->created_ms = op->now_ms;
+    }
+    resource->version++;
+    resource->updated_ms = op->now_ms;
+    sqlite3_stmt *statement = it->statements[SQL_RESOURCE_PUT];
+    bind_row(statement, 1, resource);
+    (void)sqlite3_bind_int(statement, 8, (int)resource->kind);
+    bind_id(statement, 9, resource->owner);
+    const int rc = sqlite_run(it, SQL_RESOURCE_PUT);
+    return rc == SQLITE_OK && op->answer_key ? put_answer(it, op) : rc;
+}
+
+int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
+{
+    int rc = op->answer_key ? find_answer(engine, op) : SQLITE_OK;
+    if (rc == SQLITE_OK && !op->is_repeat && op->resource->id != 0)
+        rc = find_row(engine, op);
+    if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && !op->is_removal &&
+        op->resource->uid)
+        rc = find_taken(engine, op);
+    if (rc != SQLITE_OK || op->is_repeat || op->op.status != OK)
+        return rc;
+    if (!op->is_removal)
+        return put_row(engine, op);
+    bind_id(engine->statements[SQL_RESOURCE_DELETE], 1, op->resource->id);
+    return sqlite_run(engine, SQL_RESOURCE_DELETE);
+}
+
+/* ---- Read ------------------------------------------------------------------------------------ */
+
+static int add_row(sqlite3_stmt *statement, struct store_list_resources *list)
+{
+    struct resource *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    struct resource *row = &rows[list->row_count++];
+    *row = (struct resource){.kind = list->kind, .owner = list->owner};
+    return read_row(statement, row) ? SQLITE_ROW : SQLITE_NOMEM;
+}
+
+/* Binds kind and owner. */
+static sqlite3_stmt *prepare(struct sqlite_reader *reader, enum read_sql which,
+                             const struct store_list_resources *list)
+{
+    sqlite3_stmt *statement = reader->statements[which];
+    (void)sqlite3_bind_int(statement, 1, (int)list->kind);
+    bind_id(statement, 2, list->owner);
+    return statement;
+}
+
+static int get_one(sqlite3_stmt *statement, struct store_list_resources *list)
+{
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW)
+        rc = add_row(statement, list);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int get_resource(struct sqlite_reader *reader, struct store_list_resources *list)
+{
+    int rc = SQLITE_OK;
+    if (list->only) {
+        sqlite3_stmt *statement = prepare(reader, READ_RESOURCE, list);
+        bind_id(statement, 3, list->only);
+        rc = get_one(statement, list);
+    }
+    if (rc == SQLITE_OK && list->row_count == 0 && list->only_uid) {
+        sqlite3_stmt *statement = prepare(reader, READ_RESOURCE_OF_UID, list);
+        bind_text(statement, 3, slice_str(list->only_uid));
+        rc = get_one(statement, list);
+    }
+    list->read.status = list->row_count > 0 ? OK : E_NOTFOUND;
+    return rc;
+}
+
+static sqlite3_stmt *prepare_walk(struct sqlite_reader *reader,
+                                  const struct store_list_resources *list)
+{
+    static const enum read_sql walks[2][2] = {
+        {READ_LIST_RESOURCES, READ_LIST_RESOURCES_DOWN},
+        {READ_LIST_RESOURCES_BY_UID, READ_LIST_RESOURCES_BY_UID_DOWN}};
+    sqlite3_stmt *statement = prepare(reader, walks[list->is_by_uid][list->is_down], list);
+    if (list->is_by_uid) {
+        const char *start = list->is_down ? UID_END : "";
+        bind_text(statement, 3, slice_str(list->behind_uid ? list->behind_uid : start));
+    } else {
+        const uint64_t start = list->is_down ? INT64_MAX : 0;
+        bind_id(statement, 3, list->behind ? list->behind : start);
+    }
+    (void)sqlite3_bind_int(statement, 4, list->with_archived);
+    return statement;
+}
+
+int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resources *list)
+{
+    if (list->only || list->only_uid)
+        return get_resource(reader, list);
+    sqlite3_stmt *walk = prepare_walk(reader, list);
+    int rc = SQLITE_ROW;
+    while (rc == SQLITE_ROW && list->row_count < list->limit) {
+        rc = sqlite3_step(walk);
+        if (rc == SQLITE_ROW)
+            rc = add_row(walk, list);
+    }
+    if (rc == SQLITE_ROW)
+        rc = sqlite3_step(walk);
+    (void)sqlite3_reset(walk);
+    list->is_end = rc == SQLITE_DONE;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Resources of the store, from Lua. */
+#include "store_lua.h"
+
+static const char *const kind_names[] = {"event_type", "application", NULL};
+
+static void fill_resource(lua_State *L, const struct resource *resource)
+{
+    set_integer(L, "id", (lua_Integer)resource->id);
+    set_text(L, "uid", resource->uid);
+    set_bool(L, "is_archived", resource->is_archived);
+    set_integer(L, "version", (lua_Integer)resource->version);
+    set_text(L, "body", resource->body);
+    set_integer(L, "created_ms", resource->created_ms);
+    set_integer(L, "updated_ms", resource->updated_ms);
+}
+
+/* resource{ kind, owner, id, uid, is_archived, version, body, is_removal, now_ms, key = 32 bytes }
+ */
+int l_resource(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_RESOURCE);
+    it->resource = (struct resource){
+        .kind = (enum resource_kind)field_option(L, 2, "kind", kind_names),
+        .owner = (uint64_t)field_integer(L, 2, "owner", 0),
+        .id = (uint64_t)field_integer(L, 2, "id", 0),
+        .uid = arena_field(L, &it->arena, 2, "uid"),
+        .is_archived = field_boolean(L, 2, "is_archived"),
+        .version = (uint64_t)field_integer(L, 2, "version", 0),
+        .body = arena_field(L, &it->arena, 2, "body"),
+    };
+    struct store_resource *op = &it->u.resource;
+    op->resource = &it->resource;
+    op->is_removal = field_boolean(L, 2, "is_removal");
+    op->now_ms = field_integer(L, 2, "now_ms", 0);
+    op->answer_key = (const unsigned char *)arena_field(L, &it->arena, 2, "key");
+    return op_submit(L, it);
+}
+
+void set_resource(lua_State *L, const struct store_resource *op)
+{
+    set_bool(L, "is_taken", op->is_taken);
+    set_bool(L, "is_repeat", op->is_repeat);
+    fill_resource(L, op->is_repeat ? &op->first : op->resource);
+}
+
+void set_resources(lua_State *L, const struct store_list_resources *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        lua_newtable(L);
+        fill_resource(L, &list->rows[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "resources");
+    set_bool(L, "is_end", list->is_end);
+}
+
+/* list_resources{ kind, owner, only, only_uid, is_by_uid, is_down, with_archived, limit, behind,
+ * behind_uid } */
+int l_list_resources(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_RESOURCES);
+    struct store_list_resources *list = &it->u.list_resources;
+    list->kind = (enum resource_kind)field_option(L, 2, "kind", kind_names);
+    list->owner = (uint64_t)field_integer(L, 2, "owner", 0);
+    list->only = (uint64_t)field_integer(L, 2, "only", 0);
+    list->only_uid = arena_field(L, &it->arena, 2, "only_uid");
+    list->is_by_uid = field_boolean(L, 2, "is_by_uid");
+    list->is_down = field_boolean(L, 2, "is_down");
+    list->with_archived = field_boolean(L, 2, "with_archived");
+    list->limit = (size_t)field_integer(L, 2, "limit", 100);
+    list->behind = (uint64_t)field_integer(L, 2, "behind", 0);
+    list->behind_uid = arena_field(L, &it->arena, 2, "behind_uid");
+    return read_start(L, it);
+}
