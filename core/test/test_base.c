@@ -9,7 +9,6 @@
 #include "base/head.h"
 #include "base/id.h"
 #include "base/inbox.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
@@ -244,12 +243,6 @@ static int l_json_string(lua_State *L)
 static int l_is_utf8(lua_State *L)
 {
     lua_pushboolean(L, text_is_utf8(check_slice(L, 1)));
-    return 1;
-}
-
-static int l_is_json(lua_State *L)
-{
-    lua_pushboolean(L, json_is_valid(check_slice(L, 1)));
     return 1;
 }
 
@@ -556,6 +549,8 @@ static const luaL_Reg functions[] = {
     {"id_row_ms", l_id_row_ms},
     {"inbox_relay", l_inbox_relay},
     {"is_json", l_is_json},
+    {"json_items", l_json_items},
+    {"json_look", l_json_look},
     {"is_utf8", l_is_utf8},
     {"iso", l_iso},
     {"json_string", l_json_string},
