@@ -243,9 +243,7 @@ static void on_endpoint(struct store_op *op)
             worker_endpoint_due(server->workers[0], operation->id);
         }
         reload->standings[index] =
-            (struct endpoint_standing){.state = operation->state,
-                                       .failing_since_ms = operation->failing_since_ms,
-                                       .turn = operation->turn};
+            (struct endpoint_standing){operation->state, operation->failing_since_ms};
     } else {
         reload->status =
             err_set(&reload->err, op->status,

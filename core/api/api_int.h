@@ -52,6 +52,32 @@ struct api {
 };
 
 struct route;
+struct resource_form;
+
+/* What is done to a resource. */
+enum resource_verb {
+    RESOURCE_READ,
+    RESOURCE_MAKE,
+    RESOURCE_REPLACE,
+    RESOURCE_PATCH,
+    RESOURCE_ARCHIVE,
+    RESOURCE_REMOVE
+};
+
+/* resource.c: a call for what is registered. */
+struct resource_call {
+    const struct resource_form *form;
+    enum resource_verb verb;
+    struct buf place;    /* what the path names, or the iterator */
+    struct resource row; /* that is written; owned */
+    bool is_new;         /* it is made by this call */
+    bool may_exist;      /* then it is shown */
+    bool is_backward;
+    bool with_content;
+    bool has_key;
+    unsigned char key[STORE_ANSWER_KEY_BYTES];
+    unsigned tries;
+};
 
 /* One exchange. Freed when it is over and nothing is pending. */
 struct call {
@@ -60,6 +86,7 @@ struct call {
     const struct route *route;
     struct slice id; /* the part of the path that {id} stands for; borrowed from the request */
     bool is_pending;
+    struct resource_call resource;
     struct buf source, type, endpoint; /* filters of a list */
     struct buf reason;                 /* of a change */
     struct buf contains;               /* filter */
@@ -77,6 +104,8 @@ struct call {
         struct store_list_events list_events;
         struct store_list_deliveries list_deliveries;
         struct store_list_endpoints list_endpoints;
+        struct store_list_resources list_resources;
+        struct store_resource put_resource;
         struct store_list_routines list_routines;
         struct store_get_event get_event;
         struct store_get_delivery get_delivery;
@@ -134,6 +163,31 @@ void api_respond_error(struct http_request *request, int status, const char *cod
 /* Frees the api when it is closing and nothing is left. */
 void api_check_closed(struct api *api);
 
+/* ---- complaint.c: what is wrong with a request --------------------------------------------------
+ */
+
+#define COMPLAINTS_MAX 100u /* of members of one field: more are not told */
+
+/* The 422 under construction. */
+struct complaints {
+    struct document out;
+    size_t count;
+};
+
+void complaints_begin(struct complaints *complaints);
+/* where: "query" or "body"; name: the parameter or field, "": all of it. */
+void complain(struct complaints *complaints, const char *where, struct slice name,
+              const char *message);
+/* member: the name of a member of a field of the body, with its quotes. */
+void complain_of_member(struct complaints *complaints, const char *field, struct slice member,
+                        const char *message);
+void complain_of_query(struct complaints *complaints, const char *parameter, const char *message);
+/* Refuses if there is anything to complain of. False: it did. */
+bool complaints_end(struct call *call, struct complaints *complaints);
+/* The value of a parameter, terminated. NULL: absent, empty, or (complained of) not a text. */
+const char *complaints_query_get(struct call *call, const char *name, struct buf *value,
+                                 struct complaints *complaints);
+
 /* ---- paging.c: parameters and envelope of lists, ids of paths -----------------------------------
  */
 
@@ -144,6 +198,8 @@ struct list_form {
     int (*parse_state)(const char *text);
     const char *states; /* for people: "pending, retrying, …" */
 };
+#define PAGE_ROWS_DEFAULT 50
+void paging_parse_limit(const char *text, size_t *limit, struct complaints *complaints);
 /* RFC 3339 or Unix ms. False: the text is neither. */
 bool paging_parse_instant(const char *text, int64_t *ms);
 
@@ -224,6 +280,21 @@ void api_enable_endpoint(struct call *call);
 void api_pause_endpoint(struct call *call);
 void api_resume_endpoint(struct call *call);
 const char *endpoint_state_name(enum endpoint_state state);
+/* application.c, event_type.c; what they read is written by resource.c */
+void api_list_applications(struct call *call);
+void api_make_application(struct call *call);
+void api_get_application(struct call *call);
+void api_replace_application(struct call *call);
+void api_patch_application(struct call *call);
+void api_remove_application(struct call *call);
+void api_list_event_types(struct call *call);
+void api_make_event_type(struct call *call);
+void api_get_event_type(struct call *call);
+void api_replace_event_type(struct call *call);
+void api_patch_event_type(struct call *call);
+void api_remove_event_type(struct call *call);
+void api_write_resources(const struct call *call, struct document *out);
+void api_write_resource(const struct call *call, struct document *out);
 /* queue.c */
 void api_list_queues(struct call *call);
 void api_write_queues(const struct call *call, struct document *out);

@@ -72,6 +72,8 @@ static void destroy(struct call *call)
     buf_finish(&call->subscription);
     buf_finish(&call->to);
     buf_finish(&call->drain);
+    buf_finish(&call->resource.place);
+    resource_finish(&call->resource.row);
     free(call);
 }
 

@@ -142,11 +142,12 @@ static bool check_token(struct api *api, struct http_request *request)
     return false;
 }
 
-/* A form or an image of another site can post, but not with this type. */
+/* A form or an image of another site can get and post, but not with this type; for other methods
+ * its browser asks first. */
 static bool check_content_type(struct http_request *request)
 {
     struct slice type;
-    if (slice_is(http_method(request), "GET"))
+    if (!slice_is(http_method(request), "POST"))
         return true;
     const struct slice json = slice_str("application/json");
     if (http_header(request, "content-type", &type) && type.len >= json.len &&

@@ -10,43 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGE_ROWS_DEFAULT 50
 #define NAMES_MAX 20
 #define MESSAGE_BYTES 256
 #define INSTANT_MS_MAX INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define NO_INSTANT "an instant is wanted: 2026-03-02T08:00:00Z or Unix milliseconds"
-
-/* The 422 under construction. */
-struct complaints {
-    struct document out;
-    size_t count;
-};
-
-static void complain(struct complaints *complaints, struct slice parameter, const char *message)
-{
-    struct document *out = &complaints->out;
-    if (complaints->count++ == 0) {
-        document_open(out, '{');
-        document_key(out, "detail");
-        document_open(out, '[');
-    }
-    document_open(out, '{');
-    document_key(out, "loc");
-    document_open(out, '[');
-    document_str(out, "query");
-    document_text(out, parameter);
-    document_close(out, ']');
-    document_key(out, "msg");
-    document_str(out, message);
-    document_key(out, "type");
-    document_str(out, "value_error");
-    document_close(out, '}');
-}
-
-static void complain_of(struct complaints *complaints, const char *parameter, const char *message)
-{
-    complain(complaints, slice_str(parameter), message);
-}
 
 static size_t known_names(const struct list_form *form, const char *names[NAMES_MAX])
 {
@@ -87,52 +54,20 @@ static void check_names(struct slice query, const char *const *names, size_t cou
             (void)snprintf(message, sizeof message, "unknown parameter%s%s%s",
                            nearest ? "; did you mean '" : "", nearest ? nearest : "",
                            nearest ? "'?" : "");
-            complain(complaints, name, message);
+            complain(complaints, "query", name, message);
         }
     }
 }
 
-/* Refuses if there is anything to complain of. */
-static bool end_complaints(struct call *call, struct complaints *complaints)
-{
-    if (complaints->count > 0) {
-        document_close(&complaints->out, ']');
-        document_close(&complaints->out, '}');
-        call_answer(call, 422, &complaints->out);
-        return false;
-    }
-    document_finish(&complaints->out);
-    return true;
-}
-
-/* The value of a parameter, terminated. NULL: absent, empty, or (complained of) not a text. */
-static const char *get(struct call *call, const char *name, struct buf *value,
-                       struct complaints *complaints)
-{
-    if (!http_query_get(call->request, name, value))
-        return NULL;
-    /* Whoever names a filter does not mean all. */
-    if (value->len == 0) {
-        if (strcmp(name, "reason") != 0)
-            complain_of(complaints, name, "it is empty: give it a value, or leave it out for all");
-        return NULL;
-    }
-    if (strlen(value->data) == value->len)
-        return value->data;
-    complain_of(complaints, name, "a zero byte cannot be part of it");
-    return NULL;
-}
-
-static void parse_limit(const char *text, struct store_list_query *query,
-                        struct complaints *complaints)
+void paging_parse_limit(const char *text, size_t *limit, struct complaints *complaints)
 {
     char *end;
     errno = 0;
     const long number = strtol(text, &end, 10);
     if (errno != 0 || *end != '\0' || end == text || number < 1 || number > LIMIT_API_PAGE_ROWS)
-        complain_of(complaints, "limit", "a whole number from 1 to 250 is wanted");
+        complain_of_query(complaints, "limit", "a whole number from 1 to 250 is wanted");
     else
-        query->limit = (size_t)number;
+        *limit = (size_t)number;
 }
 
 static void parse_iterator(const char *text, enum id_kind kind, struct store_list_query *query,
@@ -141,7 +76,7 @@ static void parse_iterator(const char *text, enum id_kind kind, struct store_lis
     query->is_backward = text[0] == '-';
     if (!id_parse(kind, text + query->is_backward,
                   query->is_backward ? &query->after : &query->before))
-        complain_of(complaints, "iterator", "not an iterator that this list gave");
+        complain_of_query(complaints, "iterator", "not an iterator that this list gave");
 }
 
 static void parse_state(const char *text, const struct list_form *form,
@@ -152,7 +87,7 @@ static void parse_state(const char *text, const struct list_form *form,
     if (query->state >= 0)
         return;
     (void)snprintf(message, sizeof message, "unknown state; there are %s", form->states);
-    complain_of(complaints, "state", message);
+    complain_of_query(complaints, "state", message);
 }
 
 bool paging_parse_instant(const char *text, int64_t *ms)
@@ -177,9 +112,9 @@ static void bound(struct call *call, const struct list_form *form, struct store_
     buf_init(&scratch, LIMIT_REQUEST_LINE_BYTES);
     for (size_t i = 0; i < array_count(names); i++) {
         int64_t ms = 0;
-        const char *text = get(call, names[i], &scratch, complaints);
+        const char *text = complaints_query_get(call, names[i], &scratch, complaints);
         if (text && !paging_parse_instant(text, &ms))
-            complain_of(complaints, names[i], NO_INSTANT);
+            complain_of_query(complaints, names[i], NO_INSTANT);
         ms = clock_due_of_wall(ms);
         const uint64_t id = form->kind == ID_EVENT ? id_event_at(ms) : id_row_at(ms);
         if (text && i == 0 && id > 0 && id - 1 > query->after)
@@ -203,32 +138,34 @@ static void parse_filters(struct call *call, const struct list_form *form,
 {
     struct buf scratch;
     buf_init(&scratch, LIMIT_REQUEST_LINE_BYTES);
-    const char *text = get(call, "limit", &scratch, complaints);
+    const char *text = complaints_query_get(call, "limit", &scratch, complaints);
     if (text)
-        parse_limit(text, query, complaints);
-    text = get(call, "iterator", &scratch, complaints);
+        paging_parse_limit(text, &query->limit, complaints);
+    text = complaints_query_get(call, "iterator", &scratch, complaints);
     if (text)
         parse_iterator(text, form->kind, query, complaints);
-    text = get(call, "state", &scratch, complaints);
+    text = complaints_query_get(call, "state", &scratch, complaints);
     if (text)
         parse_state(text, form, query, complaints);
-    text = has_filter(form, "event") ? get(call, "event", &scratch, complaints) : NULL;
+    text = has_filter(form, "event") ? complaints_query_get(call, "event", &scratch, complaints)
+                                     : NULL;
     /* The id 0 is of nothing, and a filter that is 0 is none. */
     if (text && (!id_parse(ID_EVENT, text, &query->event) || query->event == 0))
-        complain_of(complaints, "event", "not an event id (evt_ and 11 characters)");
-    text = has_filter(form, "message") ? get(call, "message", &scratch, complaints) : NULL;
+        complain_of_query(complaints, "event", "not an event id (evt_ and 11 characters)");
+    text = has_filter(form, "message") ? complaints_query_get(call, "message", &scratch, complaints)
+                                       : NULL;
     if (text && (!id_parse(ID_MESSAGE, text, &query->message) || query->message == 0))
-        complain_of(complaints, "message", "not a message id (msg_ and 11 characters)");
+        complain_of_query(complaints, "message", "not a message id (msg_ and 11 characters)");
     if (has_filter(form, "source"))
-        query->source = get(call, "source", &call->source, complaints);
+        query->source = complaints_query_get(call, "source", &call->source, complaints);
     if (has_filter(form, "type"))
-        query->type = get(call, "type", &call->type, complaints);
+        query->type = complaints_query_get(call, "type", &call->type, complaints);
     if (query->type && !event_pattern_is_valid(slice_str(query->type)))
-        complain_of(complaints, "type", EVENT_PATTERN_FORMS);
+        complain_of_query(complaints, "type", EVENT_PATTERN_FORMS);
     if (has_filter(form, "endpoint"))
-        query->endpoint = get(call, "endpoint", &call->endpoint, complaints);
+        query->endpoint = complaints_query_get(call, "endpoint", &call->endpoint, complaints);
     if (has_filter(form, "contains"))
-        query->contains = get(call, "contains", &call->contains, complaints);
+        query->contains = complaints_query_get(call, "contains", &call->contains, complaints);
     if (has_filter(form, "since"))
         bound(call, form, query, complaints);
     buf_finish(&scratch);
@@ -236,28 +173,28 @@ static void parse_filters(struct call *call, const struct list_form *form,
 
 bool paging_parse(struct call *call, const struct list_form *form, struct store_list_query *query)
 {
-    struct complaints complaints = {.count = 0};
-    document_init(&complaints.out, SMALL_ANSWER_BYTES_MAX);
+    struct complaints complaints;
+    complaints_begin(&complaints);
     *query = (struct store_list_query){.limit = PAGE_ROWS_DEFAULT, .state = -1};
     const char *names[NAMES_MAX];
     const size_t count = known_names(form, names);
     check_names(http_query(call->request), names, count, &complaints);
     parse_filters(call, form, query, &complaints);
-    return end_complaints(call, &complaints);
+    return complaints_end(call, &complaints);
 }
 
 bool paging_parse_texts(struct call *call, const struct text_form *texts, size_t count)
 {
-    struct complaints complaints = {.count = 0};
+    struct complaints complaints;
     const char *names[NAMES_MAX];
     char message[MESSAGE_BYTES];
-    document_init(&complaints.out, SMALL_ANSWER_BYTES_MAX);
+    complaints_begin(&complaints);
     check(count <= NAMES_MAX);
     for (size_t i = 0; i < count; i++)
         names[i] = texts[i].name;
     check_names(http_query(call->request), names, count, &complaints);
     for (size_t i = 0; i < count; i++) {
-        const char *text = get(call, texts[i].name, texts[i].value, &complaints);
+        const char *text = complaints_query_get(call, texts[i].name, texts[i].value, &complaints);
         if (!text)
             continue;
         const char *wrong = texts[i].judge ? texts[i].judge(text) : NULL;
@@ -266,9 +203,9 @@ bool paging_parse_texts(struct call *call, const struct text_form *texts, size_t
             wrong = message;
         }
         if (wrong)
-            complain_of(&complaints, texts[i].name, wrong);
+            complain_of_query(&complaints, texts[i].name, wrong);
     }
-    return end_complaints(call, &complaints);
+    return complaints_end(call, &complaints);
 }
 
 size_t paging_row(const struct store_list_query *query, size_t place, size_t count)

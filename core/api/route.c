@@ -4,10 +4,16 @@
 #include <stdio.h>
 
 #define ID_PART "{id}"
-#define API_ID_BYTES_MAX 64
+#define API_ID_BYTES_MAX LIMIT_UID_BYTES
 
 /* In the order of their paths. */
 static const struct route routes[] = {
+    {"GET", "/api/v1/app", false, api_list_applications, api_write_resources},
+    {"POST", "/api/v1/app", false, api_make_application, NULL},
+    {"DELETE", "/api/v1/app/{id}", false, api_remove_application, NULL},
+    {"GET", "/api/v1/app/{id}", false, api_get_application, api_write_resource},
+    {"PATCH", "/api/v1/app/{id}", false, api_patch_application, NULL},
+    {"PUT", "/api/v1/app/{id}", false, api_replace_application, NULL},
     {"GET", "/api/v1/attempt", false, api_list_attempts, api_write_attempts},
     {"GET", "/api/v1/attempt/{id}", false, api_get_attempt, api_write_attempt},
     {"GET", "/api/v1/cron", false, api_list_routines, api_write_crons},
@@ -30,6 +36,12 @@ static const struct route routes[] = {
     {"POST", "/api/v1/event/{id}/drop", false, api_drop_event, NULL},
     {"GET", "/api/v1/event/{id}/request", false, api_get_event, api_write_event_request},
     {"POST", "/api/v1/event/{id}/retry", false, api_retry_event, NULL},
+    {"GET", "/api/v1/event-type", false, api_list_event_types, api_write_resources},
+    {"POST", "/api/v1/event-type", false, api_make_event_type, NULL},
+    {"DELETE", "/api/v1/event-type/{id}", false, api_remove_event_type, NULL},
+    {"GET", "/api/v1/event-type/{id}", false, api_get_event_type, api_write_resource},
+    {"PATCH", "/api/v1/event-type/{id}", false, api_patch_event_type, NULL},
+    {"PUT", "/api/v1/event-type/{id}", false, api_replace_event_type, NULL},
     {"GET", "/api/v1/poll", false, api_list_routines, api_write_polls},
     {"GET", "/api/v1/queue", false, api_list_queues, api_write_queues},
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},

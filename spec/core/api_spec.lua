@@ -325,12 +325,12 @@ describe("the events of the API", function()
   end)
 
   it("are 404 for what is not there or no id", function()
-    for _, id in ipairs { "evt_00000000000", "dlv_00000000001", "x", ("a"):rep(64), "evt_1" } do
+    for _, id in ipairs { "evt_00000000000", "dlv_00000000001", "x", ("a"):rep(256), "evt_1" } do
       local body, status = get("/api/v1/event/" .. id)
       assert.equal(404, status, id)
       assert.equal("not_found", body.code)
     end
-    for _, path in ipairs { "/api/v1/event/", "/api/v1/event/" .. ("a"):rep(65),
+    for _, path in ipairs { "/api/v1/event/", "/api/v1/event/" .. ("a"):rep(257),
       "/api/v1/event/a/b" } do
       assert.equal("unknown_path", (get(path)).code)
     end
@@ -520,6 +520,9 @@ describe("a reload by the API", function()
     local _, status = post("/api/v1/reload", { ["Content-Type"] = "text/plain" })
     assert.equal(415, status)
     assert.equal(0, rig:reloads())
+    -- For these the browser asks first, and is told nothing.
+    _, status = request("DELETE", "/api/v1/app/x", { Authorization = "Bearer " .. TOKEN })
+    assert.equal(404, status)
   end)
 
   it("outlives a client that left", function()

@@ -45,12 +45,7 @@ function Run:stop(name, how)
   local endpoint = self.model.endpoints[name]
   if endpoint.wanted then return end
   endpoint.wanted = how
-  if how == "removed" then
-    self:load()
-  elseif self.model:heard(name, self.rig:pause(name)) == "disabled" then
-    endpoint.wanted = nil
-    return
-  end
+  if how == "removed" then self:load() else self.rig:set_state(name, how) end
   endpoint.is_stopped = how
 end
 
@@ -64,10 +59,10 @@ function Run:go_on(name, how)
   local endpoint = self.model.endpoints[name]
   if endpoint.wanted ~= how then return end
   endpoint.wanted, endpoint.is_stopped = nil, nil
-  if how == "removed" then return self:load() end
-  self.model:forgiven(name)
-  if self.model:heard(name, self.rig:resume(name)) == "disabled" then return self:enable(name) end
-  self.model:forgiven(name)
+  if how == "paused" then return self:enable(name) end
+  self.model:returning(name)
+  self:load()
+  self.model:returned(name, deliver.mono_ms())
 end
 
 local actions = {}

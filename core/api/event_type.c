@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* /api/v1/event-type: the types of events that applications can be sent, with the JSON Schemas of
+ * their payloads. They are kept and shown, no payload is held against them. One that is deleted is
+ * archived; to make it again takes it out of the archive. */
+#include "api/resource_int.h"
+
+static const struct field_form fields[] = {
+    {.name = "name",
+     .type = FIELD_NAME,
+     .min = 1,
+     .max = LIMIT_UID_BYTES,
+     .is_required = true,
+     .is_of_path = true},
+    {.name = "description", .type = FIELD_TEXT, .is_required = true},
+    {.name = "archived", .type = FIELD_FLAG, .absent = "false"},
+    {.name = "deprecated", .type = FIELD_FLAG, .absent = "false"},
+    {.name = "featureFlag",
+     .type = FIELD_NAME,
+     .min = 1,
+     .patch_min = 1,
+     .max = LIMIT_UID_BYTES,
+     .is_nullable = true},
+    {.name = "schemas", .type = FIELD_OBJECTS, .is_nullable = true},
+};
+static const struct resource_form form = {
+    .kind = RESOURCE_EVENT_TYPE,
+    .noun = "event type",
+    .fields = {fields, array_count(fields)},
+    .uid_field = "name",
+    .is_named = true,
+    .is_archived_first = true,
+    .content = "schemas",
+};
+
+void api_list_event_types(struct call *call)
+{
+    resource_list(call, &form);
+}
+
+void api_make_event_type(struct call *call)
+{
+    resource_make(call, &form);
+}
+
+void api_get_event_type(struct call *call)
+{
+    resource_get(call, &form);
+}
+
+void api_replace_event_type(struct call *call)
+{
+    resource_replace(call, &form);
+}
+
+void api_patch_event_type(struct call *call)
+{
+    resource_patch(call, &form);
+}
+
+void api_remove_event_type(struct call *call)
+{
+    resource_remove(call, &form);
+}

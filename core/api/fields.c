@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/fields_int.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MESSAGE_BYTES 128
+
+struct reading {
+    const struct fields_input *input;
+    struct complaints *complaints;
+    struct buf scratch; /* what a string says */
+};
+
+static void complain_of(struct reading *reading, const struct field_form *form, const char *message)
+{
+    complain(reading->complaints, "body", slice_str(form->name), message);
+}
+
+/* ---- Judging values ---------------------------------------------------------------------------
+ */
+
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+}
+
+bool fields_is_name(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_name_byte(text.data[i]))
+            return false;
+    return text.len > 0;
+}
+
+static int64_t count_characters(struct slice text)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        count += ((unsigned char)text.data[i] & 0xc0u) != 0x80u;
+    return count;
+}
+
+static int64_t min_of(const struct reading *reading, const struct field_form *form)
+{
+    return reading->input->mode == FIELDS_PATCHED ? form->patch_min : form->min;
+}
+
+static void judge_text(struct reading *reading, const struct field_form *form, struct slice value)
+{
+    char message[MESSAGE_BYTES];
+    const int64_t min = min_of(reading, form);
+    buf_clear(&reading->scratch);
+    if (json_kind_of(value) != JSON_STRING || json_add_text(value, &reading->scratch) != OK) {
+        complain_of(reading, form, "a string is wanted");
+        return;
+    }
+    const struct slice text = buf_slice(&reading->scratch);
+    const int64_t count = count_characters(text);
+    if (count < min || (form->max > 0 && count > form->max)) {
+        if (form->max > 0)
+            (void)snprintf(message, sizeof message,
+                           "%" PRId64 " to %" PRId64 " characters are wanted", min, form->max);
+        else
+            (void)snprintf(message, sizeof message, "at least %" PRId64 " characters are wanted",
+                           min);
+        complain_of(reading, form, message);
+    } else if (form->type == FIELD_NAME && !fields_is_name(text)) {
+        complain_of(reading, form, "only letters, digits, '-', '_' and '.' may be part of it");
+    }
+}
+
+static void judge_integer(struct reading *reading, const struct field_form *form,
+                          struct slice value)
+{
+    char message[MESSAGE_BYTES];
+    const int64_t min = min_of(reading, form);
+    buf_clear(&reading->scratch);
+    char *end = NULL;
+    errno = 0;
+    const bool is_kept =
+        json_kind_of(value) == JSON_NUMBER && buf_add_slice(&reading->scratch, value) == OK;
+    const long long number = is_kept ? strtoll(reading->scratch.data, &end, 10) : 0;
+    if (is_kept && errno == 0 && *end == '\0' && number >= min && number <= form->max)
+        return;
+    (void)snprintf(message, sizeof message,
+                   "a whole number from %" PRId64 " to %" PRId64 " is wanted", min, form->max);
+    complain_of(reading, form, message);
+}
+
+static void judge_members(struct reading *reading, const struct field_form *form,
+                          struct slice value)
+{
+    const bool is_texts = form->type == FIELD_TEXTS;
+    const enum json_kind wanted = is_texts ? JSON_STRING : JSON_OBJECT;
+    struct slice name;
+    struct slice member;
+    if (json_kind_of(value) != JSON_OBJECT) {
+        complain_of(reading, form,
+                    is_texts ? "an object of strings is wanted" : "an object of objects is wanted");
+        return;
+    }
+    for (size_t offset = 0; json_next_member(value, &offset, &name, &member);)
+        if (json_kind_of(member) != wanted)
+            complain_of_member(reading->complaints, form->name, name,
+                               is_texts ? "a string is wanted" : "an object is wanted");
+}
+
+static void judge(struct reading *reading, const struct field_form *form, struct slice value)
+{
+    switch (form->type) {
+    case FIELD_TEXT:
+    case FIELD_NAME:
+        judge_text(reading, form, value);
+        return;
+    case FIELD_INTEGER:
+        judge_integer(reading, form, value);
+        return;
+    case FIELD_FLAG:
+        if (json_kind_of(value) != JSON_BOOL)
+            complain_of(reading, form, "true or false is wanted");
+        return;
+    case FIELD_TEXTS:
+    case FIELD_OBJECTS:
+        judge_members(reading, form, value);
+        return;
+    }
+}
+
+/* ---- Reading -----------------------------------------------------------------------------------
+ */
+
+static enum status add_member(const char *name, struct slice value, struct buf *out)
+{
+    enum status status = buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
+    return status == OK ? json_add_compact(value, out) : status;
+}
+
+static bool find_given(const struct field_form *form, struct slice object, struct slice *value)
+{
+    return json_find(object, form->name, value) ||
+           (form->alias && json_find(object, form->alias, value));
+}
+
+/* What it is without being given. */
+static enum status add_absent(struct reading *reading, const struct field_form *form,
+                              struct buf *out)
+{
+    const struct fields_input *input = reading->input;
+    struct slice old;
+    if (input->mode == FIELDS_PATCHED)
+        return json_find(slice_str(input->old), form->name, &old) ? add_member(form->name, old, out)
+                                                                  : OK;
+    if (form->is_required)
+        complain_of(reading, form, "it is required");
+    return form->absent ? add_member(form->name, slice_str(form->absent), out) : OK;
+}
+
+static enum status add_field(struct reading *reading, const struct field_form *form,
+                             struct buf *out)
+{
+    const struct fields_input *input = reading->input;
+    struct slice value;
+    const bool is_patch = input->mode == FIELDS_PATCHED;
+    if (form->is_of_path && input->mode != FIELDS_MADE) {
+        const enum status status =
+            buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", form->name);
+        return status == OK ? buf_add_json_string(out, slice_str(input->path)) : status;
+    }
+    if (!find_given(form, input->body, &value))
+        return add_absent(reading, form, out);
+    if (json_kind_of(value) == JSON_NULL)
+        return is_patch && form->is_nullable ? OK : add_absent(reading, form, out);
+    judge(reading, form, value);
+    return add_member(form->name, value, out);
+}
+
+enum status fields_read(const struct fields_input *input, struct complaints *complaints,
+                        struct buf *out)
+{
+    if (!json_is_valid(input->body) || json_kind_of(input->body) != JSON_OBJECT) {
+        complain(complaints, "body", slice_of("", 0), "a JSON object is wanted");
+        return OK;
+    }
+    struct reading reading = {.input = input, .complaints = complaints};
+    buf_init(&reading.scratch, input->body.len);
+    enum status status = buf_add_byte(out, '{');
+    for (size_t i = 0; i < input->forms->count && status == OK; i++)
+        status = add_field(&reading, &input->forms->rows[i], out);
+    buf_finish(&reading.scratch);
+    return status == OK ? buf_add_byte(out, '}') : status;
+}
+
+/* ---- What was read ----------------------------------------------------------------------------
+ */
+
+enum status fields_text(const char *fields, const char *name, struct buf *out)
+{
+    struct slice value;
+    return json_find(slice_str(fields), name, &value) ? json_add_text(value, out) : OK;
+}
+
+bool fields_flag(const char *fields, const char *name)
+{
+    struct slice value;
+    return json_find(slice_str(fields), name, &value) && slice_is(value, "true");
+}
+
+void fields_write(const struct field_forms *forms, const char *fields, const char *without,
+                  struct document *out)
+{
+    struct slice value;
+    for (size_t i = 0; i < forms->count; i++) {
+        const struct field_form *form = &forms->rows[i];
+        if ((without && strcmp(form->name, without) == 0) ||
+            !json_find(slice_str(fields), form->name, &value))
+            continue;
+        document_key(out, form->name);
+        document_json(out, value);
+        if (!form->alias)
+            continue;
+        document_key(out, form->alias);
+        document_json(out, value);
+    }
+}

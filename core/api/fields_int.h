@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The fields of a resource as a table: it reads, judges and prints them, so that no resource has
+ * code for a field. What was read is a JSON object in the table's order, compact, with every number
+ * as it was written. On the API's loop. */
+#ifndef API_FIELDS_INT_H
+#define API_FIELDS_INT_H
+
+#include "api/api_int.h"
+#include "base/json.h"
+
+enum field_type {
+    FIELD_TEXT,    /* min to max characters */
+    FIELD_NAME,    /* the same, of a-z A-Z 0-9 - _ . */
+    FIELD_INTEGER, /* min to max */
+    FIELD_FLAG,
+    FIELD_TEXTS,  /* an object of texts */
+    FIELD_OBJECTS /* an object of objects */
+};
+
+struct field_form {
+    const char *name;
+    const char *alias; /* what older clients call it: read and printed too. NULL: none */
+    enum field_type type;
+    int64_t min, max;   /* max 0: as long as it likes */
+    int64_t patch_min;  /* min where only some fields are changed */
+    bool is_required;   /* when it is made or replaced */
+    bool is_nullable;   /* a patch with null takes it away; elsewhere null is as if not given */
+    bool is_of_path;    /* a request to change it has it in its path */
+    const char *absent; /* its JSON if it is not given; NULL: then it has none */
+};
+
+struct field_forms {
+    const struct field_form *rows;
+    size_t count;
+};
+
+enum field_mode { FIELDS_MADE, FIELDS_REPLACED, FIELDS_PATCHED };
+
+struct fields_input {
+    const struct field_forms *forms;
+    enum field_mode mode;
+    struct slice body; /* as sent */
+    const char *old;   /* PATCHED: the fields so far */
+    const char *path;  /* REPLACED and PATCHED: the field that is_of_path; may be NULL */
+};
+
+/* Adds the fields to out; what is wrong is complained of, and out is of no use then. E_LIMIT,
+ * E_NOMEM: of out. */
+MUST_USE enum status fields_read(const struct fields_input *input, struct complaints *complaints,
+                                 struct buf *out);
+/* A name that is_of_path: NULL, or what is wrong with it. */
+bool fields_is_name(struct slice text);
+/* Adds the text of a field; nothing if it has none. */
+MUST_USE enum status fields_text(const char *fields, const char *name, struct buf *out);
+/* Whether a flag is true. */
+bool fields_flag(const char *fields, const char *name);
+/* Members of the object that is open; without: this one is left out. NULL: none is. */
+void fields_write(const struct field_forms *forms, const char *fields, const char *without,
+                  struct document *out);
+
+#endif

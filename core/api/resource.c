@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/* A change reads the row and writes it as a whole if it still has the version that was read, else
+ * it begins anew: so two that change different fields both count. */
+#include "api/resource_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DETAIL_BYTES 128
+#define TRIES_MAX 5u
+#define ARCHIVING "{\"archived\":true}"
+
+static void look(struct call *call);
+
+static struct resource_call *state_of(struct call *call)
+{
+    return &call->resource;
+}
+
+/* ---- Answers -----------------------------------------------------------------------------------
+ */
+
+static void write_resource(const struct resource_form *form, const struct resource *resource,
+                           bool with_content, struct document *out)
+{
+    document_open(out, '{');
+    if (!form->is_named)
+        show_id(out, "id", form->id_kind, resource->id);
+    fields_write(&form->fields, resource->body, with_content ? NULL : form->content, out);
+    document_key(out, "createdAt");
+    document_due(out, resource->created_ms);
+    document_key(out, "updatedAt");
+    document_due(out, resource->updated_ms);
+    document_close(out, '}');
+}
+
+static void answer(struct call *call, int status, const struct resource *resource)
+{
+    struct document out;
+    document_init(&out, LIMIT_API_ANSWER_BYTES);
+    write_resource(call->resource.form, resource, true, &out);
+    call_answer(call, status, &out);
+}
+
+static void refuse_unknown(struct call *call)
+{
+    char detail[DETAIL_BYTES];
+    (void)snprintf(detail, sizeof detail, "there is no %s of this %s", call->resource.form->noun,
+                   call->resource.form->is_named ? "name" : "id or uid");
+    call_refuse(call, 404, "not_found", detail);
+}
+
+static void refuse_taken(struct call *call)
+{
+    char detail[DETAIL_BYTES];
+    (void)snprintf(detail, sizeof detail, "another %s has this %s", call->resource.form->noun,
+                   call->resource.form->uid_field);
+    call_refuse(call, 409, "conflict", detail);
+}
+
+/* ---- Writing -----------------------------------------------------------------------------------
+ */
+
+static void on_conflict(struct call *call, bool is_taken)
+{
+    struct resource_call *it = state_of(call);
+    const bool may_be_there = it->may_exist || it->form->is_named;
+    if (is_taken && !may_be_there)
+        refuse_taken(call);
+    else if (++it->tries < TRIES_MAX)
+        look(call);
+    else
+        call_refuse(call, 409, "conflict", "others change it all the time; try again");
+}
+
+static void on_written(struct store_op *op)
+{
+    struct call *call = op->ctx;
+    const struct store_resource *put = container_of(op, struct store_resource, op);
+    const enum status status = op->status;
+    const bool is_taken = put->is_taken;
+    const bool is_repeat = put->is_repeat;
+    struct resource first = put->first;
+    if (!call_end_wait(call)) {
+        resource_finish(&first);
+        return;
+    }
+    struct resource_call *it = state_of(call);
+    if (status == E_CONFLICT || status == E_NOTFOUND)
+        on_conflict(call, is_taken);
+    else if (status != OK)
+        call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
+    else if (it->verb == RESOURCE_REMOVE || it->verb == RESOURCE_ARCHIVE)
+        api_respond(call->request, 204, slice_of("", 0), NULL, 0);
+    else
+        answer(call, it->is_new ? 201 : 200, is_repeat ? &first : &it->row);
+    resource_finish(&first);
+}
+
+/* Writes state->row. */
+static void write_row(struct call *call)
+{
+    struct resource_call *it = state_of(call);
+    struct store_health health;
+    store_health(call->api->store, &health);
+    if (!health.is_writable) {
+        call_refuse(call, 503, "store_full", "the store cannot write now; try again later");
+        return;
+    }
+    call->put_resource = (struct store_resource){
+        .op = {.kind = STORE_RESOURCE, .on_done = on_written, .ctx = call},
+        .resource = &it->row,
+        .is_removal = it->verb == RESOURCE_REMOVE,
+        .now_ms = clock_due_ms(),
+        .answer_key = it->has_key ? it->key : NULL,
+    };
+    call_begin_wait(call);
+    check(store_submit(call->api->store, call->api->client, &call->put_resource.op) == OK);
+}
+
+/* Fills the row's fields from a body. False: refused and answered. */
+static bool read_fields(struct call *call, struct complaints *complaints,
+                        const struct fields_input *input)
+{
+    struct resource_call *it = state_of(call);
+    struct buf body;
+    struct buf uid;
+    buf_init(&body, 2 * LIMIT_API_BODY_BYTES);
+    buf_init(&uid, LIMIT_API_BODY_BYTES);
+    enum status status = fields_read(input, complaints, &body);
+    if (!complaints_end(call, complaints)) {
+        buf_finish(&body);
+        return false;
+    }
+    if (status == OK)
+        status = fields_text(body.data, it->form->uid_field, &uid);
+    if (status == OK) {
+        it->row.kind = it->form->kind;
+        it->row.is_archived = fields_flag(body.data, "archived");
+        it->row.uid = uid.len > 0 ? buf_take(&uid, NULL) : NULL;
+        it->row.body = buf_take(&body, NULL);
+    } else {
+        call_refuse(call, status == E_LIMIT ? 413 : 503, status == E_LIMIT ? "too_large" : "memory",
+                    status == E_LIMIT ? "the fields together are too large"
+                                      : "no memory; try again");
+    }
+    buf_finish(&body);
+    buf_finish(&uid);
+    return status == OK;
+}
+
+/* ---- Reading the row that is to change -------------------------------------------------------
+ */
+
+/* The uid that a new one wants is another's, or was. */
+static void go_on_making(struct call *call, const struct resource *found)
+{
+    struct resource_call *it = state_of(call);
+    if (found && it->may_exist && !found->is_archived) {
+        answer(call, 200, found);
+    } else if (found && !found->is_archived) {
+        refuse_taken(call);
+    } else {
+        it->row.id = found ? found->id : 0;
+        it->row.version = found ? found->version : 0;
+        write_row(call);
+    }
+}
+
+static void go_on_changing(struct call *call, const struct resource *found)
+{
+    static const enum field_mode modes[] = {[RESOURCE_REPLACE] = FIELDS_REPLACED,
+                                            [RESOURCE_PATCH] = FIELDS_PATCHED,
+                                            [RESOURCE_ARCHIVE] = FIELDS_PATCHED};
+    struct resource_call *it = state_of(call);
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    const struct fields_input input = {
+        .forms = &it->form->fields,
+        .mode = modes[it->verb],
+        .body = it->verb == RESOURCE_ARCHIVE ? slice_str(ARCHIVING) : http_body(call->request),
+        .old = found ? found->body : "{}",
+        .path = it->place.data,
+    };
+    resource_finish(&it->row);
+    it->is_new = !found;
+    it->row.id = found ? found->id : 0;
+    it->row.version = found ? found->version : 0;
+    if (!found && it->form->is_named && !fields_is_name(buf_slice(&it->place)))
+        complain(&complaints, "path", slice_str(it->form->uid_field),
+                 "only letters, digits, '-', '_' and '.' may be part of it");
+    if (read_fields(call, &complaints, &input))
+        write_row(call);
+}
+
+static void on_looked(struct store_read *read)
+{
+    struct call *call = read->ctx;
+    struct store_list_resources *list = container_of(read, struct store_list_resources, read);
+    const enum status status = read->status;
+    struct resource found = {0};
+    if (status == OK) {
+        found = list->rows[0];
+        list->rows[0] = (struct resource){0};
+    } else if (status != E_NOTFOUND) {
+        log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,
+                  read->err.text);
+    }
+    store_read_finish(read);
+    if (!call_end_wait(call)) {
+        resource_finish(&found);
+        return;
+    }
+    struct resource_call *it = state_of(call);
+    if (status != OK && status != E_NOTFOUND) {
+        call_refuse(call, 500, "store", "the store could not be read; see the server's log");
+    } else if (it->verb == RESOURCE_MAKE) {
+        go_on_making(call, status == OK ? &found : NULL);
+    } else if (status == E_NOTFOUND && it->verb != RESOURCE_REPLACE) {
+        refuse_unknown(call);
+    } else if (it->verb == RESOURCE_REMOVE) {
+        it->row.kind = it->form->kind;
+        it->row.id = found.id;
+        write_row(call);
+    } else {
+        go_on_changing(call, status == OK ? &found : NULL);
+    }
+    resource_finish(&found);
+}
+
+/* What the path names; of one that is made, who has its uid. */
+static void point(struct call *call)
+{
+    struct resource_call *it = state_of(call);
+    const char *name = it->verb == RESOURCE_MAKE ? it->row.uid : it->place.data;
+    call->list_resources = (struct store_list_resources){
+        .kind = it->form->kind,
+        .only_uid = name,
+    };
+    if (!it->form->is_named && it->verb != RESOURCE_MAKE)
+        (void)id_parse(it->form->id_kind, name, &call->list_resources.only);
+}
+
+static void look(struct call *call)
+{
+    point(call);
+    call->list_resources.read.kind = STORE_LIST_RESOURCES;
+    call->list_resources.read.on_done = on_looked;
+    call->list_resources.read.ctx = call;
+    call_begin_wait(call);
+    if (store_read(call->api->store, call->api->client, &call->list_resources.read) == OK)
+        return;
+    check(call_end_wait(call));
+    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+}
+
+/* ---- Parameters --------------------------------------------------------------------------------
+ */
+
+/* true or false. Absent: as given. */
+static bool query_flag(struct call *call, const char *name, bool absent,
+                       struct complaints *complaints)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
+    bool flag = absent;
+    const char *value = complaints_query_get(call, name, &text, complaints);
+    if (value && (strcmp(value, "true") == 0 || strcmp(value, "false") == 0))
+        flag = strcmp(value, "true") == 0;
+    else if (value)
+        complain_of_query(complaints, name, "true or false is wanted");
+    buf_finish(&text);
+    return flag;
+}
+
+static bool query_is_down(struct call *call, struct complaints *complaints)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
+    const char *value = complaints_query_get(call, "order", &text, complaints);
+    const bool is_down = value && strcmp(value, "descending") == 0;
+    if (value && !is_down && strcmp(value, "ascending") != 0)
+        complain_of_query(complaints, "order", "ascending or descending is wanted");
+    buf_finish(&text);
+    return is_down;
+}
+
+static void query_iterator(struct call *call, struct complaints *complaints)
+{
+    struct resource_call *it = state_of(call);
+    struct store_list_resources *list = &call->list_resources;
+    const char *text = complaints_query_get(call, "iterator", &it->place, complaints);
+    if (!text)
+        return;
+    it->is_backward = text[0] == '-';
+    text += it->is_backward;
+    list->behind_uid = text;
+    if (it->form->is_named
+            ? !fields_is_name(slice_str(text))
+            : (!id_parse(it->form->id_kind, text, &list->behind) || list->behind == 0))
+        complain_of_query(complaints, "iterator", "not an iterator that this list gave");
+}
+
+static void query_limit(struct call *call, struct complaints *complaints)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
+    call->list_resources.limit = PAGE_ROWS_DEFAULT;
+    const char *value = complaints_query_get(call, "limit", &text, complaints);
+    if (value)
+        paging_parse_limit(value, &call->list_resources.limit, complaints);
+    buf_finish(&text);
+}
+
+/* The same key of another path is another key. */
+static void take_key(struct call *call)
+{
+    struct resource_call *it = state_of(call);
+    struct slice key;
+    struct buf text;
+    unsigned char digest[DIGEST_BYTES_MAX];
+    if (!http_header(call->request, "idempotency-key", &key) || key.len == 0)
+        return;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    it->has_key = buf_add_slice(&text, http_path(call->request)) == OK &&
+                  buf_add_byte(&text, '\0') == OK && buf_add_slice(&text, key) == OK;
+    if (it->has_key)
+        check(hash(DIGEST_SHA256, buf_slice(&text), digest) == sizeof it->key);
+    if (it->has_key)
+        memcpy(it->key, digest, sizeof it->key);
+    buf_finish(&text);
+}
+
+/* ---- Handlers ----------------------------------------------------------------------------------
+ */
+
+/* False: no memory; answered. */
+static bool begin(struct call *call, const struct resource_form *form, enum resource_verb verb)
+{
+    struct resource_call *it = state_of(call);
+    it->form = form;
+    it->verb = verb;
+    buf_init(&it->place, LIMIT_REQUEST_LINE_BYTES);
+    if (buf_add_slice(&it->place, call->id) == OK)
+        return true;
+    call_refuse(call, 503, "memory", "no memory; try again");
+    return false;
+}
+
+void resource_list(struct call *call, const struct resource_form *form)
+{
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    if (!begin(call, form, RESOURCE_READ))
+        return;
+    struct store_list_resources *list = &call->list_resources;
+    struct resource_call *it = state_of(call);
+    *list = (struct store_list_resources){.kind = form->kind, .is_by_uid = form->is_named};
+    query_limit(call, &complaints);
+    query_iterator(call, &complaints);
+    list->is_down = query_is_down(call, &complaints) != it->is_backward;
+    list->with_archived =
+        query_flag(call, "include_archived", !form->is_archived_first, &complaints);
+    it->with_content = query_flag(call, "with_content", !form->content, &complaints);
+    if (complaints_end(call, &complaints))
+        call_read(call, STORE_LIST_RESOURCES);
+}
+
+void resource_make(struct call *call, const struct resource_form *form)
+{
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    if (!begin(call, form, RESOURCE_MAKE))
+        return;
+    struct resource_call *it = state_of(call);
+    it->is_new = true;
+    it->may_exist = !form->is_named && query_flag(call, "get_if_exists", false, &complaints);
+    take_key(call);
+    const struct fields_input input = {
+        .forms = &form->fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
+    if (read_fields(call, &complaints, &input))
+        write_row(call);
+}
+
+void resource_get(struct call *call, const struct resource_form *form)
+{
+    if (!begin(call, form, RESOURCE_READ))
+        return;
+    point(call);
+    state_of(call)->with_content = true;
+    call_read(call, STORE_LIST_RESOURCES);
+}
+
+void resource_replace(struct call *call, const struct resource_form *form)
+{
+    if (begin(call, form, RESOURCE_REPLACE))
+        look(call);
+}
+
+void resource_patch(struct call *call, const struct resource_form *form)
+{
+    if (begin(call, form, RESOURCE_PATCH))
+        look(call);
+}
+
+void resource_remove(struct call *call, const struct resource_form *form)
+{
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    const bool is_end = !form->is_archived_first || query_flag(call, "expunge", false, &complaints);
+    if (complaints_end(call, &complaints) &&
+        begin(call, form, is_end ? RESOURCE_REMOVE : RESOURCE_ARCHIVE))
+        look(call);
+}
+
+/* ---- What is read ------------------------------------------------------------------------------
+ */
+
+static void write_place(const struct call *call, const char *name, const char *sign,
+                        const struct resource *resource, struct document *out)
+{
+    struct buf text;
+    char id[ID_TEXT_BYTES] = "";
+    buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
+    document_key(out, name);
+    if (resource && !call->resource.form->is_named)
+        id_format(call->resource.form->id_kind, resource->id, id);
+    if (!resource)
+        document_null(out);
+    else if (buf_printf(&text, "%s%s", sign, id[0] ? id : resource->uid) == OK)
+        document_text(out, buf_slice(&text));
+    buf_finish(&text);
+}
+
+void api_write_resources(const struct call *call, struct document *out)
+{
+    const struct store_list_resources *list = &call->list_resources;
+    const size_t count = list->row_count;
+    const bool is_turned = call->resource.is_backward;
+    document_open(out, '{');
+    document_key(out, "data");
+    document_open(out, '[');
+    for (size_t i = 0; i < count; i++)
+        write_resource(call->resource.form, &list->rows[is_turned ? count - 1 - i : i],
+                       call->resource.with_content, out);
+    document_close(out, ']');
+    const struct resource *ends[] = {count ? &list->rows[0] : NULL,
+                                     count ? &list->rows[count - 1] : NULL};
+    write_place(call, "iterator", "", ends[!is_turned], out);
+    write_place(call, "prevIterator", "-", ends[is_turned], out);
+    document_key(out, "done");
+    document_bool(out, list->is_end);
+    document_close(out, '}');
+}
+
+void api_write_resource(const struct call *call, struct document *out)
+{
+    write_resource(call->resource.form, &call->list_resources.rows[0], true, out);
+}

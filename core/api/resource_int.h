@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What is registered over the API, whatever it is: a form says which fields a resource has and how
+ * it is found; the rest is the same for all. Each call here is the handler of a route with that
+ * form; it answers. On the API's loop. */
+#ifndef API_RESOURCE_INT_H
+#define API_RESOURCE_INT_H
+
+#include "api/fields_int.h"
+
+struct resource_form {
+    enum resource_kind kind;
+    const char *noun; /* "an application" */
+    struct field_forms fields;
+    const char *uid_field; /* which of them is its uid */
+    bool is_named;         /* it has no id: its uid is in paths and iterators, and lists go by it */
+    enum id_kind id_kind;  /* unless is_named */
+    bool is_archived_first; /* to delete it archives it, unless expunge=true */
+    const char *content;    /* a field that lists leave out, unless with_content=true. NULL: none */
+};
+
+void resource_list(struct call *call, const struct resource_form *form);
+void resource_make(struct call *call, const struct resource_form *form);
+void resource_get(struct call *call, const struct resource_form *form);
+void resource_replace(struct call *call, const struct resource_form *form);
+void resource_patch(struct call *call, const struct resource_form *form);
+void resource_remove(struct call *call, const struct resource_form *form);
+
+#endif
