@@ -107,8 +107,12 @@ static void tell_reload(const struct server *server, const struct store_endpoint
         return;
     const struct registry *registry = generation_registry(reload->generation);
     const struct endpoint_spec *spec = registry_endpoint(registry, slice_str(op->name));
-    if (spec)
-        reload->standings[spec - registry->endpoints].state = op->state;
+    struct endpoint_standing *standing =
+        spec ? &reload->standings[spec - registry->endpoints] : NULL;
+    if (standing && standing->turn < op->turn) {
+        standing->state = op->state;
+        standing->turn = op->turn;
+    }
 }
 
 static void on_stored(struct store_op *op)
@@ -125,7 +129,11 @@ static void on_stored(struct store_op *op)
         return;
     }
     it->change = (struct worker_endpoint){
-        .endpoint = it->op.id, .state = it->op.state, .on_done = on_taken, .ctx = server};
+        .endpoint = it->op.id,
+        .standing = {.state = it->op.state, .turn = it->op.turn},
+        .on_done = on_taken,
+        .ctx = server,
+    };
     worker_set_endpoint(server->workers[0], &it->change);
 }
 

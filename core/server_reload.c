@@ -243,7 +243,9 @@ static void on_endpoint(struct store_op *op)
             worker_endpoint_due(server->workers[0], operation->id);
         }
         reload->standings[index] =
-            (struct endpoint_standing){operation->state, operation->failing_since_ms};
+            (struct endpoint_standing){.state = operation->state,
+                                       .failing_since_ms = operation->failing_since_ms,
+                                       .turn = operation->turn};
     } else {
         reload->status =
             err_set(&reload->err, op->status,

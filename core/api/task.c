@@ -217,6 +217,11 @@ static bool fill(struct call *call, const struct values *values, struct task *ta
                     "kind=delivery");
         return false;
     }
+    if (!is_event && text_of(values, SUBSCRIPTION)) {
+        call_refuse(call, 422, "subscription",
+                    "deliveries have no subscription: leave it out, or say kind=event");
+        return false;
+    }
     if (state && !parse_state(state, task->kind, &task->wanted)) {
         call_refuse(call, 422, "state",
                     is_event ? "events are pending, retrying, handled, skipped "

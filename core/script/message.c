@@ -288,18 +288,47 @@ void message_push(lua_State *L, const struct message *message)
     lua_setmetatable(L, -2);
 }
 
-/* What is written anew is not compressed. */
-static void drop_encoding(lua_State *L, int index)
+/* Pushes the header's value, or nil; takes it away if it is to. */
+static void push_header(lua_State *L, int index, const char *name, bool is_taken)
 {
+    lua_pushnil(L);
     if (lua_getfield(L, index, "headers") == LUA_TTABLE)
         for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
             if (lua_type(L, -2) == LUA_TSTRING &&
-                slice_equal_nocase(slice_str(lua_tostring(L, -2)), slice_str("content-encoding"))) {
+                slice_equal_nocase(slice_str(lua_tostring(L, -2)), slice_str(name))) {
+                lua_pushvalue(L, -1);
+                lua_replace(L, -5);
                 lua_pushvalue(L, -2);
                 lua_pushnil(L);
-                lua_rawset(L, -5);
+                if (is_taken)
+                    lua_rawset(L, -5);
+                else
+                    lua_pop(L, 2);
             }
     lua_pop(L, 1);
+}
+
+static void drop_header(lua_State *L, int index, const char *name)
+{
+    push_header(L, index, name, true);
+    lua_pop(L, 1);
+}
+
+/* Pushes message.form, or nil. Its type is that of a form, if the script gave it no other. */
+static bool push_form(lua_State *L, int index, int pristine)
+{
+    lua_pushliteral(L, "form");
+    const int type = lua_rawget(L, index);
+    if (type == LUA_TNIL)
+        return false;
+    if (type != LUA_TTABLE)
+        (void)luaL_error(L, "message.form must be a table, got %s", lua_typename(L, type));
+    push_header(L, index, "content-type", false);
+    push_header(L, pristine, "content-type", false);
+    if (lua_rawequal(L, -1, -2))
+        drop_header(L, index, "content-type");
+    lua_pop(L, 2);
+    return true;
 }
 
 /* Pushes what came of message.json: nil if it was not touched. */
@@ -332,6 +361,8 @@ void message_check_changes(lua_State *L, int index, int pristine, struct message
     const int old_head = lua_gettop(L);
     push_changed_json(L, index);
     const bool has_json = !lua_isnil(L, -1);
+    const bool has_form = push_form(L, index, pristine);
+    const int form = lua_gettop(L);
     lua_pushliteral(L, "body");
     const int body_type = lua_rawget(L, index);
     lua_getfield(L, pristine, "body");
@@ -339,17 +370,27 @@ void message_check_changes(lua_State *L, int index, int pristine, struct message
     if (has_body && body_type != LUA_TSTRING)
         (void)luaL_error(L, "message.body must be a string, got %s; for a table set message.json",
                          lua_typename(L, body_type));
-    if (has_body && has_json)
-        (void)luaL_error(L, "transform changed both message.json and message.body: set one");
+    if (has_json + has_form + has_body > 1)
+        (void)luaL_error(L, "transform changed several of message.json, message.form and "
+                            "message.body: set one");
     text->type = slice_str("");
     text->body.data = lua_tolstring(L, has_body ? -2 : -1, &text->body.len);
-    if (has_json) {
-        drop_encoding(L, index);
+    if (has_form) {
+        buf_clear(&script_of(L)->body);
+        form_check_encode(L, form, &script_of(L)->body);
+    }
+    if (has_json || has_form) {
+        drop_header(L, index, "content-encoding"); /* what is written anew is not compressed */
         text->body = buf_slice(&script_of(L)->body);
     }
-    build_head(L, index, has_json ? TYPE_JSON : has_body ? TYPE_BYTES : NULL, slice_str(""));
+    build_head(L, index,
+               has_json   ? TYPE_JSON
+               : has_form ? TYPE_FORM
+               : has_body ? TYPE_BYTES
+                          : NULL,
+               slice_str(""));
     text->head = buf_slice(&script_of(L)->head);
     struct slice before;
     before.data = lua_tolstring(L, old_head, &before.len);
-    text->is_new = has_json || has_body || !slice_equal(before, text->head);
+    text->is_new = has_json || has_form || has_body || !slice_equal(before, text->head);
 }

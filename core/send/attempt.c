@@ -190,6 +190,10 @@ static void on_disabled(struct store_op *op)
         log_error("endpoint not disabled", "endpoint=%s status=%s", disable->name,
                   status_name(op->status));
     struct outlet *outlet = op->ctx;
+    outlet->is_disabling = false;
+    if (op->status == OK)
+        outlet_learn_state(outlet, disable->state, disable->turn);
+    outlet_take_state(outlet);
     end_news(outlet->sender, op, &disable->news);
     outlet->sender->settling--;
     sender_check_idle(outlet->sender);
@@ -198,18 +202,18 @@ static void on_disabled(struct store_op *op)
     free(disable);
 }
 
-/* The receiver wants no more, or takes nothing. Its other deliveries are held as if paused. */
+/* The receiver wants no more, or takes nothing: that holds though the endpoint is paused. Its other
+ * deliveries are held as if it were. */
 static void disable(const struct running *running, const struct attempt *attempt,
                     const char *reason)
 {
     struct outlet *outlet = running->outlet;
     const char *name = running->spec->name;
     struct sender *sender = outlet->sender;
-    if (outlet->state != ENDPOINT_ENABLED)
+    if (outlet->state == ENDPOINT_DISABLED)
         return;
-    outlet->state = ENDPOINT_DISABLED;
-    claim_fall_behind(outlet);
-    claim_give_back(outlet);
+    outlet->is_disabling = true;
+    outlet_take_state(outlet);
     struct store_endpoint *it = must_alloc(sizeof *it);
     *it = (struct store_endpoint){
         .op = {.kind = STORE_ENDPOINT, .on_done = on_disabled, .ctx = outlet},

@@ -145,6 +145,37 @@ void outlet_forgive(struct outlet *outlet)
     show_pace(outlet);
 }
 
+void outlet_learn_state(struct outlet *outlet, enum endpoint_state state, uint64_t turn)
+{
+    if (turn < outlet->stored_turn)
+        return;
+    outlet->stored_state = state;
+    outlet->stored_turn = turn;
+}
+
+enum endpoint_state outlet_known_state(const struct outlet *outlet)
+{
+    return outlet->is_disabling ? ENDPOINT_DISABLED : outlet->stored_state;
+}
+
+void outlet_take_state(struct outlet *outlet)
+{
+    const enum endpoint_state state = outlet_known_state(outlet);
+    if (outlet->state == state)
+        return;
+    outlet->state = state;
+    if (state != ENDPOINT_ENABLED) {
+        claim_fall_behind(outlet);
+        claim_give_back(outlet);
+    } else if (outlet_is_queue(outlet)) {
+        lease_hint(outlet);
+    } else {
+        outlet_forgive(outlet);
+        claim_go_on(outlet);
+        outlet_schedule(outlet);
+    }
+}
+
 /* An endpoint that fails now and then is not written about each time. */
 bool outlet_note_failing(struct outlet *outlet, const struct endpoint_spec *spec,
                          const struct attempt *attempt, bool is_success,

@@ -108,8 +108,10 @@ void sender_destroy(struct sender *sender);
  * known here already, and that has the same url, memory knows better. */
 void sender_set_registry(struct sender *sender, struct registry *registry,
                          const struct endpoint_standing *standings);
-/* The state was stored. When this returns no attempt starts under the old one. */
-void sender_set_state(struct sender *sender, uint64_t endpoint, enum endpoint_state state);
+/* The state was stored: nothing if a later one is known. When this returns no attempt starts under
+ * the old one. */
+void sender_set_state(struct sender *sender, uint64_t endpoint,
+                      const struct endpoint_standing *standing);
 /* Recovery: claims what was held when the process ended, then what is due. Once, after
  * sender_set_registry. */
 void sender_start(struct sender *sender);

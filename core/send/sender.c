@@ -135,7 +135,8 @@ static void set_spec(struct outlet *outlet, const struct endpoint_spec *spec,
     const bool is_same = outlet->gate && outlet->spec && strcmp(outlet->spec->url, spec->url) == 0;
     outlet->spec = spec;
     if (!is_same) {
-        outlet->state = standing->state;
+        outlet_learn_state(outlet, standing->state, standing->turn);
+        outlet->state = outlet_known_state(outlet);
         set_failing(outlet, standing->failing_since_ms);
     }
     outlet->registry = registry_ref(outlet->sender->registry);
@@ -212,24 +213,14 @@ void sender_set_registry(struct sender *sender, struct registry *registry,
     registry_unref(old);
 }
 
-void sender_set_state(struct sender *sender, uint64_t endpoint, enum endpoint_state state)
+void sender_set_state(struct sender *sender, uint64_t endpoint,
+                      const struct endpoint_standing *standing)
 {
     struct outlet *outlet = outlet_get(sender, endpoint);
-    if (!outlet || outlet->state == state)
+    if (!outlet)
         return;
-    outlet->state = state;
-    if (state != ENDPOINT_ENABLED) {
-        claim_fall_behind(outlet);
-        claim_give_back(outlet);
-        return;
-    }
-    if (outlet_is_queue(outlet)) {
-        lease_hint(outlet);
-        return;
-    }
-    outlet_forgive(outlet);
-    claim_go_on(outlet);
-    outlet_schedule(outlet);
+    outlet_learn_state(outlet, standing->state, standing->turn);
+    outlet_take_state(outlet);
 }
 
 void sender_start(struct sender *sender)

@@ -56,7 +56,10 @@ struct outlet {
     struct target *proxy;             /* that of its proxy; NULL: none */
     struct token *token;              /* NULL: none was needed */
     struct gate *gate;                /* NULL until the first registry that has it */
-    enum endpoint_state state;
+    enum endpoint_state state;        /* that it acts by */
+    enum endpoint_state stored_state; /* as the store said last */
+    uint64_t stored_turn;
+    bool is_disabling; /* of its own: whatever was stored, until the store has said what holds */
 
     struct queue waiting; /* deliveries in memory, by priority, then first come first served */
     size_t held;          /* waiting, in flight or being settled */
@@ -139,6 +142,11 @@ void sender_pump(struct sender *sender);
 bool outlet_note_failing(struct outlet *outlet, const struct endpoint_spec *spec,
                          const struct attempt *attempt, bool is_success,
                          struct store_settle *settle);
+/* The store said so, in that turn. */
+void outlet_learn_state(struct outlet *outlet, enum endpoint_state state, uint64_t turn);
+enum endpoint_state outlet_known_state(const struct outlet *outlet);
+/* Acts by what is known of its state. */
+void outlet_take_state(struct outlet *outlet);
 /* Enabled anew: what it did before counts no more. */
 void outlet_forgive(struct outlet *outlet);
 /* An attempt that started ended so. */

@@ -149,7 +149,8 @@ struct sqlite_engine {
     sqlite3_stmt *statements[WRITE_SQL_COUNT];
     uint8_t hash_key[HASH_KEY_BYTES];
     struct dedupe dedupe;
-    uint64_t last_row; /* the last delivery, attempt or kv version id */
+    uint64_t last_row;  /* the last delivery, attempt or kv version id */
+    uint64_t last_turn; /* of endpoints */
     struct source_entry sources[SOURCE_CACHE_COUNT];
     unsigned source_count;
     unsigned checkpoint_frames;

@@ -267,6 +267,7 @@ static int put_endpoint(struct sqlite_engine *engine, struct store_endpoint *end
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
 {
     endpoint->released_count = 0;
+    endpoint->turn = ++engine->last_turn;
     const int rc = put_endpoint(engine, endpoint);
     if (rc != SQLITE_OK || endpoint->op.status != OK || !endpoint->unblocks)
         return rc;

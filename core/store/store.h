@@ -256,6 +256,7 @@ enum endpoint_state { ENDPOINT_ENABLED = 0, ENDPOINT_DISABLED = 1, ENDPOINT_PAUS
 struct endpoint_standing {
     enum endpoint_state state;
     int64_t failing_since_ms; /* Unix ms: nothing but failures since; 0: is not known to fail */
+    uint64_t turn;            /* as of struct store_endpoint */
 };
 
 /* By name (application default): makes the row if there is none (id is set), and writes url and
@@ -273,6 +274,7 @@ struct store_endpoint {
     bool unblocks;            /* order keys wait for none of its dead any more */
     uint64_t id;              /* out */
     int64_t failing_since_ms; /* out, with keep_state */
+    uint64_t turn;            /* out: a greater one is of a later commit: its state holds */
     size_t released_count;    /* out: deliveries that may go now; due in the store */
     struct store_news news;
 };

@@ -190,18 +190,19 @@ static int l_endpoints(lua_State *L)
         read_endpoint(L, 3, &registry->endpoints[i]);
         registry->endpoints[i].gate = gate_of(rig, registry->endpoints[i].id);
         char *state = get_copy(L, 3, "state", "");
-        standings[i] = (struct endpoint_standing){
-            .state = strcmp(state, "disabled") == 0 ? ENDPOINT_DISABLED
-                     : strcmp(state, "paused") == 0 ? ENDPOINT_PAUSED
-                                                    : ENDPOINT_ENABLED,
-            .failing_since_ms = get_integer(L, 3, "failing_since_ms", 0)};
+        standings[i] =
+            (struct endpoint_standing){.state = strcmp(state, "disabled") == 0 ? ENDPOINT_DISABLED
+                                                : strcmp(state, "paused") == 0 ? ENDPOINT_PAUSED
+                                                                               : ENDPOINT_ENABLED,
+                                       .failing_since_ms = get_integer(L, 3, "failing_since_ms", 0),
+                                       .turn = ++rig->store.last_turn};
         free(state);
         lua_pop(L, 1);
     }
     sender_set_registry(rig->sender, registry, standings);
     /* As an operator would: memory knows better than a reload. */
     for (size_t i = 0; i < count; i++)
-        sender_set_state(rig->sender, registry->endpoints[i].id, standings[i].state);
+        sender_set_state(rig->sender, registry->endpoints[i].id, &standings[i]);
     registry_unref(rig->registry);
     rig->registry = registry;
     return 0;

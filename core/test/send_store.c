@@ -182,8 +182,9 @@ static void apply_settle(struct store *store, struct store_settle *settle)
         release_next(store, row, settle);
 }
 
-static void apply_endpoint(struct store *store, const struct store_endpoint *endpoint)
+static void apply_endpoint(struct store *store, struct store_endpoint *endpoint)
 {
+    endpoint->turn = ++store->last_turn;
     check(store->endpoint_count < array_count(store->endpoints));
     struct fake_endpoint *it = &store->endpoints[store->endpoint_count++];
     (void)snprintf(it->name, sizeof it->name, "%s", endpoint->name);

@@ -60,6 +60,7 @@ struct store {
     unsigned settle_repeats; /* settlements of what was settled before */
     struct fake_endpoint endpoints[64];
     size_t endpoint_count;
+    uint64_t last_turn; /* of endpoints */
 };
 
 /* A delivery on its way into the store, as a worker commits it. */

@@ -41,12 +41,13 @@ static void field_subscriptions(lua_State *L, struct arena *arena, struct change
     change->subscription_count = count;
 }
 
+const char *const change_verb_names[] = {"retry", "drop", "cancel", "replay", NULL};
+
 /* change{ now_ms, reason, task, cursor, next_cursor, is_last, { verb = "retry", delivery = id } |
  * { verb, message = id } | { verb, event = id, subscription, subscriptions }, … }; each with
  * new_ids */
 int l_change(lua_State *L)
 {
-    static const char *const verbs[] = {"retry", "drop", "cancel", "replay", NULL};
     struct lua_op *it = op_create(L, STORE_CHANGE);
     struct store_change *op = &it->u.change;
     op->now_ms = field_integer(L, 2, "now_ms", 1);
@@ -64,7 +65,7 @@ int l_change(lua_State *L)
         const lua_Integer message = field_integer(L, index, "message", 0);
         struct change *change = &op->changes[i];
         *change = (struct change){
-            .verb = (enum change_verb)field_option(L, index, "verb", verbs),
+            .verb = (enum change_verb)field_option(L, index, "verb", change_verb_names),
             .kind = event     ? ID_EVENT
                     : message ? ID_MESSAGE
                               : ID_DELIVERY,
@@ -83,12 +84,12 @@ int l_change(lua_State *L)
 /* task{ verb, ids, endpoint, now_ms } -> id | task{ end_of = id } */
 int l_task(lua_State *L)
 {
-    static const char *const verbs[] = {"retry", "drop", "cancel", "replay", NULL};
     struct lua_op *it = op_create(L, STORE_TASK);
     const lua_Integer end_of = field_integer(L, 2, "end_of", 0);
     it->task = (struct task){
         .id = (uint64_t)end_of,
-        .verb = end_of ? CHANGE_RETRY : (enum change_verb)field_option(L, 2, "verb", verbs),
+        .verb =
+            end_of ? CHANGE_RETRY : (enum change_verb)field_option(L, 2, "verb", change_verb_names),
         .kind = ID_DELIVERY,
         .ids = arena_field(L, &it->arena, 2, "ids"),
         .endpoint = arena_field(L, &it->arena, 2, "endpoint"),

@@ -45,6 +45,7 @@ extern const char *const run_state_texts[];
 extern const char *const attempt_error_texts[];
 extern const char *const endpoint_state_names[];
 extern const char *const lease_verb_names[];
+extern const char *const change_verb_names[];
 
 /* One operation under way. */
 struct lua_op {

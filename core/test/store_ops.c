@@ -356,6 +356,26 @@ static char *field_copy(lua_State *L, int index, const char *name)
     return copy;
 }
 
+static void add_tasks(lua_State *L, struct outbox *outbox)
+{
+    lua_getfield(L, 2, "tasks");
+    const lua_Integer count = lua_istable(L, -1) ? luaL_len(L, -1) : 0;
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, -1, i);
+        const int index = lua_gettop(L);
+        const struct task task = {
+            .verb = (enum change_verb)field_option(L, index, "verb", change_verb_names),
+            .kind = ID_EVENT,
+            .source = field_copy(L, index, "source"),
+            .type = field_copy(L, index, "type"),
+            .wanted = -1,
+        };
+        check(outbox_add_task(outbox, &task) == OK);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 static void add_kv(lua_State *L, struct outbox *outbox)
 {
     lua_getfield(L, 2, "writes");
@@ -397,12 +417,14 @@ void field_outbox(lua_State *L, struct lua_op *it, uint64_t event)
 {
     add_messages(L, it, event);
     add_emits(L, it);
+    add_tasks(L, &it->outbox);
     add_kv(L, &it->outbox);
 }
 
 /* handled{ event, subscriptions, index, number, skip, messages = { { ordinal, type, body, head,
  * is_forwarded, expires_ms, deliveries = { { endpoint, due_ms, priority, order_key,
- * is_ordered: with an empty key too } } } }, emits, writes, reads } */
+ * is_ordered: with an empty key too } } } }, emits, tasks = { { verb, source, type } }, writes,
+ * reads } */
 static int l_handled(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_HANDLED);

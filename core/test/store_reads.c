@@ -266,6 +266,8 @@ static void set_listed_tasks(lua_State *L, const struct store_list_tasks *list)
         set_text(L, "verb", change_verb_name(task->verb));
         set_text(L, "state", task_state_name(task->state));
         set_text(L, "ids", task->ids);
+        set_text(L, "source", task->source);
+        set_text(L, "type", task->type);
         set_text(L, "endpoint", task->endpoint);
         set_integer(L, "cursor", (lua_Integer)task->cursor);
         set_integer(L, "done", (lua_Integer)task->done);

@@ -227,11 +227,21 @@ static void store_now(struct rig *rig, struct store_endpoint *endpoint)
     check(store_submit(rig->store, rig->client, &endpoint->op) == OK);
     while (!is_done)
         turn(rig);
-    check(endpoint->op.status == OK);
 }
 
-/* rig:endpoints({{…}, …}, before_start): the next generation, in the states that the store has;
- * with the first it starts, and reads what is open, once before_start() has returned. */
+/* Calls what may happen between the store's answer and the sender. */
+static void call_between(lua_State *L, int index)
+{
+    lua_pushvalue(L, index);
+    if (lua_isnil(L, -1))
+        lua_pop(L, 1);
+    else
+        rig_call(L, 0);
+}
+
+/* rig:endpoints({{…}, …}, between): the next generation, in the states that the store has; the
+ * sender takes it, and with the first starts and reads what is open, once between() has returned.
+ */
 static int l_endpoints(lua_State *L)
 {
     struct rig *rig = rig_check(L);
@@ -251,36 +261,74 @@ static int l_endpoints(lua_State *L)
         spec->transform_function = 1;
         struct store_endpoint row = {.name = spec->name, .url = spec->url, .keep_state = true};
         store_now(rig, &row);
-        check(row.id > 0 && row.id < array_count(rig->gates));
+        check(row.op.status == OK && row.id > 0 && row.id < array_count(rig->gates));
         spec->id = row.id;
         spec->gate = &rig->gates[row.id];
-        standings[i] = (struct endpoint_standing){.state = row.state,
-                                                  .failing_since_ms = row.failing_since_ms};
+        standings[i] = (struct endpoint_standing){
+            .state = row.state, .failing_since_ms = row.failing_since_ms, .turn = row.turn};
         lua_pop(L, 1);
     }
-    sender_set_registry(rig->sender, registry, standings);
     registry_unref(rig->registry);
     rig->registry = registry;
-    if (!lua_isnil(L, 3))
-        rig_call(L, 0);
+    call_between(L, 3);
+    sender_set_registry(rig->sender, registry, standings);
     if (!rig->is_begun)
         sender_start(rig->sender);
     rig->is_begun = true;
     return 0;
 }
 
-/* rig:set_state(endpoint name, state): by an operator. From its return on it is so. */
+static const char *const state_names[] = {"enabled", "disabled", "paused", NULL};
+
+static void set_state(const struct rig *rig, const struct store_endpoint *row)
+{
+    sender_set_state(rig->sender, row->id,
+                     &(struct endpoint_standing){.state = row->state, .turn = row->turn});
+}
+
+/* rig:set_state(endpoint name, state, between): by an operator. From its return on it is so; the
+ * sender hears of it once between() has returned. */
 static int l_set_state(lua_State *L)
 {
-    static const char *const names[] = {"enabled", "disabled", "paused", NULL};
+    struct rig *rig = rig_check(L);
+    lua_settop(L, 4);
+    struct store_endpoint row = {
+        .name = luaL_checkstring(L, 2),
+        .state = (enum endpoint_state)luaL_checkoption(L, 3, NULL, state_names),
+    };
+    store_now(rig, &row);
+    check(row.op.status == OK);
+    call_between(L, 4);
+    set_state(rig, &row);
+    return 0;
+}
+
+/* Of one that is not disabled, as an operator may. */
+static int change_state(lua_State *L, enum endpoint_state state)
+{
     struct rig *rig = rig_check(L);
     struct store_endpoint row = {
         .name = luaL_checkstring(L, 2),
-        .state = (enum endpoint_state)luaL_checkoption(L, 3, NULL, names),
+        .state = state,
+        .from = 1u << ENDPOINT_ENABLED | 1u << ENDPOINT_PAUSED,
     };
     store_now(rig, &row);
-    sender_set_state(rig->sender, row.id, row.state);
-    return 0;
+    if (row.op.status == OK)
+        set_state(rig, &row);
+    lua_pushstring(L, state_names[row.state]);
+    return 1;
+}
+
+/* rig:pause(endpoint name) -> the state that it is in then */
+static int l_pause(lua_State *L)
+{
+    return change_state(L, ENDPOINT_PAUSED);
+}
+
+/* rig:resume(endpoint name) -> the state that it is in then */
+static int l_resume(lua_State *L)
+{
+    return change_state(L, ENDPOINT_ENABLED);
 }
 
 /* ---- Life cycle --------------------------------------------------------------------------------
@@ -367,7 +415,8 @@ static const luaL_Reg methods[] = {
     {"close", l_close},   {"endpoints", l_endpoints},
     {"fault", l_fault},   {"in_memory", l_in_memory},
     {"kill", l_kill},     {"longest_ms", l_longest_ms},
-    {"open", l_open},     {"run", l_run},
+    {"open", l_open},     {"pause", l_pause},
+    {"resume", l_resume}, {"run", l_run},
     {"server", l_server}, {"set_state", l_set_state},
     {"__gc", l_close},    {NULL, NULL},
 };

@@ -416,7 +416,7 @@ static void on_letter(struct letter *base, void *ctx)
         abandon(worker);
         break;
     case LETTER_ENDPOINT:
-        sender_set_state(worker->sender, letter->of.change->endpoint, letter->of.change->state);
+        sender_set_state(worker->sender, letter->of.change->endpoint, &letter->of.change->standing);
         letter->of.change->on_done(letter->of.change);
         break;
     case LETTER_OPEN:

@@ -76,7 +76,7 @@ void worker_adopt(struct worker *worker, struct generation *generation,
 /* A stored change of an endpoint's state on its way to the owner. */
 struct worker_endpoint {
     uint64_t endpoint;
-    enum endpoint_state state;
+    struct endpoint_standing standing;               /* as the store answered */
     void (*on_done)(struct worker_endpoint *change); /* the owner's thread: it took the state */
     void *ctx;
 };

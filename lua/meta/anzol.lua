@@ -456,6 +456,7 @@ function Event:step(name, fn, ...) end
 ---@field type string
 ---@field body string
 ---@field json any Decoded when first read; set it for another body.
+---@field form? table<string, string> Set it for a form as the body.
 ---@field headers table<string, string>
 ---@field method string?
 ---@field path string?

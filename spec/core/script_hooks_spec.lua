@@ -207,6 +207,15 @@ describe("transform", function()
       { "content-type", "text/plain" } }, result.head)
   end)
 
+  it("makes a form, as event:send does", function()
+    local result = transform("message.form = { b = 'x y', a = 1 }",
+      { body = "{}", headers = { { "content-type", "application/json" }, { "content-encoding", "gzip" } } })
+    assert.equal("a=1&b=x%20y", result.body)
+    assert.same({ { "content-type", "application/x-www-form-urlencoded" } }, result.head)
+    result = transform("return { form = { a = 1 }, headers = { ['Content-Type'] = 'x/form' } }", { body = "{}" })
+    assert.same({ "a=1", { { "Content-Type", "x/form" } } }, { result.body, result.head })
+  end)
+
   it("sees of a forwarded message only what goes out", function()
     local result = transform([[
       assert(message.headers["x-hidden"] == nil and message.headers["Content-Type"] == "a/b")
@@ -241,7 +250,9 @@ describe("transform", function()
     for body, words in pairs {
       ["error 'x'"] = "x\n\tin 'transform' of endpoint \"e\"",
       ["return 5"] = "transform must return the message",
-      ["message.json.a = 1 message.body = 'x'"] = "changed both",
+      ["message.json.a = 1 message.body = 'x'"] = "changed several of",
+      ["message.json.a = 1 message.form = {}"] = "changed several of",
+      ["message.form = 'a=1'"] = "message.form must be a table, got string",
       ["message.body = 5"] = "message.body must be a string",
       ["message.headers['A'] = 'x\\ny'"] = "control character",
       ["return message.json"] = "the body is not JSON",

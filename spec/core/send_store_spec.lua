@@ -3,6 +3,7 @@
 local deliver = require "anzol_test.deliver"
 local folders = require "store.rig"
 local rigs = require "core.send_rig"
+local store = require "anzol_test.store"
 
 local WAIT_MS = 5000
 
@@ -86,6 +87,54 @@ describe("sending over the real store", function()
       rig:set_state("e", "paused")
       change("change", "retry", ids.one)
       assert.equal("ok", change("cancel", "e", ids.one))
+    end)
+  end)
+
+  describe("keeps an endpoint disabled that answered 410", function()
+    local options, is_settled
+
+    local function settle() rig:run(WAIT_MS, function() return is_settled end) end
+
+    before_each(function()
+      options, is_settled = {}, false
+      begin(options, function(body) return body == "gone" and { rigs.answer(410), after_ms = 30 } or rigs.ok() end,
+        { settled = function() is_settled = true end })
+      commit "gone"
+      rig:run(WAIT_MS, function() return #bodies == 1 end)
+    end)
+
+    local function assert_disabled()
+      assert.same({ { 1 } }, store.sql(folder .. "/anzol.db", "select state from endpoint"))
+      commit "more"
+      rig:run(50)
+      assert.same({ "gone" }, bodies)
+      assert.equal("disabled", rig:resume "e")
+      rig:set_state("e", "enabled")
+      assert.is_true(rig:run(WAIT_MS, function() return bodies[2] == "more" end))
+    end
+
+    it("though it was paused", function()
+      rig:set_state("e", "paused")
+      settle()
+      assert_disabled()
+    end)
+
+    it("though it was enabled just before", function()
+      rig:set_state("e", "enabled", settle)
+      assert_disabled()
+    end)
+
+    it("though it was restored just before", function()
+      rig:endpoints {}
+      rig:endpoints({ options }, settle)
+      assert_disabled()
+    end)
+
+    it("though it was removed", function()
+      rig:endpoints {}
+      settle()
+      rig:endpoints { options }
+      assert_disabled()
     end)
   end)
 

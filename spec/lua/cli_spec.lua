@@ -92,6 +92,12 @@ describe("anzol events", function()
       "run of github:github.push: dead, number 6", "  scripts/github.lua:3: boom\n  stack" } do
       assert.matches(words, out, 1, true)
     end
+    for closes_at, words in pairs { ["1969-12-31T23:59:59.000Z"] = "closed at 1969-12-31T23:59:59.000Z: the run",
+      ["2026-03-02T08:00:00.000Z"] = "closes at 2026-03-02T08:00:00.000Z\n" } do
+      event.runs[1].batchClosesAt = closes_at
+      fake.answers = { { json = event } }
+      assert.matches("  in a batch that " .. words, select(2, run("events", "show", "evt_00000000001")), 1, true)
+    end
   end)
 
   it("ends with 1 for an id that is not there", function()

@@ -161,20 +161,27 @@ local function is_tripped(endpoint)
     and endpoint.failed * 2 >= endpoint.ended + endpoint.open
 end
 
--- What it was told to be and what an answer made of it may cross on their way: of a 410 that came
--- before it was back it is not known what became.
-function Model:returning(name) self.endpoints[name].back_ms = math.huge end
-function Model:returned(name, now_ms) self.endpoints[name].back_ms = now_ms end
-
+-- That it is enabled by hand and what an answer made of it may cross on their way: of a 410 that came
+-- before it was enabled it is not known what became.
 function Model:enabling(name)
-  self:returning(name)
+  self.endpoints[name].back_ms = math.huge
   self.endpoints[name].is_gone = false
   self:forgiven(name)
 end
 
 function Model:enabled(name, now_ms)
-  self:returned(name, now_ms)
+  self.endpoints[name].back_ms = now_ms
   self:forgiven(name)
+end
+
+-- The state in which it is after it was paused or resumed, which a 410 does not allow. Returns it.
+function Model:heard(name, state)
+  local endpoint = self.endpoints[name]
+  self:note(name, "is %s", state)
+  if endpoint.is_gone and state ~= "disabled" then self:wrong("%s: %s, though a 410 disabled it", name, state) end
+  if state == "disabled" and not endpoint.gave_410 then self:wrong("%s: disabled without a 410", name) end
+  endpoint.is_gone = state == "disabled"
+  return state
 end
 
 -- Of the attempts before, a circuit may know fewer than ended, never more.
@@ -229,7 +236,7 @@ function Model:settled(name, body, status)
     or nil
   endpoint.ended = endpoint.ended + 1
   if status == 410 then
-    endpoint.is_gone = not endpoint.wanted and message.arrived_ms > endpoint.back_ms
+    endpoint.is_gone = endpoint.is_gone or message.arrived_ms > endpoint.back_ms
     self:forgiven(name)
   elseif status > 0 and status < 500 then
     self:forgiven(name)
@@ -243,7 +250,7 @@ end
 function Model:died()
   self.life = self.life + 1
   for name, endpoint in pairs(self.endpoints) do
-    endpoint.open, endpoint.is_gone = 0, false
+    endpoint.open = 0
     self:forgiven(name)
   end
   for _, message in pairs(self.messages) do
@@ -268,7 +275,7 @@ function Model:arrived(name, body, open, id, now_ms)
   message.given[message.arrivals] = answer[1]
   self:note(body, "comes, is answered by %s", answer[1])
   if answer[1] == "ok" then message.is_delivered = true end
-  if answer[1] == "410" then message.is_gone = true end
+  if answer[1] == "410" then message.is_gone, self.endpoints[name].gave_410 = true, true end
   return answer[1], answer[2]
 end
 

@@ -45,7 +45,12 @@ function Run:stop(name, how)
   local endpoint = self.model.endpoints[name]
   if endpoint.wanted then return end
   endpoint.wanted = how
-  if how == "removed" then self:load() else self.rig:set_state(name, how) end
+  if how == "removed" then
+    self:load()
+  elseif self.model:heard(name, self.rig:pause(name)) == "disabled" then
+    endpoint.wanted = nil
+    return
+  end
   endpoint.is_stopped = how
 end
 
@@ -59,10 +64,10 @@ function Run:go_on(name, how)
   local endpoint = self.model.endpoints[name]
   if endpoint.wanted ~= how then return end
   endpoint.wanted, endpoint.is_stopped = nil, nil
-  if how == "paused" then return self:enable(name) end
-  self.model:returning(name)
-  self:load()
-  self.model:returned(name, deliver.mono_ms())
+  if how == "removed" then return self:load() end
+  self.model:forgiven(name)
+  if self.model:heard(name, self.rig:resume(name)) == "disabled" then return self:enable(name) end
+  self.model:forgiven(name)
 end
 
 local actions = {}

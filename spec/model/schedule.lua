@@ -5,7 +5,7 @@ local M = {}
 
 local KEYS = { "a", "b" }
 local ANSWERS = { "ok", "500", "429", "reset", "close", "hang", "410" }
-local WEIGHTS = { 60, 18, 6, 5, 5, 3, 1 }
+local WEIGHTS = { 60, 18, 6, 5, 5, 3, 2 }
 
 local function chance(probability) return math.random() < probability end
 

@@ -363,6 +363,33 @@ return function(t)
       assert.equal(0, #run("list_tasks", { running = true }).rows)
     end)
 
+    it("begins with the commit of the run that asks for it, once", function()
+      local id = event()
+      local life = { event = id, subscriptions = { "a" },
+        tasks = { { verb = "replay", source = "github", type = "github.push" }, { verb = "retry" } } }
+      assert.equal("ok", run("handled", life).status)
+      assert.equal("conflict", run("handled", life).status)
+      t.reopen()
+      local two, one = table.unpack(run("list_tasks", { running = true }).rows)
+      assert.same({ "replay", "running", "github", "github.push", 0 },
+        { one.verb, one.state, one.source, one.type, one.cursor })
+      assert.same({ "retry", "running" }, { two.verb, two.state })
+      assert.equal(2, #run("list_tasks", {}).rows)
+      assert.equal("ok", run("change", { task = one.id, cursor = 0, next_cursor = id,
+        { verb = "replay", event = id, subscriptions = { "a" } } }).status)
+      assert.same({ id, 1 }, { task_of(one.id).cursor, task_of(one.id).done })
+    end)
+
+    it("does not begin when the run is not committed", function()
+      local life = { event = event(), subscriptions = { "a" }, tasks = { { verb = "replay" } },
+        reads = { { ns = "n", key = "k", version = 7 } } }
+      assert.equal("conflict", run("handled", life).status)
+      assert.equal(0, #run("list_tasks", {}).rows)
+      life.reads = nil
+      assert.equal("ok", run("handled", life).status)
+      assert.equal(1, #run("list_tasks", {}).rows)
+    end)
+
     it("does nothing any more when it is cancelled", function()
       local id = run("task", { verb = "replay" }).id
       local one = dead()

@@ -34,6 +34,15 @@ function M.configure(parser, add_help)
   listing.configure(parser, add_help, "event")
 end
 
+-- A batch that is closed has one state, which the run of its first event tells.
+local function batch_words(closes_at)
+  local native = require "anzol.native"
+  local now = os.date("!%Y-%m-%dT%H:%M:%S", native.now_ms() // 1000)
+  if closes_at > now then return "in a batch that closes at " .. closes_at end
+  return ("in a batch that closed at %s: the run of its first event tells how it is")
+    :format(closes_at)
+end
+
 local function show_runs(console, runs)
   local json = require "anzol.native".json
   for _, run in ipairs(runs) do
@@ -41,7 +50,7 @@ local function show_runs(console, runs)
     console:line(("\nrun of %s: %s, number %d%s"):format(run.subscription,
       run.state, run.number, next_at and ", again at " .. next_at or ""))
     local closes_at = client.plain(run.batchClosesAt)
-    if closes_at then console:line("  in a batch that closes at " .. closes_at) end
+    if closes_at then console:line("  " .. batch_words(closes_at)) end
     for _, step in ipairs(run.steps or {}) do
       console:line(("  step %s: %s"):format(step.name, json.encode(step.results)))
     end
