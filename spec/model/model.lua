@@ -174,14 +174,14 @@ function Model:enabled(name, now_ms)
   self:forgiven(name)
 end
 
--- The state in which it is after it was paused or resumed, which a 410 does not allow. Returns it.
-function Model:heard(name, state)
+-- What the store said to who paused or resumed it, which is not allowed after a 410: one from before
+-- that was asked (was_gone). One that came meanwhile disabled it afterwards, if it is not yet.
+function Model:answered(name, was_gone, state)
   local endpoint = self.endpoints[name]
   self:note(name, "is %s", state)
-  if endpoint.is_gone and state ~= "disabled" then self:wrong("%s: %s, though a 410 disabled it", name, state) end
+  if was_gone and state ~= "disabled" then self:wrong("%s: %s, though a 410 disabled it", name, state) end
   if state == "disabled" and not endpoint.gave_410 then self:wrong("%s: disabled without a 410", name) end
-  endpoint.is_gone = state == "disabled"
-  return state
+  endpoint.is_gone = endpoint.is_gone or state == "disabled"
 end
 
 -- Of the attempts before, a circuit may know fewer than ended, never more.

@@ -41,13 +41,21 @@ function Run:load()
   self.rig:endpoints(list)
 end
 
+-- An operator pauses or resumes it. Returns the state in which it is then.
+function Run:ask(name, verb)
+  local was_gone = self.model.endpoints[name].is_gone
+  local state = self.rig[verb](self.rig, name)
+  self.model:answered(name, was_gone, state)
+  return state
+end
+
 function Run:stop(name, how)
   local endpoint = self.model.endpoints[name]
   if endpoint.wanted then return end
   endpoint.wanted = how
   if how == "removed" then
     self:load()
-  elseif self.model:heard(name, self.rig:pause(name)) == "disabled" then
+  elseif self:ask(name, "pause") == "disabled" then
     endpoint.wanted = nil
     return
   end
@@ -66,7 +74,7 @@ function Run:go_on(name, how)
   endpoint.wanted, endpoint.is_stopped = nil, nil
   if how == "removed" then return self:load() end
   self.model:forgiven(name)
-  if self.model:heard(name, self.rig:resume(name)) == "disabled" then return self:enable(name) end
+  if self:ask(name, "resume") == "disabled" then return self:enable(name) end
   self.model:forgiven(name)
 end
 
