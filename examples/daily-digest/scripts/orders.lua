@@ -5,7 +5,7 @@ anzol.source("orders", { verify = anzol.verify.bearer { secret = "test" }, type 
 
 anzol.endpoint("shop", {
   url = "https://shop.example/hooks", sign = false,
-  retry = anzol.backoff.constant { base = "10s", attempts = 1 },
+  retry = anzol.backoff.constant { base = "10s", attempts = 2 },
 })
 
 anzol.on("order.*", function(event) event:send "shop" end)

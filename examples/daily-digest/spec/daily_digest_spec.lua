@@ -19,11 +19,25 @@ describe("the daily digest", function()
     t:advance "1h"
     assert.equal(0, #t.deliveries)
     receive(3)
+    t:advance "1m"
     assert.equal(3, #t.dead_letters)
     t:advance "1d"
     assert.equal("Webhooks since last digest\nshop: 3 dead", t:delivery("slack-ops").request.json.text)
     t:advance "1d"
     assert.equal(4, #t.deliveries)
+  end)
+
+  it("tells what was made before the last digest and died after it, and tells it once", function()
+    t:answer_always("shop", 422)
+    t:advance "3595s"
+    receive(1)
+    t:advance "1m" -- the digest of this day has been; the last attempt comes now
+    assert.equal(1, #t.dead_letters)
+    assert.equal(1, #t.deliveries)
+    t:advance "1d"
+    assert.equal("Webhooks since last digest\nshop: 1 dead", t:delivery("slack-ops").request.json.text)
+    t:advance "1d"
+    assert.equal(2, #t.deliveries)
   end)
 
   it("says nothing where nothing died", function()
