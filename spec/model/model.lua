@@ -10,7 +10,8 @@
 -- goes on; a send after a cancel, from the queue, by a claim or by a late hand-over; a stale claim
 -- believed; rate, burst, concurrency (by one), expiry, `on_dead = "block"`, circuit and its single probe
 -- ignored; an attempt too many or too few; a retry that does not wait; a claim before it is due; a 410
--- retried or not disabling; recovery that leaves one out; a hint lost; what is given back due later.
+-- retried or not disabling, or hidden by a pause or by an older answer of the store; recovery that leaves
+-- one out; a hint lost; what is given back due later; a revived one kept out by its old cancel.
 -- It does not find what is late but comes, as a due time that is forgotten for a later one does.
 local Model = {}
 Model.__index = Model
