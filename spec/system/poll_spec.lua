@@ -27,11 +27,11 @@ local function last()
 end
 local function answer(req)
   local most = last()
-  local since = tonumber(req.query.since) or math.max(0, most - 400)
+  local since = tonumber(req.query.since) or math.max(0, most - 200)
   local etag = ('"%d"'):format(most)
   if req.headers["if-none-match"] == etag then return { status = 304, headers = { etag = etag } } end
   local items = {}
-  for number = since + 1, math.min(most, since + 400) do items[#items + 1] = { number = number } end
+  for number = since + 1, math.min(most, since + 200) do items[#items + 1] = { number = number } end
   return { status = 200, headers = { etag = etag }, json = { items = items } }
 end
 local function source(name, respond)
