@@ -113,6 +113,8 @@ static void write_row(struct call *call)
     call->put_resource = (struct store_resource){
         .op = {.kind = STORE_RESOURCE, .on_done = on_written, .ctx = call},
         .resource = &it->row,
+        .is_new = it->row.id == 0,
+        .version = it->row.version,
         .is_removal = it->verb == RESOURCE_REMOVE,
         .now_ms = clock_due_ms(),
         .answer_key = it->has_key ? it->key : NULL,

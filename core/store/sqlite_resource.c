@@ -78,10 +78,12 @@ static int find_row(struct sqlite_engine *it, struct store_resource *op)
     bind_id(statement, 1, resource->id);
     const int rc = sqlite3_step(statement);
     op->op.status = rc == SQLITE_ROW ? OK : E_NOTFOUND;
-    if (rc == SQLITE_ROW && resource->version != 0 && column_id(statement, 0) != resource->version)
+    if (rc == SQLITE_ROW && op->version != 0 && column_id(statement, 0) != op->version)
         op->op.status = E_CONFLICT;
-    if (rc == SQLITE_ROW)
+    if (rc == SQLITE_ROW) {
+        resource->version = column_id(statement, 0);
         resource->created_ms = sqlite3_column_int64(statement, 1);
+    }
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -95,7 +97,7 @@ static int find_taken(struct sqlite_engine *it, struct store_resource *op)
     bind_id(statement, 2, resource->owner);
     bind_text(statement, 3, slice_str(resource->uid));
     const int rc = sqlite3_step(statement);
-    op->is_taken = rc == SQLITE_ROW && column_id(statement, 0) != resource->id;
+    op->is_taken = rc == SQLITE_ROW && (op->is_new || column_id(statement, 0) != resource->id);
     if (op->is_taken)
         op->op.status = E_CONFLICT;
     (void)sqlite3_reset(statement);
@@ -105,8 +107,9 @@ static int find_taken(struct sqlite_engine *it, struct store_resource *op)
 static int put_row(struct sqlite_engine *it, struct store_resource *op)
 {
     struct resource *resource = op->resource;
-    if (resource->id == 0) {
+    if (op->is_new) {
         resource->id = id_next_row(&it->last_row);
+        resource->version = 0;
         resource->created_ms = op->now_ms;
     }
     resource->version++;
@@ -121,8 +124,12 @@ static int put_row(struct sqlite_engine *it, struct store_resource *op)
 
 int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
 {
+    /* It may have been in a group that failed: nothing that was set then counts. */
+    op->is_taken = false;
+    op->is_repeat = false;
+    resource_finish(&op->first);
     int rc = op->answer_key ? find_answer(engine, op) : SQLITE_OK;
-    if (rc == SQLITE_OK && !op->is_repeat && op->resource->id != 0)
+    if (rc == SQLITE_OK && !op->is_repeat && !op->is_new)
         rc = find_row(engine, op);
     if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && !op->is_removal &&
         op->resource->uid)

@@ -317,17 +317,18 @@ struct store_routine {
     bool is_kv_conflict;
 };
 
-/* Makes the row of a resource (its id is 0), changes it (all of it is written), or with is_removal
- * deletes it. E_NOTFOUND: there is no row of that id; E_CONFLICT: another of its kind and owner has
- * the uid (is_taken), or the row has another version than resource->version (0: any does). On OK
- * the resource has its id, its version and its times. With an answer key, what was written is kept
- * for LIMIT_ANSWER_KEPT_MS: who comes with that key again writes nothing and gets it (is_repeat).
- */
+/* Makes the row of a resource (is_new), changes the one of its id (all of it is written), or with
+ * is_removal deletes it. E_NOTFOUND: there is no row of that id; E_CONFLICT: another of its kind
+ * and owner has the uid (is_taken), or the row has another version. On OK the resource has its id,
+ * its version and its times. With an answer key, what was written is kept for LIMIT_ANSWER_KEPT_MS:
+ * who comes with that key again writes nothing and gets it (is_repeat). */
 #define STORE_ANSWER_KEY_BYTES 32u
 struct store_resource {
     struct store_op op;
     struct resource *resource; /* borrowed */
+    bool is_new;
     bool is_removal;
+    uint64_t version; /* that the row has; 0: any */
     int64_t now_ms;
     const unsigned char *answer_key; /* STORE_ANSWER_KEY_BYTES; NULL: none */
     bool is_taken;                   /* out */

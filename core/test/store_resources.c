@@ -26,11 +26,12 @@ int l_resource(lua_State *L)
         .id = (uint64_t)field_integer(L, 2, "id", 0),
         .uid = arena_field(L, &it->arena, 2, "uid"),
         .is_archived = field_boolean(L, 2, "is_archived"),
-        .version = (uint64_t)field_integer(L, 2, "version", 0),
         .body = arena_field(L, &it->arena, 2, "body"),
     };
     struct store_resource *op = &it->u.resource;
     op->resource = &it->resource;
+    op->is_new = it->resource.id == 0;
+    op->version = (uint64_t)field_integer(L, 2, "version", 0);
     op->is_removal = field_boolean(L, 2, "is_removal");
     op->now_ms = field_integer(L, 2, "now_ms", 0);
     op->answer_key = (const unsigned char *)arena_field(L, &it->arena, 2, "key");
