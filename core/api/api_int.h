@@ -309,6 +309,7 @@ void api_get_event(struct call *call);
 void api_write_event(const struct call *call, struct document *out);
 void api_write_event_request(const struct call *call, struct document *out);
 void api_show_health(struct call *call);
+void api_answer_health(struct call *call);
 void api_start_reload(struct call *call);
 void api_show_metrics(struct call *call);
 void api_show_status(struct call *call);

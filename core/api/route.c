@@ -42,6 +42,8 @@ static const struct route routes[] = {
     {"GET", "/api/v1/event-type/{id}", false, api_get_event_type, api_write_resource},
     {"PATCH", "/api/v1/event-type/{id}", false, api_patch_event_type, NULL},
     {"PUT", "/api/v1/event-type/{id}", false, api_replace_event_type, NULL},
+    {"GET", "/api/v1/health", true, api_answer_health, NULL},
+    {"GET", "/api/v1/health/ping", true, api_answer_health, NULL},
     {"GET", "/api/v1/poll", false, api_list_routines, api_write_polls},
     {"GET", "/api/v1/queue", false, api_list_queues, api_write_queues},
     {"POST", "/api/v1/reload", false, api_start_reload, NULL},

@@ -50,6 +50,18 @@ describe("the admin listener", function()
     assert.equal("no-store", headers["cache-control"])
   end)
 
+  it("answers the health that SDKs ask for, by its status alone", function()
+    for _, path in ipairs { "/api/v1/health", "/api/v1/health/ping" } do
+      rig:set_down(nil)
+      local body, status = request("GET", path, {})
+      assert.same({ nil, 204 }, { body, status })
+      rig:set_down "draining"
+      body, status = request("GET", path, {})
+      assert.same({ 503, "not_serving", "draining" }, { status, body.code, body.detail })
+    end
+    rig:set_down(nil)
+  end)
+
   it("says why it does not serve", function()
     rig:set_down "draining"
     local body, status = request("GET", "/healthz", {})
