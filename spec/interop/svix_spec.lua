@@ -1,0 +1,79 @@
+-- SPDX-License-Identifier: MIT
+-- npm's svix drives the real server: what is registered over the API, as an application developer
+-- does it.
+local Server = require "support.server"
+local files = require "support.files"
+local json = require "dkjson"
+local process = require "anzol_test.process"
+
+local FOLDER = "spec/interop"
+local LIMIT_MS = 120000
+
+describe("npm's svix", function()
+  local server, dir, seen
+
+  local function run(argv)
+    local output, errors = dir .. "/output", dir .. "/errors"
+    local child = process.spawn { argv = argv, cwd = FOLDER, output = output, errors = errors,
+      env = { LD_PRELOAD = false } }
+    local kind, code = child:wait(LIMIT_MS)
+    assert.same({ "exit", 0 }, { kind, code }, files.read(errors))
+    return files.read(output)
+  end
+
+  lazy_setup(function()
+    dir = files.temp_dir()
+    if not files.exists(FOLDER .. "/node_modules/svix") then
+      run { "npm", "ci", "--no-audit", "--no-fund" }
+    end
+    server = Server.start { scripts = { ["main.lua"] = "" } }
+    seen = json.decode(run { "node", "drive_svix.mjs", "http://127.0.0.1:" .. server.admin_port,
+      server.token })
+  end)
+  lazy_teardown(function()
+    server:close()
+    files.remove(dir)
+  end)
+
+  it("makes, finds and changes applications", function()
+    assert.same({ "Acme", "acme", 9, { a = "b" } },
+      { seen.app.name, seen.app.uid, seen.app.throttleRate, seen.app.metadata })
+    assert.is_true(seen.isDate)
+    assert.equal("Acme", seen.sameById)
+    assert.is_true(seen.sameAgain)
+    assert.is_nil(seen.patched)
+    assert.same({}, seen.updated)
+    assert.is_nil(seen.deleted)
+    assert.equal("none", seen.health)
+  end)
+
+  it("makes one application by one key, though five ask at once", function()
+    assert.equal(1, seen.once)
+  end)
+
+  it("is refused in its own words", function()
+    assert.same({ 404, "not_found" }, { seen.uidGone.code, seen.uidGone.body.code })
+    assert.same({ 409, "conflict" }, { seen.conflict.code, seen.conflict.body.code })
+    assert.equal(422, seen.invalid.code)
+    assert.same({ { "body", "uid" }, { "body", "name" } },
+      { seen.invalid.detail[1].loc, seen.invalid.detail[2].loc })
+  end)
+
+  it("goes over the pages of a list", function()
+    assert.equal("Whole,Once,page 0,page 1,page 2,page 3,page 4,page 5,page 6",
+      table.concat(seen.pages, ","))
+    assert.equal("page 6,page 5,page 4,page 3,page 2,page 1,page 0,Once,Whole",
+      table.concat(seen.down, ","))
+  end)
+
+  it("keeps event types with their schemas, and archives them", function()
+    assert.same({ ["1"] = { type = "object" } }, seen.schema)
+    assert.same({ "a.first", "invoice.paid" }, seen.types)
+    assert.is_nil(seen.typeUpdated)
+    assert.is_true(seen.typePatched)
+    assert.is_true(seen.archived)
+    assert.same({ "a.first" }, seen.left)
+    assert.equal(2, seen.withArchived)
+    assert.same({ 404, "not_found" }, { seen.expunged.code, seen.expunged.body.code })
+  end)
+end)
