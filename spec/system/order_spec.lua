@@ -138,7 +138,7 @@ describe("order_by of anzol.on", function()
         return event.state == "retrying" and event
       end)
       assert.truthy(event.runs[1].error:find("no key today", 1, true)
-        or event.runs[1].error:find("order_by must return a string or nil, got table", 1, true)
+        or event.runs[1].error:find("order_by must return a string or nil, got JSON array", 1, true)
         or event.runs[1].error:find("order_by returned 513 bytes, at most 512", 1, true))
     end
   end)
