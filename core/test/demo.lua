@@ -36,7 +36,7 @@ function server.start(receiver_port, listen, admin)
   server.log = ("%s/server-%d.log"):format(folder, (server.runs or 0) + 1)
   server.runs = (server.runs or 0) + 1
   server.pid = shell(("ANZOL_SECRET_GITHUB_WEBHOOK_SECRET=%s ANZOL_SECRET_RECEIVER_SECRET=%s " ..
-    "RECEIVER_URL=http://127.0.0.1:%d/hook %s serve . --dev --state-dir %s --listen %s " ..
+    "RECEIVER_URL=http://127.0.0.1:%d/hook %s serve . --state-dir %s --listen %s " ..
     "--admin-listen %s >/dev/null 2>%s & echo $! | tee %s"):format(quote(SECRET),
     quote(RECEIVER_SECRET), receiver_port, quote(anzol), quote(folder), listen, admin,
     quote(server.log), quote(folder .. "/server.pid")))
