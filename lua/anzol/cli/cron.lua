@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- anzol cron: when a schedule comes next. No server, no project.
 local failure = require "anzol.cli.failure"
+local span = require "anzol.cli.span"
 
 local COUNT_MAX = 1000
 
@@ -35,19 +36,10 @@ function M.configure(parser, add_help)
     :argname "TIME"
 end
 
-local units = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 } }
-
--- 93784000 -> "1d 2h": its largest unit and the next smaller one; the rest is cut.
 local function distance(ms)
-  local rest, parts = math.abs(ms), {}
-  for _, unit in ipairs(units) do
-    local number = rest // unit[2]
-    rest = rest % unit[2]
-    if number > 0 then parts[#parts + 1] = ("%d%s"):format(number, unit[1]) end
-    if #parts == 2 or #parts == 1 and number == 0 then break end
-  end
-  if #parts == 0 then return "now" end
-  return table.concat(parts, " ") .. (ms < 0 and " ago" or "")
+  local text = span.text(math.abs(ms))
+  if text == "" then return "now" end
+  return text .. (ms < 0 and " ago" or "")
 end
 
 function M.run(options, console)

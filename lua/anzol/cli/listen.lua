@@ -6,6 +6,7 @@ local console_module = require "anzol.cli.console"
 local failure = require "anzol.cli.failure"
 local place = require "anzol.cli.listen_place"
 local settings = require "anzol.cli.settings"
+local span = require "anzol.cli.span"
 
 local M = {
   name = "listen",
@@ -32,8 +33,6 @@ local RETRY_MS = 1000
 local TIMEOUT_MS = 30000
 -- Events are listed by their ids, and one may be stored a little after another with a higher id.
 local OVERLAP_MS = 30000
-
-local units = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
 
 function M.configure(parser)
   parser:argument("sources", "Names of sources, with commas between, or '*' for all.")
@@ -85,12 +84,12 @@ local function make_filter(options)
 end
 
 local function since_ms(options, now_ms)
-  local number, unit = options.replay_since:match "^(%d+%.?%d*)(%a+)$"
-  if not units[unit] then
+  local ago_ms = span.parse(options.replay_since)
+  if not ago_ms then
     failure.raise(failure.USAGE, "--replay-since %s: so long ago, as 250ms, 5s, 10m, 2h or 7d",
       options.replay_since)
   end
-  return now_ms - math.floor(tonumber(number) * units[unit])
+  return now_ms - ago_ms
 end
 
 -- ---- From the server ----

@@ -2,22 +2,15 @@
 -- What `anzol crons` and `anzol polls` share: list and show what runs by itself.
 local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
+local span = require "anzol.cli.span"
 
 local M = {}
 
--- 93784000 -> "1d 2h", 1500 -> "1.5s": its largest unit and the next smaller one.
-local units = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 } }
-
+-- 250 -> "250ms", 1500 -> "1.5s", 93784000 -> "1d 2h".
 function M.duration(ms)
   if ms < 1000 then return ("%dms"):format(ms) end
   if ms < 60000 then return ("%.3g"):format(ms / 1000) .. "s" end
-  for i, unit in ipairs(units) do
-    if ms >= unit[2] then
-      local rest = (ms % unit[2]) // units[i + 1][2]
-      local text = ("%d%s"):format(ms // unit[2], unit[1])
-      return rest > 0 and ("%s %d%s"):format(text, rest, units[i + 1][1]) or text
-    end
-  end
+  return span.text(ms)
 end
 
 -- Its error's first line; nil: it went well.
