@@ -11,12 +11,11 @@
 --   * A time that clocks skip runs at the end of the gap only if that is the same day: so none of
 --     2011-12-30 runs in Apia, which had no such day. Here it is what every skipped time is.
 local base = require "anzol_test.base"
+local clients = require "support.clients"
 local files = require "support.files"
 local json = require "dkjson"
 local model = require "anzol_test.model"
-local process = require "anzol_test.process"
 
-local FOLDER = "spec/interop"
 local LIMIT_MS = 600000
 local is_long = os.getenv "ANZOL_LONG" == "1"
 local CASES = is_long and 100000 or 2000
@@ -165,19 +164,8 @@ describe("croner", function()
   lazy_setup(function() dir = files.temp_dir() end)
   lazy_teardown(function() files.remove(dir) end)
 
-  local function run(argv)
-    local output, errors = dir .. "/output", dir .. "/errors"
-    local child = process.spawn { argv = argv, cwd = FOLDER, output = output, errors = errors,
-      env = { LD_PRELOAD = false } }
-    local kind, code = child:wait(LIMIT_MS)
-    assert.same({ "exit", 0 }, { kind, code }, files.read(errors))
-    return files.read(output)
-  end
-
   it(("says the same next times of %d schedules"):format(CASES), function()
-    if not files.exists(FOLDER .. "/node_modules/croner") then
-      run { "npm", "ci", "--no-audit", "--no-fund" }
-    end
+    clients.install("croner", dir)
     local cases, asked = {}, {}
     while #cases < CASES do
       local raw, plain, told = random_case()
@@ -192,7 +180,7 @@ describe("croner", function()
       end
     end
     files.write(dir .. "/asked", json.encode(asked))
-    local answers = json.decode(run { "node", "next_cron.mjs", dir .. "/asked" })
+    local answers = json.decode(clients.run({ "node", "next_cron.mjs", dir .. "/asked" }, dir, LIMIT_MS))
     for i, case in ipairs(cases) do
       local where = ("%s (croner: %s) in %s after %d, ANZOL_SEED=%d"):format(case.raw, case.told,
         case.zone, case.after, seed)

@@ -3,15 +3,13 @@
 -- both directions.
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local clients = require "support.clients"
 local files = require "support.files"
 local json = require "dkjson"
 local mime = require "mime"
-local process = require "anzol_test.process"
 local scripts = require "support.scripts"
 
-local FOLDER = "spec/interop"
 local PAYLOADS = 329
-local LIMIT_MS = 120000
 
 local script = [[
 anzol.source("github", { provider = anzol.provider.github { secret = anzol.secret "GITHUB" } })
@@ -24,31 +22,12 @@ anzol.on({ "github.**", "standard.thing" }, function(event) event:send "out" end
 local in_secret = "whsec_" .. mime.b64 "twenty-four bytes or more"
 local secrets = { GITHUB = scripts.github_secret, OUT = scripts.out_secret, IN = in_secret }
 
-local function run(argv, dir)
-  local output, errors = dir .. "/output", dir .. "/errors"
-  os.remove(output)
-  os.remove(errors)
-  local child = process.spawn { argv = argv, cwd = FOLDER, output = output, errors = errors,
-    env = { LD_PRELOAD = false } }
-  local kind, code = child:wait(LIMIT_MS)
-  assert.same({ "exit", 0 }, { kind, code }, files.read(errors))
-  return files.read(output)
-end
-
-local function lines_of(text)
-  local rows = {}
-  for line in text:gmatch "[^\n]+" do rows[#rows + 1] = json.decode(line) end
-  return rows
-end
-
 describe("the official clients", function()
   local server, receiver, dir
 
   lazy_setup(function()
     dir = files.temp_dir()
-    if not files.exists(FOLDER .. "/node_modules") then
-      run({ "npm", "ci", "--no-audit", "--no-fund" }, dir)
-    end
+    clients.install("standardwebhooks", dir)
     receiver = Receiver.start()
     server = Server.start { scripts = scripts.with(receiver, script), secrets = secrets }
   end)
@@ -73,8 +52,8 @@ describe("the official clients", function()
 
   it("send all of GitHub's examples, which arrive byte for byte, signed for standardwebhooks",
     function()
-      run({ "node", "post_github.mjs", tostring(server.port), secrets.GITHUB, dir .. "/sent" }, dir)
-      local sent, missing = lines_of(files.read(dir .. "/sent")), {}
+      clients.run({ "node", "post_github.mjs", tostring(server.port), secrets.GITHUB, dir .. "/sent" }, dir)
+      local sent, missing = clients.lines_of(files.read(dir .. "/sent")), {}
       assert.equal(PAYLOADS, #sent)
       for _, row in ipairs(sent) do
         assert.equal(200, row.status, row.key)
@@ -87,7 +66,7 @@ describe("the official clients", function()
       end
       assert.is_nil(next(missing))
       write_records(records)
-      local verified = run({ "node", "verify_standard.mjs", secrets.OUT, dir .. "/received" }, dir)
+      local verified = clients.run({ "node", "verify_standard.mjs", secrets.OUT, dir .. "/received" }, dir)
       assert.equal(PAYLOADS, tonumber(verified))
     end)
 
@@ -95,7 +74,7 @@ describe("the official clients", function()
     local before = receiver:total()
     local port = tostring(server.port)
     local statuses = {}
-    for _, row in ipairs(lines_of(run({ "node", "post_standard.mjs", port, in_secret }, dir))) do
+    for _, row in ipairs(clients.lines_of(clients.run({ "node", "post_standard.mjs", port, in_secret }, dir))) do
       statuses[row.name] = row.duplicate and "duplicate" or row.status
     end
     assert.same({ good = 200, ["the same again"] = "duplicate", ["one of two signatures"] = 200,

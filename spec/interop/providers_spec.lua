@@ -4,14 +4,12 @@
 -- Not here: square's client, which with what it needs is larger than all others together.
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local clients = require "support.clients"
 local files = require "support.files"
 local json = require "dkjson"
 local mime = require "mime"
-local process = require "anzol_test.process"
 local scripts = require "support.scripts"
 
-local FOLDER = "spec/interop"
-local LIMIT_MS = 120000
 local SECRET = "a secret that both sides know"
 
 local script = [[
@@ -66,33 +64,14 @@ anzol.on("go", function(event)
 end)
 ]]
 
-local function run(argv, dir)
-  local output, errors = dir .. "/output", dir .. "/errors"
-  os.remove(output)
-  os.remove(errors)
-  local child = process.spawn { argv = argv, cwd = FOLDER, output = output, errors = errors,
-    env = { LD_PRELOAD = false } }
-  local kind, code = child:wait(LIMIT_MS)
-  assert.same({ "exit", 0 }, { kind, code }, files.read(errors))
-  return files.read(output)
-end
-
-local function lines_of(text)
-  local rows = {}
-  for line in text:gmatch "[^\n]+" do rows[#rows + 1] = json.decode(line) end
-  return rows
-end
-
 describe("the providers' official clients", function()
   local server, receiver, dir, keys_path
 
   lazy_setup(function()
     dir = files.temp_dir()
-    if not files.exists(FOLDER .. "/node_modules") then
-      run({ "npm", "ci", "--no-audit", "--no-fund" }, dir)
-    end
+    clients.install("standardwebhooks", dir)
     keys_path = dir .. "/keys"
-    files.write(keys_path, run({ "node", "make_keys.mjs" }, dir))
+    files.write(keys_path, clients.run({ "node", "make_keys.mjs" }, dir))
     local keys = json.decode(files.read(keys_path))
     receiver = Receiver.start()
     server = Server.start { scripts = scripts.with(receiver, script), secrets = {
@@ -110,7 +89,7 @@ describe("the providers' official clients", function()
 
   it("sign what is let in, and not with a changed byte", function()
     local port = tostring(server.port)
-    local rows = lines_of(run({ "node", "post_providers.mjs", port, SECRET, keys_path }, dir))
+    local rows = clients.lines_of(clients.run({ "node", "post_providers.mjs", port, SECRET, keys_path }, dir))
     assert.equal(11, #rows)
     for _, row in ipairs(rows) do
       assert.same({ row.name, 200, 401 }, { row.name, row.status, row.changed })
@@ -127,7 +106,7 @@ describe("the providers' official clients", function()
         body = (mime.b64(record.body)) }
     end
     files.write(dir .. "/received", table.concat(rows, "\n"))
-    local verified = lines_of(run({ "node", "verify_providers.mjs", SECRET, keys_path,
+    local verified = clients.lines_of(clients.run({ "node", "verify_providers.mjs", SECRET, keys_path,
       dir .. "/received", receiver:url "" }, dir))
     assert.equal(count, #verified)
     for _, row in ipairs(verified) do

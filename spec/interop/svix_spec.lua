@@ -2,33 +2,19 @@
 -- npm's svix drives the real server: what is registered over the API, as an application developer
 -- does it.
 local Server = require "support.server"
+local clients = require "support.clients"
 local files = require "support.files"
 local json = require "dkjson"
-local process = require "anzol_test.process"
-
-local FOLDER = "spec/interop"
-local LIMIT_MS = 120000
 
 describe("npm's svix", function()
   local server, dir, seen
 
-  local function run(argv)
-    local output, errors = dir .. "/output", dir .. "/errors"
-    local child = process.spawn { argv = argv, cwd = FOLDER, output = output, errors = errors,
-      env = { LD_PRELOAD = false } }
-    local kind, code = child:wait(LIMIT_MS)
-    assert.same({ "exit", 0 }, { kind, code }, files.read(errors))
-    return files.read(output)
-  end
-
   lazy_setup(function()
     dir = files.temp_dir()
-    if not files.exists(FOLDER .. "/node_modules/svix") then
-      run { "npm", "ci", "--no-audit", "--no-fund" }
-    end
+    clients.install("svix", dir)
     server = Server.start { scripts = { ["main.lua"] = "" } }
-    seen = json.decode(run { "node", "drive_svix.mjs", "http://127.0.0.1:" .. server.admin_port,
-      server.token })
+    seen = json.decode(clients.run({ "node", "drive_svix.mjs", "http://127.0.0.1:" .. server.admin_port,
+      server.token }, dir))
   end)
   lazy_teardown(function()
     server:close()

@@ -3,14 +3,13 @@
 -- Ed25519, also of compressed bodies), CloudEvents in both modes.
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local clients = require "support.clients"
 local files = require "support.files"
 local json = require "dkjson"
 local mime = require "mime"
-local process = require "anzol_test.process"
 local scripts = require "support.scripts"
 local sign = require "support.sign"
 
-local FOLDER = "spec/interop"
 local LIMIT_MS = 120000
 
 -- A pair of Ed25519 from RFC 8032, test 1, as Standard Webhooks write it.
@@ -59,20 +58,9 @@ end)
 describe("the official clients", function()
   local server, receiver, dir, answer, records
 
-  local function run(argv)
-    local output, errors = dir .. "/output", dir .. "/errors"
-    local child = process.spawn { argv = argv, cwd = FOLDER, output = output, errors = errors,
-      env = { LD_PRELOAD = false } }
-    local kind, code = child:wait(LIMIT_MS)
-    assert.same({ "exit", 0 }, { kind, code }, files.read(errors))
-    return files.read(output)
-  end
-
   lazy_setup(function()
     dir = files.temp_dir()
-    if not files.exists(FOLDER .. "/node_modules/cloudevents") then
-      run { "npm", "ci", "--no-audit", "--no-fund" }
-    end
+    clients.install("cloudevents", dir)
     receiver = Receiver.start()
     server = Server.start { scripts = scripts.with(receiver, script), secrets = secrets }
     local body = "{}"
@@ -87,7 +75,7 @@ describe("the official clients", function()
     end
     files.write(dir .. "/received", json.encode { keys = keys, requests = requests,
       public = "whpk_" .. mime.b64(bytes(PUBLIC)) })
-    answer = json.decode(run { "node", "verify_wire.mjs", dir .. "/received" })
+    answer = json.decode(clients.run({ "node", "verify_wire.mjs", dir .. "/received" }, dir))
   end)
   lazy_teardown(function()
     if server then server:close() end
