@@ -11,10 +11,10 @@
 static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
-    struct slice id = {0};
+    struct path_parts parts = {0};
     char allow[ALLOW_BYTES];
     const struct route *route =
-        api_find_route(http_method(request), http_path(request), &id, allow);
+        api_find_route(http_method(request), http_path(request), &parts, allow);
     if ((!route || !route->is_public) && !door_admits(door, request))
         return;
     if (!route && allow[0]) {
@@ -28,7 +28,7 @@ static void on_head(struct http_request *request, void *ctx)
                           "there is no such resource; the API lies below /api/v1", NULL);
         return;
     }
-    struct call *call = call_create(door->api, request, route, id);
+    struct call *call = call_create(door->api, request, route, &parts);
     if (!call) {
         api_respond_error(request, 503, "memory", "no memory; try again", NULL);
         return;
@@ -37,11 +37,20 @@ static void on_head(struct http_request *request, void *ctx)
     http_accept(request, LIMIT_API_BODY_BYTES);
 }
 
+static bool route_is_below_application(const struct route *route)
+{
+    static const char above[] = "/api/v1/app/{app}/";
+    return strncmp(route->path, above, sizeof above - 1) == 0;
+}
+
 static void on_request(struct http_request *request, void *ctx)
 {
     (void)ctx;
     struct call *call = http_data(request);
-    call->route->handle(call);
+    if (route_is_below_application(call->route))
+        api_enter_application(call);
+    else
+        call->route->handle(call);
 }
 
 static void on_over(struct http_request *request, void *ctx)

@@ -79,12 +79,23 @@ struct resource_call {
     unsigned tries;
 };
 
+/* What the braces of a route's path stand for, in order. */
+#define PATH_PARTS_MAX 3
+struct path_parts {
+    struct slice rows[PATH_PARTS_MAX]; /* borrowed from the request */
+    size_t count;
+};
+
 /* One exchange. Freed when it is over and nothing is pending. */
 struct call {
     struct api *api;
     struct http_request *request; /* NULL: the client left */
     const struct route *route;
-    struct slice id; /* the part of the path that {id} stands for; borrowed from the request */
+    struct path_parts parts;
+    struct slice id;      /* the last of them */
+    uint64_t application; /* of routes below an application: its id. 0: of no application */
+    char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
+    void (*then)(struct call *call, bool is_found); /* while it is looked up */
     bool is_pending;
     struct resource_call resource;
     struct buf source, type, endpoint; /* filters of a list */
@@ -114,9 +125,10 @@ struct call {
 
 struct route {
     const char *method;
-    const char *path; /* "/api/v1/event/{id}/retry" */
+    const char *path; /* "/api/v1/app/{app}/endpoint/{id}" */
     bool is_public;   /* no token, no Host check */
-    /* The request is complete: answer it, or start what it waits for. */
+    /* The request is complete, and the application that it is for is found if its path is below
+     * one: answer it, or start what it waits for. */
     void (*handle)(struct call *call);
     /* Of handlers that read: writes the body of the 200. */
     void (*write)(const struct call *call, struct document *out);
@@ -126,8 +138,8 @@ struct route {
  */
 
 #define ALLOW_BYTES 32
-/* NULL: none; allow then names the methods of a path that is known, or is empty. id borrows. */
-const struct route *api_find_route(struct slice method, struct slice path, struct slice *id,
+/* NULL: none; allow then names the methods of a path that is known, or is empty. parts borrow. */
+const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
                                    char allow[ALLOW_BYTES]);
 
 /* ---- door.c: who may come in -------------------------------------------------------------------
@@ -142,7 +154,7 @@ void door_set_token(struct api *api, const char *token);
 
 /* NULL: no memory. */
 struct call *call_create(struct api *api, struct http_request *request, const struct route *route,
-                         struct slice id);
+                         const struct path_parts *parts);
 /* The exchange is over. */
 void call_leave(struct call *call);
 /* Sends what out holds and finishes it. */
@@ -281,6 +293,12 @@ void api_pause_endpoint(struct call *call);
 void api_resume_endpoint(struct call *call);
 const char *endpoint_state_name(enum endpoint_state state);
 /* application.c, event_type.c; what they read is written by resource.c */
+/* The application that the path names first: then(call, true) with call->application, or
+ * then(call, false) if there is none. Refuses if it cannot be read. */
+void api_find_application(struct call *call, void (*then)(struct call *call, bool is_found));
+/* The same for all routes but those that may make it: refuses if there is none, else goes on with
+ * the route's handler. */
+void api_enter_application(struct call *call);
 void api_list_applications(struct call *call);
 void api_make_application(struct call *call);
 void api_get_application(struct call *call);

@@ -42,7 +42,7 @@ void api_respond_error(struct http_request *request, int status, const char *cod
 }
 
 struct call *call_create(struct api *api, struct http_request *request, const struct route *route,
-                         struct slice id)
+                         const struct path_parts *parts)
 {
     struct call *call = calloc(1, sizeof *call);
     if (!call)
@@ -50,7 +50,8 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     call->api = api;
     call->request = request;
     call->route = route;
-    call->id = id;
+    call->parts = *parts;
+    call->id = parts->count > 0 ? parts->rows[parts->count - 1] : slice_of("", 0);
     buf_init(&call->source, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->type, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->endpoint, LIMIT_REQUEST_LINE_BYTES);

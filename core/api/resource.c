@@ -141,6 +141,7 @@ static bool read_fields(struct call *call, struct complaints *complaints,
         status = fields_text(body.data, it->form->uid_field, &uid);
     if (status == OK) {
         it->row.kind = it->form->kind;
+        it->row.owner = call->application;
         it->row.is_archived = fields_flag(body.data, "archived");
         it->row.uid = uid.len > 0 ? buf_take(&uid, NULL) : NULL;
         it->row.body = buf_take(&body, NULL);
@@ -225,6 +226,7 @@ static void on_looked(struct store_read *read)
         refuse_unknown(call);
     } else if (it->verb == RESOURCE_REMOVE) {
         it->row.kind = it->form->kind;
+        it->row.owner = call->application;
         it->row.id = found.id;
         write_row(call);
     } else {
@@ -240,6 +242,7 @@ static void point(struct call *call)
     const char *name = it->verb == RESOURCE_MAKE ? it->row.uid : it->place.data;
     call->list_resources = (struct store_list_resources){
         .kind = it->form->kind,
+        .owner = call->application,
         .only_uid = name,
     };
     if (!it->form->is_named && it->verb != RESOURCE_MAKE)
@@ -360,7 +363,8 @@ void resource_list(struct call *call, const struct resource_form *form)
         return;
     struct store_list_resources *list = &call->list_resources;
     struct resource_call *it = state_of(call);
-    *list = (struct store_list_resources){.kind = form->kind, .is_by_uid = form->is_named};
+    *list = (struct store_list_resources){
+        .kind = form->kind, .owner = call->application, .is_by_uid = form->is_named};
     query_limit(call, &complaints);
     query_iterator(call, &complaints);
     list->is_down = query_is_down(call, &complaints) != it->is_backward;

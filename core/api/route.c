@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#define ID_PART "{id}"
 #define API_ID_BYTES_MAX LIMIT_UID_BYTES
 
 /* In the order of their paths. */
@@ -57,28 +56,46 @@ static const struct route routes[] = {
     {"GET", "/metrics", false, api_show_metrics, NULL},
 };
 
-/* {id} stands for one part of a path. */
-static bool path_matches(const char *pattern, struct slice path, struct slice *id)
+/* Takes what goes before the next '/' off the text. */
+static struct slice next_part(struct slice *text)
 {
-    const char *part = strstr(pattern, ID_PART);
-    if (!part)
-        return slice_is(path, pattern);
-    const size_t before = (size_t)(part - pattern);
-    const char *behind = part + strlen(ID_PART);
-    const size_t fixed = before + strlen(behind);
-    if (path.len <= fixed || memcmp(path.data, pattern, before) != 0 ||
-        memcmp(path.data + path.len - strlen(behind), behind, strlen(behind)) != 0)
-        return false;
-    *id = slice_of(path.data + before, path.len - fixed);
-    return id->len <= API_ID_BYTES_MAX && !memchr(id->data, '/', id->len);
+    const char *end = memchr(text->data, '/', text->len);
+    const size_t len = end ? (size_t)(end - text->data) : text->len;
+    const struct slice part = slice_of(text->data, len);
+    const size_t skipped = end ? len + 1 : len;
+    *text = slice_of(text->data + skipped, text->len - skipped);
+    return part;
 }
 
-const struct route *api_find_route(struct slice method, struct slice path, struct slice *id,
+/* A part in braces stands for any one of a path. */
+static bool path_matches(struct slice pattern, struct slice path, struct path_parts *parts)
+{
+    parts->count = 0;
+    while (pattern.len > 0 && path.len > 0) {
+        const struct slice wanted = next_part(&pattern);
+        const bool is_last = !memchr(path.data, '/', path.len);
+        const struct slice part = next_part(&path);
+        if (wanted.len == 0 || wanted.data[0] != '{') {
+            if (!slice_equal(wanted, part))
+                return false;
+        } else if (part.len == 0 || part.len > API_ID_BYTES_MAX) {
+            return false;
+        } else {
+            check(parts->count < PATH_PARTS_MAX);
+            parts->rows[parts->count++] = part;
+        }
+        if (pattern.len == 0)
+            return is_last;
+    }
+    return false;
+}
+
+const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
                                    char allow[ALLOW_BYTES])
 {
     allow[0] = '\0';
     for (size_t i = 0; i < array_count(routes); i++) {
-        if (!path_matches(routes[i].path, path, id))
+        if (!path_matches(slice_str(routes[i].path), path, parts))
             continue;
         if (slice_is(method, routes[i].method))
             return &routes[i];

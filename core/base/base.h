@@ -80,5 +80,8 @@ struct slice slice_trim(struct slice text);
 void *must_alloc(size_t size);
 /* The same for a copy of len bytes of text, terminated. */
 char *must_copy(const char *text, size_t len);
+/* Room for one more behind `count` members: an array that was grown so doubles when it is full.
+ * NULL: no memory, and it is as it was. */
+void *array_grow(void *array, size_t count, size_t size);
 
 #endif

@@ -116,3 +116,10 @@ char *must_copy(const char *text, size_t len)
         memcpy(copy, text, len);
     return copy;
 }
+
+void *array_grow(void *array, size_t count, size_t size)
+{
+    if (count != 0 && (count & (count - 1)) != 0)
+        return array;
+    return realloc(array, (count == 0 ? 1 : count * 2) * size);
+}

@@ -5,17 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Arrays grow by doubling: the count is a power of two exactly when the array is full. */
-static void *grow(void *array, size_t count, size_t size)
-{
-    if (count != 0 && (count & (count - 1)) != 0)
-        return array;
-    return realloc(array, (count == 0 ? 1 : count * 2) * size);
-}
-
 enum status outbox_add_message(struct outbox *outbox, struct message *message)
 {
-    struct message **messages = grow(outbox->messages, outbox->message_count, sizeof *messages);
+    struct message **messages =
+        array_grow(outbox->messages, outbox->message_count, sizeof *messages);
     if (!messages)
         return E_NOMEM;
     outbox->messages = messages;
@@ -26,7 +19,7 @@ enum status outbox_add_message(struct outbox *outbox, struct message *message)
 enum status outbox_add_delivery(struct outbox *outbox, const struct outbox_delivery *delivery)
 {
     struct outbox_delivery *deliveries =
-        grow(outbox->deliveries, outbox->delivery_count, sizeof *deliveries);
+        array_grow(outbox->deliveries, outbox->delivery_count, sizeof *deliveries);
     if (!deliveries)
         return E_NOMEM;
     outbox->deliveries = deliveries;
@@ -36,7 +29,7 @@ enum status outbox_add_delivery(struct outbox *outbox, const struct outbox_deliv
 
 enum status outbox_add_emit(struct outbox *outbox, struct event *event)
 {
-    struct event **emits = grow(outbox->emits, outbox->emit_count, sizeof *emits);
+    struct event **emits = array_grow(outbox->emits, outbox->emit_count, sizeof *emits);
     if (!emits)
         return E_NOMEM;
     outbox->emits = emits;
@@ -46,7 +39,8 @@ enum status outbox_add_emit(struct outbox *outbox, struct event *event)
 
 enum status outbox_add_change(struct outbox *outbox, const struct outbox_change *change)
 {
-    struct outbox_change *changes = grow(outbox->changes, outbox->change_count, sizeof *changes);
+    struct outbox_change *changes =
+        array_grow(outbox->changes, outbox->change_count, sizeof *changes);
     if (!changes)
         return E_NOMEM;
     outbox->changes = changes;
@@ -56,7 +50,7 @@ enum status outbox_add_change(struct outbox *outbox, const struct outbox_change 
 
 enum status outbox_add_task(struct outbox *outbox, const struct task *task)
 {
-    struct task *tasks = grow(outbox->tasks, outbox->task_count, sizeof *tasks);
+    struct task *tasks = array_grow(outbox->tasks, outbox->task_count, sizeof *tasks);
     if (!tasks)
         return E_NOMEM;
     outbox->tasks = tasks;
@@ -66,7 +60,7 @@ enum status outbox_add_task(struct outbox *outbox, const struct task *task)
 
 enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_write *write)
 {
-    struct kv_write *writes = grow(outbox->kv_writes, outbox->kv_write_count, sizeof *writes);
+    struct kv_write *writes = array_grow(outbox->kv_writes, outbox->kv_write_count, sizeof *writes);
     if (!writes)
         return E_NOMEM;
     outbox->kv_writes = writes;
@@ -77,7 +71,7 @@ enum status outbox_add_kv_write(struct outbox *outbox, const struct kv_write *wr
 
 enum status outbox_add_kv_read(struct outbox *outbox, const struct kv_read *read)
 {
-    struct kv_read *reads = grow(outbox->kv_reads, outbox->kv_read_count, sizeof *reads);
+    struct kv_read *reads = array_grow(outbox->kv_reads, outbox->kv_read_count, sizeof *reads);
     if (!reads)
         return E_NOMEM;
     outbox->kv_reads = reads;
@@ -124,6 +118,7 @@ void outbox_cut(struct outbox *outbox, size_t message_count, size_t delivery_cou
     while (outbox->delivery_count > delivery_count) {
         struct outbox_delivery *last = &outbox->deliveries[--outbox->delivery_count];
         delivery_destroy(last->delivery);
+        registry_unref(last->registry);
         free((char *)(uintptr_t)last->order_key.data);
     }
     while (outbox->message_count > message_count)

@@ -11,7 +11,8 @@
 #include "model/task.h"
 
 struct outbox_delivery {
-    const struct endpoint_spec *endpoint; /* borrowed from the run's registry */
+    const struct endpoint_spec *endpoint; /* borrowed from the run's registry, or the one below */
+    struct registry *registry;            /* owned reference; NULL: the run keeps its own */
     struct delivery *delivery;            /* owned */
     struct slice order_key;               /* owned; data NULL: in no order */
     int64_t delay_ms;

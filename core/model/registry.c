@@ -88,8 +88,19 @@ static void destroy_queue(struct registry *registry, struct queue_spec *queue)
     free(queue);
 }
 
+static void destroy_membership(struct membership *membership)
+{
+    if (!membership)
+        return;
+    free_list(membership->types, membership->type_count);
+    free_list(membership->channels, membership->channel_count);
+    free(membership->metadata);
+    free(membership);
+}
+
 static void finish_endpoint(struct registry *registry, struct endpoint_spec *endpoint)
 {
+    destroy_membership(endpoint->membership);
     destroy_queue(registry, endpoint->queue);
     if (endpoint->signer)
         registry->signer_destroy(endpoint->signer);

@@ -139,11 +139,25 @@ struct queue_spec {
     int64_t lease_ms;          /* how long a message is a receiver's before it comes again */
 };
 
+/* Of an endpoint that an application registered over the API: one version of it, alone in a
+ * registry of its own (model/directory.h), which is given away when the endpoint changes. */
+struct membership {
+    uint64_t application;
+    uint64_t version;
+    char **types; /* of events; none: every type */
+    size_t type_count;
+    char **channels; /* none: messages of every channel */
+    size_t channel_count;
+    char *metadata; /* a JSON object of texts */
+    bool is_disabled;
+};
+
 struct endpoint_spec {
     char *name;
-    uint64_t id;              /* from the store (set before the flip) */
-    struct gate *gate;        /* set before the flip */
-    struct queue_spec *queue; /* NULL: messages are sent to url */
+    struct membership *membership; /* NULL: scripts registered it */
+    uint64_t id;                   /* from the store (set before the flip) */
+    struct gate *gate;             /* set before the flip */
+    struct queue_spec *queue;      /* NULL: messages are sent to url */
     char *url;
     char *method;
     struct slice head;     /* packed headers set by the script; owned */

@@ -481,8 +481,6 @@ int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claime
                      char ***errors, size_t *count);
 /* The event with its content (an empty one without with_body). *event NULL: there is none. */
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event);
-/* Makes room for one more in an array that grows by doubling. NULL: no memory, array as it was. */
-void *array_grow(void *array, size_t count, size_t size);
 
 /* A delivery with its message, and how its row becomes one (sqlite_claim.c; NULL: no memory). */
 #define SQL_TEXT_DELIVERY                                                                          \

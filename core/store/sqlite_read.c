@@ -175,13 +175,6 @@ char *column_copy(sqlite3_stmt *statement, int column)
     return copy;
 }
 
-void *array_grow(void *array, size_t count, size_t size)
-{
-    if (count != 0 && (count & (count - 1)) != 0)
-        return array;
-    return realloc(array, (count == 0 ? 1 : count * 2) * size);
-}
-
 /* ---- Connections ----------------------------------------------------------------------------- */
 
 void sqlite_reader_close(struct engine *engine, void *reader)
