@@ -10,6 +10,7 @@
 #define LIMIT_TYPE_BYTES 256
 #define LIMIT_KEY_BYTES 512
 #define LIMIT_URL_BYTES 2048
+#define LIMIT_HOST_BYTES 253  /* a DNS name */
 #define LIMIT_METHOD_BYTES 32 /* of what goes out */
 #define LIMIT_PATH_BYTES 256  /* of a source or queue */
 #define LIMIT_SCHEDULE_BYTES 256
@@ -37,6 +38,8 @@
 #define LIMIT_FORM_FIELDS 1000
 #define LIMIT_FORM_NAME_BYTES 8192
 #define LIMIT_RESPOND_BODY_BYTES (64 * 1024) /* of an answer that challenge or respond gives */
+#define LIMIT_HANDSHAKE_ORIGINS 256          /* that a source names */
+#define LIMIT_HANDSHAKES_TOLD_PER_MIN 10     /* of each source, to scripts */
 
 /* Store. */
 #define LIMIT_GROUP_OPERATIONS 1024

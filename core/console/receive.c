@@ -47,7 +47,7 @@ static const struct {
 } outcomes[] = {
     [ADMIT_OK] = {"stored", 0},
     [ADMIT_UNVERIFIED] = {"unverified", 401},
-    [ADMIT_MALFORMED] = {"malformed_json", 400},
+    [ADMIT_MALFORMED] = {"malformed_json", 0},
     [ADMIT_TOO_LARGE] = {"too_large", 413},
     [ADMIT_ERROR] = {"script_error", 500},
     [ADMIT_UNTYPED] = {"untyped", 0},
@@ -82,7 +82,8 @@ static void make_event(struct passage *it, const struct admission *admission)
 static void on_admitted(const struct admission *admission, void *ctx)
 {
     struct passage *it = ctx;
-    const int status = outcomes[admission->outcome].status;
+    const int status = admission->outcome == ADMIT_MALFORMED ? it->source->malformed_status
+                                                             : outcomes[admission->outcome].status;
     set_text(it->L, "outcome", outcomes[admission->outcome].name);
     set_text(it->L, "reason", admission->reason);
     set_integer(it->L, "status", status ? status : it->source->status);

@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/head.h"
+#include "base/limits.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define BODY_BYTES_MAX (2u * 1024 * 1024)
 #define HEAD_BYTES_MAX 256
@@ -84,4 +86,24 @@ struct event *meta_create_unverified(const struct registry *registry,
     return meta_create(registry, &(struct meta_options){.type = META_SOURCE_UNVERIFIED,
                                                         .fields = fields,
                                                         .field_count = array_count(fields)});
+}
+
+struct event *meta_create_handshake(const struct registry *registry, const char *source,
+                                    const struct handshake_request *asked)
+{
+    char origin[LIMIT_HOST_BYTES + 1];
+    char callback[LIMIT_URL_BYTES + 1];
+    (void)snprintf(origin, sizeof origin, "%.*s", (int)asked->origin.len, asked->origin.data);
+    (void)snprintf(callback, sizeof callback, "%.*s", (int)asked->callback.len,
+                   asked->callback.data);
+    const struct meta_field fields[] = {
+        {.name = "source", .text = source},
+        {.name = "origin", .text = origin},
+        {.name = "callback", .text = callback},
+        {.name = "rate", .number = asked->rate_per_min},
+    };
+    const size_t count = array_count(fields) - (asked->rate_per_min == 0);
+    return meta_create(registry, &(struct meta_options){.type = META_SOURCE_HANDSHAKE,
+                                                        .fields = fields,
+                                                        .field_count = count});
 }

@@ -13,6 +13,7 @@
 #define META_DELIVERY_SUCCEEDED "anzol.delivery.succeeded"
 #define META_ENDPOINT_DISABLED "anzol.endpoint.disabled"
 #define META_RELOAD_REFUSED "anzol.reload.refused"
+#define META_SOURCE_HANDSHAKE "anzol.source.handshake"
 #define META_SOURCE_UNVERIFIED "anzol.source.unverified"
 
 /* One of text, json and number. */
@@ -44,5 +45,9 @@ struct meta_unverified {
 };
 struct event *meta_create_unverified(const struct registry *registry,
                                      const struct meta_unverified *unverified);
+
+/* Somebody wants to deliver to a source; a handler may consent by calling asked->callback. */
+struct event *meta_create_handshake(const struct registry *registry, const char *source,
+                                    const struct handshake_request *asked);
 
 #endif

@@ -29,10 +29,18 @@ static void free_list(char **list, size_t count)
     free(list);
 }
 
+static void finish_handshake(struct handshake_spec *handshake)
+{
+    if (handshake)
+        free_list(handshake->origins, handshake->origin_count);
+    free(handshake);
+}
+
 static void finish_source(struct registry *registry, struct source_spec *source)
 {
     if (source->verifier)
         registry->verifier_destroy(source->verifier);
+    finish_handshake(source->handshake);
     free(source->name);
     free(source->path);
     free(source->public_url);

@@ -9,6 +9,7 @@
 #include "base/cidr.h"
 #include "base/map.h"
 #include "model/backoff.h"
+#include "model/handshake.h"
 #include "model/routine.h"
 
 #include <stdatomic.h>
@@ -67,6 +68,7 @@ struct source_spec {
     char *methods;             /* "POST" or "POST, PUT": the Allow header */
     struct verifier *verifier; /* in C; NULL: verify_function */
     int verify_function;
+    struct handshake_spec *handshake; /* of CloudEvents; NULL: none */
     int challenge_function;
     int respond_function;
     char *public_url; /* as senders know it, without a query; NULL: not said */
@@ -80,6 +82,7 @@ struct source_spec {
     size_t allowed_count;
     double rate_per_s;     /* 0: no limit */
     int status;            /* of the answer once durable */
+    int malformed_status;  /* of the answer to a body that is not what it says */
     char **hidden_headers; /* lower case, not stored nor shown to scripts beyond verify */
     size_t hidden_header_count;
     char *script; /* file:line of the registration */

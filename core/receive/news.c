@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests that are not genuine, as the log and scripts learn of them. All workers count together,
- * in the table that they share. */
+/* Requests that are not genuine, and handshakes that nobody consented to yet, as the log and
+ * scripts learn of them. All workers count together, in the table that they share. */
 #include "receive/receive_int.h"
 
 #include "base/log.h"
@@ -15,6 +15,7 @@
 /* No script's cache or limiter has such a name. */
 #define NAMESPACE "requests unverified"
 #define PER_S (1000.0 / META_UNVERIFIED_MS)
+#define ASKED "handshakes asked"
 
 /* On its way into the store. */
 struct telling {
@@ -57,11 +58,14 @@ static void submit(struct receiver *receiver, struct event *event)
     free(telling);
 }
 
+static const struct registry *registry_of(const struct receiver *receiver)
+{
+    return script_registry(receiver->options.hooks->script(receiver->options.ctx));
+}
+
 static void tell(struct receiver *receiver, const struct meta_unverified *unverified)
 {
-    const struct receive_options *options = &receiver->options;
-    struct event *event =
-        meta_create_unverified(script_registry(options->hooks->script(options->ctx)), unverified);
+    struct event *event = meta_create_unverified(registry_of(receiver), unverified);
     if (event)
         submit(receiver, event);
 }
@@ -101,4 +105,21 @@ void news_unverified(struct receiver *receiver, const struct source_spec *source
     tell(receiver,
          &(struct meta_unverified){
              .source = source->name, .reason = reason, .remote_ip = address, .count = count});
+}
+
+void news_asked(struct receiver *receiver, const struct source_spec *source,
+                const struct handshake_request *asked)
+{
+    char name[sizeof ASKED + 1 + LIMIT_NAME_BYTES];
+    const struct limiter_rate rate = {LIMIT_HANDSHAKES_TOLD_PER_MIN / 60.0,
+                                      LIMIT_HANDSHAKES_TOLD_PER_MIN};
+    int64_t wait_ms;
+    (void)snprintf(name, sizeof name, ASKED " %s", source->name);
+    if (!limiter_take(receiver->options.shared, slice_str(name), &rate, 1, 0, &wait_ms))
+        return;
+    log_warn("handshake not consented to", "source=%s origin=%.*s", source->name,
+             (int)asked->origin.len, asked->origin.data);
+    struct event *event = meta_create_handshake(registry_of(receiver), source->name, asked);
+    if (event)
+        submit(receiver, event);
 }

@@ -191,6 +191,8 @@ static void on_admitted(const struct admission *admission, void *ctx)
     case ADMIT_OK:
         break;
     case ADMIT_ANSWERED:
+        if (admission->asked && intake->request)
+            news_asked(intake->receiver, intake->source, admission->asked);
         if (intake->request)
             answer_as_asked(intake);
         break;
@@ -208,7 +210,8 @@ static void on_admitted(const struct admission *admission, void *ctx)
         refuse(intake, 401, "unverified", "the signature is missing or wrong");
         break;
     case ADMIT_MALFORMED:
-        refuse(intake, 400, "malformed_json", "the body is not the JSON that this source expects");
+        refuse(intake, intake->source->malformed_status, "malformed_json",
+               "the body is not the JSON that this source expects");
         break;
     case ADMIT_TOO_LARGE:
         refuse(intake, 413, "too_large", "the body says more than this source takes");
@@ -246,6 +249,13 @@ static bool allows(const struct source_spec *source, struct slice method)
     return false;
 }
 
+/* Whether some hook of it may answer. */
+static bool hears(const struct source_spec *source, struct slice method)
+{
+    return allows(source, method) || source->challenge_function != 0 ||
+           (source->handshake && slice_is(method, "OPTIONS"));
+}
+
 /* A chain of servers that send to each other ends here. */
 static bool is_loop(const struct http_request *request)
 {
@@ -268,7 +278,7 @@ static void on_head(struct http_request *request, void *ctx)
                                                .detail = "no source is registered for this path"});
         return;
     }
-    if (!allows(source, http_method(request)) && source->challenge_function == 0) {
+    if (!hears(source, http_method(request))) {
         http_refuse(request,
                     &(struct http_refusal){.status = 405,
                                            .code = "method_not_allowed",

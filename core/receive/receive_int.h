@@ -58,5 +58,9 @@ MUST_USE enum status queue_write_events(const struct lease_take *take, struct bu
  * most once a minute for each source. reason: never a secret. remote: its address. */
 void news_unverified(struct receiver *receiver, const struct source_spec *source,
                      const char *reason, struct slice remote);
+/* A handshake that its source does not consent to, but a handler may: told at most
+ * LIMIT_HANDSHAKES_TOLD_PER_MIN times a minute for each source. */
+void news_asked(struct receiver *receiver, const struct source_spec *source,
+                const struct handshake_request *asked);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a received request comes to, in the order of its source's hooks: challenge answers
- * handshakes that come unsigned; verify says whether it is genuine (a declarative verifier never
- * enters Lua); respond decides the answer to the sender; then type and key (classify.c). The first
- * three are jobs, for they may wait, and share one wall limit. */
+/* What a received request comes to, in the order of its source's hooks: a handshake of CloudEvents
+ * never enters Lua (handshake.c); challenge answers others that come unsigned; verify says whether
+ * it is genuine (a declarative verifier never enters Lua); respond decides the answer to the
+ * sender; then type and key (classify.c). The first three are jobs, for they may wait, and share
+ * one wall limit. */
 #include "script/bind_int.h"
 
 #include "base/clock.h"
@@ -264,6 +265,8 @@ void script_admit(struct script *script, const struct admit_request *request, ad
                   void *ctx)
 {
     struct err err;
+    if (handshake_admit(request, on_admitted, ctx))
+        return;
     if (!request->is_method_listed && request->source->challenge_function == 0) {
         on_admitted(&(struct admission){.outcome = ADMIT_METHOD, .reason = ""}, ctx);
         return;

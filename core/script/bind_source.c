@@ -10,14 +10,18 @@
 #define METHODS_MAX 8
 #define HIDDEN_MAX 32
 #define ALLOWED_MAX 256
+#define STATUS_OK 200
+#define STATUS_BAD_REQUEST 400
+/* What CloudEvents asks for: an event that is not handled yet, one that nobody can read. */
+#define STATUS_ACCEPTED 202
+#define STATUS_UNSUPPORTED_MEDIA_TYPE 415
 #define EXPECT_VERIFY                                                                              \
     "a verifier (anzol.verify.github { … } and the like) or function(req) -> true | false, reason"
 
 static const char *const option_names[] = {
-    "allow_from", "challenge", "hide_headers", "idempotency_key", "idempotency_window",
-    "max_body",   "methods",   "path",         "provider",        "public_url",
-    "rate_limit", "respond",   "retention",    "status",          "type",
-    "verify",     NULL,
+    "allow_from", "challenge", "handshake", "hide_headers", "idempotency_key", "idempotency_window",
+    "max_body",   "methods",   "path",      "provider",     "public_url",      "rate_limit",
+    "respond",    "retention", "status",    "type",         "verify",          NULL,
 };
 static const char *const provider_names[] = {
     "challenge", "hide_headers", "idempotency_key", "name", "respond",
@@ -121,6 +125,52 @@ static void read_allowed(lua_State *L, const struct options *options, struct sou
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
+}
+
+/* The list on top. */
+static void read_origins(lua_State *L, const struct options *options,
+                         struct handshake_spec *handshake)
+{
+    const size_t count = lua_type(L, -1) == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
+    handshake->allows_any = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "*") == 0;
+    if (!handshake->allows_any && (count == 0 || count > LIMIT_HANDSHAKE_ORIGINS))
+        (void)option_error(L, options, "origins",
+                           lua_pushfstring(L, "a list of 1 to %d DNS names, or \"*\" for any",
+                                           LIMIT_HANDSHAKE_ORIGINS));
+    handshake->origins = calloc(count + 1, sizeof *handshake->origins);
+    if (!handshake->origins)
+        (void)luaL_error(L, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        const char *name = "";
+        if (lua_rawgeti(L, -1, (lua_Integer)i + 1) == LUA_TSTRING)
+            name = lua_tostring(L, -1);
+        if (!handshake_is_origin(slice_str(name)))
+            (void)luaL_error(L, "option 'origins' of %s holds '%s', which is not a DNS name",
+                             options->what, luaL_tolstring(L, -1, NULL));
+        handshake->origins[i] = text_copy(L, name);
+        handshake->origin_count = i + 1;
+        lua_pop(L, 1);
+    }
+}
+
+static void read_handshake(lua_State *L, const struct options *options, struct source_spec *source)
+{
+    static const char *const names[] = {"origins", "rate", NULL};
+    if (lua_getfield(L, options->index, "handshake") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return;
+    }
+    const struct options own = {.index = lua_gettop(L),
+                                .what = lua_pushfstring(L, "'handshake' of %s", options->what)};
+    options_check_names(L, &own, names, NULL);
+    source->handshake = calloc(1, sizeof *source->handshake);
+    if (!source->handshake)
+        (void)luaL_error(L, "out of memory");
+    lua_getfield(L, own.index, "origins");
+    read_origins(L, &own, source->handshake);
+    source->handshake->rate_per_min =
+        (uint32_t)option_check_integer(L, &own, "rate", (struct range){1, HANDSHAKE_RATE_MAX}, 0);
+    lua_settop(L, own.index - 1);
 }
 
 static void read_rate(lua_State *L, const struct options *options, struct source_spec *source)
@@ -271,6 +321,7 @@ static int l_source(lua_State *L)
     read_path(L, &options, source);
     read_public_url(L, &options, source);
     read_methods(L, &options, source);
+    read_handshake(L, &options, source);
     source->challenge_function = read_hook(L, &options, provider, "challenge");
     read_verify(L, &options, provider, source);
     source->respond_function = read_hook(L, &options, provider, "respond");
@@ -285,8 +336,10 @@ static int l_source(lua_State *L)
     if (source->body_bytes_max > LIMIT_BODY_BYTES_HARD)
         return luaL_error(L, "option 'max_body' of %s is at most %d MiB", options.what,
                           LIMIT_BODY_BYTES_HARD >> 20);
-    source->status =
-        (int)option_check_integer(L, &options, "status", (struct range){200, 299}, 200);
+    source->status = (int)option_check_integer(L, &options, "status", (struct range){200, 299},
+                                               source->handshake ? STATUS_ACCEPTED : STATUS_OK);
+    source->malformed_status =
+        source->handshake ? STATUS_UNSUPPORTED_MEDIA_TYPE : STATUS_BAD_REQUEST;
     source->script = place_copy(L);
     draft->ended++;
     return 0;

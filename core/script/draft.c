@@ -192,6 +192,7 @@ static void mix_source(uint64_t *digest, const struct source_spec *source)
     mix_text(digest, source->type);
     mix_text(digest, source->script);
     mix_number(digest, source->challenge_function);
+    mix_number(digest, source->handshake ? (int64_t)source->handshake->origin_count : -1);
     mix_number(digest, source->verify_function);
     mix_number(digest, source->respond_function);
     mix_number(digest, (int64_t)source->allowed_count);

@@ -155,7 +155,7 @@ void script_destroy(struct script *script);
 
 /* ---- Hooks ---- */
 
-/* challenge, verify, respond, type and idempotency_key of one request, in that order. */
+/* handshake, challenge, verify, respond, type and idempotency_key of one request, in that order. */
 enum admit_outcome {
     ADMIT_OK,
     ADMIT_UNVERIFIED, /* 401 */
@@ -163,10 +163,10 @@ enum admit_outcome {
     ADMIT_TOO_LARGE,  /* the body inflates to more than is taken, or is a form of too much: 413 */
     ADMIT_ERROR,      /* verify raised or went over a limit: 500 */
     ADMIT_UNTYPED,    /* type or key raised: stored as anzol.untyped with a dead run */
-    ADMIT_ANSWERED,   /* challenge or respond gave an answer; nothing is stored */
+    ADMIT_ANSWERED,   /* handshake, challenge or respond gave an answer; nothing is stored */
     ADMIT_METHOD      /* challenge gave none, and the method is not of the source's: 405 */
 };
-/* What challenge or respond decided to tell the sender. */
+/* What handshake, challenge or respond decided to tell the sender. */
 struct admit_answer {
     int status;
     struct buf head; /* packed */
@@ -181,13 +181,15 @@ struct admission {
     struct slice key;            /* empty: none */
     const char *reason;          /* for people; never a secret; valid during the callback */
     struct admit_answer *answer; /* the callee's from now on; NULL: the default */
+    /* A handshake that was not consented to and may be later; valid during the callback. */
+    const struct handshake_request *asked;
 };
 struct admit_request {
     const struct source_spec *source;
     struct slice head; /* packed, all headers; borrowed until the callback */
     struct slice body;
     int64_t received_ms;
-    bool is_method_listed; /* among the source's methods; else only challenge may answer */
+    bool is_method_listed; /* else only handshake and challenge may answer */
 };
 /* Called exactly once, often before script_admit returns; later if a hook waits or was pre-empted
  * (within 2.5 s). */

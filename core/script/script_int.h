@@ -225,6 +225,8 @@ bool traceback_is_deep(lua_State *L);
 /* classify.c: type and key, then on_admitted. Takes the answer (may be NULL). */
 void request_classify(struct script *script, const struct admit_request *request,
                       struct admit_answer *answer, admit_cb on_admitted, void *ctx);
+/* handshake.c: whether the request is a handshake of CloudEvents; then on_admitted was called. */
+bool handshake_admit(const struct admit_request *request, admit_cb on_admitted, void *ctx);
 /* What a hook that raised comes to: the sender's fault, or otherwise. */
 enum admit_outcome request_outcome(const struct context *context, enum admit_outcome otherwise);
 struct subject subject_of_source(const struct source_spec *source);

@@ -3,6 +3,7 @@
 #include "testing/testing_int.h"
 
 #include "base/limits.h"
+#include "model/meta.h"
 
 #include <stdlib.h>
 
@@ -65,6 +66,12 @@ static void on_admitted(const struct admission *admission, void *ctx)
         event_handle_push(L, make_event(intake, admission));
         lua_setfield(L, -2, "event");
     }
+    if (admission->asked &&
+        project_push_meta(L, intake->project,
+                          meta_create_handshake(script_registry(intake->project->script),
+                                                intake->source->name, admission->asked),
+                          0) == 1)
+        lua_setfield(L, -2, "news");
     lua_pop(L, 1);
     content_unref(intake->content);
     free(intake);
@@ -113,7 +120,8 @@ static bool is_listed(lua_State *L)
 
 /* receive(source, { method, is_listed, path, query, remote_ip, headers, body }, result): result
  * gets outcome "ok" "unverified" "malformed" "too_large" "error" "untyped" "answered" "method",
- * reason?, event?, answer? { status, headers, body } */
+ * reason?, event?, answer? { status, headers, body }, news?: the event that scripts are told with
+ */
 int l_project_receive(lua_State *L)
 {
     struct project *project = project_check(L);

@@ -346,7 +346,9 @@ static void push_methods(lua_State *L, const char *methods)
     }
 }
 
-/* sources() -> { { name, path, methods, status, key_window_ms, body_bytes_max }, … } */
+/* sources() -> { { name, path, methods, status, malformed_status, key_window_ms, body_bytes_max },
+ * … }
+ */
 static int l_sources(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);
@@ -359,6 +361,7 @@ static int l_sources(lua_State *L)
         push_methods(L, source->methods);
         lua_setfield(L, -2, "methods");
         set_integer(L, "status", source->status);
+        set_integer(L, "malformed_status", source->malformed_status);
         set_integer(L, "key_window_ms", source->key_window_ms);
         set_integer(L, "body_bytes_max", (lua_Integer)source->body_bytes_max);
         lua_rawseti(L, -2, (lua_Integer)i + 1);

@@ -32,11 +32,18 @@ local anzol = {}
 ---@field max_body? anzol.Size Default: `"1MiB"`.
 ---@field allow_from? string[] Addresses and blocks that may send, as `{ "192.0.2.0/24", "2001:db8::7" }`; others get 403. Behind a proxy: see the setting `trusted_proxies`.
 ---@field rate_limit? string Requests of all senders together, as `"100/s"`; more get 429 with `Retry-After`.
+---@field handshake? anzol.Handshake Answers the `OPTIONS` handshake of CloudEvents. Then `status` is 202 unless given, and JSON that is malformed gets 415.
 ---@field challenge? fun(req: anzol.Request): anzol.ChallengeAnswer? Answers handshakes that come unsigned, whatever their method. Before `verify`; may wait. Nothing is stored.
 ---@field respond? fun(req: anzol.Request): anzol.RespondAnswer? What the sender gets, once the event is durable; nil: the default. Behind `verify`; may wait.
 ---@field hide_headers? string[] Headers that are kept but never shown. Default: `{ "authorization", "cookie" }`.
 ---@field retention? anzol.Duration How long events are kept after they were handled. Default: the server's setting.
 ---@field status? integer What the sender gets once the event is durable: 200 to 299, default 200.
+
+---Whose deliveries a source consents to when it is asked by `OPTIONS` (CloudEvents HTTP webhooks).
+---A sender that is not of them and names a callback is told to scripts as `anzol.source.handshake`.
+---@class anzol.Handshake
+---@field origins string[]|"*" DNS names that senders call themselves, at most 256; `"*"`: any.
+---@field rate? integer Requests a minute that are granted, 1 to 1000000000; default: any number. `rate_limit` is what holds them to it.
 
 ---What `challenge` tells the sender.
 ---@class anzol.ChallengeAnswer

@@ -97,6 +97,26 @@ describe("anzol.testing", function()
       assert.equal(1, #t.events)
     end)
 
+    it("answers handshakes as the server does, and tells scripts of those left open", function()
+      local t = test([[
+        anzol.source("grid", { verify = anzol.verify.none(), type = function(req) return req.json.type end,
+          handshake = { origins = { "a.example" } } })
+        anzol.on("anzol.source.handshake", function(event) event:send("out", { json = event.data }) end)
+      ]])
+      local function ask(origin, callback)
+        return t:receive("grid", { method = "OPTIONS", headers = { ["WebHook-Request-Origin"] = origin,
+          ["WebHook-Request-Callback"] = callback } })
+      end
+      local answer = ask "a.example"
+      assert.same({ 200, "a.example", "*" }, { answer.status, answer.headers["WebHook-Allowed-Origin"],
+        answer.headers["WebHook-Allowed-Rate"] })
+      assert.equal(202, ask("b.example", "https://b.example/c").status)
+      assert.same({ source = "grid", origin = "b.example", callback = "https://b.example/c" },
+        t.deliveries[1].request.json)
+      assert.equal(202, t:receive("grid", { json = { type = "a" } }).status)
+      assert.equal(415, t:receive("grid", { body = "{" }).status)
+    end)
+
     it("refuses a body over max_body", function()
       local t = test [[anzol.source("small", { verify = anzol.verify.none(), type = "s", max_body = 10 })]]
       assert.equal(200, t:receive("small", { body = ("x"):rep(10) }).status)

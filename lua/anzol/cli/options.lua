@@ -36,7 +36,7 @@ return {
   ["anzol.poll"] = { [2] = "interval long on_error" },
   ["anzol.recover"] = { [2] = "rate since since_ms until_ms" },
   ["anzol.secret"] = { makes = "Secret" },
-  ["anzol.source"] = { [2] = "allow_from challenge hide_headers idempotency_key idempotency_window max_body methods path provider public_url rate_limit respond retention status type verify" },
+  ["anzol.source"] = { [2] = "allow_from challenge handshake hide_headers idempotency_key idempotency_window max_body methods path provider public_url rate_limit respond retention status type verify" },
   ["anzol.sse"] = { [2] = "allow_private auth headers on_error timeout url" },
   ["event:emit"] = { [3] = "delay idempotency_key" },
   ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },

@@ -134,7 +134,7 @@ end
 local refusals = {
   unverified = { 401, "unverified", "the signature is missing or wrong" },
   too_large = { 413, "too_large", "the body says more than this source takes" },
-  malformed = { 400, "malformed_json", "the body is not the JSON that this source expects" },
+  malformed = { nil, "malformed_json", "the body is not the JSON that this source expects" },
   error = { 500, "script_error", "a hook of this source failed" },
   method = { 405, "method_not_allowed", "this source does not take this method" },
 }
@@ -166,11 +166,14 @@ local function conclude(world, source, result, request)
   end
   local refusal = refusals[result.outcome]
   if refusal then
-    local answer = refuse(world, table.unpack(refusal))
+    local answer = refuse(world, refusal[1] or source.malformed_status, refusal[2], refusal[3])
     answer.reason = result.reason
     return answer
   end
-  if result.outcome == "answered" then return answer_as_asked(world, result.answer) end
+  if result.outcome == "answered" then
+    if result.news then world.handling:tell(result.news) end
+    return answer_as_asked(world, result.answer)
+  end
   local event, is_duplicate = world.handling:add(result.event, source.key_window_ms,
     result.reason)
   if result.answer then return answer_as_asked(world, result.answer, event) end
