@@ -51,7 +51,7 @@ static void write_routine(const struct call *call, struct document *out,
     document_str(out, row->rule);
     write_time(out, stored, "lastRun", row->last_ms);
     write_number(out, "lastDurationMs", row->duration_ms);
-    write_time(out, stored, "nextRun", row->due_ms);
+    write_time(out, stored, "nextRun", row->why == WHY_CRASH ? 0 : row->due_ms);
     document_key(out, "why");
     document_str(out, routine_why_name(row->why));
     if (stored->kind >= ROUTINE_POLL)

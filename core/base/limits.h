@@ -90,6 +90,7 @@
 #define LIMIT_SSE_BYTES (1024 * 1024)             /* of a message of server-sent events */
 #define LIMIT_SSE_WAITING_BYTES (4 * 1024 * 1024) /* of those that came; then the source waits */
 #define LIMIT_SSE_TRIES 6                         /* of a message; then it is given up */
+#define LIMIT_ROUTINE_FAILURES 6                  /* of a source in a row; then scripts are told */
 #define LIMIT_ROUTINES_RUNNING 64 /* on a worker at a time; the next waits its turn */
 #define LIMIT_STATE_BYTES (64u * 1024 * 1024)
 #define LIMIT_JOB_BYTES (16u * 1024 * 1024)

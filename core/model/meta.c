@@ -107,3 +107,18 @@ struct event *meta_create_handshake(const struct registry *registry, const char 
                                                         .fields = fields,
                                                         .field_count = count});
 }
+
+struct event *meta_create_routine(const struct registry *registry,
+                                  const struct meta_routine *routine)
+{
+    const struct meta_field fields[] = {
+        {.name = "kind", .text = routine->kind},
+        {.name = "name", .text = routine->name},
+        {.name = "state", .text = routine->state},
+        {.name = "failures", .number = routine->failures},
+        {.name = "error", .text = routine->error},
+    };
+    return meta_create(registry, &(struct meta_options){.type = META_ROUTINE_FAILED,
+                                                        .fields = fields,
+                                                        .field_count = array_count(fields)});
+}

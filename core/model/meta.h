@@ -14,6 +14,7 @@
 #define META_ENDPOINT_DISABLED "anzol.endpoint.disabled"
 #define META_RELOAD_REFUSED "anzol.reload.refused"
 #define META_SOURCE_HANDSHAKE "anzol.source.handshake"
+#define META_ROUTINE_FAILED "anzol.routine.failed"
 #define META_SOURCE_UNVERIFIED "anzol.source.unverified"
 
 /* One of text, json and number. */
@@ -49,5 +50,16 @@ struct event *meta_create_unverified(const struct registry *registry,
 /* Somebody wants to deliver to a source; a handler may consent by calling asked->callback. */
 struct event *meta_create_handshake(const struct registry *registry, const char *source,
                                     const struct handshake_request *asked);
+
+/* A cron, an every, a poll or a stream, when model/routine.h has news of it. */
+struct meta_routine {
+    const char *kind;
+    const char *name;
+    const char *state;
+    int64_t failures; /* in a row */
+    const char *error;
+};
+struct event *meta_create_routine(const struct registry *registry,
+                                  const struct meta_routine *routine);
 
 #endif

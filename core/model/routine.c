@@ -44,6 +44,8 @@ const char *routine_why_name(enum routine_why why)
         [WHY_SCRIPT] = "script",
         [WHY_ERROR] = "error",
         [WHY_LONG] = "long",
+        [WHY_STREAM] = "stream",
+        [WHY_CRASH] = "crash",
     };
     return names[why];
 }
@@ -121,7 +123,8 @@ static enum routine_turn take_cron(const struct routine_spec *spec, struct routi
     }
     if (spec->missed == MISSED_NONE && is_late) {
         go_to_tick(row, next_time(spec, now_ms - LATE_MS - 1));
-        return row->due_ms <= now_ms ? ROUTINE_RUN : ROUTINE_SKIPPED;
+        if (row->due_ms > now_ms)
+            return ROUTINE_SKIPPED;
     }
     const int64_t tick_ms = latest_time(spec, row->tick_ms, now_ms);
     if (tick_ms != row->tick_ms)
@@ -333,6 +336,14 @@ static void next_tick(const struct routine_spec *spec, struct routine_row *row, 
     row->why = WHY_RULE;
 }
 
+void routine_heard(struct routine_row *row)
+{
+    if (row->why != WHY_STREAM)
+        return;
+    row->failures = 0;
+    row->why = WHY_LONG;
+}
+
 /* A message that failed so often is let go, as one that went well: the next would wait for ever. */
 static bool end_message(const struct routine_spec *spec, struct routine_row *row,
                         const struct routine_end *end, bool is_ok)
@@ -341,6 +352,8 @@ static bool end_message(const struct routine_spec *spec, struct routine_row *row
     if (!is_ok && !is_last) {
         if (!fail(spec, row, end))
             row->due_ms = end->ended_ms + spec->interval.max_ms;
+        if (!end->place)
+            row->why = WHY_STREAM;
         return true;
     }
     row->failures = 0;
@@ -378,4 +391,39 @@ bool routine_go_on(const struct routine_spec *spec, struct routine_row *row,
     else
         next_tick(spec, row, end->ended_ms);
     return is_ok;
+}
+
+void routine_park(struct routine_row *row, const char *error)
+{
+    set_text(&row->error, error);
+    row->why = WHY_CRASH;
+}
+
+/* ---- News ------------------------------------------------------------------------------------ */
+
+const char *routine_news_name(enum routine_news news)
+{
+    static const char *const names[] = {
+        [ROUTINE_NO_NEWS] = "",
+        [ROUTINE_GAVE_UP] = "gave_up",
+        [ROUTINE_FAILING] = "failing",
+        [ROUTINE_STOPPED] = "stopped",
+    };
+    return names[news];
+}
+
+enum routine_news routine_take_news(const struct routine_spec *spec, struct routine_row *row,
+                                    const struct routine_end *end, bool goes_on)
+{
+    const bool is_about_source =
+        spec->kind == ROUTINE_POLL || (spec->kind == ROUTINE_SSE && !end->place);
+    if (!row->error)
+        return ROUTINE_NO_NEWS;
+    if (is_about_source)
+        return row->failures == LIMIT_ROUTINE_FAILURES ? ROUTINE_FAILING : ROUTINE_NO_NEWS;
+    const int64_t silence_ms = end->ended_ms - row->told_ms;
+    if (goes_on || (row->told_ms > 0 && silence_ms >= 0 && silence_ms < ROUTINE_TOLD_MS))
+        return ROUTINE_NO_NEWS;
+    row->told_ms = end->ended_ms;
+    return ROUTINE_GAVE_UP;
 }

@@ -70,6 +70,8 @@ enum routine_why {
     WHY_SCRIPT = 7,      /* anzol.after */
     WHY_ERROR = 8,       /* on_error */
     WHY_LONG = 9,        /* long polling: at once */
+    WHY_STREAM = 10,     /* its stream ended badly, or could not be opened */
+    WHY_CRASH = 11,      /* the process ended in it too often: it rests until a reload */
     WHY_COUNT
 };
 const char *routine_why_name(enum routine_why why);
@@ -92,6 +94,7 @@ struct routine_row {
     int64_t duration_ms; /* and how long it took */
     int64_t last_items;  /* that it found */
     uint64_t runs, items; /* in all; runs that went well */
+    int64_t told_ms;      /* not stored: when scripts were last told that one was given up */
 };
 /* Into a zeroed or finished one. */
 void routine_row_copy(struct routine_row *copy, const struct routine_row *row);
@@ -122,9 +125,28 @@ enum routine_turn {
 };
 enum routine_turn routine_take(const struct routine_spec *spec, struct routine_row *row,
                                int64_t now_ms);
+/* A message of its stream is there: whatever ailed the stream is over. */
+void routine_heard(struct routine_row *row);
 /* The run ended: where the row stands now. True: it goes on as planned; false: the run failed, and
  * will not be tried again. */
 bool routine_go_on(const struct routine_spec *spec, struct routine_row *row,
                    const struct routine_end *end);
+/* It is not run any more: its time stays, and it goes on when it may. */
+void routine_park(struct routine_row *row, const char *error);
+
+/* What scripts are told of. */
+enum routine_news {
+    ROUTINE_NO_NEWS,
+    ROUTINE_GAVE_UP, /* a time of a cron or an every, or a message, is not tried again; told at most
+                        once in ROUTINE_TOLD_MS */
+    ROUTINE_FAILING, /* a poll or a stream failed LIMIT_ROUTINE_FAILURES times in a row, and goes on
+                      */
+    ROUTINE_STOPPED, /* parked */
+};
+#define ROUTINE_TOLD_MS 60000
+const char *routine_news_name(enum routine_news news);
+/* Behind routine_go_on, with what that returned. */
+enum routine_news routine_take_news(const struct routine_spec *spec, struct routine_row *row,
+                                    const struct routine_end *end, bool goes_on);
 
 #endif

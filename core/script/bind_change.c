@@ -117,7 +117,7 @@ static int finish_replay(lua_State *L, int status, lua_KContext index)
 
 static int look_at_event(lua_State *L, uint64_t id)
 {
-    if (script_of(L)->context->event == id)
+    if (script_of(L)->context->running == id)
         return luaL_error(L, "anzol.replay: an event cannot begin itself again; "
                              "anzol.retry_later(duration) runs its handler once more");
     struct strand *strand = strand_check_may_wait(L, REPLAY);

@@ -60,8 +60,8 @@ struct context *context_enter(struct script *script, struct context *context)
                               least(context->wall_end_ns, context->slice_end_ns));
     if (!previous)
         script->outer = watchdog_enter(script, now);
-    if (script->hooks.running_event && context->event != 0)
-        atomic_store_explicit(script->hooks.running_event, context->event, memory_order_relaxed);
+    if (script->hooks.running && context->running != 0)
+        atomic_store_explicit(script->hooks.running, context->running, memory_order_relaxed);
     return previous;
 }
 
@@ -75,8 +75,8 @@ void context_leave(struct script *script, struct context *previous)
 {
     struct context *context = script->context;
     context->cpu_used_ns += used_now(context, now_ns());
-    if (script->hooks.running_event && context->event != 0)
-        atomic_store_explicit(script->hooks.running_event, 0, memory_order_relaxed);
+    if (script->hooks.running && context->running != 0)
+        atomic_store_explicit(script->hooks.running, 0, memory_order_relaxed);
     if (!previous)
         watchdog_leave(script, script->outer);
     script->context = previous;

@@ -261,6 +261,7 @@ void script_run_routine(struct script *script, const struct tick_options *option
     job->is_hopeless = false;
     job->context.subject = (struct subject){
         .kind = routine_kind_name(routine->kind), .name = routine->name, .place = routine->script};
+    job->context.running = options->mark;
     if (script_call(script, &job->context, l_prepare, job, 0) != OK) {
         fail(job, false);
         return;

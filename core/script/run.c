@@ -185,12 +185,12 @@ void script_run(struct script *script, const struct run_options *options, job_cb
     job->is_filtered_out = false;
     job->is_hopeless = false;
     job->context.subject = subject_of(options->subscription);
-    job->context.event = options->own.event->id;
+    job->context.running = options->own.event->id;
     struct context filter;
     struct order_key key;
     context_init(&filter, PHASE_FILTER, 0);
     filter.subject = job->context.subject;
-    filter.event = options->own.event->id;
+    filter.running = options->own.event->id;
     const bool is_keyed = options->subscription->order_function != 0 && !options->is_ordered;
     if ((is_keyed &&
          script_order_event(script, options->subscription, options->own.event, &key) != OK) ||

@@ -126,9 +126,9 @@ struct script_hooks {
     /* An operation of the store that a job waits for; its on_done comes on the loop, never before
      * this returned. */
     enum status (*submit)(void *ctx, struct store_op *op);
-    /* Gets the id of the event whose filter or handler is in Lua, 0 when it left; NULL: nobody
-     * wants it. */
-    _Atomic uint64_t *running_event;
+    /* Gets what is in Lua, 0 when it left: the id of the event whose filter or handler it is, or
+     * the mark of the routine. NULL: nobody wants it. */
+    _Atomic uint64_t *running;
     struct shared *shared; /* of the process: cache, limiters, breakers, metrics; borrowed */
     void *ctx;
 };
@@ -252,6 +252,7 @@ struct tick_options {
     int64_t previous_ms;               /* 0: none */
     uint32_t number;                   /* 1: the first try of this tick */
     const struct sse_message *message; /* of a stream; borrowed until the callback */
+    uint64_t mark;                     /* what hooks.running gets while it is in Lua; 0: nothing */
 };
 /* The callback as of script_run: HANDLED, FAILED or CANCELLED. */
 void script_run_routine(struct script *script, const struct tick_options *options, job_cb on_done,

@@ -82,8 +82,8 @@ enum kill { KILL_NONE, KILL_CPU, KILL_WALL, KILL_MEMORY };
 struct context {
     enum phase_id phase;
     struct subject subject;
-    struct job *job; /* NULL: a synchronous call */
-    uint64_t event;  /* of the run; 0: none */
+    struct job *job;  /* NULL: a synchronous call */
+    uint64_t running; /* the event whose run it is, or a routine's mark; 0: neither */
     int64_t cpu_max_ns;
     int64_t cpu_used_ns; /* before this entry */
     int64_t wall_max_ms;

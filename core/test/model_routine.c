@@ -15,6 +15,7 @@
 struct held_routine {
     struct routine_spec spec;
     struct routine_row row;
+    enum routine_news news; /* of the last run */
 };
 
 static struct held_routine *check_routine(lua_State *L)
@@ -142,8 +143,24 @@ static int l_go_on(lua_State *L)
                 .is_busy = bool_of(L, 2, "is_busy"),
             },
     };
-    lua_pushboolean(L, routine_go_on(&held->spec, &held->row, &end));
+    const bool goes_on = routine_go_on(&held->spec, &held->row, &end);
+    held->news = routine_take_news(&held->spec, &held->row, &end, goes_on);
+    lua_pushboolean(L, goes_on);
     return 1;
+}
+
+/* news() -> "" "gave_up" "failing": of the last run */
+static int l_news(lua_State *L)
+{
+    lua_pushstring(L, routine_news_name(check_routine(L)->news));
+    return 1;
+}
+
+/* heard(): a message of its stream came */
+static int l_heard(lua_State *L)
+{
+    routine_heard(&check_routine(L)->row);
+    return 0;
 }
 
 /* row() -> { due_ms, tick_ms, previous_ms, interval_ms, wait_ms, why, answer_ms, failures, error,
@@ -262,8 +279,9 @@ static int l_gc(lua_State *L)
 
 void open_routines(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"go_on", l_go_on}, {"plan", l_plan}, {"row", l_row},
-                                       {"rule", l_rule},   {"take", l_take}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"go_on", l_go_on}, {"heard", l_heard}, {"news", l_news},
+                                       {"plan", l_plan},   {"row", l_row},     {"rule", l_rule},
+                                       {"take", l_take},   {NULL, NULL}};
     luaL_newmetatable(L, ROUTINE);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

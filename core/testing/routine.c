@@ -4,6 +4,7 @@
 #include "testing/testing_int.h"
 
 #include "base/clock.h"
+#include "model/meta.h"
 #include "signature/signature.h"
 
 #include <stdlib.h>
@@ -59,6 +60,21 @@ struct waiting_routine {
     char *place; /* of the message of a stream, owned; NULL: it is none */
 };
 
+/* Field news of the result on top: the event that scripts are told with, if they ask for it. */
+static void set_news(struct project *project, const struct routine_spec *routine,
+                     const struct routine_row *row, enum routine_news news, unsigned failures)
+{
+    lua_State *L = project->L;
+    struct event *event = meta_create_routine(
+        registry_of(project), &(struct meta_routine){.kind = routine_kind_name(routine->kind),
+                                                     .name = routine->name,
+                                                     .state = routine_news_name(news),
+                                                     .failures = failures,
+                                                     .error = row->error});
+    if (project_push_meta(L, project, event, 0) == 1)
+        lua_setfield(L, -2, "news");
+}
+
 /* The run is over, and what it asked for was committed. */
 static void go_on(struct waiting_routine *waiting, const struct job_result *result,
                   const char *error)
@@ -78,7 +94,12 @@ static void go_on(struct waiting_routine *waiting, const struct job_result *resu
         .random = random_unit(),
         .place = waiting->place,
     };
-    (void)routine_go_on(&registry_of(project)->routines[waiting->number], row, &end);
+    const struct routine_spec *routine = &registry_of(project)->routines[waiting->number];
+    const unsigned failures = row->failures + 1;
+    const bool goes_on = routine_go_on(routine, row, &end);
+    const enum routine_news news = routine_take_news(routine, row, &end, goes_on);
+    if (news != ROUTINE_NO_NEWS)
+        set_news(project, routine, row, news, failures);
     set_text(L, "error", row->error);
     set_text(L, "why", routine_why_name(row->why));
     set_bool(L, "is_again", row->failures > 0); /* the same once more */
@@ -133,7 +154,8 @@ static bool read_message(lua_State *L, struct sse_message *message)
 
 /* run_routine(number, { is_forced = 1?, is_lost = 1?, message? }, result) -> "early" "run"
  * "skipped", due_ms: result gets is_over (else it runs again), error, why, items, wait_ms, next_ms,
- * deliveries, emits, changes (as run has them), and event, of which the deliveries are */
+ * deliveries, emits, changes (as run has them), event, of which the deliveries are, and news, the
+ * event that tells of a failure */
 int l_project_run_routine(lua_State *L)
 {
     static const char *const turns[] = {"early", "run", "skipped"};

@@ -13,10 +13,11 @@
 
 #define MAGIC UINT64_C(0x31786f626c7a6e61)
 #define SUSPECTS 64
+#define ROUTINE_BIT (UINT64_C(1) << 63) /* base/id.h: never set in an id */
 
 struct suspect {
-    _Atomic uint64_t event; /* 0: none */
-    uint64_t crashes;       /* written at start only */
+    _Atomic uint64_t subject; /* 0: none */
+    uint64_t crashes;         /* written at start only */
 };
 
 /* The file, byte for byte: it is read by the program that wrote it, or begun anew. */
@@ -31,15 +32,15 @@ struct black_box {
     atomic_uint suspect_count;
 };
 
-/* The event's place, or that of the one with the least crashes. */
-static struct suspect *place_of(struct page *page, uint64_t event)
+/* The subject's place, or that of the one with the least crashes. */
+static struct suspect *place_of(struct page *page, uint64_t subject)
 {
     struct suspect *least = &page->suspects[0];
     for (size_t i = 0; i < SUSPECTS; i++) {
         struct suspect *it = &page->suspects[i];
-        if (atomic_load(&it->event) == event)
+        if (atomic_load(&it->subject) == subject)
             return it;
-        if (atomic_load(&it->event) == 0)
+        if (atomic_load(&it->subject) == 0)
             it->crashes = 0;
         if (it->crashes < least->crashes)
             least = it;
@@ -47,15 +48,26 @@ static struct suspect *place_of(struct page *page, uint64_t event)
     return least;
 }
 
-static void count_crash(struct page *page, uint64_t event)
+/* Of a routine no more than the number is known here: its owner tells the name. */
+static void tell(const struct suspect *it, uint64_t subject)
 {
     char id[ID_TEXT_BYTES];
-    struct suspect *it = place_of(page, event);
-    it->crashes = atomic_load(&it->event) == event ? it->crashes + 1 : 1;
-    atomic_store(&it->event, event);
-    id_format(ID_EVENT, event, id);
+    if ((subject & ROUTINE_BIT) != 0) {
+        log_warn("the process ended in a script", "routine=%016llx times=%llu most=%d",
+                 (unsigned long long)subject, (unsigned long long)it->crashes, BLACK_BOX_CRASHES);
+        return;
+    }
+    id_format(ID_EVENT, subject, id);
     log_warn("the process ended in a script", "event=%s times=%llu most=%d", id,
              (unsigned long long)it->crashes, BLACK_BOX_CRASHES);
+}
+
+static void count_crash(struct page *page, uint64_t subject)
+{
+    struct suspect *it = place_of(page, subject);
+    it->crashes = atomic_load(&it->subject) == subject ? it->crashes + 1 : 1;
+    atomic_store(&it->subject, subject);
+    tell(it, subject);
 }
 
 static void read_page(struct black_box *box)
@@ -65,12 +77,12 @@ static void read_page(struct black_box *box)
         memset(page, 0, sizeof *page);
     page->magic = MAGIC;
     for (size_t i = 0; i < ID_SHARD_COUNT; i++) {
-        const uint64_t event = atomic_exchange(&page->running[i], 0);
-        if (event != 0)
-            count_crash(page, event);
+        const uint64_t subject = atomic_exchange(&page->running[i], 0);
+        if (subject != 0)
+            count_crash(page, subject);
     }
     for (size_t i = 0; i < SUSPECTS; i++)
-        if (atomic_load(&page->suspects[i].event) != 0)
+        if (atomic_load(&page->suspects[i].subject) != 0)
             atomic_fetch_add(&box->suspect_count, 1);
 }
 
@@ -104,33 +116,35 @@ void black_box_close(struct black_box *box)
     free(box);
 }
 
+uint64_t black_box_routine(uint64_t id)
+{
+    return id | ROUTINE_BIT;
+}
+
 _Atomic uint64_t *black_box_running(struct black_box *box, unsigned index)
 {
     return &box->page->running[index];
 }
 
-static struct suspect *find(struct black_box *box, uint64_t event)
+static struct suspect *find(struct black_box *box, uint64_t subject)
 {
     if (!box || atomic_load_explicit(&box->suspect_count, memory_order_relaxed) == 0)
         return NULL;
     for (size_t i = 0; i < SUSPECTS; i++)
-        if (atomic_load(&box->page->suspects[i].event) == event)
+        if (atomic_load(&box->page->suspects[i].subject) == subject)
             return &box->page->suspects[i];
     return NULL;
 }
 
-bool black_box_take_poison(struct black_box *box, uint64_t event)
+bool black_box_is_poison(struct black_box *box, uint64_t subject)
 {
-    const struct suspect *it = find(box, event);
-    if (!it || it->crashes < BLACK_BOX_CRASHES)
-        return false;
-    black_box_clear(box, event);
-    return true;
+    const struct suspect *it = find(box, subject);
+    return it && it->crashes >= BLACK_BOX_CRASHES;
 }
 
-void black_box_clear(struct black_box *box, uint64_t event)
+void black_box_clear(struct black_box *box, uint64_t subject)
 {
-    struct suspect *it = find(box, event);
-    if (it && atomic_exchange(&it->event, 0) == event)
+    struct suspect *it = find(box, subject);
+    if (it && atomic_exchange(&it->subject, 0) == subject)
         atomic_fetch_sub(&box->suspect_count, 1);
 }

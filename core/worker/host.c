@@ -66,9 +66,9 @@ struct script_hooks host_hooks(struct worker *worker)
         .read = start_read,
         .submit = submit,
         .shared = worker->options.shared,
-        .running_event = worker->options.box
-                             ? black_box_running(worker->options.box, worker->options.index)
-                             : NULL,
+        .running = worker->options.box
+                       ? black_box_running(worker->options.box, worker->options.index)
+                       : NULL,
         .ctx = worker,
     };
 }

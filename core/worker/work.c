@@ -49,7 +49,9 @@ static struct work *create(struct worker *worker, struct event *event, size_t ru
     work->event = event;
     work->list = list;
     work->run_count = run_count;
-    work->is_poison = black_box_take_poison(worker->options.box, event->id);
+    work->is_poison = black_box_is_poison(worker->options.box, event->id);
+    if (work->is_poison)
+        black_box_clear(worker->options.box, event->id);
     for (size_t i = 0; i < run_count; i++) {
         const size_t share = LIMIT_MESSAGES_PER_EVENT / run_count;
         work->runs[i].work = work;

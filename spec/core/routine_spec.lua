@@ -68,6 +68,16 @@ describe("a cron", function()
       assert.equal("run", it:take(NOON + HOUR + MINUTE))
       assert.equal("skipped", it:take(NOON + HOUR + MINUTE + 1))
     end)
+    it("runs once for several that are late by no more than a minute, whatever was before", function()
+      local it = cron { schedule = "*/10 * * * * *", missed = "none" }
+      for _, late in ipairs { 35 * SECOND, HOUR + 5 * SECOND } do
+        local at = it:row().tick_ms + late
+        assert.equal("run", it:take(at))
+        assert.equal(iso(at - at % (10 * SECOND)), iso(it:row().tick_ms))
+        it:go_on { started_ms = at }
+        assert.equal("early", it:take(at))
+      end
+    end)
     it("makes up for no more than 31 days", function()
       local it = cron { schedule = "0 0 * * *", missed = "all" }
       assert.equal("run", it:take(NOON + 40 * DAY))
@@ -96,6 +106,18 @@ describe("a cron", function()
     assert.is_false(it:go_on { started_ms = at, error = "no" })
     assert.equal("2026-03-04T09:00:00Z", iso(it:row().due_ms))
     assert.equal("no", it:row().error)
+  end)
+
+  it("tells of a time that was given up, once a minute at most", function()
+    local it = cron { schedule = "* * * * * *" } -- the next comes before it would be tried again
+    local told = {}
+    for second = 1, 130 do
+      local at = NOON + second * SECOND
+      assert.equal("run", it:take(at))
+      it:go_on { started_ms = at, error = second ~= 70 and "no" or nil }
+      if it:news() ~= "" then told[#told + 1] = { second, it:news() } end
+    end
+    assert.same({ { 1, "gave_up" }, { 61, "gave_up" }, { 121, "gave_up" } }, told)
   end)
 
   it("does not try again what the next time overtakes; unless all are wanted", function()
@@ -450,5 +472,52 @@ describe("a long poll", function()
   end)
   it("backs off when it fails", function()
     assert.equal(10 * SECOND, (gap { ended_ms = 10, error = "connect" }))
+  end)
+end)
+
+describe("a poll that keeps failing", function()
+  it("is told once, at the sixth time in a row, and again when it was well meanwhile", function()
+    local it = planned({ kind = "poll", min_ms = SECOND, error_ms = SECOND }, 0)
+    local told = {}
+    for run = 1, 20 do
+      it:go_on { started_ms = it:row().due_ms, error = run ~= 10 and "no" or nil }
+      if it:news() ~= "" then told[#told + 1] = { run, it:news(), it:row().failures } end
+    end
+    assert.same({ { 6, "failing", 6 }, { 16, "failing", 6 } }, told)
+  end)
+end)
+
+describe("a stream", function()
+  local stream
+  before_each(function()
+    stream = planned({ kind = "sse", is_long = true, min_ms = 0, rule = "stream", error_ms = SECOND }, 0)
+  end)
+  local function fails(place)
+    return stream:go_on { started_ms = stream:row().due_ms, error = "no", place = place }
+  end
+
+  it("lets a message go that failed six times, which is told", function()
+    for _ = 1, 5 do
+      assert.is_true(fails "a")
+      assert.same({ "", "error" }, { stream:news(), stream:row().why })
+    end
+    assert.is_false(fails "a")
+    assert.same({ "gave_up", 0, "a", "no" },
+      { stream:news(), stream:row().failures, stream:row().place, stream:row().error })
+  end)
+
+  it("that could not be opened for long is told, and takes no try from its first message", function()
+    for run = 1, 8 do
+      assert.is_true(fails())
+      assert.same({ run == 6 and "failing" or "", "stream" },
+        { stream:news(), stream:row().why })
+    end
+    stream:heard()
+    for run = 1, 5 do
+      assert.is_true(fails "a")
+      stream:heard() -- what came meanwhile changes nothing for the one that fails
+      assert.equal(run, stream:row().failures)
+    end
+    assert.is_false(fails "a")
   end)
 end)

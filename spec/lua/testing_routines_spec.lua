@@ -80,6 +80,21 @@ describe("a test of what runs by itself", function()
     t:close()
   end)
 
+  it("tells the scripts that ask when one gives up", function()
+    local t = test [[
+      anzol.cron("daily", { schedule = "0 9 * * *" }, function() error "never" end)
+      anzol.on("anzol.routine.failed", function(event) anzol.kv("told"):set(event.data.name, event.data) end)]]
+    t:advance "70m"
+    assert.same({}, types(t))
+    t:advance "10m"
+    assert.same({ "anzol.routine.failed" }, types(t))
+    local told = t.kv.told.daily
+    assert.same({ "cron", "gave_up", 6 }, { told.kind, told.state, told.failures })
+    assert.matches("never", told.error)
+    assert.matches("never", t:cron("daily").error)
+    t:close()
+  end)
+
   describe("with a poll", function()
     local POLL = [[
       local kv = anzol.kv "tickets"

@@ -99,6 +99,34 @@ describe("a routine of the server", function()
     assert.matches('routine failed  poll=asks failures=2 error="no answer', server:log())
   end)
 
+  it("tells scripts when a time is given up, and when a source keeps failing", function()
+    start [[
+      local soon = anzol.backoff.constant { base = "20ms", jitter = "none" }
+      anzol.every("gone", "100ms", function() error "not today" end)
+      anzol.poll("failing", { interval = "1h", on_error = soon }, function() return nil, "no answer" end)
+      anzol.poll("fine", { interval = "100ms" }, function(poll) return 0 end)
+      anzol.on("anzol.routine.failed", function(event)
+        assert(event.source == "anzol")
+        notes:incr("told-" .. event.data.name, 1)
+        notes:set("last-" .. event.data.name, event.data)
+      end)
+    ]]
+    server:stop()
+    sql "UPDATE routine SET due_ms = 0"
+    server:restart()
+    wait.until_true("the poll failed on", WITHIN_MS, function() return row "failing"[3] >= 10 end)
+    await_note("told-failing", 1)
+    await_note("told-gone", 1)
+    local failing, gone = note "last-failing", note "last-gone"
+    assert.same({ "poll", "failing", "failing", 6 }, { failing.kind, failing.name, failing.state, failing.failures })
+    assert.matches("^no answer", failing.error)
+    assert.same({ "every", "gave_up", 1 }, { gone.kind, gone.state, gone.failures })
+    assert.matches("main.lua:%d+: not today", gone.error)
+    assert.same({ 1, 1 }, { note "told-failing", note "told-gone" }) -- not each time
+    assert.is_nil(note "told-fine")
+    assert.equal(2, sql("SELECT count(*) FROM event WHERE type = 'anzol.routine.failed'")[1][1])
+  end)
+
   it("never overlaps itself, though it is reloaded while it runs", function()
     local script = [[
       local running = anzol.cache "running"

@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- A worker that is stuck, an event that ends the process, a parent that starts it again (F05). The
+-- A worker that is stuck, an event or a routine that ends the process, a parent that starts it again (F05). The
 -- scripts do what none can by anzol.fault, which only builds for specs have.
+local Receiver = require "support.receiver"
+local S = require "anzol_test.store"
 local Server = require "support.server"
+local cli = require "support.cli"
 local json = require "dkjson"
 local wait = require "support.wait"
 
@@ -76,6 +79,82 @@ describe("an event that ends the process", function()
       return server:get("/api/v1/event/" .. id).state == "handled"
     end)
   end)
+end)
+
+describe("a routine that ends the process", function()
+  local server, source
+  after_each(function()
+    server:close()
+    if source then source:stop() end
+    source = nil
+  end)
+
+  local HEAD = [[
+    local anzol = require "anzol"
+    anzol.every("beat", "100ms", function() anzol.kv("beats"):incr("count", 1) end)
+    anzol.on("anzol.routine.failed", function(event) anzol.kv("told"):set(event.data.name, event.data) end)
+  ]]
+  local REGISTERED = {
+    cron = 'anzol.cron("it", { schedule = "* * * * * *" }, function() %s end)',
+    every = 'anzol.every("it", "100ms", function() %s end)',
+    poll = 'anzol.poll("it", { interval = "100ms" }, function() anzol.sleep "10ms" %s end)',
+    sse = 'anzol.sse("it", { url = "%%s", allow_private = true }, function(message) %s end)',
+  }
+  local CRASH = " anzol.fault.crash() "
+  local RAN = ' anzol.kv("ran"):set("it", true) '
+
+  local function script(kind, body)
+    local text = REGISTERED[kind]:format(body)
+    if kind == "sse" then text = text:format(source:url "/stream") end
+    return HEAD .. text
+  end
+  local function is_poll(kind) return kind == "poll" or kind == "sse" end
+  local function row(kind)
+    for _, found in ipairs(server:get(is_poll(kind) and "/api/v1/poll" or "/api/v1/cron").data) do
+      if found.name == "it" then return found end
+    end
+  end
+  local function kv(ns, key)
+    local found = S.sql(server.state_dir .. "/anzol.db",
+      ("SELECT value FROM kv WHERE ns = '%s' AND key = '%s'"):format(ns, key))[1]
+    return found and json.decode(found[1])
+  end
+
+  for _, kind in ipairs { "cron", "every", "poll", "sse" } do
+    it(("is stopped after three times, and goes on after a reload: %s"):format(kind), function()
+      if kind == "sse" then
+        source = Receiver.start()
+        source:answer("/stream", { raw = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+          .. "Connection: close\r\n\r\nretry: 50\nid: 1\ndata: a\n\n" })
+      end
+      server = Server.new { scripts = { ["main.lua"] = script(kind, CRASH) }, env = { ANZOL_FAULTS = "1" } }
+      for _ = 1, 3 do
+        assert.same({ "signal", 9 }, { server:launch():ended(10000) })
+      end
+      server:restart()
+      local stopped = wait.until_true("it is stopped", 10000, function()
+        local found = row(kind)
+        return found.why == "crash" and found
+      end)
+      assert.matches("^crash: the process ended three times in this script; .*anzol reload", stopped.error)
+      assert.is_nil(stopped.nextRun)
+      local told = wait.until_true("scripts are told", 10000, function() return kv("told", "it") end)
+      assert.same({ kind, "stopped", 3, stopped.error }, { told.kind, told.state, told.failures, told.error })
+      assert.matches("routine stopped  " .. kind .. "=it ", server:log())
+      local list = cli.ask(server, { is_poll(kind) and "polls" or "crons" }).output
+      assert.matches("\nit [^\n]*%- [^\n]*crash: the process ended three times", list)
+      -- Others run, and a restart is no fresh chance.
+      server:kill()
+      server:restart()
+      local beats = kv("beats", "count")
+      wait.until_true("others run", 10000, function() return kv("beats", "count") > beats + 3 end)
+      assert.equal("crash", row(kind).why)
+      server:write_script("main.lua", script(kind, RAN))
+      assert.equal(0, cli.ask(server, { "reload" }).code)
+      wait.until_true("it runs", 10000, function() return kv("ran", "it") end)
+      wait.until_true("it is well", 10000, function() return row(kind).error == nil end)
+    end)
+  end
 end)
 
 describe("serve --supervise", function()

@@ -10,7 +10,8 @@ local M = {
 List the polls: when each ran and runs next, how long it waits and why, what it found, what went
 wrong. Why is one of rule (as registered), items (some came: shorter), no_items (none came:
 longer), slow (the source takes long), max_age, rate_limit, retry_after (the source says so),
-script (anzol.after), error (on_error) and long (at once).
+script (anzol.after), error (on_error), long (at once), stream (the stream ended badly) and crash
+(the process ended in it three times: it rests until anzol reload).
 
   anzol polls
   anzol polls show tickets

@@ -52,6 +52,7 @@ local function take(self, result)
   end
   for _, handle in ipairs(result.emits) do self.world.handling:add(handle, ITEM_KEY_WINDOW_MS) end
   self.world.handling:do_changes(result)
+  if result.news then self.world.handling:tell(result.news) end
 end
 
 function Routines:finish(routine, result)

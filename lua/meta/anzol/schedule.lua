@@ -37,12 +37,12 @@ function Tick:send(endpoint, message, options) end
 ---@class anzol.CronOptions
 ---@field schedule string Five fields, or six with a second before them, or `@daily` and its like: docs/guide/schedules.md.
 ---@field timezone? string Whose clocks, as `"Europe/Lisbon"`. Default `"UTC"`.
----@field missed? "latest"|"all"|"none" What is made up for when the server was down, or busy with the run before: the latest time (default), all of the last 31 days in order, or none that is late by more than a minute.
+---@field missed? "latest"|"all"|"none" What is made up for when the server was down, or busy with the run before: the latest time (default), all of the last 31 days in order, or at most the latest, and none that is late by more than a minute.
 
 ---Registers a function that runs at the times of a schedule, by the clocks of a time zone. What it sends,
 ---emits and writes commits with its place in time; if it fails it runs again (1 s, 5 s, 30 s, 2 min, 10
----min), unless the next time comes before. It never overlaps itself, and may wait; 60 s at most. Load phase
----only.
+---min), unless the next time comes before. It never overlaps itself, and may wait; 60 s at most. A time
+---that was given up is told as `anzol.routine.failed`. Load phase only.
 ---
 ---```lua
 ---anzol.cron("daily-digest", { schedule = "0 9 * * MON-FRI", timezone = "Europe/Lisbon" }, function(tick)
@@ -118,7 +118,7 @@ function Poll:get(url, options) end
 ---Registers a function that asks a source again and again, and emits what it finds: docs/guide/polling.md.
 ---Items, `anzol.kv` and its place in time commit together. It never overlaps itself, and may wait; 60 s at
 ---most. It returns how many items it found (nothing: as many as it emitted), `nil` and an Error, or
----`anzol.after`. Load phase only.
+---`anzol.after`. Six failures in a row are told as `anzol.routine.failed`. Load phase only.
 ---
 ---```lua
 ---anzol.poll("tickets", { interval = { min = "5s", max = "10m" } }, function(poll)
@@ -182,7 +182,7 @@ function StreamMessage:emit(type, data, options) end
 ---Registers a function for the messages of a stream of server-sent events, one after another. What a run
 ---emits and writes commits with the message's id: after a restart or a broken connection the stream is
 ---opened with `Last-Event-ID`, behind the last message that committed. A message whose run fails six
----times is let go. Load phase only.
+---times is let go, which is told as `anzol.routine.failed`. Load phase only.
 ---
 ---```lua
 ---anzol.sse("prices", { url = "https://prices.example/stream" }, function(message)
