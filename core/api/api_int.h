@@ -53,6 +53,7 @@ struct api {
 
 struct route;
 struct resource_form;
+struct field_forms;
 
 /* What is done to a resource. */
 enum resource_verb {
@@ -132,6 +133,12 @@ struct route {
     void (*handle)(struct call *call);
     /* Of handlers that read: writes the body of the 200. */
     void (*write)(const struct call *call, struct document *out);
+    /* The rest is in the OpenAPI document too. */
+    const char *summary; /* one line, without a full stop */
+    const char *query;   /* the parameters that it knows, apart by blanks; NULL: none */
+    const char
+        *answers; /* the statuses of success, then what they bring (openapi.c), if anything */
+    const struct field_forms *body; /* NULL: none */
 };
 
 /* ---- route.c: which handler a request is for ---------------------------------------------------
@@ -141,6 +148,12 @@ struct route {
 /* NULL: none; allow then names the methods of a path that is known, or is empty. parts borrow. */
 const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
                                    char allow[ALLOW_BYTES]);
+/* All of them, in the order of their paths. */
+const struct route *api_routes(size_t *count);
+/* True if a parameter of this name is one of its query. */
+bool api_route_knows(const struct route *route, const char *parameter);
+/* Takes the next word off a text of words apart by blanks. False at the end. */
+bool api_next_word(const char **words, struct slice *word);
 
 /* ---- door.c: who may come in -------------------------------------------------------------------
  */
@@ -205,7 +218,6 @@ const char *complaints_query_get(struct call *call, const char *name, struct buf
 
 struct list_form {
     enum id_kind kind;
-    const char *const *filters; /* names besides limit and iterator, NULL last */
     /* A state's number, -1: none of that name. */
     int (*parse_state)(const char *text);
     const char *states; /* for people: "pending, retrying, …" */
@@ -215,7 +227,8 @@ void paging_parse_limit(const char *text, size_t *limit, struct complaints *comp
 /* RFC 3339 or Unix ms. False: the text is neither. */
 bool paging_parse_instant(const char *text, int64_t *ms);
 
-/* Fills query from the request's parameters. False: refused and answered (422). */
+/* Fills query from the request's parameters, as far as the route knows them: any other is
+ * complained of. False: refused and answered (422). */
 bool paging_parse(struct call *call, const struct list_form *form, struct store_list_query *query);
 /* A parameter that is a text. */
 struct text_form {
@@ -224,8 +237,7 @@ struct text_form {
     size_t bytes_max;
     const char *(*judge)(const char *text); /* what is wrong with it, or NULL; may be NULL */
 };
-/* Fills the values from the request's parameters, of which there may be no others. False: refused
- * and answered (422). */
+/* Fills the values from the request's parameters, as paging_parse does. */
 bool paging_parse_texts(struct call *call, const struct text_form *texts, size_t count);
 /* The index of the row to show as number `place` of `count`: pages are always newest first. */
 size_t paging_row(const struct store_list_query *query, size_t place, size_t count);
@@ -261,7 +273,7 @@ void show_attempt(struct document *out, const struct attempt_row *row, bool is_w
 void dry_run_start(struct call *call, struct task *task, uint64_t after);
 
 /* ---- the resources: attempt.c, change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c,
- * reload.c, request.c, status.c, stop.c
+ * openapi.c, reload.c, request.c, status.c, stop.c
  * ---------------------------- */
 
 void api_list_attempts(struct call *call);
@@ -292,6 +304,8 @@ void api_enable_endpoint(struct call *call);
 void api_pause_endpoint(struct call *call);
 void api_resume_endpoint(struct call *call);
 const char *endpoint_state_name(enum endpoint_state state);
+extern const struct field_forms application_fields;
+extern const struct field_forms event_type_fields;
 /* application.c, event_type.c; what they read is written by resource.c */
 /* The application that the path names first: then(call, true) with call->application, or
  * then(call, false) if there is none. Refuses if it cannot be read. */
@@ -330,6 +344,7 @@ void api_show_health(struct call *call);
 void api_answer_health(struct call *call);
 void api_start_reload(struct call *call);
 void api_show_metrics(struct call *call);
+void api_show_openapi(struct call *call);
 void api_show_status(struct call *call);
 void api_stop(struct call *call);
 

@@ -20,6 +20,7 @@ static const struct field_form fields[] = {
      .is_nullable = true},
     {.name = "metadata", .type = FIELD_TEXTS, .absent = "{}"},
 };
+const struct field_forms application_fields = {fields, array_count(fields)};
 static const struct resource_form form = {
     .kind = RESOURCE_APPLICATION,
     .noun = "application",

@@ -76,11 +76,8 @@ static int parse_attempt_state(const char *text)
     return delivery_state_parse(text, &state) ? (int)state : -1;
 }
 
-static const char *const filters[] = {"endpoint", "error", "since", "state",
-                                      "status",   "type",  "until", NULL};
 static const struct list_form form = {
     .kind = ID_ATTEMPT,
-    .filters = filters,
     .parse_state = parse_attempt_state,
     .states = "succeeded, retrying, dead, cancelled, pending",
 };

@@ -87,13 +87,12 @@ static void start(struct call *call, enum change_verb verb, bool is_event)
         {"subscription", &call->subscription, LIMIT_SUBSCRIPTION_BYTES, NULL},
     };
     struct api_change *change = &call->change;
-    const size_t skipped = verb == CHANGE_RETRY ? 1 : 0; /* it has no reason */
     *change = (struct api_change){.what = {.verb = verb, .kind = is_event ? ID_EVENT : ID_DELIVERY},
                                   .on_done = on_done,
                                   .ctx = call};
     if (!paging_parse_id(call, is_event ? ID_EVENT : ID_DELIVERY,
                          is_event ? "an event" : "a delivery", &change->what.id) ||
-        !paging_parse_texts(call, texts + skipped, (is_event ? 2u : 1u) - skipped))
+        !paging_parse_texts(call, texts, array_count(texts)))
         return;
     change->reason = call->reason.len > 0 ? call->reason.data : reasons[verb];
     change->what.subscription = call->subscription.len > 0 ? call->subscription.data : NULL;

@@ -8,11 +8,8 @@ static int parse_delivery_state(const char *text)
     return delivery_state_parse(text, &state) ? (int)state : -1;
 }
 
-static const char *const filters[] = {"contains", "endpoint", "event", "message", "since",
-                                      "source",   "state",    "type",  "until",   NULL};
 static const struct list_form form = {
     .kind = ID_DELIVERY,
-    .filters = filters,
     .parse_state = parse_delivery_state,
     .states = "pending, retrying, in_flight, succeeded, dead, cancelled",
 };

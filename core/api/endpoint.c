@@ -108,10 +108,9 @@ static void on_changed(struct api_endpoint_change *change)
 
 static void start_change(struct call *call, enum endpoint_verb verb)
 {
-    const bool has_reason = verb == ENDPOINT_PAUSE || verb == ENDPOINT_DISABLE;
     const struct text_form reason = {"reason", &call->reason, LIMIT_REASON_BYTES, NULL};
     struct api_endpoint_change *change = &call->endpoint_change;
-    if (!paging_parse_texts(call, &reason, has_reason ? 1 : 0))
+    if (!paging_parse_texts(call, &reason, 1))
         return;
     buf_clear(&call->endpoint);
     if (buf_add_slice(&call->endpoint, call->id) != OK) {

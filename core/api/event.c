@@ -8,11 +8,8 @@ static int parse_run_state(const char *text)
     return run_state_parse(text, &state) ? (int)state : -1;
 }
 
-static const char *const filters[] = {"contains", "since", "source", "state",
-                                      "type",     "until", NULL};
 static const struct list_form form = {
     .kind = ID_EVENT,
-    .filters = filters,
     .parse_state = parse_run_state,
     .states = "pending, retrying, handled, skipped, dead",
 };

@@ -22,6 +22,7 @@ static const struct field_form fields[] = {
      .is_nullable = true},
     {.name = "schemas", .type = FIELD_OBJECTS, .is_nullable = true},
 };
+const struct field_forms event_type_fields = {fields, array_count(fields)};
 static const struct resource_form form = {
     .kind = RESOURCE_EVENT_TYPE,
     .noun = "event type",

@@ -10,19 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NAMES_MAX 20
+#define NAMES_MAX 20  /* of a route */
+#define NAME_BYTES 24 /* of each */
 #define MESSAGE_BYTES 256
 #define INSTANT_MS_MAX INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define NO_INSTANT "an instant is wanted: 2026-03-02T08:00:00Z or Unix milliseconds"
 
-static size_t known_names(const struct list_form *form, const char *names[NAMES_MAX])
+static size_t known_names(const struct route *route, char texts[NAMES_MAX][NAME_BYTES],
+                          const char *names[NAMES_MAX])
 {
     size_t count = 0;
-    names[count++] = "limit";
-    names[count++] = "iterator";
-    for (const char *const *filter = form->filters; *filter; filter++) {
-        check(count < NAMES_MAX);
-        names[count++] = *filter;
+    const char *words = route->query;
+    for (struct slice word; api_next_word(&words, &word); count++) {
+        check(count < NAMES_MAX && word.len < NAME_BYTES);
+        memcpy(texts[count], word.data, word.len);
+        texts[count][word.len] = '\0';
+        names[count] = texts[count];
     }
     return count;
 }
@@ -41,9 +44,12 @@ static bool next_name(struct slice *query, struct slice *name)
 }
 
 /* A misspelt filter would silently show everything. */
-static void check_names(struct slice query, const char *const *names, size_t count,
-                        struct complaints *complaints)
+static void check_names(const struct call *call, struct complaints *complaints)
 {
+    char texts[NAMES_MAX][NAME_BYTES];
+    const char *names[NAMES_MAX];
+    const size_t count = known_names(call->route, texts, names);
+    struct slice query = http_query(call->request);
     for (struct slice name; next_name(&query, &name);) {
         bool is_known = name.len == 0;
         for (size_t i = 0; i < count && !is_known; i++)
@@ -125,14 +131,6 @@ static void bound(struct call *call, const struct list_form *form, struct store_
     buf_finish(&scratch);
 }
 
-static bool has_filter(const struct list_form *form, const char *name)
-{
-    for (const char *const *filter = form->filters; *filter; filter++)
-        if (strcmp(*filter, name) == 0)
-            return true;
-    return false;
-}
-
 static void parse_filters(struct call *call, const struct list_form *form,
                           struct store_list_query *query, struct complaints *complaints)
 {
@@ -147,26 +145,28 @@ static void parse_filters(struct call *call, const struct list_form *form,
     text = complaints_query_get(call, "state", &scratch, complaints);
     if (text)
         parse_state(text, form, query, complaints);
-    text = has_filter(form, "event") ? complaints_query_get(call, "event", &scratch, complaints)
-                                     : NULL;
+    text = api_route_knows(call->route, "event")
+               ? complaints_query_get(call, "event", &scratch, complaints)
+               : NULL;
     /* The id 0 is of nothing, and a filter that is 0 is none. */
     if (text && (!id_parse(ID_EVENT, text, &query->event) || query->event == 0))
         complain_of_query(complaints, "event", "not an event id (evt_ and 11 characters)");
-    text = has_filter(form, "message") ? complaints_query_get(call, "message", &scratch, complaints)
-                                       : NULL;
+    text = api_route_knows(call->route, "message")
+               ? complaints_query_get(call, "message", &scratch, complaints)
+               : NULL;
     if (text && (!id_parse(ID_MESSAGE, text, &query->message) || query->message == 0))
         complain_of_query(complaints, "message", "not a message id (msg_ and 11 characters)");
-    if (has_filter(form, "source"))
+    if (api_route_knows(call->route, "source"))
         query->source = complaints_query_get(call, "source", &call->source, complaints);
-    if (has_filter(form, "type"))
+    if (api_route_knows(call->route, "type"))
         query->type = complaints_query_get(call, "type", &call->type, complaints);
     if (query->type && !event_pattern_is_valid(slice_str(query->type)))
         complain_of_query(complaints, "type", EVENT_PATTERN_FORMS);
-    if (has_filter(form, "endpoint"))
+    if (api_route_knows(call->route, "endpoint"))
         query->endpoint = complaints_query_get(call, "endpoint", &call->endpoint, complaints);
-    if (has_filter(form, "contains"))
+    if (api_route_knows(call->route, "contains"))
         query->contains = complaints_query_get(call, "contains", &call->contains, complaints);
-    if (has_filter(form, "since"))
+    if (api_route_knows(call->route, "since"))
         bound(call, form, query, complaints);
     buf_finish(&scratch);
 }
@@ -176,9 +176,7 @@ bool paging_parse(struct call *call, const struct list_form *form, struct store_
     struct complaints complaints;
     complaints_begin(&complaints);
     *query = (struct store_list_query){.limit = PAGE_ROWS_DEFAULT, .state = -1};
-    const char *names[NAMES_MAX];
-    const size_t count = known_names(form, names);
-    check_names(http_query(call->request), names, count, &complaints);
+    check_names(call, &complaints);
     parse_filters(call, form, query, &complaints);
     return complaints_end(call, &complaints);
 }
@@ -186,14 +184,12 @@ bool paging_parse(struct call *call, const struct list_form *form, struct store_
 bool paging_parse_texts(struct call *call, const struct text_form *texts, size_t count)
 {
     struct complaints complaints;
-    const char *names[NAMES_MAX];
     char message[MESSAGE_BYTES];
     complaints_begin(&complaints);
-    check(count <= NAMES_MAX);
-    for (size_t i = 0; i < count; i++)
-        names[i] = texts[i].name;
-    check_names(http_query(call->request), names, count, &complaints);
+    check_names(call, &complaints);
     for (size_t i = 0; i < count; i++) {
+        if (!api_route_knows(call->route, texts[i].name))
+            continue;
         const char *text = complaints_query_get(call, texts[i].name, texts[i].value, &complaints);
         if (!text)
             continue;

@@ -38,10 +38,6 @@ enum parameter {
     PARAMETER_COUNT
 };
 
-#define BIT(parameter) (1u << (parameter))
-#define WALK (BIT(SINCE) | BIT(UNTIL) | BIT(RATE) | BIT(DRY_RUN) | BIT(ITERATOR))
-#define FILTERS (BIT(KIND) | BIT(SOURCE) | BIT(TYPE) | BIT(ENDPOINT) | BIT(CONTAINS) | WALK)
-
 static const char *check_kind(const char *text)
 {
     return strcmp(text, "event") == 0 || strcmp(text, "delivery") == 0
@@ -141,15 +137,13 @@ static bool is_set(const struct values *values, enum parameter flag)
     return text && strcmp(text, "true") == 0;
 }
 
-static bool parse_values(struct call *call, unsigned known, struct values *values)
+static bool parse_values(struct call *call, struct values *values)
 {
     struct text_form forms[PARAMETER_COUNT];
-    size_t count = 0;
     for (unsigned i = 0; i < PARAMETER_COUNT; i++)
-        if (known & BIT(i))
-            forms[count++] = (struct text_form){parameters[i].name, &values->texts[i],
-                                                parameters[i].bytes_max, parameters[i].judge};
-    return paging_parse_texts(call, forms, count);
+        forms[i] = (struct text_form){parameters[i].name, &values->texts[i],
+                                      parameters[i].bytes_max, parameters[i].judge};
+    return paging_parse_texts(call, forms, PARAMETER_COUNT);
 }
 
 /* ---- The task -----------------------------------------------------------------------------------
@@ -373,13 +367,13 @@ static bool parse_after(struct call *call, const struct values *values, const st
 }
 
 /* A task of what the parameters in `known` say. */
-static void begin(struct call *call, unsigned known, struct task task)
+static void begin(struct call *call, struct task task)
 {
     struct values values;
     for (unsigned i = 0; i < PARAMETER_COUNT; i++)
         buf_init(&values.texts[i], LIMIT_REQUEST_LINE_BYTES);
-    bool is_right = parse_values(call, known, &values);
-    if (is_right && !(known & BIT(ENDPOINT)) && /* it is in the path */
+    bool is_right = parse_values(call, &values);
+    if (is_right && !api_route_knows(call->route, "endpoint") && /* it is in the path */
         buf_add_slice(&values.texts[ENDPOINT], call->id) != OK) {
         call_refuse(call, 503, "memory", "no memory; try again");
         is_right = false;
@@ -403,25 +397,22 @@ static void begin(struct call *call, unsigned known, struct task task)
 
 void api_replay(struct call *call)
 {
-    begin(call, FILTERS | BIT(IDS) | BIT(STATE) | BIT(SUBSCRIPTION) | BIT(NEW_IDS),
-          (struct task){.verb = CHANGE_REPLAY, .wanted = -1});
+    begin(call, (struct task){.verb = CHANGE_REPLAY, .wanted = -1});
 }
 
 void api_retry_dead(struct call *call)
 {
-    begin(call, FILTERS | BIT(SUBSCRIPTION),
-          (struct task){.verb = CHANGE_RETRY, .wanted = (int)RUN_DEAD});
+    begin(call, (struct task){.verb = CHANGE_RETRY, .wanted = (int)RUN_DEAD});
 }
 
 void api_drop_dead(struct call *call)
 {
-    begin(call, FILTERS | BIT(SUBSCRIPTION) | BIT(REASON),
-          (struct task){.verb = CHANGE_DROP, .wanted = (int)RUN_DEAD});
+    begin(call, (struct task){.verb = CHANGE_DROP, .wanted = (int)RUN_DEAD});
 }
 
 void api_recover_endpoint(struct call *call)
 {
-    begin(call, WALK, (struct task){.verb = CHANGE_RETRY, .wanted = (int)DELIVERY_DEAD});
+    begin(call, (struct task){.verb = CHANGE_RETRY, .wanted = (int)DELIVERY_DEAD});
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------
@@ -435,10 +426,8 @@ static int parse_task_state(const char *text)
     return -1;
 }
 
-static const char *const filters[] = {"state", NULL};
 static const struct list_form form = {
     .kind = ID_TASK,
-    .filters = filters,
     .parse_state = parse_task_state,
     .states = "running, done, cancelled",
 };

@@ -63,3 +63,16 @@ describe("npm's svix", function()
     assert.same({ 404, "not_found" }, { seen.expunged.code, seen.expunged.body.code })
   end)
 end)
+
+describe("the OpenAPI document", function()
+  it("is valid by the published schema of OpenAPI 3.1", function()
+    local dir = files.temp_dir()
+    clients.install("@seriousme/openapi-schema-validator", dir)
+    local server = Server.start { scripts = { ["main.lua"] = "" } }
+    local seen = json.decode(clients.run({ "node", "validate_openapi.mjs",
+      "http://127.0.0.1:" .. server.admin_port }, dir))
+    server:close()
+    files.remove(dir)
+    assert.same({ version = "3.1", valid = true }, seen)
+  end)
+end)

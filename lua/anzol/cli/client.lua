@@ -14,6 +14,12 @@ local codes = {
   [409] = failure.TRY_AGAIN, [503] = failure.TRY_AGAIN,
 }
 
+-- For accept: whatever the status is.
+M.ANY = setmetatable({}, { __index = function() return true end })
+
+-- The exit code that says what an answer's status means.
+function M.code_of(status) return codes[status] or failure.FAILED end
+
 -- A part of a path, dots and all.
 function M.escape_part(text)
   return (text:gsub("[^%w_]", function(c) return ("%%%02X"):format(c:byte()) end))
@@ -70,14 +76,15 @@ function M.detail(answer)
   return table.concat(lines, "; ")
 end
 
--- request: { method?, path, query?, body?, accept = { [status] = true }? }. Returns the answer
--- { status, headers, body }: 200, or a status in accept.
+-- request: { method?, path, query?, body?, idempotency_key?, accept = { [status] = true }? }.
+-- Returns the answer { status, headers, body }: 200, or a status in accept.
 function M.request(options, console, request)
   local native = require "anzol.native"
   local admin = settings.admin(options)
   local headers = { Accept = "application/json" }
   if admin.token then headers.Authorization = "Bearer " .. admin.token end
   if request.body then headers["Content-Type"] = "application/json" end
+  headers["Idempotency-Key"] = request.idempotency_key
   local url = admin.url .. with_query(request.path, request.query)
   console:explain("%s %s%s", request.method or "GET", url,
     admin.socket and " (" .. admin.socket .. ")" or "")
@@ -89,7 +96,7 @@ function M.request(options, console, request)
   if answer.status == 200 or (request.accept and request.accept[answer.status]) then
     return answer
   end
-  failure.raise(codes[answer.status] or failure.FAILED, "%s", M.detail(answer))
+  failure.raise(M.code_of(answer.status), "%s", M.detail(answer))
 end
 
 -- Whether anybody answers where the server is to be found.

@@ -11,7 +11,7 @@ local settings = require "anzol.cli.settings"
 local M = {}
 
 -- Files beside this one, in the order of the commands' names.
-local command_files = { "add", "attempts", "capture", "check", "completion", "cron", "crons",
+local command_files = { "add", "api", "attempts", "capture", "check", "completion", "cron", "crons",
   "dead", "deliveries", "endpoints", "eval", "events", "health", "listen", "man", "new_project",
   "polls", "queues", "recover", "reload", "repl", "replay", "sign", "status", "stop", "tail",
   "tasks", "test", "trigger", "verify" }
