@@ -114,6 +114,46 @@ void *handshake_watch(void *tls_context);
 bool handshake_asked(const void *tls_context);
 void handshake_forget(void *tls_context);
 
+/* ---- Sealed texts (seal.c) ----
+ * What is kept secret on disk: AES-256-GCM with a random nonce of 96 bits under a key that the
+ * sealed text names. Where there is no key, the plain text with a mark that says so: a later key
+ * seals it. */
+
+#define SEAL_KEY_BYTES 32u
+#define SEAL_ID_BYTES 8u
+#define SEAL_KEYS_MAX 8u
+#define SEAL_BYTES_MAX 65536u /* of a plain text, and of its place */
+#define SEAL_EXTRA_BYTES 36u  /* at most so much longer is a sealed text */
+
+/* The keys: the first one seals, all open. Any thread, at any time. */
+struct seal_ring;
+
+/* Without a key. */
+struct seal_ring *seal_ring_create(void);
+/* NULL is fine. */
+void seal_ring_destroy(struct seal_ring *ring);
+/* Takes the keys in text (one or several, with spaces, newlines or commas between them; 32 bytes
+ * each, as hex or base64): the first of them seals from now on, those that were there before come
+ * behind them. E_INVALID, E_LIMIT: err says what is wrong, never the key; nothing has changed. */
+MUST_USE enum status seal_ring_add(struct seal_ring *ring, struct slice text, struct err *err);
+/* Leaves the first one alone: nothing is sealed by the others any more. */
+void seal_ring_forget(struct seal_ring *ring);
+/* The ids of the keys, in their order; they may be shown. Returns how many; of NULL 0. */
+size_t seal_ring_ids(struct seal_ring *ring, unsigned char ids[SEAL_KEYS_MAX][SEAL_ID_BYTES]);
+
+/* Adds the sealed text. place: what it belongs to; it opens only for the same. ring NULL: as one
+ * without a key. E_LIMIT: longer than SEAL_BYTES_MAX. */
+MUST_USE enum status seal_close(struct seal_ring *ring, struct slice place, struct slice plain,
+                                struct buf *sealed);
+/* Adds the plain text. E_NOTFOUND: its key is not in the ring; E_INVALID: it was changed, or is of
+ * another place. Nothing is added then. */
+MUST_USE enum status seal_open(struct seal_ring *ring, struct slice place, struct slice sealed,
+                               struct buf *plain);
+/* The id of its key, SEAL_ID_BYTES in the sealed text; NULL: it is none. */
+const unsigned char *seal_key_id(struct slice sealed);
+/* Whether that id is of no key: nothing is sealed. */
+bool seal_is_plain(const unsigned char id[SEAL_ID_BYTES]);
+
 /* ---- Sets of keys (key.c) ---- */
 
 struct key {

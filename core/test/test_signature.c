@@ -261,14 +261,105 @@ static int l_measure(lua_State *L)
     return 1;
 }
 
+/* ---- Sealed texts ---- */
+
+#define RING_METATABLE "anzol_test.seal_ring"
+
+static struct seal_ring *check_ring(lua_State *L)
+{
+    return *(struct seal_ring **)luaL_checkudata(L, 1, RING_METATABLE);
+}
+
+/* ring() -> a ring without a key */
+static int l_ring(lua_State *L)
+{
+    *(struct seal_ring **)lua_newuserdatauv(L, sizeof(struct seal_ring *), 0) = seal_ring_create();
+    luaL_setmetatable(L, RING_METATABLE);
+    return 1;
+}
+
+static int l_ring_gc(lua_State *L)
+{
+    seal_ring_destroy(check_ring(L));
+    return 0;
+}
+
+/* ring:add(text) -> true | nil, status, text */
+static int l_ring_add(lua_State *L)
+{
+    struct err err = {0};
+    const enum status status = seal_ring_add(check_ring(L), check_slice(L, 2), &err);
+    if (status == OK) {
+        lua_pushboolean(L, true);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, status_name(status));
+    lua_pushstring(L, err.text);
+    return 3;
+}
+
+static int l_ring_forget(lua_State *L)
+{
+    seal_ring_forget(check_ring(L));
+    return 0;
+}
+
+/* ring:ids() -> list of bytes */
+static int l_ring_ids(lua_State *L)
+{
+    unsigned char ids[SEAL_KEYS_MAX][SEAL_ID_BYTES];
+    const size_t count = seal_ring_ids(check_ring(L), ids);
+    lua_newtable(L);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushlstring(L, (const char *)ids[i], SEAL_ID_BYTES);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* ring:close(place, plain) -> sealed | nil, status */
+static int l_ring_close(lua_State *L)
+{
+    struct buf out;
+    buf_init(&out, OUT_BYTES_MAX);
+    const enum status status =
+        seal_close(check_ring(L), check_slice(L, 2), check_slice(L, 3), &out);
+    return push_result(L, status, &out);
+}
+
+/* ring:open(place, sealed) -> plain | nil, status */
+static int l_ring_open(lua_State *L)
+{
+    struct buf out;
+    buf_init(&out, OUT_BYTES_MAX);
+    const enum status status = seal_open(check_ring(L), check_slice(L, 2), check_slice(L, 3), &out);
+    return push_result(L, status, &out);
+}
+
+static void open_ring(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"__gc", l_ring_gc}, {"add", l_ring_add},       {"close", l_ring_close},
+        {"ids", l_ring_ids}, {"forget", l_ring_forget}, {"open", l_ring_open},
+        {NULL, NULL},
+    };
+    luaL_newmetatable(L, RING_METATABLE);
+    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
 static const luaL_Reg functions[] = {
     {"decode", l_decode}, {"encode", l_encode}, {"equal", l_equal},     {"hash", l_hash},
     {"hmac", l_hmac},     {"key", l_key},       {"measure", l_measure}, {"random", l_random},
-    {"sign", l_sign},     {"verify", l_verify}, {NULL, NULL},
+    {"ring", l_ring},     {"sign", l_sign},     {"verify", l_verify},   {NULL, NULL},
 };
 
 int luaopen_anzol_test_signature(lua_State *L)
 {
+    open_ring(L);
     luaL_newlib(L, functions);
     return 1;
 }
