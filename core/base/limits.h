@@ -150,6 +150,8 @@
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_PAGE_ROWS 250
 #define LIMIT_UID_BYTES 256           /* a caller's own name of a resource */
+#define LIMIT_SECRET_BYTES 65536      /* one version of a secret of a resource */
+#define LIMIT_OLD_SECRETS 10          /* of one kind and resource, that are still good */
 #define LIMIT_ANSWER_KEPT_MS 43200000 /* to a request with an idempotency key */
 #define LIMIT_REASON_BYTES 256        /* why something is dropped or cancelled */
 #define LIMIT_API_FAILURES 10         /* wrong tokens of one address ... */

@@ -7,5 +7,6 @@ void resource_finish(struct resource *resource)
 {
     free(resource->uid);
     free(resource->body);
+    secrets_free(resource->secrets, resource->secret_count);
     *resource = (struct resource){0};
 }

@@ -4,7 +4,7 @@
 #ifndef MODEL_RESOURCE_H
 #define MODEL_RESOURCE_H
 
-#include "base/base.h"
+#include "model/secret.h"
 
 /* As stored. Never renumber. */
 enum resource_kind { RESOURCE_EVENT_TYPE = 0, RESOURCE_APPLICATION = 1 };
@@ -19,9 +19,11 @@ struct resource {
     uint64_t version; /* 1, 2, … */
     char *body;       /* a JSON object */
     int64_t created_ms, updated_ms;
+    struct secret *secrets; /* by kind, the newest first; only of a list that asked for them */
+    size_t secret_count;
 };
 
-/* Frees the texts and empties it. */
+/* Frees the texts and secrets and empties it. */
 void resource_finish(struct resource *resource);
 
 #endif

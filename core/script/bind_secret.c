@@ -14,7 +14,7 @@
 #define FILE_SUFFIX "_FILE"
 #define VARIABLE_BYTES (sizeof SECRET_PREFIX + LIMIT_NAME_BYTES + sizeof FILE_SUFFIX)
 
-struct secret {
+struct secret_object {
     const struct secret_value *value; /* the generation's */
 };
 
@@ -110,7 +110,7 @@ bool secret_test(lua_State *L, int index, struct slice *text)
         text->data = lua_tolstring(L, index, &text->len);
         return true;
     }
-    const struct secret *secret = object_test(L, index, &secret_kind);
+    const struct secret_object *secret = object_test(L, index, &secret_kind);
     if (!secret)
         return false;
     *text = slice_of(secret->value->value, secret->value->len);
@@ -119,7 +119,7 @@ bool secret_test(lua_State *L, int index, struct slice *text)
 
 bool secret_is_missing(lua_State *L, int index)
 {
-    const struct secret *secret = object_test(L, index, &secret_kind);
+    const struct secret_object *secret = object_test(L, index, &secret_kind);
     return secret && secret->value == &missing_value;
 }
 
@@ -174,7 +174,7 @@ static int l_secret(lua_State *L)
                           name);
     if (!value)
         report_missing(L, name, &err);
-    struct secret *secret = object_push(L, &secret_kind, sizeof *secret, 1);
+    struct secret_object *secret = object_push(L, &secret_kind, sizeof *secret, 1);
     secret->value = value ? value : &missing_value;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
@@ -191,7 +191,7 @@ static int l_tostring(lua_State *L)
 
 static int l_reveal(lua_State *L)
 {
-    const struct secret *secret = object_check(L, 1, &secret_kind);
+    const struct secret_object *secret = object_check(L, 1, &secret_kind);
     lua_pushlstring(L, secret->value->value, secret->value->len);
     return 1;
 }
@@ -204,8 +204,8 @@ static int l_concat(lua_State *L)
 
 static int l_eq(lua_State *L)
 {
-    const struct secret *a = object_test(L, 1, &secret_kind);
-    const struct secret *b = object_test(L, 2, &secret_kind);
+    const struct secret_object *a = object_test(L, 1, &secret_kind);
+    const struct secret_object *b = object_test(L, 2, &secret_kind);
     lua_pushboolean(L, a && b && a->value == b->value);
     return 1;
 }

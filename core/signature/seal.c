@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sealed texts: AES-256-GCM by OpenSSL, under the keys of a ring. A sealed text is the id of its key
- * (zeros: none, the plain text follows), a nonce, what was sealed, the tag. */
+/* Sealed texts: AES-256-GCM by OpenSSL, under the keys of a ring. A sealed text is the id of its
+ * key (zeros: none, the plain text follows), a nonce, what was sealed, the tag. */
 #include "signature/signature.h"
 
 #include <openssl/crypto.h>
@@ -248,8 +248,9 @@ enum status seal_open(struct seal_ring *ring, struct slice place, struct slice s
         memcpy(tag, sealed.data + sealed.len - TAG_BYTES, TAG_BYTES);
         status = buf_reserve(plain, len + 1);
         unsigned char *out = status == OK ? (unsigned char *)plain->data + plain->len : NULL;
-        if (out && !run_cipher(false, &key, id + SEAL_ID_BYTES, place,
-                               slice_of(sealed.data + SEAL_ID_BYTES + NONCE_BYTES, len), out, tag)) {
+        if (out &&
+            !run_cipher(false, &key, id + SEAL_ID_BYTES, place,
+                        slice_of(sealed.data + SEAL_ID_BYTES + NONCE_BYTES, len), out, tag)) {
             OPENSSL_cleanse(out, len);
             status = E_INVALID;
         }

@@ -158,6 +158,20 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
         " uid = excluded.uid, is_archived = excluded.is_archived, version = excluded.version,"
         " body = excluded.body, updated_ms = excluded.updated_ms",
     [SQL_RESOURCE_DELETE] = "DELETE FROM resource WHERE id = ?",
+    [SQL_SECRET_NEWEST] = "SELECT coalesce(max(version), 0), count(iif(expires_ms > ?3, 1, NULL)),"
+                          " count(iif(expires_ms IS NULL, 1, NULL)) FROM secret"
+                          " WHERE owner = ?1 AND kind = ?2",
+    [SQL_SECRET_KEEP] = "UPDATE secret SET expires_ms = ?3 WHERE owner = ?1 AND kind = ?2"
+                        " AND expires_ms IS NULL",
+    [SQL_SECRET_END] = "DELETE FROM secret WHERE owner = ?1 AND kind = ?2"
+                       " AND coalesce(expires_ms, 0) <= ?3",
+    [SQL_SECRET_PUT] = "INSERT INTO secret(owner, kind, version, created_ms, sealed)"
+                       " VALUES (?, ?, ?, ?, ?)",
+    [SQL_SECRET_DELETE] = "DELETE FROM secret WHERE owner = ? AND kind = ?",
+    [SQL_SECRET_DELETE_ALL] = "DELETE FROM secret WHERE owner = ?",
+    [SQL_SECRET_EXPIRE] = "DELETE FROM secret WHERE (owner, kind, version) IN (SELECT owner, kind,"
+                          " version FROM secret WHERE expires_ms IS NOT NULL AND expires_ms <= ?"
+                          " LIMIT ?)",
     [SQL_ANSWER_FIND] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
                         " FROM answer WHERE key = ? AND until_ms > ?",
     [SQL_ANSWER_PUT] = "INSERT INTO answer(key, until_ms, id, uid, is_archived, version, body,"
@@ -382,6 +396,8 @@ static enum status find_last_row(struct sqlite_engine *it, struct err *err)
     static const char *const queries[] = {
         "SELECT coalesce(max(id), 0) FROM delivery",
         "SELECT coalesce(max(id), 0) FROM attempt",
+        "SELECT coalesce(max(id), 0) FROM resource",
+        "SELECT coalesce(max(id), 0) FROM task",
     };
     const uint64_t event = highest_event(&it->engine);
     it->last_row = event == 0 ? 0 : id_row_at(id_event_ms(event));
@@ -452,6 +468,8 @@ static enum status start(struct sqlite_engine *it, const struct sqlite_tuning *t
     if (status == OK)
         status = sqlite_dedupe_open(it, tuning->run_keys, err);
     if (status == OK)
+        status = sqlite_check_secrets(it, err);
+    if (status == OK)
         status = prepare(it, err);
     return status;
 }
@@ -467,6 +485,7 @@ enum status sqlite_engine_open(const struct store_options *options,
     it->engine.vtable = &vtable;
     it->lock_fd = -1;
     it->path = strdup(options->path);
+    it->ring = options->ring;
     it->vfs = options->vfs ? strdup(options->vfs) : NULL;
     check(it->path && (it->vfs || !options->vfs));
     it->lock_path = make_lock_path(it->path);

@@ -91,6 +91,13 @@ enum write_sql {
     SQL_RESOURCE_OF_UID,
     SQL_RESOURCE_PUT,
     SQL_RESOURCE_DELETE,
+    SQL_SECRET_NEWEST,
+    SQL_SECRET_KEEP,
+    SQL_SECRET_END,
+    SQL_SECRET_PUT,
+    SQL_SECRET_DELETE,
+    SQL_SECRET_DELETE_ALL,
+    SQL_SECRET_EXPIRE,
     SQL_ANSWER_FIND,
     SQL_ANSWER_PUT,
     SQL_ANSWER_EXPIRE,
@@ -145,6 +152,7 @@ struct sqlite_engine {
     char *lock_path;
     char *vfs;
     int lock_fd;
+    struct seal_ring *ring; /* not owned; NULL: none */
     sqlite3 *db;
     sqlite3_stmt *statements[WRITE_SQL_COUNT];
     uint8_t hash_key[HASH_KEY_BYTES];
@@ -377,6 +385,21 @@ void sqlite_merge_rolled_back(struct dedupe *dedupe);
 int sqlite_dedupe_retain(struct sqlite_engine *engine, const struct store_retain_op *retain,
                          bool *is_end);
 
+/* sqlite_secret.c. At start: every secret can be opened; E_INVALID: err says which key is missing.
+ */
+MUST_USE enum status sqlite_check_secrets(struct sqlite_engine *engine, struct err *err);
+/* Whether the writes can be made; then makes them. owner: the id of a row that is there. */
+int sqlite_secrets_fit(struct sqlite_engine *engine, uint64_t owner,
+                       const struct secret_write *writes, size_t count, int64_t now_ms,
+                       bool *is_crowded);
+int sqlite_put_secrets(struct sqlite_engine *engine, uint64_t owner,
+                       const struct secret_write *writes, size_t count, int64_t now_ms);
+/* They go with their owner. */
+int sqlite_delete_secrets(struct sqlite_engine *engine, uint64_t owner);
+/* Deletes up to so many that have expired. *is_end: there are no more. */
+int sqlite_expire_secrets(struct sqlite_engine *engine, int64_t now_ms, size_t count_max,
+                          bool *is_end);
+
 /* sqlite_memory.c: for SQLITE_CONFIG_MALLOC. */
 extern const sqlite3_mem_methods sqlite_memory;
 
@@ -434,6 +457,7 @@ enum read_sql {
     READ_LIST_RESOURCES_DOWN,
     READ_LIST_RESOURCES_BY_UID,
     READ_LIST_RESOURCES_BY_UID_DOWN,
+    READ_SECRETS,
     READ_LIST_ATTEMPTS,
     READ_LIST_ATTEMPTS_BACKWARD,
     READ_ATTEMPT_ROW,
@@ -443,6 +467,7 @@ enum read_sql {
 struct sqlite_reader {
     sqlite3 *db;
     const char *path;
+    struct seal_ring *ring;
     sqlite3_stmt *statements[READ_SQL_COUNT];
 };
 
@@ -468,6 +493,11 @@ int sqlite_find_endpoint(struct sqlite_reader *reader, const char *name, uint64_
 bool sqlite_is_time_up(int64_t start_ns, size_t rows);
 void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query);
 int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resources *list);
+/* sqlite_secret.c: those that are good at now_ms, by kind, the newest first; owned by the caller,
+ * with an error too. SECRET_UNREADABLE: one cannot be opened; err says which. */
+#define SECRET_UNREADABLE SQLITE_AUTH
+int sqlite_read_secrets(struct sqlite_reader *reader, uint64_t owner, int64_t now_ms,
+                        struct secret **secrets, size_t *count, struct err *err);
 int sqlite_list_tasks(struct sqlite_reader *reader, struct store_list_tasks *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);

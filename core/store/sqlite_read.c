@@ -110,6 +110,9 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                                                                              " WHERE a.id = ?",
     [READ_ATTEMPT_ROW] = ATTEMPT_COLUMNS("a.head, a.body, a.decided, a.request")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id = ?",
+    [READ_SECRETS] = "SELECT kind, version, created_ms, expires_ms, sealed FROM secret"
+                     " WHERE owner = ? AND (expires_ms IS NULL OR expires_ms > ?)"
+                     " ORDER BY kind, version DESC",
     [READ_LIST_ATTEMPTS] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id DESC",
     [READ_LIST_ATTEMPTS_BACKWARD] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
@@ -213,6 +216,7 @@ enum status sqlite_reader_open(struct engine *engine, void **reader, struct err 
     const struct sqlite_engine *writer = container_of(engine, struct sqlite_engine, engine);
     struct sqlite_reader *it = must_alloc(sizeof *it);
     it->path = writer->path;
+    it->ring = writer->ring;
     if (connect_reader(it, writer->vfs) != SQLITE_OK) {
         const enum status status =
             err_set(err, E_IO, "%s: cannot open a reader: %s", it->path, sqlite3_errmsg(it->db));
@@ -329,6 +333,11 @@ void sqlite_read(struct engine *engine, void *reader, struct store_read *read)
     if (rc == SQLITE_OK)
         return;
     store_read_finish(read);
+    if (rc == SECRET_UNREADABLE) {
+        read->status = E_IO;
+        log_error("a secret cannot be opened", "reason=\"%s\"", read->err.text);
+        return;
+    }
     read->status = err_set(&read->err, E_IO, "cannot read %s: %s", it->path, sqlite3_errstr(rc));
     log_error("store read failed", "kind=%d code=%d errno=%d file=\"%s\"", (int)read->kind, rc,
               sqlite3_system_errno(it->db), it->path);

@@ -118,8 +118,27 @@ static int put_row(struct sqlite_engine *it, struct store_resource *op)
     bind_row(statement, 1, resource);
     (void)sqlite3_bind_int(statement, 8, (int)resource->kind);
     bind_id(statement, 9, resource->owner);
-    const int rc = sqlite_run(it, SQL_RESOURCE_PUT);
+    int rc = sqlite_run(it, SQL_RESOURCE_PUT);
+    if (rc == SQLITE_OK)
+        rc = sqlite_put_secrets(it, resource->id, op->secrets, op->secret_count, op->now_ms);
     return rc == SQLITE_OK && op->answer_key ? put_answer(it, op) : rc;
+}
+
+static int delete_row(struct sqlite_engine *it, uint64_t id)
+{
+    bind_id(it->statements[SQL_RESOURCE_DELETE], 1, id);
+    const int rc = sqlite_run(it, SQL_RESOURCE_DELETE);
+    return rc == SQLITE_OK ? sqlite_delete_secrets(it, id) : rc;
+}
+
+/* Whether its secrets leave too many behind. */
+static int find_crowd(struct sqlite_engine *it, struct store_resource *op)
+{
+    const int rc = sqlite_secrets_fit(it, op->resource->id, op->secrets, op->secret_count,
+                                      op->now_ms, &op->is_crowded);
+    if (op->is_crowded)
+        op->op.status = E_CONFLICT;
+    return rc;
 }
 
 int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
@@ -127,6 +146,7 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
     /* It may have been in a group that failed: nothing that was set then counts. */
     op->is_taken = false;
     op->is_repeat = false;
+    op->is_crowded = false;
     resource_finish(&op->first);
     int rc = op->answer_key ? find_answer(engine, op) : SQLITE_OK;
     if (rc == SQLITE_OK && !op->is_repeat && !op->is_new)
@@ -134,17 +154,17 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
     if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && !op->is_removal &&
         op->resource->uid)
         rc = find_taken(engine, op);
+    if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && !op->is_new && !op->is_removal)
+        rc = find_crowd(engine, op);
     if (rc != SQLITE_OK || op->is_repeat || op->op.status != OK)
         return rc;
-    if (!op->is_removal)
-        return put_row(engine, op);
-    bind_id(engine->statements[SQL_RESOURCE_DELETE], 1, op->resource->id);
-    return sqlite_run(engine, SQL_RESOURCE_DELETE);
+    return op->is_removal ? delete_row(engine, op->resource->id) : put_row(engine, op);
 }
 
 /* ---- Read ------------------------------------------------------------------------------------ */
 
-static int add_row(sqlite3_stmt *statement, struct store_list_resources *list)
+static int add_row(struct sqlite_reader *reader, sqlite3_stmt *statement,
+                   struct store_list_resources *list)
 {
     struct resource *rows = array_grow(list->rows, list->row_count, sizeof *rows);
     if (!rows)
@@ -152,7 +172,13 @@ static int add_row(sqlite3_stmt *statement, struct store_list_resources *list)
     list->rows = rows;
     struct resource *row = &rows[list->row_count++];
     *row = (struct resource){.kind = list->kind, .owner = list->owner};
-    return read_row(statement, row) ? SQLITE_ROW : SQLITE_NOMEM;
+    if (!read_row(statement, row))
+        return SQLITE_NOMEM;
+    if (list->secrets_ms == 0)
+        return SQLITE_ROW;
+    const int rc = sqlite_read_secrets(reader, row->id, list->secrets_ms, &row->secrets,
+                                       &row->secret_count, &list->read.err);
+    return rc == SQLITE_OK ? SQLITE_ROW : rc;
 }
 
 /* Binds kind and owner. */
@@ -165,11 +191,12 @@ static sqlite3_stmt *prepare(struct sqlite_reader *reader, enum read_sql which,
     return statement;
 }
 
-static int get_one(sqlite3_stmt *statement, struct store_list_resources *list)
+static int get_one(struct sqlite_reader *reader, sqlite3_stmt *statement,
+                   struct store_list_resources *list)
 {
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW)
-        rc = add_row(statement, list);
+        rc = add_row(reader, statement, list);
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -180,12 +207,12 @@ static int get_resource(struct sqlite_reader *reader, struct store_list_resource
     if (list->only) {
         sqlite3_stmt *statement = prepare(reader, READ_RESOURCE, list);
         bind_id(statement, 3, list->only);
-        rc = get_one(statement, list);
+        rc = get_one(reader, statement, list);
     }
     if (rc == SQLITE_OK && list->row_count == 0 && list->only_uid) {
         sqlite3_stmt *statement = prepare(reader, READ_RESOURCE_OF_UID, list);
         bind_text(statement, 3, slice_str(list->only_uid));
-        rc = get_one(statement, list);
+        rc = get_one(reader, statement, list);
     }
     list->read.status = list->row_count > 0 ? OK : E_NOTFOUND;
     return rc;
@@ -218,7 +245,7 @@ int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resour
     while (rc == SQLITE_ROW && list->row_count < list->limit) {
         rc = sqlite3_step(walk);
         if (rc == SQLITE_ROW)
-            rc = add_row(walk, list);
+            rc = add_row(reader, walk, list);
     }
     if (rc == SQLITE_ROW)
         rc = sqlite3_step(walk);

@@ -210,7 +210,8 @@ static int retain_events(struct sqlite_engine *it, struct store_retain_op *op)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* Expired keys of kv and of events, and when nobody waits, pages back to the file system. */
+/* Expired keys of kv and of events, expired secrets, and when nobody waits, pages back to the file
+ * system. */
 static int retain_rest(struct sqlite_engine *it, struct store_retain_op *op)
 {
     sqlite3_stmt *expire = it->statements[SQL_KV_EXPIRE];
@@ -218,9 +219,12 @@ static int retain_rest(struct sqlite_engine *it, struct store_retain_op *op)
     (void)sqlite3_bind_int64(expire, 2, (int64_t)op->count_max);
     int rc = sqlite_run(it, SQL_KV_EXPIRE);
     const bool is_kv_end = sqlite3_changes(it->db) < (int)op->count_max;
+    bool is_secret_end = false;
+    if (rc == SQLITE_OK)
+        rc = sqlite_expire_secrets(it, clock_due_ms(), op->count_max, &is_secret_end);
     if (rc == SQLITE_OK)
         rc = sqlite_dedupe_retain(it, op, &op->is_end);
-    op->is_end = op->is_end && is_kv_end;
+    op->is_end = op->is_end && is_kv_end && is_secret_end;
     if (rc != SQLITE_OK || !op->is_idle)
         return rc;
     sqlite3_stmt *free_pages = it->statements[SQL_FREE_PAGES];

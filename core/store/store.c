@@ -180,6 +180,14 @@ static size_t outbox_bytes(const struct outbox *outbox)
     return bytes;
 }
 
+static size_t secret_bytes(const struct store_resource *op)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < op->secret_count; i++)
+        bytes += op->secrets[i].text.len;
+    return bytes;
+}
+
 /* What the operation adds to its group beside its rows. */
 static size_t op_bytes(const struct store_op *op)
 {
@@ -200,7 +208,8 @@ static size_t op_bytes(const struct store_op *op)
     }
     case STORE_RESOURCE: {
         const struct resource *resource = container_of(op, struct store_resource, op)->resource;
-        return resource->body ? strlen(resource->body) : 0;
+        return (resource->body ? strlen(resource->body) : 0) +
+               secret_bytes(container_of(op, struct store_resource, op));
     }
     case STORE_STEP:
         return strlen(container_of(op, struct store_step, op)->result);

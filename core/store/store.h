@@ -19,6 +19,7 @@
 #include "model/routine.h"
 #include "model/task.h"
 
+struct seal_ring;
 struct store;
 
 /* Where the completions of one loop arrive. */
@@ -34,13 +35,16 @@ struct store_options {
     const char *path;      /* sqlite: the database file */
     unsigned reader_count; /* 2-4 */
     const char *vfs;       /* sqlite: a VFS by name; NULL: the system's. For specs. */
+    /* Seals and opens the secrets; outlives the store. NULL or without a key: secrets are stored as
+     * they are. */
+    struct seal_ring *ring;
     store_fatal_cb on_fatal;
     void *ctx;
 };
 
 /* Opens, migrates forward, recovers, starts the threads. E_CONFLICT: another process holds it (err
- * names the lock file); E_INVALID: newer schema than this program knows, or no database (err says
- * what to do). At start only: blocks. */
+ * names the lock file); E_INVALID: newer schema than this program knows, no database, or secrets
+ * are sealed with a key that is not in the ring (err says what to do). At start only: blocks. */
 MUST_USE enum status store_open(const struct store_options *options, struct store **store,
                                 struct err *err);
 /* Stops the threads, closes. All clients must be gone, and so every operation has ended. */
@@ -321,7 +325,12 @@ struct store_routine {
  * is_removal deletes it. E_NOTFOUND: there is no row of that id; E_CONFLICT: another of its kind
  * and owner has the uid (is_taken), or the row has another version. On OK the resource has its id,
  * its version and its times. With an answer key, what was written is kept for LIMIT_ANSWER_KEPT_MS:
- * who comes with that key again writes nothing and gets it (is_repeat). */
+ * who comes with that key again writes nothing and gets it (is_repeat).
+ *
+ * Its secrets commit with it. A write makes the secret of its kind anew: the version before goes,
+ * or stays good for a while (keep_ms); E_CONFLICT with is_crowded: LIMIT_OLD_SECRETS older ones are
+ * good still, and nothing was written. They are read with struct store_list_resources, never come
+ * back from an operation, and go with their resource. */
 #define STORE_ANSWER_KEY_BYTES 32u
 struct store_resource {
     struct store_op op;
@@ -330,10 +339,13 @@ struct store_resource {
     bool is_removal;
     uint64_t version; /* that the row has; 0: any */
     int64_t now_ms;
-    const unsigned char *answer_key; /* STORE_ANSWER_KEY_BYTES; NULL: none */
-    bool is_taken;                   /* out */
-    bool is_repeat;                  /* out */
-    struct resource first;           /* out, with is_repeat; owned by the submitter */
+    const unsigned char *answer_key;    /* STORE_ANSWER_KEY_BYTES; NULL: none */
+    const struct secret_write *secrets; /* borrowed; at most one of a kind */
+    size_t secret_count;
+    bool is_crowded;       /* out */
+    bool is_taken;         /* out */
+    bool is_repeat;        /* out */
+    struct resource first; /* out, with is_repeat; owned by the submitter */
 };
 
 /* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:

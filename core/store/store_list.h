@@ -129,6 +129,7 @@ struct store_list_resources {
     bool is_by_uid;
     bool is_down; /* the last first */
     bool with_archived;
+    int64_t secrets_ms; /* with the secrets that are good then, as of the same commit; 0: without */
     size_t limit;
     uint64_t behind; /* goes on behind this id or uid, in the direction that it goes; 0 and NULL: */
     const char *behind_uid; /* from the start */

@@ -5,6 +5,7 @@
 #define TEST_STORE_LUA_H
 
 #include "script/fields.h"
+#include "signature/signature.h"
 #include "store/store_fault_int.h"
 #include "store/store_int.h"
 
@@ -20,7 +21,8 @@ struct lua_store {
     uv_loop_t loop;
     struct store *store; /* NULL: closed */
     struct store_client *client;
-    struct engine *fault; /* the decorator, borrowed; NULL: none */
+    struct seal_ring *ring; /* owned */
+    struct engine *fault;   /* the decorator, borrowed; NULL: none */
     unsigned pending;
     atomic_uint fatal_count;
 };

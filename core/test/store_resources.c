@@ -2,6 +2,7 @@
 /* Resources of the store, from Lua. */
 #include "store_lua.h"
 
+static const char *const secret_names[] = {"key", "headers", "challenge", "hub", NULL};
 static const char *const kind_names[] = {"event_type", "application", NULL};
 
 static void fill_resource(lua_State *L, const struct resource *resource)
@@ -15,8 +16,32 @@ static void fill_resource(lua_State *L, const struct resource *resource)
     set_integer(L, "updated_ms", resource->updated_ms);
 }
 
-/* resource{ kind, owner, id, uid, is_archived, version, body, is_removal, now_ms, key = 32 bytes }
- */
+/* secrets = { { kind, text = nil: none, keep_ms } } */
+static void field_secrets(lua_State *L, struct lua_op *it)
+{
+    struct store_resource *op = &it->u.resource;
+    lua_getfield(L, 2, "secrets");
+    op->secret_count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
+    struct secret_write *writes = arena_take(&it->arena, (op->secret_count + 1) * sizeof *writes);
+    for (size_t i = 0; i < op->secret_count; i++) {
+        lua_geti(L, -1, (lua_Integer)i + 1);
+        const int index = lua_gettop(L);
+        writes[i] = (struct secret_write){
+            .kind = (enum secret_kind)(1 + field_option(L, index, "kind", secret_names)),
+            .text = slice_of(NULL, 0),
+            .keep_ms = field_integer(L, index, "keep_ms", 0),
+        };
+        const char *text = arena_field(L, &it->arena, index, "text");
+        if (text)
+            writes[i].text = slice_str(text);
+        lua_pop(L, 1);
+    }
+    op->secrets = writes;
+    lua_pop(L, 1);
+}
+
+/* resource{ kind, owner, id, uid, is_archived, version, body, is_removal, now_ms, key = 32 bytes,
+ * secrets } */
 int l_resource(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_RESOURCE);
@@ -35,6 +60,7 @@ int l_resource(lua_State *L)
     op->is_removal = field_boolean(L, 2, "is_removal");
     op->now_ms = field_integer(L, 2, "now_ms", 0);
     op->answer_key = (const unsigned char *)arena_field(L, &it->arena, 2, "key");
+    field_secrets(L, it);
     return op_submit(L, it);
 }
 
@@ -42,7 +68,24 @@ void set_resource(lua_State *L, const struct store_resource *op)
 {
     set_bool(L, "is_taken", op->is_taken);
     set_bool(L, "is_repeat", op->is_repeat);
+    set_bool(L, "is_crowded", op->is_crowded);
     fill_resource(L, op->is_repeat ? &op->first : op->resource);
+}
+
+static void set_secrets(lua_State *L, const struct resource *resource)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < resource->secret_count; i++) {
+        const struct secret *secret = &resource->secrets[i];
+        lua_newtable(L);
+        set_text(L, "kind", secret_names[secret->kind - 1]);
+        set_integer(L, "version", secret->version);
+        set_integer(L, "created_ms", secret->created_ms);
+        set_integer(L, "expires_ms", secret->expires_ms);
+        set_text(L, "text", secret->text);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "secrets");
 }
 
 void set_resources(lua_State *L, const struct store_list_resources *list)
@@ -51,6 +94,8 @@ void set_resources(lua_State *L, const struct store_list_resources *list)
     for (size_t i = 0; i < list->row_count; i++) {
         lua_newtable(L);
         fill_resource(L, &list->rows[i]);
+        if (list->secrets_ms != 0)
+            set_secrets(L, &list->rows[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "resources");
@@ -58,7 +103,7 @@ void set_resources(lua_State *L, const struct store_list_resources *list)
 }
 
 /* list_resources{ kind, owner, only, only_uid, is_by_uid, is_down, with_archived, limit, behind,
- * behind_uid } */
+ * behind_uid, secrets_ms } */
 int l_list_resources(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_RESOURCES);
@@ -70,6 +115,7 @@ int l_list_resources(lua_State *L)
     list->is_by_uid = field_boolean(L, 2, "is_by_uid");
     list->is_down = field_boolean(L, 2, "is_down");
     list->with_archived = field_boolean(L, 2, "with_archived");
+    list->secrets_ms = field_integer(L, 2, "secrets_ms", 0);
     list->limit = (size_t)field_integer(L, 2, "limit", 100);
     list->behind = (uint64_t)field_integer(L, 2, "behind", 0);
     list->behind_uid = arena_field(L, &it->arena, 2, "behind_uid");

@@ -127,7 +127,8 @@ static enum status open_store(struct lua_store *it, const struct store_options *
     return store_start(options, store_trace_wrap(it->fault), &it->store, err);
 }
 
-/* open{ path, vfs, readers, checkpoint_frames, run_keys } -> store | nil, status, text */
+/* open{ path, vfs, readers, checkpoint_frames, run_keys, secrets_key } -> store | nil, status, text
+ */
 static int l_open(lua_State *L)
 {
     struct arena arena = {0};
@@ -137,20 +138,26 @@ static int l_open(lua_State *L)
     };
     const unsigned readers = (unsigned)field_integer(L, 1, "readers", 2);
     struct lua_store *it = lua_newuserdatauv(L, sizeof *it, 0);
-    *it = (struct lua_store){.L = L};
+    *it = (struct lua_store){.L = L, .ring = seal_ring_create()};
     atomic_init(&it->fatal_count, 0);
     const struct store_options options = {
         .path = arena_field(L, &arena, 1, "path"),
         .vfs = arena_field(L, &arena, 1, "vfs"),
+        .ring = it->ring,
         .reader_count = readers,
         .on_fatal = on_fatal,
         .ctx = it,
     };
     struct err err = {0};
-    const enum status status = open_store(it, &options, &tuning, &err);
+    const char *keys = arena_field(L, &arena, 1, "secrets_key");
+    enum status status = keys ? seal_ring_add(it->ring, slice_str(keys), &err) : OK;
+    if (status == OK)
+        status = open_store(it, &options, &tuning, &err);
     arena_free(&arena);
-    if (status != OK)
+    if (status != OK) {
+        seal_ring_destroy(it->ring);
         return fail(L, status, &err);
+    }
     check(uv_loop_init(&it->loop) == 0);
     it->client = store_client_create(it->store, &it->loop);
     luaL_setmetatable(L, STORE_METATABLE);
@@ -172,6 +179,7 @@ static int l_close(lua_State *L)
     store_client_destroy(it->client);
     (void)uv_run(&it->loop, UV_RUN_DEFAULT);
     store_close(it->store);
+    seal_ring_destroy(it->ring);
     check(uv_loop_close(&it->loop) == 0);
     it->store = NULL;
     return 0;

@@ -16,7 +16,7 @@ local function add_life(t, fault)
   local folder
 
   local function open()
-    t.store = assert(S.open { path = t.path })
+    t.store = assert(S.open { path = t.path, secrets_key = t.secrets_key })
     t.store:fault(fault)
   end
 
@@ -27,13 +27,16 @@ local function add_life(t, fault)
   end
 
   function t.finish()
+    t.secrets_key = nil
     S.clock_fake()
     t.store:close()
     rig.remove(folder)
   end
 
-  function t.reopen()
+  -- With the same keys, or others.
+  function t.reopen(secrets_key)
     t.store:close()
+    t.secrets_key = secrets_key or t.secrets_key
     open()
   end
 end
