@@ -11,12 +11,21 @@
 struct reading {
     const struct fields_input *input;
     struct complaints *complaints;
+    const char *within; /* the field of the body that is read; NULL: the body itself */
     struct buf scratch; /* what a string says */
 };
 
+static enum status read_object(struct reading *reading, struct buf *out);
+
 static void complain_of(struct reading *reading, const struct field_form *form, const char *message)
 {
-    complain(reading->complaints, "body", slice_str(form->name), message);
+    char member[MESSAGE_BYTES];
+    if (!reading->within) {
+        complain(reading->complaints, "body", slice_str(form->name), message);
+        return;
+    }
+    (void)snprintf(member, sizeof member, "\"%s\"", form->name);
+    complain_of_member(reading->complaints, reading->within, slice_str(member), message);
 }
 
 /* ---- Judging values ---------------------------------------------------------------------------
@@ -51,6 +60,7 @@ static int64_t min_of(const struct reading *reading, const struct field_form *fo
 
 static void judge_text(struct reading *reading, const struct field_form *form, struct slice value)
 {
+    const bool is_name = form->type != FIELD_TEXT;
     char message[MESSAGE_BYTES];
     const int64_t min = min_of(reading, form);
     buf_clear(&reading->scratch);
@@ -68,7 +78,7 @@ static void judge_text(struct reading *reading, const struct field_form *form, s
             (void)snprintf(message, sizeof message, "at least %" PRId64 " characters are wanted",
                            min);
         complain_of(reading, form, message);
-    } else if (form->type == FIELD_NAME && !fields_is_name(text)) {
+    } else if (is_name && !fields_is_name(text)) {
         complain_of(reading, form, "only letters, digits, '-', '_' and '.' may be part of it");
     }
 }
@@ -104,9 +114,68 @@ static void judge_members(struct reading *reading, const struct field_form *form
         return;
     }
     for (size_t offset = 0; json_next_member(value, &offset, &name, &member);)
-        if (json_kind_of(member) != wanted)
+        if (json_kind_of(member) != wanted && reading->within)
+            complain_of(reading, form, is_texts ? "strings are wanted" : "objects are wanted");
+        else if (json_kind_of(member) != wanted)
             complain_of_member(reading->complaints, form->name, name,
                                is_texts ? "a string is wanted" : "an object is wanted");
+}
+
+/* What comes after the opening bracket of names is names without escapes, apart by commas. */
+static bool has_name(const struct buf *names, struct slice name)
+{
+    struct slice other;
+    for (size_t offset = 1; offset < names->len; offset += other.len + 1) {
+        const char *end = memchr(names->data + offset, ',', names->len - offset);
+        const size_t len = end ? (size_t)(end - names->data) - offset : names->len - offset;
+        other = slice_of(names->data + offset, len);
+        if (other.len == name.len + 2 && memcmp(other.data + 1, name.data, name.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* False: complained of. */
+static bool count_is_right(struct reading *reading, const struct field_form *form,
+                           struct slice value)
+{
+    char message[MESSAGE_BYTES];
+    struct slice item;
+    size_t count = 0;
+    for (size_t offset = 0; json_next_item(value, &offset, &item);)
+        count++;
+    const size_t max = form->items_max > 0 ? form->items_max : LIMIT_API_NAMES;
+    if (count >= form->items_min && count <= max)
+        return true;
+    (void)snprintf(message, sizeof message, "%zu to %zu items are wanted", form->items_min, max);
+    complain_of(reading, form, message);
+    return false;
+}
+
+/* A list of names, written without escapes: so equal ones are equal bytes. Up to the first that is
+ * wrong. */
+static enum status add_names(struct reading *reading, const struct field_form *form,
+                             struct slice value, struct buf *out)
+{
+    struct slice item;
+    const size_t before = reading->complaints->count;
+    if (json_kind_of(value) != JSON_ARRAY) {
+        complain_of(reading, form, "a list of strings is wanted");
+        return OK;
+    }
+    if (!count_is_right(reading, form, value))
+        return OK;
+    enum status status = buf_add_byte(out, '[');
+    for (size_t offset = 0; status == OK && json_next_item(value, &offset, &item);) {
+        judge_text(reading, form, item);
+        const struct slice name = buf_slice(&reading->scratch);
+        if (reading->complaints->count == before && has_name(out, name))
+            complain_of(reading, form, "each item may be there once");
+        if (reading->complaints->count != before)
+            return OK;
+        status = buf_printf(out, "%s\"%.*s\"", out->len > 1 ? "," : "", (int)name.len, name.data);
+    }
+    return status == OK ? buf_add_byte(out, ']') : status;
 }
 
 static void judge(struct reading *reading, const struct field_form *form, struct slice value)
@@ -127,6 +196,9 @@ static void judge(struct reading *reading, const struct field_form *form, struct
     case FIELD_OBJECTS:
         judge_members(reading, form, value);
         return;
+    case FIELD_NAMES:
+    case FIELD_FORM:
+        return; /* they are judged where they are added */
     }
 }
 
@@ -137,6 +209,37 @@ static enum status add_member(const char *name, struct slice value, struct buf *
 {
     enum status status = buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
     return status == OK ? json_add_compact(value, out) : status;
+}
+
+/* An object in the body, with fields of its own. */
+static enum status add_object(struct reading *reading, const struct field_form *form,
+                              struct slice value, struct buf *out)
+{
+    const struct fields_input input = {.forms = form->forms, .mode = FIELDS_MADE, .body = value};
+    struct reading inner = {
+        .input = &input, .complaints = reading->complaints, .within = form->name};
+    if (json_kind_of(value) != JSON_OBJECT) {
+        complain_of(reading, form, "an object is wanted");
+        return OK;
+    }
+    buf_init(&inner.scratch, value.len);
+    const enum status status = read_object(&inner, out);
+    buf_finish(&inner.scratch);
+    return status;
+}
+
+/* A field that is judged as it is written anew. */
+static enum status add_rewritten(struct reading *reading, const struct field_form *form,
+                                 struct slice value, struct buf *out)
+{
+    struct buf text;
+    buf_init(&text, 2 * LIMIT_API_BODY_BYTES);
+    enum status status = form->type == FIELD_FORM ? add_object(reading, form, value, &text)
+                                                  : add_names(reading, form, value, &text);
+    if (status == OK && text.len > 0)
+        status = add_member(form->name, buf_slice(&text), out);
+    buf_finish(&text);
+    return status;
 }
 
 static bool find_given(const struct field_form *form, struct slice object, struct slice *value)
@@ -174,8 +277,19 @@ static enum status add_field(struct reading *reading, const struct field_form *f
         return add_absent(reading, form, out);
     if (json_kind_of(value) == JSON_NULL)
         return is_patch && form->is_nullable ? OK : add_absent(reading, form, out);
+    if (form->type == FIELD_FORM || form->type == FIELD_NAMES)
+        return add_rewritten(reading, form, value, out);
     judge(reading, form, value);
     return add_member(form->name, value, out);
+}
+
+static enum status read_object(struct reading *reading, struct buf *out)
+{
+    const struct field_forms *forms = reading->input->forms;
+    enum status status = buf_add_byte(out, '{');
+    for (size_t i = 0; i < forms->count && status == OK; i++)
+        status = add_field(reading, &forms->rows[i], out);
+    return status == OK ? buf_add_byte(out, '}') : status;
 }
 
 enum status fields_read(const struct fields_input *input, struct complaints *complaints,
@@ -187,11 +301,9 @@ enum status fields_read(const struct fields_input *input, struct complaints *com
     }
     struct reading reading = {.input = input, .complaints = complaints};
     buf_init(&reading.scratch, input->body.len);
-    enum status status = buf_add_byte(out, '{');
-    for (size_t i = 0; i < input->forms->count && status == OK; i++)
-        status = add_field(&reading, &input->forms->rows[i], out);
+    const enum status status = read_object(&reading, out);
     buf_finish(&reading.scratch);
-    return status == OK ? buf_add_byte(out, '}') : status;
+    return status;
 }
 
 /* ---- What was read ----------------------------------------------------------------------------

@@ -13,17 +13,22 @@ enum field_type {
     FIELD_NAME,    /* the same, of a-z A-Z 0-9 - _ . */
     FIELD_INTEGER, /* min to max */
     FIELD_FLAG,
-    FIELD_TEXTS,  /* an object of texts */
-    FIELD_OBJECTS /* an object of objects */
+    FIELD_TEXTS,   /* an object of texts */
+    FIELD_OBJECTS, /* an object of objects */
+    FIELD_NAMES,   /* items_min to items_max different names, each as FIELD_NAME */
+    FIELD_FORM     /* an object with the fields of `forms` */
 };
+struct field_forms;
 
 struct field_form {
     const char *name;
     const char *alias; /* what older clients call it: read and printed too. NULL: none */
     enum field_type type;
-    int64_t min, max;   /* max 0: as long as it likes */
-    int64_t patch_min;  /* min where only some fields are changed */
-    bool is_required;   /* when it is made or replaced */
+    int64_t min, max;                /* max 0: as long as it likes */
+    int64_t patch_min;               /* min where only some fields are changed */
+    size_t items_min, items_max;     /* items_max 0: as many as it likes */
+    const struct field_forms *forms; /* of FIELD_FORM; none of them is one */
+    bool is_required;                /* when it is made or replaced */
     bool is_nullable;   /* a patch with null takes it away; elsewhere null is as if not given */
     bool is_of_path;    /* a request to change it has it in its path */
     const char *absent; /* its JSON if it is not given; NULL: then it has none */
