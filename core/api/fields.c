@@ -135,6 +135,11 @@ static bool has_name(const struct buf *names, struct slice name)
     return false;
 }
 
+size_t fields_items_max(const struct field_form *form)
+{
+    return form->items_max > 0 ? form->items_max : LIMIT_API_NAMES;
+}
+
 /* False: complained of. */
 static bool count_is_right(struct reading *reading, const struct field_form *form,
                            struct slice value)
@@ -144,7 +149,7 @@ static bool count_is_right(struct reading *reading, const struct field_form *for
     size_t count = 0;
     for (size_t offset = 0; json_next_item(value, &offset, &item);)
         count++;
-    const size_t max = form->items_max > 0 ? form->items_max : LIMIT_API_NAMES;
+    const size_t max = fields_items_max(form);
     if (count >= form->items_min && count <= max)
         return true;
     (void)snprintf(message, sizeof message, "%zu to %zu items are wanted", form->items_min, max);

@@ -55,6 +55,8 @@ MUST_USE enum status fields_read(const struct fields_input *input, struct compla
                                  struct buf *out);
 /* A name that is_of_path: NULL, or what is wrong with it. */
 bool fields_is_name(struct slice text);
+/* How many items a list of names may have. */
+size_t fields_items_max(const struct field_form *form);
 /* Adds the text of a field; nothing if it has none. */
 MUST_USE enum status fields_text(const char *fields, const char *name, struct buf *out);
 /* Whether a flag is true. */

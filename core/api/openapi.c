@@ -114,6 +114,7 @@ static void write_type(struct document *out, const struct field_form *form)
     static const char *const types[] = {
         [FIELD_TEXT] = "string",  [FIELD_NAME] = "string",  [FIELD_INTEGER] = "integer",
         [FIELD_FLAG] = "boolean", [FIELD_TEXTS] = "object", [FIELD_OBJECTS] = "object",
+        [FIELD_NAMES] = "array",  [FIELD_FORM] = "object",
     };
     document_key(out, "type");
     if (form->is_nullable)
@@ -125,6 +126,30 @@ static void write_type(struct document *out, const struct field_form *form)
     }
 }
 
+static void write_fields(struct document *out, const struct field_forms *forms,
+                         enum field_mode mode);
+
+static void write_name(struct document *out, const struct field_form *form, int64_t min)
+{
+    write_text(out, "pattern", "^[a-zA-Z0-9\\-_.]+$");
+    write_bounds(out, form, min, "minLength", "maxLength");
+}
+
+/* The members of the schema of a list of names. */
+static void write_names(struct document *out, const struct field_form *form, int64_t min)
+{
+    document_key(out, "items");
+    document_open(out, '{');
+    write_text(out, "type", "string");
+    write_name(out, form, min);
+    document_close(out, '}');
+    write_json(out, "uniqueItems", "true");
+    document_key(out, "minItems");
+    document_number(out, (int64_t)form->items_min);
+    document_key(out, "maxItems");
+    document_number(out, (int64_t)fields_items_max(form));
+}
+
 static void write_field(struct document *out, const struct field_form *form, enum field_mode mode)
 {
     const int64_t min = mode == FIELDS_PATCHED ? form->patch_min : form->min;
@@ -132,8 +157,7 @@ static void write_field(struct document *out, const struct field_form *form, enu
     write_type(out, form);
     switch (form->type) {
     case FIELD_NAME:
-        write_text(out, "pattern", "^[a-zA-Z0-9\\-_.]+$");
-        write_bounds(out, form, min, "minLength", "maxLength");
+        write_name(out, form, min);
         break;
     case FIELD_TEXT:
         write_bounds(out, form, min, "minLength", "maxLength");
@@ -148,6 +172,12 @@ static void write_field(struct document *out, const struct field_form *form, enu
         break;
     case FIELD_OBJECTS:
         write_json(out, "additionalProperties", "{\"type\":\"object\"}");
+        break;
+    case FIELD_NAMES:
+        write_names(out, form, min);
+        break;
+    case FIELD_FORM:
+        write_fields(out, form->forms, FIELDS_MADE);
         break;
     }
     if (form->absent && mode != FIELDS_PATCHED)
@@ -181,6 +211,15 @@ static void write_required(struct document *out, const struct field_forms *forms
     document_close(out, ']');
 }
 
+static void write_fields(struct document *out, const struct field_forms *forms,
+                         enum field_mode mode)
+{
+    write_properties(out, forms, mode);
+    document_close(out, '}');
+    if (mode != FIELDS_PATCHED)
+        write_required(out, forms, mode);
+}
+
 static void write_body(struct document *out, const struct route *route)
 {
     const enum field_mode mode = strcmp(route->method, "PATCH") == 0 ? FIELDS_PATCHED
@@ -196,10 +235,7 @@ static void write_body(struct document *out, const struct route *route)
     document_key(out, "schema");
     document_open(out, '{');
     write_text(out, "type", "object");
-    write_properties(out, route->body, mode);
-    document_close(out, '}');
-    if (mode != FIELDS_PATCHED)
-        write_required(out, route->body, mode);
+    write_fields(out, route->body, mode);
     document_close(out, '}');
     document_close(out, '}');
     document_close(out, '}');
