@@ -353,6 +353,7 @@ static enum status make_workers(struct server *server, struct err *err)
                                                    .shared = server->shared,
                                                    .turns = server->turns,
                                                    .box = server->box,
+                                                   .directory = server->directory,
                                                    .hooks = &worker_hooks,
                                                    .ctx = server,
                                                    .drain_ms = server->config.drain_ms,
@@ -458,6 +459,8 @@ static int serve(struct server *server)
         return fail("cannot open the store", &err, opened == E_IO ? EXIT_STORE : EXIT_BAD_CONFIG);
     server->client = store_client_create(server->store, &server->loop);
     server->shared = shared_create(LIMIT_SHARED_BYTES);
+    server->directory = directory_create();
+    check(server->directory != NULL);
     if (open_sockets(server, &err) != OK || open_api(server, &err) != OK)
         return fail("cannot listen", &err, EXIT_BAD_CONFIG);
     server_read_guard(&server->config, server->listen, server->admin, &server->guard);
@@ -469,6 +472,7 @@ static int serve(struct server *server)
     check(uv_run(&server->loop, UV_RUN_DEFAULT) == 0);
     check(uv_loop_close(&server->loop) == 0);
     store_close(server->store);
+    directory_destroy(server->directory);
     shared_destroy(server->shared);
     log_info("stopped", "exit=%d", server->exit_code);
     return server->exit_code;

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "config/config.h"
+#include "model/directory.h"
 #include "receive/receive.h"
 #include "script/script.h"
 #include "shared/shared.h"
@@ -56,6 +57,7 @@ struct server {
     struct worker **workers;
     struct turns *turns;         /* of the workers */
     struct black_box *box;       /* of the workers */
+    struct directory *directory; /* of what applications registered */
     struct receiver **receivers; /* by worker, each on its worker's thread */
     int *fds;                    /* listening sockets until a receiver takes them */
     unsigned worker_count;

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 struct black_box;
+struct directory;
 struct worker;
 
 /* Given by server.c; all run on the worker's thread. */
@@ -52,9 +53,10 @@ struct worker_options {
     unsigned count;
     struct worker *const *peers; /* all workers by index; filled before the first starts */
     struct store *store;
-    struct shared *shared; /* of the process */
-    struct turns *turns;   /* outlives the workers */
-    struct black_box *box; /* outlives the workers; NULL: none */
+    struct shared *shared;       /* of the process */
+    struct turns *turns;         /* outlives the workers */
+    struct black_box *box;       /* outlives the workers; NULL: none */
+    struct directory *directory; /* of what applications registered; outlives the workers */
     const struct worker_hooks *hooks;
     void *ctx;
     int64_t drain_ms; /* how long the jobs of an old generation may go on */
