@@ -103,7 +103,7 @@ void op_queue_push_front(struct op_queue *queue, struct store_op *op);
 struct store_op *op_queue_pop(struct op_queue *queue);
 
 /* In this order they are applied. */
-enum op_class { OP_CLASS_SETTLE, OP_CLASS_RUN, OP_CLASS_INGEST, OP_CLASS_COUNT };
+enum op_class { OP_CLASS_SETTLE, OP_CLASS_RUN, OP_CLASS_LEASE, OP_CLASS_INGEST, OP_CLASS_COUNT };
 
 /* The store thread and what it shares with submitters. */
 struct writer {

@@ -29,7 +29,7 @@ static const enum op_class classes[STORE_OP_KIND_COUNT] = {
     [STORE_SETTLE] = OP_CLASS_SETTLE,   [STORE_SPILL] = OP_CLASS_SETTLE,
     [STORE_ENDPOINT] = OP_CLASS_SETTLE, [STORE_CHANGE] = OP_CLASS_RUN,
     [STORE_TASK] = OP_CLASS_RUN,        [STORE_ROUTINE] = OP_CLASS_RUN,
-    [STORE_LEASE] = OP_CLASS_RUN,       [STORE_RESOURCE] = OP_CLASS_RUN,
+    [STORE_LEASE] = OP_CLASS_LEASE,     [STORE_RESOURCE] = OP_CLASS_RUN,
 };
 
 /* Others of its order key wait for it: it lingers no longer than a run. */
@@ -95,6 +95,7 @@ static int64_t linger_of(const struct writer *writer, enum op_class class)
     static const int64_t linger_ns[OP_CLASS_COUNT] = {
         [OP_CLASS_SETTLE] = SETTLE_LINGER_NS,
         [OP_CLASS_RUN] = RUN_LINGER_NS,
+        [OP_CLASS_LEASE] = 0, /* a receiver waits for it, and all of a claim come at once */
     };
     return class == OP_CLASS_INGEST ? writer->ingest_linger_ns : linger_ns[class];
 }
