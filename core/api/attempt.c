@@ -105,10 +105,10 @@ static bool parse_own(struct call *call, struct store_list_attempts *list)
     const char *wrong = NULL;
     buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
     list->error = -1;
-    if (http_query_get(call->request, "status", &text) &&
+    if (http_query_get(http_query(call->request), "status", &text) &&
         !parse_status(text.data, &list->status_from, &list->status_to))
         wrong = "status: 503 or 5xx is wanted";
-    if (http_query_get(call->request, "error", &text)) {
+    if (http_query_get(http_query(call->request), "error", &text)) {
         if (attempt_error_parse(text.data, &error))
             list->error = (int)error;
         else

@@ -76,7 +76,7 @@ bool complaints_end(struct call *call, struct complaints *complaints)
 const char *complaints_query_get(struct call *call, const char *name, struct buf *value,
                                  struct complaints *complaints)
 {
-    if (!http_query_get(call->request, name, value))
+    if (!http_query_get(http_query(call->request), name, value))
         return NULL;
     /* Whoever names a filter does not mean all. */
     if (value->len == 0) {

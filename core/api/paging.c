@@ -30,19 +30,6 @@ static size_t known_names(const struct route *route, char texts[NAMES_MAX][NAME_
     return count;
 }
 
-/* Takes the next parameter's name, as sent, off the query. False at the end. */
-static bool next_name(struct slice *query, struct slice *name)
-{
-    if (query->len == 0)
-        return false;
-    const char *end = memchr(query->data, '&', query->len);
-    const size_t len = end ? (size_t)(end - query->data) : query->len;
-    const char *equals = memchr(query->data, '=', len);
-    *name = slice_of(query->data, equals ? (size_t)(equals - query->data) : len);
-    *query = end ? slice_of(end + 1, query->len - len - 1) : slice_of("", 0);
-    return true;
-}
-
 /* A misspelt filter would silently show everything. */
 static void check_names(const struct call *call, struct complaints *complaints)
 {
@@ -50,7 +37,7 @@ static void check_names(const struct call *call, struct complaints *complaints)
     const char *names[NAMES_MAX];
     const size_t count = known_names(call->route, texts, names);
     struct slice query = http_query(call->request);
-    for (struct slice name; next_name(&query, &name);) {
+    for (struct slice name; http_query_next(&query, &name);) {
         bool is_known = name.len == 0;
         for (size_t i = 0; i < count && !is_known; i++)
             is_known = slice_is(name, names[i]);

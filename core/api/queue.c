@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /api/v1/queue: the endpoints of kind "long_poll" that the scripts have, what lies in them and
- * who waits for it. */
+/* GET /api/v1/queue: the endpoints of kind "long_poll", what lies in them and who waits for it. Of
+ * one that the scripts no longer have the path is null: what lies there stays. */
 #include "api/api_int.h"
 
 #include "base/id.h"
@@ -18,10 +18,14 @@ static void write_queue(struct document *out, const struct endpoint_row *row,
     document_open(out, '{');
     document_key(out, "name");
     document_str(out, row->name);
+    document_key(out, "isRegistered");
+    document_bool(out, queue->path != NULL);
     document_key(out, "path");
     document_str(out, queue->path);
     document_key(out, "state");
     document_str(out, endpoint_state_name(row->state));
+    document_key(out, "reason");
+    document_str(out, row->reason);
     document_key(out, "waiting"); /* messages that no receiver has, those for later included */
     document_number(out, (int64_t)(row->pending_count - leased));
     document_key(out, "waitingIsLeast"); /* there may be more: counting ends somewhere */
@@ -43,9 +47,11 @@ void api_write_queues(const struct call *call, struct document *out)
     document_key(out, "data");
     document_open(out, '[');
     for (size_t i = 0; i < list->row_count; i++) {
-        struct api_queue queue;
-        if (hooks->queue(list->rows[i].name, &queue, hooks->ctx))
-            write_queue(out, &list->rows[i], &queue);
+        const struct endpoint_row *row = &list->rows[i];
+        struct api_queue queue = {0};
+        if (hooks->queue(row->name, &queue, hooks->ctx) ||
+            (row->is_queue && !hooks->has_endpoint(row->name, hooks->ctx)))
+            write_queue(out, row, &queue);
     }
     document_close(out, ']');
     document_close(out, '}');

@@ -84,8 +84,10 @@ struct slice http_method(const struct http_request *request);
 struct slice http_path(const struct http_request *request);
 /* As sent, without "?"; empty if none. */
 struct slice http_query(const struct http_request *request);
-/* The value of a query parameter, decoded into out (cleared first). False if absent. */
-bool http_query_get(const struct http_request *request, const char *name, struct buf *out);
+/* Takes the name, as sent, of the next parameter off a query. False at its end. */
+bool http_query_next(struct slice *query, struct slice *name);
+/* The value of a query's parameter, decoded into out (cleared first). False if absent. */
+bool http_query_get(struct slice query, const char *name, struct buf *out);
 /* First header of that name. */
 bool http_header(const struct http_request *request, const char *name, struct slice *value);
 /* Packed: ":method" ":path" ":query" ":remote", then all headers in wire order (trailers never). */

@@ -32,9 +32,21 @@ struct slice http_query(const struct http_request *request)
     return slice_of_part(request, request->query);
 }
 
-bool http_query_get(const struct http_request *request, const char *name, struct buf *out)
+bool http_query_next(struct slice *query, struct slice *name)
 {
-    return query_find(http_query(request), slice_str(name), out);
+    if (query->len == 0)
+        return false;
+    const char *end = memchr(query->data, '&', query->len);
+    const size_t len = end ? (size_t)(end - query->data) : query->len;
+    const char *equals = memchr(query->data, '=', len);
+    *name = slice_of(query->data, equals ? (size_t)(equals - query->data) : len);
+    *query = end ? slice_of(end + 1, query->len - len - 1) : slice_of("", 0);
+    return true;
+}
+
+bool http_query_get(struct slice query, const char *name, struct buf *out)
+{
+    return query_find(query, slice_str(name), out);
 }
 
 struct slice http_head(const struct http_request *request)

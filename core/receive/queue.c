@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ANSWER_BYTES_MAX (LIMIT_MESSAGE_BODY_BYTES * 6u + LIMIT_QUEUE_BYTES * 6u)
@@ -38,8 +40,10 @@ struct pull {
     bool is_taking;   /* take is out */
     bool is_stream;   /* of server-sent events: takes again and again */
     bool is_told;     /* answered with messages: end is what goes back if that is not written */
+    struct queue_query query; /* of a take */
     struct lease_take take;
     struct lease_end end; /* of the verb; of a take its messages, to go back */
+    struct buf invalid;   /* JSON: what was said in ids and is none */
 };
 
 static void free_if_over(struct pull *pull)
@@ -49,6 +53,7 @@ static void free_if_over(struct pull *pull)
     lease_take_finish(&pull->take);
     free(pull->end.rows);
     free(pull->end.reason);
+    buf_finish(&pull->invalid);
     generation_unref(pull->generation);
     pull->receiver->pull_count--;
     free(pull);
@@ -74,9 +79,37 @@ static void refuse_status(struct pull *pull, enum status status)
            "nothing was changed, or not all of it; ask again");
 }
 
+/* What was asked for and is more than the queue has is answered with what it has. */
+struct cut {
+    struct field headers[3];
+    size_t header_count;
+    char wait[TEXT_DURATION_BYTES], limit[TEXT_DURATION_BYTES];
+};
+
+static void add_header(struct cut *cut, const char *name, const char *value)
+{
+    cut->headers[cut->header_count++] = (struct field){slice_str(name), slice_str(value)};
+}
+
+static void tell_cut(const struct queue_query *query, struct cut *cut)
+{
+    cut->header_count = 0;
+    text_format_duration(query->wait_ms, cut->wait);
+    (void)snprintf(cut->limit, sizeof cut->limit, "%zu", query->limit);
+    if (query->is_wait_cut)
+        add_header(cut, "Anzol-Wait", cut->wait);
+    if (query->is_limit_cut)
+        add_header(cut, "Anzol-Limit", cut->limit);
+}
+
 static void respond(struct pull *pull, int status, struct slice body)
 {
-    http_respond(pull->request, &(struct http_response){.status = status, .body = body});
+    struct cut cut;
+    tell_cut(&pull->query, &cut);
+    http_respond(pull->request, &(struct http_response){.status = status,
+                                                        .body = body,
+                                                        .headers = cut.headers,
+                                                        .header_count = cut.header_count});
     pull->is_open = false;
 }
 
@@ -184,10 +217,21 @@ static void on_taken(struct lease_errand *errand)
     free_if_over(pull);
 }
 
+static void take_once(struct pull *pull)
+{
+    const struct receive_options *options = &pull->receiver->options;
+    pull->take = (struct lease_take){.errand = errand_of(pull, lease_take, on_taken),
+                                     .count_max = pull->query.limit,
+                                     .wait_ms = pull->query.wait_ms};
+    pull->is_taking = true;
+    pull->receiver->taking_count++;
+    pull->errands++;
+    options->hooks->errand(options->ctx, &pull->take.errand);
+}
+
 static void take_again(struct pull *pull)
 {
     const struct receive_options *options = &pull->receiver->options;
-    const size_t count_max = pull->take.count_max;
     if (script_generation(options->hooks->script(options->ctx)) != pull->generation) {
         http_stream_end(
             pull->request); /* it comes again, and is asked who it is by the new rules */
@@ -196,13 +240,7 @@ static void take_again(struct pull *pull)
     free(pull->end.rows);
     pull->end.rows = NULL;
     pull->is_told = false;
-    pull->take = (struct lease_take){.errand = errand_of(pull, lease_take, on_taken),
-                                     .count_max = count_max,
-                                     .wait_ms = pull->spec->queue->wait_ms};
-    pull->is_taking = true;
-    pull->receiver->taking_count++;
-    pull->errands++;
-    options->hooks->errand(options->ctx, &pull->take.errand);
+    take_once(pull);
 }
 
 void queue_on_drained(struct http_request *request)
@@ -215,13 +253,15 @@ void queue_on_drained(struct http_request *request)
 /* Accept: text/event-stream, as browsers and their like ask. */
 static void stream(struct pull *pull)
 {
-    static const struct field no_cache = {{"Cache-Control", 13}, {"no-store", 8}};
+    struct cut cut;
+    tell_cut(&pull->query, &cut);
+    add_header(&cut, "Cache-Control", "no-store");
     pull->is_stream = true;
     pull->is_open = false;
     http_stream(pull->request, &(struct http_response){.status = 200,
                                                        .content_type = "text/event-stream",
-                                                       .headers = &no_cache,
-                                                       .header_count = 1});
+                                                       .headers = cut.headers,
+                                                       .header_count = cut.header_count});
 }
 
 static bool wants_stream(const struct http_request *request)
@@ -233,33 +273,29 @@ static bool wants_stream(const struct http_request *request)
 
 static void take(struct pull *pull)
 {
-    const struct receive_options *options = &pull->receiver->options;
     struct err err;
     if (pull->receiver->taking_count >= LIMIT_QUEUE_RECEIVERS) {
         refuse(pull, 503, "too_many_receivers",
                "too many receivers wait at queues; ask again later");
         return;
     }
-    if (queue_read_query(pull->request, pull->spec->queue, &pull->take, &err) != OK) {
+    if (queue_read_query(http_query(pull->request), pull->spec->queue, &pull->query, &err) != OK) {
         refuse(pull, 400, "bad_query", err.text);
         return;
     }
-    pull->take.errand = errand_of(pull, lease_take, on_taken);
     if (wants_stream(pull->request)) {
         stream(pull);
         return;
     }
     http_may_wait(pull->request);
-    pull->is_taking = true;
-    pull->receiver->taking_count++;
-    pull->errands++;
-    options->hooks->errand(options->ctx, &pull->take.errand);
+    take_once(pull);
 }
 
 /* ---- Ends of leases ---- */
 
-static enum status write_ended(const struct lease_end *end, struct document *out)
+static enum status write_ended(const struct pull *pull, struct document *out)
 {
+    const struct lease_end *end = &pull->end;
     size_t done = 0;
     for (size_t i = 0; i < end->row_count; i++)
         done += end->rows[i].is_done;
@@ -276,6 +312,12 @@ static enum status write_ended(const struct lease_end *end, struct document *out
         document_str(out, id);
     }
     document_close(out, ']');
+    if (pull->invalid.len > 0) {
+        document_key(out, "invalid");
+        document_open(out, '[');
+        document_json(out, buf_slice(&pull->invalid));
+        document_close(out, ']');
+    }
     document_close(out, '}');
     return out->status;
 }
@@ -288,7 +330,7 @@ static void on_ended(struct lease_errand *errand)
     pull->errands--;
     if (errand->status != OK)
         refuse_status(pull, errand->status);
-    else if (write_ended(&pull->end, &out) != OK)
+    else if (write_ended(pull, &out) != OK)
         refuse_status(pull, E_NOMEM);
     else if (pull->request && pull->is_open)
         respond(pull, 200, buf_slice(&out.buf));
@@ -301,7 +343,14 @@ static void end_leases(struct pull *pull)
     const struct receive_options *options = &pull->receiver->options;
     struct err err;
     pull->end.verb = verbs[pull->verb].verb;
-    if (queue_read_ids(http_body(pull->request), pull->spec->queue, &pull->end, &err) != OK) {
+    buf_init(&pull->invalid, ANSWER_BYTES_MAX);
+    const enum status status = queue_read_ids(http_body(pull->request), pull->spec->queue,
+                                              &pull->end, &pull->invalid, &err);
+    if (status == E_NOMEM) {
+        refuse_status(pull, status);
+        return;
+    }
+    if (status != OK) {
         refuse(pull, 400, "bad_body", err.text);
         return;
     }

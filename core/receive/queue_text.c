@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define NUMBER_DIGITS 10
+#define NAME_SHOWN_BYTES 40
 
 /* ---- Ids ---- */
 
@@ -20,12 +21,12 @@ void lease_id_format(const struct store_lease_row *lease, char text[LEASE_ID_BYT
     (void)snprintf(text + len, LEASE_ID_BYTES - len, ".%u", lease->number);
 }
 
-bool lease_id_parse(const char *text, struct store_lease_row *lease)
+bool lease_id_parse(const char *text, size_t text_len, struct store_lease_row *lease)
 {
     char id[ID_TEXT_BYTES];
     const char *dot = strchr(text, '.');
     const size_t len = dot ? (size_t)(dot - text) : 0;
-    if (len == 0 || len >= sizeof id)
+    if (len == 0 || len >= sizeof id || strlen(text) != text_len)
         return false;
     (void)snprintf(id, sizeof id, "%.*s", (int)len, text);
     const size_t digits = strspn(dot + 1, "0123456789");
@@ -37,80 +38,120 @@ bool lease_id_parse(const char *text, struct store_lease_row *lease)
 
 /* ---- GET ?wait=&limit= ---- */
 
-/* Seconds as a bare number, or a duration. */
-static bool parse_duration(struct slice text, int64_t *ms)
+/* A whole number, however long; one over most is most. */
+static bool parse_count(struct slice text, uint64_t most, uint64_t *count)
 {
-    char number[NUMBER_DIGITS + 1];
-    if (text.len > 0 && text.len < sizeof number) {
-        (void)snprintf(number, sizeof number, "%.*s", (int)text.len, text.data);
-        if (number[strspn(number, "0123456789")] == '\0') {
-            *ms = strtoll(number, NULL, 10) * 1000;
-            return true;
-        }
+    *count = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        *count = *count * 10 + (uint64_t)(text.data[i] - '0');
+        *count = *count < most ? *count : most;
     }
-    return text_parse_duration_ms(text, ms);
+    return text.len > 0;
 }
 
-static enum status read_wait(struct slice text, const struct queue_spec *queue, int64_t *wait_ms,
-                             struct err *err)
+static enum status read_wait(struct slice text, const struct queue_spec *queue,
+                             struct queue_query *query, struct err *err)
 {
-    if (!parse_duration(text, wait_ms))
+    uint64_t seconds;
+    if (parse_count(text, LIMIT_QUEUE_WAIT_MS, &seconds))
+        query->wait_ms = (int64_t)seconds * 1000;
+    else if (!text_parse_duration_ms(text, &query->wait_ms))
         return err_set(err, E_INVALID,
                        "wait is how long to wait for a message: " TEXT_DURATION_FORMS
                        ", at most %llds here",
                        (long long)(queue->wait_ms / 1000));
-    if (*wait_ms > queue->wait_ms)
-        *wait_ms = queue->wait_ms;
+    query->is_wait_cut = query->wait_ms > queue->wait_ms;
+    if (query->is_wait_cut)
+        query->wait_ms = queue->wait_ms;
     return OK;
 }
 
-static enum status read_limit(struct slice text, const struct queue_spec *queue, size_t *count,
-                              struct err *err)
+static enum status read_limit(struct slice text, const struct queue_spec *queue,
+                              struct queue_query *query, struct err *err)
 {
-    char number[NUMBER_DIGITS + 1] = "";
-    if (text.len < sizeof number)
-        (void)snprintf(number, sizeof number, "%.*s", (int)text.len, text.data);
-    const unsigned long long value = strtoull(number, NULL, 10);
-    if (number[strspn(number, "0123456789")] != '\0' || value == 0)
+    uint64_t count;
+    if (!parse_count(text, LIMIT_QUEUE_BATCH + 1, &count) || count == 0)
         return err_set(err, E_INVALID, "limit is how many messages to give at once: 1 to %u here",
                        queue->batch);
-    *count = value < queue->batch ? (size_t)value : queue->batch;
+    query->is_limit_cut = count > queue->batch;
+    query->limit = query->is_limit_cut ? queue->batch : (size_t)count;
     return OK;
 }
 
-enum status queue_read_query(const struct http_request *request, const struct queue_spec *queue,
-                             struct lease_take *take, struct err *err)
+static const char *const parameters[] = {"limit", "wait"};
+
+/* A misspelt one would silently be as if it had not been said. */
+static enum status check_parameters(struct slice text, struct err *err)
+{
+    bool is_given[array_count(parameters)] = {0};
+    for (struct slice name; http_query_next(&text, &name);) {
+        size_t i = 0;
+        while (i < array_count(parameters) && !slice_is(name, parameters[i]))
+            i++;
+        if (i == array_count(parameters) && name.len > 0) {
+            const char *nearest = text_nearest(name, parameters, array_count(parameters));
+            return err_set(err, E_INVALID, "unknown parameter '%.*s'; %s%s%s",
+                           (int)(name.len < NAME_SHOWN_BYTES ? name.len : NAME_SHOWN_BYTES),
+                           name.data, nearest ? "did you mean '" : "there are wait and limit",
+                           nearest ? nearest : "", nearest ? "'?" : "");
+        }
+        if (i < array_count(parameters) && is_given[i])
+            return err_set(err, E_INVALID, "%s is given twice", parameters[i]);
+        if (i < array_count(parameters))
+            is_given[i] = true;
+    }
+    return OK;
+}
+
+enum status queue_read_query(struct slice text, const struct queue_spec *queue,
+                             struct queue_query *query, struct err *err)
 {
     struct buf value;
-    enum status status = OK;
+    *query = (struct queue_query){.wait_ms = queue->wait_ms, .limit = queue->batch};
+    enum status status = check_parameters(text, err);
     buf_init(&value, LIMIT_REQUEST_LINE_BYTES);
-    take->wait_ms = queue->wait_ms;
-    take->count_max = queue->batch;
-    if (http_query_get(request, "wait", &value))
-        status = read_wait(buf_slice(&value), queue, &take->wait_ms, err);
-    if (status == OK && http_query_get(request, "limit", &value))
-        status = read_limit(buf_slice(&value), queue, &take->count_max, err);
+    if (status == OK && http_query_get(text, "wait", &value))
+        status = read_wait(buf_slice(&value), queue, query, err);
+    if (status == OK && http_query_get(text, "limit", &value))
+        status = read_limit(buf_slice(&value), queue, query, err);
     buf_finish(&value);
     return status;
 }
 
 /* ---- POST { ids, … } ---- */
 
-static enum status read_rows(const json_t *ids, struct lease_end *end, struct err *err)
+/* What is no id goes into invalid, as it was given. */
+static enum status read_rows(const json_t *ids, struct lease_end *end, struct buf *invalid,
+                             struct err *err)
 {
     const size_t count = json_array_size(ids);
     if (!json_is_array(ids) || count == 0 || count > LIMIT_QUEUE_BATCH)
         return err_set(err, E_INVALID, "ids is a list of 1 to %d ids of messages, as given",
                        LIMIT_QUEUE_BATCH);
     end->rows = must_alloc(count * sizeof *end->rows);
-    end->row_count = count;
     for (size_t i = 0; i < count; i++) {
-        const char *text = json_string_value(json_array_get(ids, i));
-        if (!text || !lease_id_parse(text, &end->rows[i]))
-            return err_set(err, E_INVALID,
-                           "ids[%zu] is no id of a message: they look like dlv_0aBcDeFgHiJ.1", i);
+        const json_t *id = json_array_get(ids, i);
+        const char *text = json_string_value(id);
+        if (text && lease_id_parse(text, json_string_length(id), &end->rows[end->row_count])) {
+            end->row_count++;
+            continue;
+        }
+        char *given = json_dumps(id, JSON_ENCODE_ANY | JSON_COMPACT);
+        enum status status = given ? OK : E_NOMEM;
+        if (status == OK && invalid->len > 0)
+            status = buf_add_str(invalid, ",");
+        if (status == OK)
+            status = buf_add_str(invalid, given);
+        free(given);
+        if (status != OK)
+            return err_set(err, status, "too much in ids is no id of a message");
     }
-    return OK;
+    return end->row_count > 0
+               ? OK
+               : err_set(err, E_INVALID,
+                         "ids[0] is no id of a message: they look like dlv_0aBcDeFgHiJ.1");
 }
 
 /* Absent: as it is. */
@@ -139,8 +180,10 @@ static enum status read_reason(const json_t *value, struct lease_end *end, struc
     if (!value)
         return OK;
     const size_t len = json_string_length(value);
-    if (!json_is_string(value) || len > LIMIT_REASON_BYTES)
-        return err_set(err, E_INVALID, "reason is a text of at most %d bytes", LIMIT_REASON_BYTES);
+    if (!json_is_string(value) || len > LIMIT_REASON_BYTES ||
+        strlen(json_string_value(value)) != len)
+        return err_set(err, E_INVALID, "reason is a text of at most %d bytes, without NUL",
+                       LIMIT_REASON_BYTES);
     end->reason = must_copy(json_string_value(value), len);
     return OK;
 }
@@ -167,19 +210,21 @@ static enum status check_members(json_t *root, const struct lease_end *end, stru
 }
 
 enum status queue_read_ids(struct slice body, const struct queue_spec *queue, struct lease_end *end,
-                           struct err *err)
+                           struct buf *invalid, struct err *err)
 {
     json_error_t error;
-    json_t *root = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     const bool is_nack = end->verb == LEASE_END_NACK;
     end->delay_ms = is_nack ? -1 : queue->lease_ms;
     enum status status = OK;
     if (!json_is_object(root))
-        status = err_set(err, E_INVALID, "the body is no JSON object as {\"ids\":[\"dlv_….1\"]}");
+        status =
+            err_set(err, E_INVALID, "the body is no JSON object as {\"ids\":[\"dlv_….1\"]}%s%.80s",
+                    root ? "" : ": ", root ? "" : error.text);
     if (status == OK)
         status = check_members(root, end, err);
     if (status == OK)
-        status = read_rows(json_object_get(root, "ids"), end, err);
+        status = read_rows(json_object_get(root, "ids"), end, invalid, err);
     if (status == OK && is_nack)
         status = read_time(json_object_get(root, "delay"), "delay", LIMIT_QUEUE_DELAY_MS,
                            &end->delay_ms, err);
@@ -188,6 +233,8 @@ enum status queue_read_ids(struct slice body, const struct queue_spec *queue, st
     if (status == OK && end->verb == LEASE_END_EXTEND)
         status = read_time(json_object_get(root, "lease"), "lease", LIMIT_QUEUE_LEASE_MS,
                            &end->delay_ms, err);
+    if (status == OK && end->verb == LEASE_END_EXTEND && end->delay_ms == 0)
+        end->verb = LEASE_END_RETURN;
     json_decref(root);
     return status;
 }

@@ -40,14 +40,20 @@ void queue_on_drained(struct http_request *request);
 /* "dlv_….2": the delivery and the number of its lease. */
 #define LEASE_ID_BYTES (ID_TEXT_BYTES + 12)
 void lease_id_format(const struct store_lease_row *lease, char text[LEASE_ID_BYTES]);
-bool lease_id_parse(const char *text, struct store_lease_row *lease);
-/* wait= and limit= of a request, at most those of the queue. */
-MUST_USE enum status queue_read_query(const struct http_request *request,
-                                      const struct queue_spec *queue, struct lease_take *take,
-                                      struct err *err);
-/* { "ids": […] } and what belongs to the verb. The rows are the end's. */
+bool lease_id_parse(const char *text, size_t len, struct store_lease_row *lease);
+/* ?wait=&limit=: at most what the queue has; is_cut: more was asked for. */
+struct queue_query {
+    int64_t wait_ms;
+    size_t limit;
+    bool is_wait_cut, is_limit_cut;
+};
+MUST_USE enum status queue_read_query(struct slice text, const struct queue_spec *queue,
+                                      struct queue_query *query, struct err *err);
+/* { "ids": […] } and what belongs to the verb, which becomes RETURN for a lease of no time. The
+ * rows are the end's. What is no id is added to invalid, as JSON with commas between; if none is
+ * one: E_INVALID. */
 MUST_USE enum status queue_read_ids(struct slice body, const struct queue_spec *queue,
-                                    struct lease_end *end, struct err *err);
+                                    struct lease_end *end, struct buf *invalid, struct err *err);
 MUST_USE enum status queue_write_messages(const struct lease_take *take, struct document *out);
 /* The same as server-sent events. */
 MUST_USE enum status queue_write_events(const struct lease_take *take, struct buf *out);

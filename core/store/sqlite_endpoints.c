@@ -16,6 +16,7 @@ static int add_endpoint(sqlite3_stmt *statement, struct store_list_endpoints *li
         .state = (enum endpoint_state)sqlite3_column_int(statement, 2),
         .reason = column_copy(statement, 3),
         .failing_since_ms = sqlite3_column_int64(statement, 4),
+        .is_queue = sqlite3_column_int(statement, 5) != 0,
     };
     return row->name ? SQLITE_OK : SQLITE_NOMEM;
 }

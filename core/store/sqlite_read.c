@@ -117,7 +117,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id DESC",
     [READ_LIST_ATTEMPTS_BACKWARD] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id",
-    [READ_ENDPOINTS] = "SELECT id, name, state, reason, failing_since_ms FROM endpoint ORDER BY id",
+    [READ_ENDPOINTS] = "SELECT id, name, state, reason, failing_since_ms, url = '' FROM endpoint"
+                       " ORDER BY id",
     [READ_DUE_COUNT] = "SELECT count(*), min(id) FROM (SELECT id FROM delivery"
                        " INDEXED BY delivery_due WHERE endpoint = ? AND state < 3"
                        " AND due_ms IS NOT NULL LIMIT ?)",

@@ -270,7 +270,7 @@ struct endpoint_standing {
 struct store_endpoint {
     struct store_op op;
     const char *name;
-    const char *url; /* NULL: as stored */
+    const char *url; /* NULL: as stored; empty: it is a queue */
     bool keep_state;
     enum endpoint_state state;
     unsigned from;            /* bits 1 << enum endpoint_state; 0: any, and the row is made */

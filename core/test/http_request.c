@@ -96,7 +96,7 @@ static int l_parameter(lua_State *L)
     struct buf out;
     buf_init(&out, QUERY_BYTES_MAX);
     const struct http_request *request = check_request(L);
-    const bool found = http_query_get(request, luaL_checkstring(L, 2), &out);
+    const bool found = http_query_get(http_query(request), luaL_checkstring(L, 2), &out);
     if (found)
         (void)push_slice(L, buf_slice(&out));
     buf_finish(&out);

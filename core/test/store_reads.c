@@ -233,6 +233,7 @@ static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints
         set_text(L, "name", row->name);
         set_text(L, "state", states[row->state]);
         set_integer(L, "failing_since_ms", row->failing_since_ms);
+        set_bool(L, "is_queue", row->is_queue);
         set_text(L, "reason", row->reason);
         set_integer(L, "pending", (lua_Integer)row->pending_count);
         set_integer(L, "leased", (lua_Integer)row->leased_count);

@@ -144,13 +144,16 @@ return function(t)
     end)
 
     it("is counted, and the oldest delivery is named", function()
-      local queue = t.endpoint "queue"
+      local queue = run("endpoint", { name = "queue", url = "", keep_state = true }).id
       local oldest = message { endpoint = queue, priority = -1 }
       local leased = message { endpoint = queue }
       lease("give", { endpoint = queue }, leased)
       for _, row in ipairs(run("list_endpoints").rows) do
         if row.name == "queue" then
           assert.same({ 2, 1, oldest }, { row.pending, row.leased, row.oldest })
+          assert.is_true(row.is_queue)
+        else
+          assert.is_false(row.is_queue)
         end
       end
     end)

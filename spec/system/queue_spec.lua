@@ -152,7 +152,7 @@ describe("a queue", function()
     assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { message.id } })))
   end)
 
-  it("gives back, extends, and refuses what it does not know", function()
+  it("gives back and extends", function()
     make { to = "jobs" }
     local message = take "jobs"[1]
     assert.same({ done = 1, lost = {} }, (finish("jobs", "extend", { ids = { message.id }, lease = "2m" })))
@@ -164,9 +164,6 @@ describe("a queue", function()
     assert.equal("nack", row(again.id).attempts[1].error)
     finish("jobs", "nack", { ids = { again.id } }) -- the policy's delay: an hour
     assert.same({}, take("jobs", "wait=0"))
-    local refused, status = finish("jobs", "ack", { ids = { "dlv_1" } })
-    assert.equal(400, status)
-    assert.matches("ids%[0%] is no id of a message", refused.detail)
   end)
 
   it("gives the next of an order key only after the one before", function()
@@ -202,8 +199,70 @@ describe("a queue", function()
     assert.equal(401, ask("/queue/jobs", { Authorization = "Bearer q-secreT" }).status)
     assert.equal(405, server:post("/queue/jobs", "", auth).status)
     assert.equal(404, ask("/queue/jobs/else").status)
-    assert.equal(400, ask("/queue/jobs?limit=0").status)
-    assert.equal(400, ask("/queue/jobs?wait=soon").status)
+  end)
+
+  it("refuses a query that it does not understand", function()
+    for query, why in pairs {
+      ["limit=0"] = "limit is how many messages to give at once: 1 to 10 here",
+      ["limit=some"] = "limit is how many messages to give at once: 1 to 10 here",
+      ["limit="] = "limit is how many messages to give at once: 1 to 10 here",
+      ["wait=soon"] = "wait is how long to wait for a message: .*, at most 20s here",
+      ["wait=0&limti=5"] = "unknown parameter 'limti'; did you mean 'limit'%?",
+      ["max=5"] = "unknown parameter 'max'; there are wait and limit",
+      ["wait=0&wait=1"] = "wait is given twice",
+    } do
+      local answer = ask("/queue/jobs?" .. query)
+      assert.equal(400, answer.status)
+      assert.matches(why, json.decode(answer.body).detail)
+    end
+  end)
+
+  it("gives as much as it has to who asks for more, and tells so", function()
+    for _ = 1, 11 do make { to = "jobs" } end
+    wait.until_true("all deliveries", 5000, function() return #server:get("/api/v1/delivery").data == 11 end)
+    local answer = ask "/queue/jobs?limit=11"
+    assert.same({ 10, "10" }, { #json.decode(answer.body).data, answer.headers["anzol-limit"] })
+    assert.is_nil(answer.headers["anzol-wait"])
+    answer = ask("/queue/jobs?limit=" .. ("9"):rep(30) .. "&wait=" .. ("9"):rep(30))
+    assert.equal(1, #json.decode(answer.body).data)
+    assert.same({ "10", "20s" }, { answer.headers["anzol-limit"], answer.headers["anzol-wait"] })
+    answer = ask "/queue/jobs?limit=10&wait=0s"
+    assert.equal(204, answer.status)
+    assert.is_nil(answer.headers["anzol-limit"])
+  end)
+
+  it("decides on each id of a list: what is none is named, the others are done", function()
+    make { to = "jobs", n = 1 }
+    local message = take "jobs"[1]
+    local answer = http.request { port = server.port, path = "/queue/jobs/ack", headers = auth,
+      body = ([=[{"ids":["dlv_1", %q, null, "%s\u0000", ["x"]]}]=]):format(message.id, message.id) }
+    assert.equal(200, answer.status)
+    assert.equal(([=[{"done":1,"lost":[],"invalid":["dlv_1",null,"%s\u0000",["x"]]}]=]):format(message.id),
+      answer.body)
+    assert.equal("succeeded", row(message.id).state)
+    local refused, status = finish("jobs", "nack", { ids = { "dlv_1" } })
+    assert.equal(400, status)
+    assert.matches("ids%[0%] is no id of a message", refused.detail)
+    answer = http.request { port = server.port, path = "/queue/jobs/ack", headers = auth, body = '{"ids":[' }
+    assert.matches("the body is no JSON object as .*: .+ near end of file", json.decode(answer.body).detail)
+    make { to = "jobs" }
+    answer = http.request { port = server.port, path = "/queue/jobs/nack", headers = auth,
+      body = ('{"ids":[%q],"reason":"a\\u0000b"}'):format(take "jobs"[1].id) }
+    assert.matches("reason is a text of at most 256 bytes, without NUL", json.decode(answer.body).detail)
+  end)
+
+  it("takes back what is given up for no time: no attempt, and the same id", function()
+    make { to = "jobs" }
+    local message = take "jobs"[1]
+    for _, none in ipairs { 0, "0s" } do
+      assert.same({ done = 1, lost = {} },
+        (finish("jobs", "extend", { ids = { message.id }, lease = none })))
+      assert.same({ done = 0, lost = { message.id } },
+        (finish("jobs", "extend", { ids = { message.id }, lease = none })))
+      local again = take "jobs"[1]
+      assert.same({ message.id, 1 }, { again.id, again.attempt })
+    end
+    assert.same({}, row(message.id).attempts)
   end)
 
   it("refuses one more than each limit of a request", function()
@@ -321,11 +380,33 @@ describe("a queue", function()
     assert.matches("line +enabled +0 +0 +%- +1 +/queue/line", result.output)
     local queues = json.decode(cli.ask(server, { "queues", "-o", "json" }).output).data
     assert.equal(3, #queues)
+    result = cli.ask(server, { "queues", "show", "jobs" })
+    assert.matches("state +enabled\nregistered +yes\npath +/queue/jobs\nwaiting +1\nleased +1\n", result.output)
+    result = cli.ask(server, { "queues", "show", "job" })
+    assert.equal(1, result.code)
+    assert.matches("there is no queue 'job'; `anzol queues` lists them", result.errors)
     local metrics = http.request { port = server.admin_port, method = "GET", path = "/metrics",
       headers = { Authorization = "Bearer " .. Server.token } }.body
     assert.matches('anzol_queue_receivers{endpoint="line"} 1\n', metrics)
     assert.matches('anzol_queue_given_total{endpoint="jobs"} 1\n', metrics)
     connection:close()
+  end)
+
+  it("shows what lies in a queue that the scripts no longer have", function()
+    make { to = "jobs" }
+    make { to = "jobs" }
+    take("jobs", "limit=1")
+    server:write_script("main.lua", (script:gsub('"jobs"', '"others"')))
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    local result = cli.ask(server, { "queues" })
+    assert.matches("jobs +enabled +1 +1 +2%S+Z +0 +%- %(the scripts no longer have it%)", result.output)
+    assert.matches("others +enabled +0 +0 +%- +0 +/queue/jobs", result.output)
+    result = cli.ask(server, { "queues", "show", "jobs" })
+    assert.matches("registered +no: the scripts no longer have it\nwaiting +1\nleased +1\n", result.output)
+    server:write_script("main.lua", (script:gsub('"jobs"', '"others"')) ..
+      'anzol.endpoint("jobs", { url = "https://a.example", sign = false })')
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    assert.is_nil(cli.ask(server, { "queues" }).output:find("jobs ", 1, true))
   end)
 
   it("goes on with a receiver that waited for long, or notices that it left", function()
