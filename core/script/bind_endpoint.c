@@ -17,6 +17,10 @@ static const char *const option_names[] = {
 static const char *const queue_names[] = {
     "auth", "batch", "kind", "lease", "on_dead", "order_by", "path", "retry", "wait", NULL,
 };
+static const struct options_elsewhere of_sending = {
+    option_names, "is not for kind = \"long_poll\": its receivers ask, nothing is sent to them"};
+static const struct options_elsewhere of_queues = {
+    queue_names, "is for a queue, an endpoint with kind = \"long_poll\""};
 
 static void read_url(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
@@ -203,7 +207,10 @@ static int l_endpoint(lua_State *L)
     const struct options options = {.index = 2,
                                     .what = lua_pushfstring(L, "anzol.endpoint '%s'", name)};
     const bool is_queue = is_long_poll(L, &options);
-    options_check_names(L, &options, is_queue ? queue_names : option_names, NULL);
+    if (is_queue)
+        options_check_names(L, &options, queue_names, &of_sending);
+    else
+        options_check_names(L, &options, option_names, &of_queues);
     const struct endpoint_spec *first = registry_endpoint(draft->registry, slice_str(name));
     if (first && first->script)
         return luaL_error(L, "anzol.endpoint '%s' is registered twice; first in %s", name,

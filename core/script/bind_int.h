@@ -70,11 +70,16 @@ struct options {
     const char *what;
 };
 
-/* Raises for a key that is in neither list: "unknown option 'time_out' for anzol.endpoint 'crm';
- * did you mean 'timeout'?" Keys in later are known but not available yet. Lists end with NULL;
- * later may be NULL. */
+/* Options that the same call has when it makes another kind of thing. */
+struct options_elsewhere {
+    const char *const *names; /* ends with NULL; those of both kinds may be among them */
+    const char *why;          /* behind "option 'url' of anzol.endpoint 'crm' " */
+};
+
+/* Raises for a key that is not in names, which end with NULL: "unknown option 'time_out' for
+ * anzol.endpoint 'crm'; did you mean 'timeout'?" elsewhere: NULL, or what to say of others. */
 void options_check_names(lua_State *L, const struct options *options, const char *const *names,
-                         const char *const *later);
+                         const struct options_elsewhere *elsewhere);
 /* Each pushes nothing. Absent (nil): the fallback. */
 int64_t option_check_duration(lua_State *L, const struct options *options, const char *name,
                               int64_t fallback_ms);

@@ -286,14 +286,12 @@ static void check_source(const struct registry *registry,
     findings_add(findings, &(struct finding_options){.level = FINDING_ERROR, .message = message});
 }
 
-static void warn_unverified(const struct source_spec *source, struct findings *findings)
+static void warn_open(const char *script, const char *what, const char *name, const char *does,
+                      struct findings *findings)
 {
-    if (!source->verifier || source->verifier->kind != VERIFIER_NONE)
-        return;
     char message[TEXT_BYTES + PLACE_BYTES];
-    (void)snprintf(message, sizeof message,
-                   "%s: anzol.source '%s' takes what anybody sends (anzol.verify.none)",
-                   source->script, source->name);
+    (void)snprintf(message, sizeof message, "%s: %s '%s' %s (anzol.verify.none)", script, what,
+                   name, does);
     findings_add(findings, &(struct finding_options){.level = FINDING_WARNING, .message = message});
 }
 
@@ -311,6 +309,28 @@ static void warn_short_key(const char *script, const char *what, const struct ke
         }
 }
 
+static void warn_of_source(const struct source_spec *source, struct findings *findings)
+{
+    if (!source->verifier)
+        return;
+    if (source->verifier->kind == VERIFIER_NONE)
+        warn_open(source->script, "anzol.source", source->name, "takes what anybody sends",
+                  findings);
+    warn_short_key(source->script, source->name, &source->verifier->keys, findings);
+}
+
+static void warn_of_endpoint(const struct endpoint_spec *endpoint, struct findings *findings)
+{
+    const struct verifier *verifier = endpoint->queue ? endpoint->queue->verifier : NULL;
+    if (verifier && verifier->kind == VERIFIER_NONE)
+        warn_open(endpoint->script, "anzol.endpoint", endpoint->name,
+                  "gives its messages to anybody who asks", findings);
+    if (verifier)
+        warn_short_key(endpoint->script, endpoint->name, &verifier->keys, findings);
+    if (endpoint->signer)
+        warn_short_key(endpoint->script, endpoint->name, &endpoint->signer->keys, findings);
+}
+
 void generation_cross_check(struct generation *generation, const struct draft *draft,
                             struct findings *findings)
 {
@@ -324,14 +344,8 @@ void generation_cross_check(struct generation *generation, const struct draft *d
     }
     for (size_t i = 0; i < registry->subscription_count; i++)
         check_source(registry, &registry->subscriptions[i], findings);
-    for (size_t i = 0; i < registry->source_count; i++) {
-        const struct source_spec *source = &registry->sources[i];
-        warn_unverified(source, findings);
-        if (source->verifier)
-            warn_short_key(source->script, source->name, &source->verifier->keys, findings);
-    }
+    for (size_t i = 0; i < registry->source_count; i++)
+        warn_of_source(&registry->sources[i], findings);
     for (size_t i = 0; i < registry->endpoint_count; i++)
-        if (registry->endpoints[i].signer)
-            warn_short_key(registry->endpoints[i].script, registry->endpoints[i].name,
-                           &registry->endpoints[i].signer->keys, findings);
+        warn_of_endpoint(&registry->endpoints[i], findings);
 }

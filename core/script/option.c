@@ -14,7 +14,7 @@
 
 static bool is_in(const char *name, const char *const *names)
 {
-    for (; names && *names; names++)
+    for (; *names; names++)
         if (strcmp(name, *names) == 0)
             return true;
     return false;
@@ -29,7 +29,7 @@ static size_t count_of(const char *const *names)
 }
 
 void options_check_names(lua_State *L, const struct options *options, const char *const *names,
-                         const char *const *later)
+                         const struct options_elsewhere *elsewhere)
 {
     if (lua_type(L, options->index) != LUA_TTABLE)
         (void)luaL_error(L, "%s takes a table of options, got %s", options->what,
@@ -43,9 +43,8 @@ void options_check_names(lua_State *L, const struct options *options, const char
         const char *name = lua_tostring(L, -1);
         if (is_in(name, names))
             continue;
-        if (is_in(name, later))
-            (void)luaL_error(L, "option '%s' of %s is not available in this version", name,
-                             options->what);
+        if (elsewhere && is_in(name, elsewhere->names))
+            (void)luaL_error(L, "option '%s' of %s %s", name, options->what, elsewhere->why);
         const char *nearest = text_nearest(slice_str(name), names, count_of(names));
         (void)luaL_error(L,
                          nearest ? "unknown option '%s' for %s; did you mean '%s'?"

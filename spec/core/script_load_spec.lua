@@ -256,7 +256,7 @@ describe("loading", function()
       "unknown option 'time_out' for anzol.endpoint 'a' %(did you mean 'timeout'%?%)" },
     ["an option of another kind"] = {
       "anzol.endpoint('a', { url = 'https://a.example', sign = false, lease = 1 })",
-      "unknown option 'lease' for anzol.endpoint 'a'" },
+      "option 'lease' of anzol.endpoint 'a' is for a queue" },
     ["a kind that is none"] = { "anzol.endpoint('a', { kind = 'queue' })",
       [[option 'kind' of anzol.endpoint 'a' must be "http" %(the default%) or "long_poll", got 'queue']] },
     ["a hook that is no function"] = { "anzol.source('a', { verify = anzol.verify.none(), respond = 1 })",

@@ -23,13 +23,37 @@ describe("a queue, when it is loaded,", function()
     end)
   end
 
+  it("is warned of if it gives to anybody, or if its secret is short", function()
+    local _, findings = rig.load { script = [[
+      anzol.endpoint("given", { kind = "long_poll", path = "/given", auth = anzol.verify.none() })
+      anzol.endpoint("guessed", { kind = "long_poll", path = "/guessed",
+        auth = anzol.verify.bearer { secret = "guess" } })]] }
+    local messages = {}
+    for i, finding in ipairs(findings) do messages[i] = finding.level .. ": " .. finding.message end
+    assert.same({ "warning: a secret stands in the script itself",
+      "warning: anzol.endpoint 'given' gives its messages to anybody who asks (anzol.verify.none)",
+      "warning: the secret of guessed has fewer than 16 bytes" }, messages)
+  end)
+
   local misuse = {
     ["a queue without a path"] = { "anzol.endpoint('a', { kind = 'long_poll', auth = anzol.verify.none() })",
       [[anzol.endpoint 'a' needs 'path': where its receivers ask, as "/queue/a"]] },
     ["a queue for anybody"] = { "anzol.endpoint('a', { kind = 'long_poll', path = '/x' })",
       "anzol.endpoint 'a' needs 'auth': a verifier, as anzol.verify.bearer" },
     ["a queue with a url"] = { "anzol.endpoint('a', { kind = 'long_poll', path = '/x', url = 'https://a.example' })",
-      "unknown option 'url' for anzol.endpoint 'a'" },
+      "option 'url' of anzol.endpoint 'a' is not for kind = \"long_poll\": its receivers ask" },
+    ["a queue that compresses"] = { "anzol.endpoint('a', { kind = 'long_poll', path = '/x', compress = 'gzip' })",
+      "option 'compress' of anzol.endpoint 'a' is not for kind = \"long_poll\"" },
+    ["a queue of CloudEvents"] = { "anzol.endpoint('a', { kind = 'long_poll', path = '/x', cloudevents = {} })",
+      "option 'cloudevents' of anzol.endpoint 'a' is not for kind = \"long_poll\"" },
+    ["an option of nobody's"] = { "anzol.endpoint('a', { kind = 'long_poll', path = '/x', pth = 1 })",
+      "unknown option 'pth' for anzol.endpoint 'a' %(did you mean 'path'%?%)" },
+    ["a lease of what is sent"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, lease = '1m' })",
+      "option 'lease' of anzol.endpoint 'a' is for a queue, an endpoint with kind = \"long_poll\"" },
+    ["a path of what is sent"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, path = '/q' })",
+      "option 'path' of anzol.endpoint 'a' is for a queue" },
+    ["a queue whose dead block without an order"] = { [[anzol.endpoint('a', { kind = 'long_poll', path = '/x',
+      on_dead = 'block', auth = anzol.verify.none() })]], "option 'on_dead' of anzol.endpoint 'a' needs 'order_by'" },
     ["a queue below a source"] = { [[anzol.source("a", { verify = anzol.verify.none(), path = "/q/ack" })
       anzol.endpoint("b", { kind = "long_poll", path = "/q", auth = anzol.verify.none() })]],
       "path '/q/ack' is taken by anzol.source 'a'" },
