@@ -305,6 +305,19 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
+/* give_back() -> the state it waits in: a lease that was returned as if it had not been given. */
+static int l_give_back(lua_State *L)
+{
+    struct held_delivery *held = check_held(L);
+    struct delivery *delivery = held->delivery;
+    luaL_argcheck(L, held->endpoint->queue && delivery->state == DELIVERY_IN_FLIGHT, 1,
+                  "no lease is open");
+    machine_move(delivery_states, &delivery->state,
+                 delivery->attempts > 0 ? DELIVERY_RETRYING : DELIVERY_PENDING);
+    lua_pushstring(L, delivery_state_name(delivery->state));
+    return 1;
+}
+
 /* again(): a fresh chance. */
 static int l_again(lua_State *L)
 {
@@ -344,9 +357,10 @@ static int l_copy(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"again", l_again}, {"conclude", l_conclude}, {"copy", l_copy}, {"fields", l_fields},
-    {"news", l_news},   {"prepare", l_prepare},   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"again", l_again},         {"conclude", l_conclude},
+                                   {"copy", l_copy},           {"fields", l_fields},
+                                   {"give_back", l_give_back}, {"news", l_news},
+                                   {"prepare", l_prepare},     {NULL, NULL}};
 
 void delivery_handle_open(lua_State *L)
 {

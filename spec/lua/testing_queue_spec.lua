@@ -74,6 +74,23 @@ describe("a queue in a test", function()
     assert.equal(3, t:take "jobs"[1].attempt)
   end)
 
+  it("takes back what is not its receiver's fault: no attempt, and the same id", function()
+    new()
+    make { n = 1 }
+    make { n = 2, priority = 1 }
+    local messages = t:take "jobs"
+    assert.equal(2, t:extend("jobs", { messages[2], messages[1] }, 0))
+    assert.equal("pending", t.deliveries[1].state)
+    local again = t:take "jobs"
+    assert.same({ messages[1].id, messages[2].id }, { again[1].id, again[2].id })
+    assert.equal(1, again[1].attempt)
+    t:nack("jobs", again[1], { delay = "1s" })
+    t:advance "1s"
+    local second = t:take "jobs"[1]
+    t:extend("jobs", second, 0)
+    assert.same({ "retrying", 1 }, { t.deliveries[2].state, #t.deliveries[2].attempts })
+  end)
+
   it("keeps the order of a key and gives the higher priority first", function()
     new "order_by = function(message) return message.json.customer end"
     make { customer = "a", n = 1 }

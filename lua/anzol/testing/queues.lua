@@ -49,6 +49,13 @@ local function await_end(self, outlet, lease)
   end)
 end
 
+-- As if it had not been given.
+local function give_back(self, outlet, lease)
+  outlet.leases[lease.id] = nil
+  lease.delivery.state = lease.delivery.handle:give_back()
+  self:queue(lease.delivery)
+end
+
 local message_meta = {
   __index = function(message, key)
     if key ~= "json" or message.body == "" then return nil end
@@ -127,8 +134,12 @@ function M.calls:extend(name, messages, time)
   local lease_ms = time and duration(time, "t:extend") or outlet.lease_ms
   local leases = leases_of(outlet, messages, "t:extend")
   for _, lease in ipairs(leases) do
-    lease.until_ms = self.world.timeline.now_ms + lease_ms
-    await_end(self, outlet, lease)
+    if lease_ms == 0 then
+      give_back(self, outlet, lease)
+    else
+      lease.until_ms = self.world.timeline.now_ms + lease_ms
+      await_end(self, outlet, lease)
+    end
   end
   return #leases
 end

@@ -153,7 +153,8 @@ function Test:ack(endpoint, messages) end
 ---@return integer
 function Test:nack(endpoint, messages, options) end
 
----Moves the end of leases: so long from now; default: the queue's `lease`.
+---Moves the end of leases: so long from now; default: the queue's `lease`. Of `0` the messages go back
+---as if they had not been taken, which is no attempt.
 ---
 ---```lua
 ---t:extend("jobs", message, "5m")
