@@ -75,6 +75,8 @@ struct server {
     unsigned upkeep_turn;
     int64_t slept_ms; /* by the machine, as the last upkeep saw it */
     int64_t started_ms;
+    struct api_load loads[LIMIT_LOADS_KEPT]; /* newest first */
+    size_t load_count;
     int64_t reloaded_ms; /* the last time that scripts began to serve */
     bool is_last_reload_good;
     atomic_size_t intake_bytes;
@@ -137,6 +139,10 @@ struct event *server_refusal_event(struct server *server, const struct reload *r
 MUST_USE enum status server_write_metrics(struct server *server, struct buf *out);
 /* A worker is ready to serve this generation (problem NULL), or its anzol.init failed. */
 void server_reload_prepared(struct server *server, uint64_t number, const char *problem);
+/* The API's hooks of those names; ctx: the server. */
+const struct registry *server_registry(void *ctx);
+const char *const *server_files(size_t *count, void *ctx);
+const struct api_load *server_loads(size_t *count, void *ctx);
 /* A worker serves this generation. */
 void server_reload_adopted(struct server *server, uint64_t number);
 

@@ -96,6 +96,41 @@ static void name_removed(struct reload *reload)
     log_findings(&reload->findings, from);
 }
 
+static void note_load(const struct reload *reload)
+{
+    struct server *server = reload->server;
+    const bool is_refused = reload->status != OK;
+    if (server->load_count < LIMIT_LOADS_KEPT)
+        server->load_count++;
+    memmove(&server->loads[1], &server->loads[0],
+            (server->load_count - 1) * sizeof server->loads[0]);
+    struct api_load *load = &server->loads[0];
+    *load = (struct api_load){
+        .number = reload->options.number, .ended_ms = clock_now_ms(), .is_refused = is_refused};
+    (void)snprintf(load->detail, sizeof load->detail, "%.*s", API_LOAD_DETAIL_BYTES - 1,
+                   is_refused ? reload->err.text : "");
+}
+
+const struct registry *server_registry(void *ctx)
+{
+    const struct server *server = ctx;
+    return server->generation ? generation_registry(server->generation) : NULL;
+}
+
+const char *const *server_files(size_t *count, void *ctx)
+{
+    const struct server *server = ctx;
+    *count = 0;
+    return server->generation ? generation_files(server->generation, count) : NULL;
+}
+
+const struct api_load *server_loads(size_t *count, void *ctx)
+{
+    const struct server *server = ctx;
+    *count = server->load_count;
+    return server->loads;
+}
+
 static void finish(struct reload *reload)
 {
     struct server *server = reload->server;
@@ -107,6 +142,7 @@ static void finish(struct reload *reload)
     store_read_finish(&reload->endpoints.read);
     server->reload = NULL;
     server->is_last_reload_good = reload->status == OK;
+    note_load(reload);
     if (reload->status == OK)
         server->reloaded_ms = clock_now_ms();
     metric_count(server->shared, "reloads_total", "outcome",

@@ -95,6 +95,15 @@ struct api_queue {
     int receivers;    /* that wait for messages */
 };
 
+/* How a load of the scripts ended. */
+#define API_LOAD_DETAIL_BYTES 256
+struct api_load {
+    uint64_t number;  /* of its generation */
+    int64_t ended_ms; /* Unix ms */
+    bool is_refused;
+    char detail[API_LOAD_DETAIL_BYTES]; /* then: the first error, cut */
+};
+
 enum endpoint_verb {
     ENDPOINT_PAUSE,
     ENDPOINT_RESUME, /* what was paused */
@@ -135,6 +144,11 @@ struct api_hooks {
     void (*request)(struct api_request *request, void *ctx);
     /* Makes or ends the task; task->on_done comes as change->on_done does. */
     void (*task)(struct api_task *task, void *ctx);
+    /* What serves; borrowed until the loop runs on. NULL: nothing yet. */
+    const struct registry *(*registry)(void *ctx);
+    /* The files that it was read from, and the last loads, newest first; borrowed as above. */
+    const char *const *(*files)(size_t *count, void *ctx);
+    const struct api_load *(*loads)(size_t *count, void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */
     bool (*has_endpoint)(const char *name, void *ctx);
     /* The same of a cron, every or poll. */

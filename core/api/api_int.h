@@ -105,6 +105,7 @@ struct call {
     struct buf subscription;           /* of a change */
     struct buf to;                     /* of a request */
     struct buf drain;                  /* of a stop */
+    struct buf kind;                   /* of dead letters */
     union {
         struct api_endpoint_change endpoint_change;
         struct api_change change;
@@ -134,6 +135,7 @@ struct route {
     /* Of handlers that read: writes the body of the 200. */
     void (*write)(const struct call *call, struct document *out);
     /* The rest is in the OpenAPI document too. */
+    bool is_untagged;    /* its answer is not to be kept by anybody: a secret, or of a moment */
     const char *summary; /* one line, without a full stop */
     const char *query;   /* the parameters that it knows, apart by blanks; NULL: none */
     const char
@@ -185,6 +187,9 @@ void api_respond(struct http_request *request, int status, struct slice body,
 /* {"code","detail"} to a request that has no call. */
 void api_respond_error(struct http_request *request, int status, const char *code,
                        const char *detail, const struct field *more);
+/* etag.c: the tag of what a GET shows, with its quotes, and whether whoever asks has it. */
+MUST_USE enum status api_make_etag(struct slice body, struct buf *tag);
+bool api_has_etag(struct http_request *request, struct slice tag);
 /* Frees the api when it is closing and nothing is left. */
 void api_check_closed(struct api *api);
 
@@ -345,6 +350,11 @@ void api_answer_health(struct call *call);
 void api_start_reload(struct call *call);
 void api_show_metrics(struct call *call);
 void api_show_openapi(struct call *call);
+void api_list_sources(struct call *call);
+void api_get_source(struct call *call);
+void api_show_script(struct call *call);
+void api_list_dead_letters(struct call *call);
+void api_write_dead_letters(const struct call *call, struct document *out);
 void api_show_status(struct call *call);
 void api_stop(struct call *call);
 

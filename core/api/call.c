@@ -13,10 +13,10 @@ void api_respond(struct http_request *request, int status, struct slice body,
                  const struct field *more, size_t more_count)
 {
     struct field headers[HEADERS_MAX] = {
-        {slice_str("Cache-Control"), slice_str("no-store")},
         {slice_str("X-Content-Type-Options"), slice_str("nosniff")},
+        {slice_str("Cache-Control"), slice_str("no-store")},
     };
-    size_t count = 2;
+    size_t count = more_count > 0 && slice_is(more[0].name, "Cache-Control") ? 1 : 2;
     for (size_t i = 0; i < more_count; i++) {
         check(count < HEADERS_MAX);
         headers[count++] = more[i];
@@ -60,6 +60,7 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     buf_init(&call->subscription, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->to, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->drain, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->kind, LIMIT_REQUEST_LINE_BYTES);
     return call;
 }
 
@@ -73,6 +74,7 @@ static void destroy(struct call *call)
     buf_finish(&call->subscription);
     buf_finish(&call->to);
     buf_finish(&call->drain);
+    buf_finish(&call->kind);
     buf_finish(&call->resource.place);
     resource_finish(&call->resource.row);
     free(call);
@@ -106,9 +108,29 @@ bool call_end_wait(struct call *call)
     return false;
 }
 
+/* It may be kept, and asked for again by its tag. False: no memory. */
+static bool answer_tagged(struct call *call, struct slice body)
+{
+    struct buf tag;
+    buf_init(&tag, SMALL_ANSWER_BYTES_MAX);
+    const bool is_made = api_make_etag(body, &tag) == OK;
+    const struct field more[] = {{slice_str("Cache-Control"), slice_str("private, no-cache")},
+                                 {slice_str("ETag"), buf_slice(&tag)}};
+    if (is_made && api_has_etag(call->request, buf_slice(&tag)))
+        api_respond(call->request, 304, slice_of("", 0), more, array_count(more));
+    else if (is_made)
+        api_respond(call->request, 200, body, more, array_count(more));
+    buf_finish(&tag);
+    return is_made;
+}
+
 void call_answer(struct call *call, int status, struct document *out)
 {
-    if (out->status == OK)
+    const bool is_tagged = status == 200 && slice_is(http_method(call->request), "GET") &&
+                           !call->route->is_untagged && out->status == OK;
+    if (is_tagged && answer_tagged(call, buf_slice(&out->buf)))
+        ;
+    else if (out->status == OK)
         api_respond(call->request, status, buf_slice(&out->buf), NULL, 0);
     else
         call_refuse(call, 500, "answer_failed",

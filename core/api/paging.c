@@ -129,7 +129,9 @@ static void parse_filters(struct call *call, const struct list_form *form,
     text = complaints_query_get(call, "iterator", &scratch, complaints);
     if (text)
         parse_iterator(text, form->kind, query, complaints);
-    text = complaints_query_get(call, "state", &scratch, complaints);
+    text = api_route_knows(call->route, "state")
+               ? complaints_query_get(call, "state", &scratch, complaints)
+               : NULL;
     if (text)
         parse_state(text, form, query, complaints);
     text = api_route_knows(call->route, "event")

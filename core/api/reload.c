@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* POST /api/v1/reload: answers when the new generation serves or was refused. */
+/* POST /api/v1/script/reload: answers when the new generation serves or was refused. */
 #include "api/api_int.h"
 
 static void write_findings(struct document *out, const struct api_reload_result *result)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* POST /api/v1/replay, /api/v1/dead/retry, /api/v1/dead/drop, /api/v1/endpoint/{name}/recover: what
- * is done to many begins as a task. GET /api/v1/task and /api/v1/task/{id} tell how far it is,
- * DELETE cancels it: what is done stays done. */
+/* POST /api/v1/replay, /api/v1/dead-letter/retry, /api/v1/dead-letter/drop,
+ * /api/v1/endpoint/{name}/recover: what is done to many begins as a task. GET /api/v1/task and
+ * /api/v1/task/{id} tell how far it is, DELETE cancels it: what is done stays done. */
 #include "api/api_int.h"
 
 #include "base/clock.h"

@@ -99,6 +99,12 @@ static enum status write_metrics(struct buf *out, void *ctx)
     return buf_add_str(out, "anzol_generation 1\n");
 }
 
+static const struct registry *registry(void *ctx)
+{
+    (void)ctx;
+    return NULL;
+}
+
 static bool has_endpoint(const char *name, void *ctx)
 {
     (void)ctx;
@@ -294,6 +300,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .write_metrics = write_metrics,
                   .change = change,
                   .task = task,
+                  .registry = registry,
                   .has_endpoint = has_endpoint,
                   .has_routine = has_routine,
                   .change_endpoint = change_endpoint,

@@ -87,7 +87,7 @@ describe("the admin listener", function()
   end)
 
   it("tells a stranger nothing about its paths", function()
-    for _, path in ipairs { "/", "/api/v1/nothing", "/api/v1/reload" } do
+    for _, path in ipairs { "/", "/api/v1/nothing", "/api/v1/script/reload" } do
       assert.equal(401, (select(2, request("GET", path, {}))))
     end
   end)
@@ -136,7 +136,7 @@ describe("the admin listener", function()
     local body, status = get "/api/v1/nothing"
     assert.equal(404, status)
     assert.equal("unknown_path", body.code)
-    local _, code, headers = get "/api/v1/reload"
+    local _, code, headers = get "/api/v1/script/reload"
     assert.equal(405, code)
     assert.equal("POST", headers.allow)
   end)
@@ -198,7 +198,7 @@ describe("without a token the admin listener", function()
     open { dev = true }
     assert.equal(200, (select(2, request("GET", "/api/v1/event", {}))))
     assert.equal(403, (probe("/api/v1/event", "Host: evil.example")))
-    local body, status = request("POST", "/api/v1/reload", { ["Content-Type"] = "text/plain" },
+    local body, status = request("POST", "/api/v1/script/reload", { ["Content-Type"] = "text/plain" },
       "{}")
     assert.equal(415, status)
     assert.equal("content_type", body.code)
@@ -493,7 +493,7 @@ describe("a reload by the API", function()
 
   it("answers when the new generation serves", function()
     rig:set_reload { status = OK, generation = 2 }
-    local body, status = post "/api/v1/reload"
+    local body, status = post "/api/v1/script/reload"
     assert.equal(200, status)
     assert.same({ generation = 2, findings = {} }, body)
     assert.equal(1, rig:reloads())
@@ -502,7 +502,7 @@ describe("a reload by the API", function()
   it("tells file, line and reason of a refusal", function()
     rig:set_reload { status = INVALID, generation = 1, detail = "a.lua:3: boom",
       findings = { { file = "a.lua", message = "boom" } } }
-    local body, status = post "/api/v1/reload"
+    local body, status = post "/api/v1/script/reload"
     assert.equal(422, status)
     assert.equal("refused", body.code)
     assert.equal("a.lua:3: boom", body.detail)
@@ -513,23 +513,23 @@ describe("a reload by the API", function()
 
   it("says that another is under way, or that it failed", function()
     rig:set_reload { status = BUSY, generation = 1, detail = "wait" }
-    assert.equal(409, (select(2, post "/api/v1/reload")))
+    assert.equal(409, (select(2, post "/api/v1/script/reload")))
     rig:set_reload { status = IO, generation = 1, detail = "no" }
-    assert.equal(500, (select(2, post "/api/v1/reload")))
+    assert.equal(500, (select(2, post "/api/v1/script/reload")))
   end)
 
   it("takes a body of 64 KiB, not one byte more", function()
     rig:set_reload { status = OK, generation = 2 }
     local headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" }
     local function send(bytes)
-      return (select(2, request("POST", "/api/v1/reload", headers, (" "):rep(bytes))))
+      return (select(2, request("POST", "/api/v1/script/reload", headers, (" "):rep(bytes))))
     end
     assert.equal(200, send(65536))
     assert.equal(413, send(65537))
   end)
 
   it("wants JSON, which a page of another site can't send", function()
-    local _, status = post("/api/v1/reload", { ["Content-Type"] = "text/plain" })
+    local _, status = post("/api/v1/script/reload", { ["Content-Type"] = "text/plain" })
     assert.equal(415, status)
     assert.equal(0, rig:reloads())
     -- For these the browser asks first, and is told nothing.
@@ -540,7 +540,7 @@ describe("a reload by the API", function()
   it("outlives a client that left", function()
     rig:set_reload { status = OK, generation = 2, hold = true }
     local connection = http.open(port)
-    connection:send(http.format { method = "POST", path = "/api/v1/reload", body = "{}",
+    connection:send(http.format { method = "POST", path = "/api/v1/script/reload", body = "{}",
       headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" } })
     while rig:reloads() == 0 do get "/healthz" end
     connection:close()
@@ -552,7 +552,7 @@ describe("a reload by the API", function()
   it("is awaited by a listener that closes", function()
     rig:set_reload { status = OK, generation = 2, hold = true }
     local connection = http.open(port)
-    connection:send(http.format { method = "POST", path = "/api/v1/reload", body = "{}",
+    connection:send(http.format { method = "POST", path = "/api/v1/script/reload", body = "{}",
       headers = { Authorization = "Bearer " .. TOKEN, ["Content-Type"] = "application/json" } })
     while rig:reloads() == 0 do get "/healthz" end
     rig:close()

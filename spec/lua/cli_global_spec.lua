@@ -145,7 +145,7 @@ describe("anzol and its server", function()
     for _, flag in ipairs { "-v", "--verbose" } do
       fake.answers = { { json = { generation = 4, findings = {} } } }
       local code, out, err = run("reload", flag)
-      assert.same({ 0, "", "POST http://localhost/api/v1/reload (./anzol.sock)\ngeneration 4 serves\n" },
+      assert.same({ 0, "", "POST http://localhost/api/v1/script/reload (./anzol.sock)\ngeneration 4 serves\n" },
         { code, out, err })
     end
     for _, flag in ipairs { "-q", "--quiet" } do

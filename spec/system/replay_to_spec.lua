@@ -176,7 +176,7 @@ describe("replay to another URL", function()
     server:write_script("main.lua", 'require("anzol").source("open", '
       .. '{ verify = require("anzol").verify.none() })')
     assert.equal(200, http.request({ port = server.admin_port, method = "POST",
-      path = "/api/v1/reload", body = "{}", headers = { Authorization = "Bearer " .. Server.token,
+      path = "/api/v1/script/reload", body = "{}", headers = { Authorization = "Bearer " .. Server.token,
         ["Content-Type"] = "application/json" } }).status)
     assert.same({ 409, "no_request" },
       refusal(rows[1].id .. "/request?to=https%3A%2F%2Fhost.example"))

@@ -80,7 +80,7 @@ function Server:url(source) return ("http://127.0.0.1:%d/in/%s"):format(self.por
 -- Returns once the new scripts serve.
 function Server:reload()
   local body, status = http.request {
-    url = ("http://127.0.0.1:%d/api/v1/reload"):format(self.admin), method = "POST",
+    url = ("http://127.0.0.1:%d/api/v1/script/reload"):format(self.admin), method = "POST",
     headers = { authorization = "Bearer " .. M.token, ["content-type"] = "application/json",
       ["content-length"] = "2" },
     source = ltn12.source.string "{}",

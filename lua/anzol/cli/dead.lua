@@ -163,7 +163,7 @@ local function change_many(options, console)
       query[#query + 1] = { "kind", kind }
       query[#query + 1] = { "endpoint", options.endpoint }
       query[#query + 1] = { "reason", options.reason }
-      local path = "/api/v1/dead/" .. options.action
+      local path = "/api/v1/dead-letter/" .. options.action
       local ended = tasks.begin(options, console, path, query)
       code = math.max(code, ended)
     end

@@ -16,7 +16,7 @@ function M.configure() end
 
 function M.run(options, console)
   local answer = client.request(options, console, {
-    method = "POST", path = "/api/v1/reload", body = "{}", accept = { [422] = true },
+    method = "POST", path = "/api/v1/script/reload", body = "{}", accept = { [422] = true },
   })
   local result = client.decode(answer)
   if console:is_json() then
