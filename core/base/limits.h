@@ -87,6 +87,7 @@
 #define LIMIT_MISSED_MS (31 * 86400000LL) /* older times of a cron are not made up for */
 #define LIMIT_INTERVAL_MS_MIN 100         /* of anzol.every and anzol.poll ... */
 #define LIMIT_INTERVAL_MS_MAX (366 * 86400000LL)
+#define LIMIT_POLL_VERSION_BYTES (LIMIT_URL_BYTES + LIMIT_NAME_BYTES)
 #define LIMIT_SSE_BYTES (1024 * 1024)             /* of a message of server-sent events */
 #define LIMIT_SSE_WAITING_BYTES (4 * 1024 * 1024) /* of those that came; then the source waits */
 #define LIMIT_SSE_TRIES 6                         /* of a message; then it is given up */

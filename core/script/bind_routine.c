@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "send/send.h"
 
+#include <stdlib.h>
+
 #define INTERVAL_FORMS "100ms to 366d"
 #define SHRINK 4.0
 #define GROW 1.5
@@ -106,7 +108,7 @@ static int l_every(lua_State *L)
 
 /* ---- anzol.poll ---- */
 
-static const char *const poll_names[] = {"interval", "long", "on_error", NULL};
+static const char *const poll_names[] = {"interval", "long", "on_error", "version", NULL};
 static const char *const interval_names[] = {"grow", "jitter", "max", "min", "shrink", NULL};
 
 static double check_factor(lua_State *L, const struct options *options, const char *name,
@@ -166,6 +168,20 @@ static void read_interval(lua_State *L, const struct options *options, struct ro
     routine->rule = text_copy(L, rule);
 }
 
+/* A part of its rule: another version is another rule, whose place in time begins anew. */
+static void read_version(lua_State *L, const struct options *options, struct routine_spec *routine)
+{
+    const char *version = option_check_text(L, options, "version", NULL);
+    if (!version)
+        return;
+    if (strlen(version) > LIMIT_POLL_VERSION_BYTES)
+        (void)luaL_error(L, "option 'version' of %s has at most %d bytes", options->what,
+                         LIMIT_POLL_VERSION_BYTES);
+    char *rule = text_copy(L, lua_pushfstring(L, "%s, %s", routine->rule, version));
+    free(routine->rule);
+    routine->rule = rule;
+}
+
 /* Unless the script says otherwise: doubled with each failure. */
 static void read_on_error(lua_State *L, const struct options *options, struct routine_spec *routine,
                           int64_t base_ms, int64_t max_ms)
@@ -195,6 +211,7 @@ static int l_poll(lua_State *L)
     routine->is_long = option_check_bool(L, &options, "long", false);
     routine->deadline_ms = routine->is_long ? LONG_DEADLINE_MS : 0;
     read_interval(L, &options, routine);
+    read_version(L, &options, routine);
     read_on_error(L, &options, routine, 10000, 900000);
     script_of(L)->draft->ended++;
     return 0;

@@ -12,13 +12,15 @@
 static const char *const framing_headers[] = {"connection", "content-length", "host",
                                               "transfer-encoding"};
 
-/* Of the script's own call: pcall may stand between. */
+/* Of the script's own call: pcall or the library may stand between. */
 static void place_of_call(lua_State *L, char place[PLACE_BYTES])
 {
+    static const char library[] = "anzol/";
     lua_Debug debug = {0};
     (void)snprintf(place, PLACE_BYTES, "?");
     for (int level = 1; lua_getstack(L, level, &debug); level++)
-        if (lua_getinfo(L, "Sl", &debug) && debug.currentline > 0) {
+        if (lua_getinfo(L, "Sl", &debug) && debug.currentline > 0 &&
+            strncmp(debug.short_src, library, sizeof library - 1) != 0) {
             (void)snprintf(place, PLACE_BYTES, "%s:%d", debug.short_src, debug.currentline);
             return;
         }

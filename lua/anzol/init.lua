@@ -91,6 +91,9 @@ setmetatable(M.sign, {
   end,
 })
 
+-- Loaded when it is first called.
+function M.websub(name, options) return require "anzol.websub"(name, options) end
+
 M.sorted_pairs = require "anzol.sorted_pairs"
 
 return M

@@ -281,6 +281,8 @@ describe("registering what runs by itself", function()
       "option 'jitter' of interval of anzol.poll 'a' is from 0 to 0.5",
     ['anzol.poll("a", { interval = { min = "1m", max = "5m", grow = 0.5 } }, print)'] =
       "option 'grow' of interval of anzol.poll 'a' is at least 1 and at most 1000",
+    ['anzol.poll("a", { interval = "1m", version = ("x"):rep(2113) }, print)'] =
+      "option 'version' of anzol.poll 'a' has at most 2112 bytes",
     ['anzol.sse("a", {}, print)'] = "'url' of anzol.sse 'a' must be a string or anzol.secret",
     ['anzol.sse("a", { url = "ftp://x" }, print)'] = "option 'url' of anzol.sse 'a': ",
     ['anzol.sse("a", { url = "https://x.example", timeout = "10ms" }, print)'] =

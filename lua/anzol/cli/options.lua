@@ -33,11 +33,12 @@ return {
   ["anzol.metric.gauge"] = { makes = "Metric" },
   ["anzol.metric.histogram"] = { [3] = "buckets", makes = "Metric" },
   ["anzol.on"] = { [2] = "batch concurrency deadline filter name order_by source" },
-  ["anzol.poll"] = { [2] = "interval long on_error" },
+  ["anzol.poll"] = { [2] = "interval long on_error version" },
   ["anzol.recover"] = { [2] = "rate since since_ms until_ms" },
   ["anzol.secret"] = { makes = "Secret" },
   ["anzol.source"] = { [2] = "allow_from challenge handshake hide_headers idempotency_key idempotency_window max_body methods path provider public_url rate_limit respond retention status type verify" },
   ["anzol.sse"] = { [2] = "allow_private auth headers on_error timeout url" },
+  ["anzol.websub"] = { [2] = "active allow_from allow_private hide_headers idempotency_key idempotency_window lease max_body path public_url rate_limit respond retention topic type" },
   ["event:emit"] = { [3] = "delay idempotency_key" },
   ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },
 }

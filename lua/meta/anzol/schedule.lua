@@ -114,6 +114,7 @@ function Poll:get(url, options) end
 ---@field interval? anzol.Duration|anzol.PollInterval From the beginning of one run to that of the next; with a table it adapts. Needed, unless `long`.
 ---@field long? boolean Long polling: the next run begins when one has ended; a timeout of the source is no error.
 ---@field on_error? anzol.Backoff How long to wait after failures, those in a row counted. Default `anzol.backoff.exponential { base = "10s", max = "15m" }`.
+---@field version? string Says what the poll is about: with another one its place in time begins anew, so it runs soon. At most 2112 bytes.
 
 ---Registers a function that asks a source again and again, and emits what it finds: docs/guide/polling.md.
 ---Items, `anzol.kv` and its place in time commit together. It never overlaps itself, and may wait; 60 s at
