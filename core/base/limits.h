@@ -132,11 +132,13 @@
 #define LIMIT_QUEUE_WAIT_MS 300000  /* of one request for messages */
 #define LIMIT_QUEUE_BATCH 1000      /* messages of an answer, ids of a request */
 #define LIMIT_QUEUE_LEASE_MS_MIN 1000
-#define LIMIT_QUEUE_LEASE_MS 43200000           /* 12 hours; of one extension too */
-#define LIMIT_QUEUE_BYTES (8 * 1024 * 1024)     /* of an answer's messages, but for its first */
-#define LIMIT_STREAM_BYTES (160u * 1024 * 1024) /* given to a stream and not written yet */
-#define LIMIT_QUEUE_BODY_BYTES (64 * 1024)      /* of a request with ids */
-#define LIMIT_QUEUE_DELAY_MS (7 * 86400000LL)   /* until what was given back comes again */
+#define LIMIT_QUEUE_LEASE_MS 43200000       /* 12 hours; of one extension too */
+#define LIMIT_QUEUE_BYTES (8 * 1024 * 1024) /* of an answer's messages, but for its first */
+/* The same as JSON, written or not: 2.2 times the largest body, see document_bytes. */
+#define LIMIT_QUEUE_ANSWER_BYTES (160u * 1024 * 1024)
+#define LIMIT_QUEUE_STREAM_WAIT_MS_MIN 1000   /* between two comments of a stream */
+#define LIMIT_QUEUE_BODY_BYTES (64 * 1024)    /* of a request with ids */
+#define LIMIT_QUEUE_DELAY_MS (7 * 86400000LL) /* until what was given back comes again */
 
 /* Exchanges that scripts ask for (anzol.http). */
 #define LIMIT_EXCHANGES_PER_WORKER 128 /* at a time; the next waits its turn */

@@ -10,6 +10,7 @@
 
 #define NUMBER_BYTES 24
 #define KEY_BYTES 64
+#define CONTROL_SHARE 20 /* one byte of so many, at most, in what is shown as text */
 
 void document_init(struct document *out, size_t bytes_max)
 {
@@ -122,12 +123,24 @@ void document_due(struct document *out, int64_t ms)
     document_instant(out, ms == 0 ? 0 : clock_wall_of_due(ms));
 }
 
+/* Each control character takes six bytes: text that has many is no text to anybody, and as base64
+ * it is a fifth of that. */
+static bool is_text(struct slice bytes)
+{
+    size_t controls = 0;
+    for (size_t i = 0; i < bytes.len; i++) {
+        const unsigned char c = (unsigned char)bytes.data[i];
+        controls += c < 0x20 && c != '\t' && c != '\n' && c != '\r';
+    }
+    return controls <= bytes.len / CONTROL_SHARE && text_is_utf8(bytes);
+}
+
 void document_bytes(struct document *out, const char *name, struct slice bytes)
 {
     char encoding_name[KEY_BYTES];
-    const bool is_text = text_is_utf8(bytes);
+    const bool is_readable = is_text(bytes);
     document_key(out, name);
-    if (is_text) {
+    if (is_readable) {
         document_text(out, bytes);
     } else {
         begin(out);
@@ -138,5 +151,5 @@ void document_bytes(struct document *out, const char *name, struct slice bytes)
     }
     (void)snprintf(encoding_name, sizeof encoding_name, "%sEncoding", name);
     document_key(out, encoding_name);
-    document_str(out, is_text ? "utf-8" : "base64");
+    document_str(out, is_readable ? "utf-8" : "base64");
 }

@@ -32,7 +32,9 @@ void document_null(struct document *out);
 void document_instant(struct document *out, int64_t ms);
 /* The same of an instant of the due clock. */
 void document_due(struct document *out, int64_t ms);
-/* Two members: NAME, the bytes as text, and NAMEEncoding, "utf-8" or "base64". */
+/* Two members: NAME, the bytes as text, and NAMEEncoding, "utf-8" or "base64" (no UTF-8, or more
+ * than one byte in twenty is a control character other than tab and line break). At most 2.2 times
+ * the bytes. */
 void document_bytes(struct document *out, const char *name, struct slice bytes);
 
 #endif

@@ -205,7 +205,7 @@ static void flush(struct http_connection *connection)
 
 enum status room_stream(struct http_connection *connection, const struct http_response *response)
 {
-    buf_init(&connection->answer, LIMIT_STREAM_BYTES);
+    buf_init(&connection->answer, LIMIT_QUEUE_ANSWER_BYTES);
     return write_response(connection, response, &connection->answer);
 }
 

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ANSWER_BYTES_MAX (LIMIT_MESSAGE_BODY_BYTES * 6u + LIMIT_QUEUE_BYTES * 6u)
-
 enum pull_verb { PULL_TAKE, PULL_ACK, PULL_NACK, PULL_EXTEND, PULL_VERB_COUNT };
 
 static const struct {
@@ -155,7 +153,7 @@ static void prepare_return(struct pull *pull)
 static void tell_messages(struct pull *pull)
 {
     struct document out;
-    document_init(&out, ANSWER_BYTES_MAX);
+    document_init(&out, LIMIT_QUEUE_ANSWER_BYTES);
     pull->is_told = queue_write_messages(&pull->take, &out) == OK;
     if (pull->is_told)
         respond(pull, 200, buf_slice(&out.buf));
@@ -169,7 +167,7 @@ static void stream_taken(struct pull *pull)
 {
     static const char comment[] = ":\n\n";
     struct buf out;
-    buf_init(&out, LIMIT_STREAM_BYTES);
+    buf_init(&out, LIMIT_QUEUE_ANSWER_BYTES);
     enum status status = pull->take.delivery_count > 0 ? queue_write_events(&pull->take, &out)
                                                        : buf_add_str(&out, comment);
     if (status == OK)
@@ -220,9 +218,12 @@ static void on_taken(struct lease_errand *errand)
 static void take_once(struct pull *pull)
 {
     const struct receive_options *options = &pull->receiver->options;
+    int64_t wait_ms = pull->query.wait_ms;
+    if (pull->is_stream && wait_ms < LIMIT_QUEUE_STREAM_WAIT_MS_MIN)
+        wait_ms = LIMIT_QUEUE_STREAM_WAIT_MS_MIN; /* else it would write comments all the time */
     pull->take = (struct lease_take){.errand = errand_of(pull, lease_take, on_taken),
                                      .count_max = pull->query.limit,
-                                     .wait_ms = pull->query.wait_ms};
+                                     .wait_ms = wait_ms};
     pull->is_taking = true;
     pull->receiver->taking_count++;
     pull->errands++;
@@ -326,7 +327,7 @@ static void on_ended(struct lease_errand *errand)
 {
     struct pull *pull = errand->ctx;
     struct document out;
-    document_init(&out, ANSWER_BYTES_MAX);
+    document_init(&out, LIMIT_QUEUE_ANSWER_BYTES);
     pull->errands--;
     if (errand->status != OK)
         refuse_status(pull, errand->status);
@@ -343,7 +344,7 @@ static void end_leases(struct pull *pull)
     const struct receive_options *options = &pull->receiver->options;
     struct err err;
     pull->end.verb = verbs[pull->verb].verb;
-    buf_init(&pull->invalid, ANSWER_BYTES_MAX);
+    buf_init(&pull->invalid, LIMIT_QUEUE_ANSWER_BYTES);
     const enum status status = queue_read_ids(http_body(pull->request), pull->spec->queue,
                                               &pull->end, &pull->invalid, &err);
     if (status == E_NOMEM) {

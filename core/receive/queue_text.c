@@ -325,7 +325,7 @@ enum status queue_write_events(const struct lease_take *take, struct buf *out)
     for (size_t i = 0; status == OK && i < take->delivery_count; i++) {
         struct document message;
         char id[LEASE_ID_BYTES];
-        document_init(&message, LIMIT_STREAM_BYTES);
+        document_init(&message, LIMIT_QUEUE_ANSWER_BYTES);
         write_message(&message, take->deliveries[i], take->until_ms);
         lease_id_format(&(struct store_lease_row){.delivery = take->deliveries[i]->id,
                                                   .number = take->deliveries[i]->attempts + 1},

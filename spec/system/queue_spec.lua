@@ -1,88 +1,22 @@
 -- SPDX-License-Identifier: MIT
 -- Endpoints of kind "long_poll": receivers that ask for messages, the real server.
 local Receiver = require "support.receiver"
-local Server = require "support.server"
 local cli = require "support.cli"
 local http = require "support.http"
 local json = require "dkjson"
 local process = require "anzol_test.process"
+local queues = require "support.queues"
 local wait = require "support.wait"
 
-local script = [[
-local anzol = require "anzol"
-anzol.source("in", { verify = anzol.verify.none(), type = function(req)
-  return req.headers["x-type"] or "thing"
-end })
-local auth = anzol.verify.bearer { secret = anzol.secret "QUEUE" }
-anzol.endpoint("jobs", { kind = "long_poll", path = "/queue/jobs", auth = auth, wait = "20s",
-  lease = "30s", batch = 10, retry = anzol.backoff.constant { base = "1h", attempts = 3 } })
-anzol.endpoint("short", { kind = "long_poll", path = "/queue/short", auth = auth, lease = "1s",
-  retry = anzol.backoff.constant { base = "1h", attempts = 2 } })
-anzol.endpoint("line", { kind = "long_poll", path = "/queue/line", auth = auth,
-  order_by = function(message) return message.json.key end })
-anzol.on("thing", function(event) event:send("jobs") end)
-anzol.on("big", function(event)
-  for _ = 1, 2 do event:send("jobs", { body = ("x"):rep(5 * 1024 * 1024) }) end
-end)
-anzol.on("made", function(event)
-  event:send(event.data.to, { json = event.data, headers = { ["X-Made"] = "yes" } },
-    { priority = event.data.priority, expires = event.data.expires })
-end)
-]]
+local ask, take, finish, make, post, row, waiting =
+  queues.ask, queues.take, queues.finish, queues.make, queues.post, queues.row, queues.waiting
+local auth, script = queues.auth, queues.script
 
 describe("a queue", function()
   local server
 
-  before_each(function()
-    server = Server.start { scripts = { ["main.lua"] = script }, secrets = { QUEUE = "q-secret" } }
-  end)
+  before_each(function() server = queues.start() end)
   after_each(function() server:close() end)
-
-  local auth = { Authorization = "Bearer q-secret" }
-
-  local function ask(path, headers)
-    return http.request { port = server.port, method = "GET", path = path, headers = headers or auth }
-  end
-
-  local function take(name, query)
-    local answer = assert(ask("/queue/" .. name .. "?" .. (query or "wait=5s")))
-    if answer.status == 204 then return {} end
-    assert.equal(200, answer.status, answer.body)
-    return json.decode(answer.body).data
-  end
-
-  local function finish(name, verb, body)
-    local answer = assert(http.request { port = server.port, path = "/queue/" .. name .. "/" .. verb,
-      headers = auth, body = json.encode(body) })
-    return json.decode(answer.body), answer.status
-  end
-
-  local function post(body, headers)
-    local answer = server:post("/in/in", body, headers)
-    assert.equal(200, answer.status)
-    return json.decode(answer.body).id
-  end
-
-  local function make(data)
-    return post(json.encode(data), { ["X-Type"] = "made", ["Content-Type"] = "application/json" })
-  end
-
-  local function row(id)
-    return server:get("/api/v1/delivery/" .. id:match "^[^.]+")
-  end
-
-  -- A receiver that waits, once the server knows it.
-  local function waiting(name, query)
-    local connection = http.open(server.port, 10)
-    connection:send(http.format { method = "GET", path = "/queue/" .. name .. (query or "?wait=20s"),
-      headers = auth })
-    wait.until_true("a receiver", 5000, function()
-      for _, queue in ipairs(server:get("/api/v1/queue").data) do
-        if queue.name == name and queue.receivers == 1 then return true end
-      end
-    end)
-    return connection
-  end
 
   it("gives what came, exactly, and no more once it is acknowledged", function()
     local event = post("\0bytes\255", { ["X-Odd"] = "1" })
@@ -378,15 +312,15 @@ describe("a queue", function()
     assert.matches("NAME +STATE +WAITING +LEASED +OLDEST +RECEIVERS +PATH", result.output)
     assert.matches("jobs +enabled +1 +1 +2%S+Z +0 +/queue/jobs", result.output)
     assert.matches("line +enabled +0 +0 +%- +1 +/queue/line", result.output)
-    local queues = json.decode(cli.ask(server, { "queues", "-o", "json" }).output).data
-    assert.equal(3, #queues)
+    local all = json.decode(cli.ask(server, { "queues", "-o", "json" }).output).data
+    assert.equal(3, #all)
     result = cli.ask(server, { "queues", "show", "jobs" })
     assert.matches("state +enabled\nregistered +yes\npath +/queue/jobs\nwaiting +1\nleased +1\n", result.output)
     result = cli.ask(server, { "queues", "show", "job" })
     assert.equal(1, result.code)
     assert.matches("there is no queue 'job'; `anzol queues` lists them", result.errors)
     local metrics = http.request { port = server.admin_port, method = "GET", path = "/metrics",
-      headers = { Authorization = "Bearer " .. Server.token } }.body
+      headers = { Authorization = "Bearer " .. server.token } }.body
     assert.matches('anzol_queue_receivers{endpoint="line"} 1\n', metrics)
     assert.matches('anzol_queue_given_total{endpoint="jobs"} 1\n', metrics)
     connection:close()
@@ -435,65 +369,5 @@ describe("a queue", function()
     answer = assert(connection:receive())
     assert.same({ 204, "close" }, { answer.status, answer.headers.connection })
     connection:close()
-  end)
-
-  describe("as a stream of server-sent events", function()
-    local function open_stream(name)
-      local connection = http.open(server.port, 10)
-      connection:send(http.format { method = "GET", path = "/queue/" .. name,
-        headers = { Authorization = auth.Authorization, Accept = "text/event-stream" } })
-      local head = {}
-      repeat
-        head[#head + 1] = assert(connection.line:receive "*l")
-      until head[#head] == ""
-      return connection, table.concat(head, "\n")
-    end
-
-    -- The id and the message of the next event; comments are passed over.
-    local function event_of(connection)
-      local id, data
-      while true do
-        local line = assert(connection.line:receive "*l")
-        id = line:match "^id: (.+)" or id
-        data = line:match "^data: (.+)" or data
-        if line == "" and data then return id, json.decode(data) end
-      end
-    end
-
-    it("gives message after message, each to be acknowledged", function()
-      local connection, head = open_stream "jobs"
-      assert.matches("^HTTP/1.1 200 OK\n", head)
-      assert.matches("\nContent%-Type: text/event%-stream\n", head)
-      assert.is_nil(head:find "Content%-Length")
-      for n = 1, 3 do
-        make { to = "jobs", n = n, text = ("x"):rep(100000) }
-        local id, message = event_of(connection)
-        assert.same({ n, id }, { json.decode(message.body).n, message.id })
-        assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { id } })))
-      end
-      server:stop()
-      assert.is_nil((connection.line:receive "*l"))
-    end)
-
-    it("ends when the scripts are new, for what they ask may be new too", function()
-      local connection = open_stream "jobs"
-      make { to = "jobs", n = 1 }
-      event_of(connection)
-      assert.equal(0, cli.ask(server, { "reload" }).code)
-      make { to = "jobs", n = 2 }
-      event_of(connection)
-      assert.is_nil((connection.line:receive "*l"))
-    end)
-
-    it("gives back what it could not write, and leaves the rest to the next one", function()
-      local connection = open_stream "jobs"
-      make { to = "jobs", n = 1 }
-      local id = event_of(connection)
-      connection:close()
-      make { to = "jobs", n = 2 }
-      local again = take("jobs", "wait=10s")
-      assert.same({ 1, 2 }, { #again, json.decode(again[1].body).n })
-      assert.same({ done = 1, lost = {} }, (finish("jobs", "ack", { ids = { id } })))
-    end)
   end)
 end)
