@@ -55,13 +55,16 @@ static enum status read_wait(struct slice text, const struct queue_spec *queue,
                              struct queue_query *query, struct err *err)
 {
     uint64_t seconds;
-    if (parse_count(text, LIMIT_QUEUE_WAIT_MS, &seconds))
+    if (parse_count(text, LIMIT_QUEUE_WAIT_MS, &seconds)) {
         query->wait_ms = (int64_t)seconds * 1000;
-    else if (!text_parse_duration_ms(text, &query->wait_ms))
+    } else if (!text_parse_duration_ms(text, &query->wait_ms)) {
+        char most[TEXT_DURATION_BYTES];
+        text_format_duration(queue->wait_ms, most);
         return err_set(err, E_INVALID,
                        "wait is how long to wait for a message: " TEXT_DURATION_FORMS
-                       ", at most %llds here",
-                       (long long)(queue->wait_ms / 1000));
+                       ", at most %s here",
+                       most);
+    }
     query->is_wait_cut = query->wait_ms > queue->wait_ms;
     if (query->is_wait_cut)
         query->wait_ms = queue->wait_ms;
@@ -168,11 +171,12 @@ static enum status read_time(const json_t *value, const char *name, int64_t most
         is_good = seconds >= 0 && seconds <= (double)most_ms / 1000;
         *ms = is_good ? (int64_t)(seconds * 1000) : 0;
     }
-    return is_good && *ms <= most_ms
-               ? OK
-               : err_set(err, E_INVALID,
-                         "%s is a time: seconds, or " TEXT_DURATION_FORMS ", at most %llds", name,
-                         (long long)(most_ms / 1000));
+    if (is_good && *ms <= most_ms)
+        return OK;
+    char most[TEXT_DURATION_BYTES];
+    text_format_duration(most_ms, most);
+    return err_set(err, E_INVALID, "%s is a time: seconds, or " TEXT_DURATION_FORMS ", at most %s",
+                   name, most);
 }
 
 static enum status read_reason(const json_t *value, struct lease_end *end, struct err *err)

@@ -200,7 +200,10 @@ void auth_check_add(lua_State *L, const struct options *options, struct endpoint
         lua_pop(L, 1);
         return;
     }
-    const struct options auth = {.index = lua_gettop(L), .what = "'auth'"};
+    const struct options auth = {
+        .index = lua_gettop(L),
+        .what = lua_pushfstring(L, "'auth' of %s", options->what),
+    };
     options_check_names(L, &auth, endpoint ? endpoint_names : names, NULL);
     if (has_header(L, "authorization"))
         (void)luaL_error(L, "%s has both 'auth' and a header 'Authorization'", options->what);

@@ -162,18 +162,6 @@ static void read_queue_auth(lua_State *L, const struct options *options, struct 
     lua_pop(L, 1);
 }
 
-static int64_t check_time(lua_State *L, const struct options *options, const char *name,
-                          struct range range_ms, int64_t fallback_ms)
-{
-    const int64_t ms = option_check_duration(L, options, name, fallback_ms);
-    if (ms < range_ms.least || ms > range_ms.most)
-        (void)option_error(L, options, name,
-                           lua_pushfstring(L, "a duration from %ds to %ds",
-                                           (int)(range_ms.least / 1000),
-                                           (int)(range_ms.most / 1000)));
-    return ms;
-}
-
 static void read_queue(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)
 {
     struct queue_spec *queue = calloc(1, sizeof *queue);
@@ -189,13 +177,13 @@ static void read_queue(lua_State *L, const struct options *options, struct endpo
     path_check_queue_free(L, path);
     queue->path = text_copy(L, path);
     read_queue_auth(L, options, queue);
-    queue->wait_ms =
-        check_time(L, options, "wait", (struct range){0, LIMIT_QUEUE_WAIT_MS}, QUEUE_WAIT_MS);
+    queue->wait_ms = option_check_time(L, options, "wait", (struct range){0, LIMIT_QUEUE_WAIT_MS},
+                                       QUEUE_WAIT_MS);
     queue->batch = (uint32_t)option_check_integer(
         L, options, "batch", (struct range){1, LIMIT_QUEUE_BATCH}, QUEUE_BATCH);
-    queue->lease_ms =
-        check_time(L, options, "lease",
-                   (struct range){LIMIT_QUEUE_LEASE_MS_MIN, LIMIT_QUEUE_LEASE_MS}, QUEUE_LEASE_MS);
+    queue->lease_ms = option_check_time(
+        L, options, "lease", (struct range){LIMIT_QUEUE_LEASE_MS_MIN, LIMIT_QUEUE_LEASE_MS},
+        QUEUE_LEASE_MS);
 }
 
 static int l_endpoint(lua_State *L)

@@ -83,11 +83,14 @@ void options_check_names(lua_State *L, const struct options *options, const char
 /* Each pushes nothing. Absent (nil): the fallback. */
 int64_t option_check_duration(lua_State *L, const struct options *options, const char *name,
                               int64_t fallback_ms);
-size_t option_check_size(lua_State *L, const struct options *options, const char *name,
-                         size_t fallback);
 struct range {
     lua_Integer least, most;
 };
+/* The same within a range. */
+int64_t option_check_time(lua_State *L, const struct options *options, const char *name,
+                          struct range range_ms, int64_t fallback_ms);
+size_t option_check_size(lua_State *L, const struct options *options, const char *name,
+                         size_t fallback);
 lua_Integer option_check_integer(lua_State *L, const struct options *options, const char *name,
                                  struct range range, lua_Integer fallback);
 double option_check_number(lua_State *L, const struct options *options, const char *name,

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#define INTERVAL_FORMS "100ms to 366d"
 #define SHRINK 4.0
 #define GROW 1.5
 #define JITTER 0.1
@@ -46,12 +45,7 @@ static struct routine_spec *add_routine(lua_State *L, enum routine_kind kind, co
     return routine;
 }
 
-static int64_t check_interval(lua_State *L, int64_t ms, const char *what)
-{
-    if (ms < LIMIT_INTERVAL_MS_MIN || ms > LIMIT_INTERVAL_MS_MAX)
-        (void)luaL_error(L, "%s is from " INTERVAL_FORMS, what);
-    return ms;
-}
+static const struct range interval_range = {LIMIT_INTERVAL_MS_MIN, LIMIT_INTERVAL_MS_MAX};
 
 /* ---- anzol.cron ---- */
 
@@ -97,7 +91,10 @@ static int l_every(lua_State *L)
 {
     struct routine_spec *routine = add_routine(L, ROUTINE_EVERY, "anzol.every", 3);
     const char *what = lua_pushfstring(L, "the interval of anzol.every '%s'", routine->name);
-    const int64_t ms = check_interval(L, duration_check(L, 2, what), what);
+    const int64_t ms = duration_check(L, 2, what);
+    if (ms < LIMIT_INTERVAL_MS_MIN || ms > LIMIT_INTERVAL_MS_MAX)
+        return luaL_error(L, "%s must be a duration from 100ms to 366d, got '%s'", what,
+                          luaL_tolstring(L, 2, NULL));
     routine->interval = (struct interval){.min_ms = ms, .max_ms = ms, .shrink = 1, .grow = 1};
     char rule[TEXT_DURATION_BYTES];
     text_format_duration(ms, rule);
@@ -121,18 +118,33 @@ static double check_factor(lua_State *L, const struct options *options, const ch
     return factor;
 }
 
+static int64_t check_bound(lua_State *L, const struct options *options, const char *name)
+{
+    if (lua_getfield(L, options->index, name) == LUA_TNIL)
+        (void)luaL_error(L, "%s needs '%s', as { min = \"5s\", max = \"10m\" }", options->what,
+                         name);
+    lua_pop(L, 1);
+    return option_check_time(L, options, name, interval_range, 0);
+}
+
 /* The table is on top. */
 static void read_adaptive(lua_State *L, const struct options *of, struct interval *interval)
 {
     const struct options options = {.index = lua_gettop(L),
                                     .what = lua_pushfstring(L, "interval of %s", of->what)};
     options_check_names(L, &options, interval_names, NULL);
-    const char *min = lua_pushfstring(L, "option 'min' of %s", options.what);
-    const char *max = lua_pushfstring(L, "option 'max' of %s", options.what);
-    interval->min_ms = check_interval(L, option_check_duration(L, &options, "min", 0), min);
-    interval->max_ms = check_interval(L, option_check_duration(L, &options, "max", 0), max);
-    if (interval->max_ms <= interval->min_ms)
-        (void)luaL_error(L, "%s is longer than its 'min'", max);
+    interval->min_ms = check_bound(L, &options, "min");
+    interval->max_ms = check_bound(L, &options, "max");
+    if (interval->max_ms <= interval->min_ms) {
+        char min[TEXT_DURATION_BYTES];
+        char max[TEXT_DURATION_BYTES];
+        text_format_duration(interval->min_ms, min);
+        text_format_duration(interval->max_ms, max);
+        (void)luaL_error(L,
+                         "option 'max' (%s) of %s must be longer than 'min' (%s); for a regular "
+                         "interval write interval = \"%s\"",
+                         max, options.what, min, min);
+    }
     interval->shrink = check_factor(L, &options, "shrink", SHRINK);
     interval->grow = check_factor(L, &options, "grow", GROW);
     interval->jitter = option_check_number(L, &options, "jitter", JITTER);
@@ -148,14 +160,18 @@ static void read_interval(lua_State *L, const struct options *options, struct ro
     char min[TEXT_DURATION_BYTES];
     char max[TEXT_DURATION_BYTES];
     *interval = (struct interval){.shrink = 1, .grow = 1};
+    if (type != LUA_TNIL && routine->is_long)
+        (void)luaL_error(L,
+                         "%s has both 'interval' and 'long': a long poll asks again as soon as it "
+                         "was answered; leave one of them out",
+                         options->what);
     if (type == LUA_TTABLE) {
         read_adaptive(L, options, interval);
     } else if (type == LUA_TNIL && !routine->is_long) {
         (void)luaL_error(L, "%s needs 'interval', as \"30s\" or { min = \"5s\", max = \"10m\" }",
                          options->what);
     } else if (type != LUA_TNIL) {
-        const char *what = lua_pushfstring(L, "option 'interval' of %s", options->what);
-        interval->min_ms = check_interval(L, duration_check(L, -2, what), what);
+        interval->min_ms = option_check_time(L, options, "interval", interval_range, 0);
         interval->max_ms = interval->min_ms;
     }
     lua_settop(L, top);
@@ -245,9 +261,8 @@ static void read_source(lua_State *L, const struct options *options, struct rout
     if (head->len > 0)
         routine->head = slice_of(must_copy(head->data, head->len), head->len);
     routine->allow_private = option_check_bool(L, options, "allow_private", false);
-    routine->silence_ms = option_check_duration(L, options, "timeout", SILENCE_MS);
-    if (routine->silence_ms < 1000 || routine->silence_ms > SILENCE_MS_MAX)
-        (void)luaL_error(L, "option 'timeout' of %s is from 1s to 1d", options->what);
+    routine->silence_ms =
+        option_check_time(L, options, "timeout", (struct range){1000, SILENCE_MS_MAX}, SILENCE_MS);
 }
 
 static int l_sse(lua_State *L)

@@ -16,7 +16,9 @@
 #define STATUS_ACCEPTED 202
 #define STATUS_UNSUPPORTED_MEDIA_TYPE 415
 #define EXPECT_VERIFY                                                                              \
-    "a verifier (anzol.verify.github { … } and the like) or function(req) -> true | false, reason"
+    "a verifier (anzol.verify.github { … } and the like, anzol.verify.none() to take what "      \
+    "anybody "                                                                                     \
+    "sends) or function(req) -> true | false, reason"
 
 static const char *const option_names[] = {
     "allow_from", "challenge", "handshake", "hide_headers", "idempotency_key", "idempotency_window",

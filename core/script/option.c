@@ -53,16 +53,22 @@ void options_check_names(lua_State *L, const struct options *options, const char
     }
 }
 
+/* What an error says of a wrong value. Leaves one on the stack, at most. */
+static const char *shown(lua_State *L, int index)
+{
+    const int type = lua_type(L, index);
+    return type == LUA_TSTRING || type == LUA_TNUMBER
+               ? lua_pushfstring(L, "'%s'", lua_tostring(L, index))
+               : luaL_typename(L, index);
+}
+
 int option_error(lua_State *L, const struct options *options, const char *name,
                  const char *expected)
 {
     /* The value may lie below what was pushed to say what is expected. */
     (void)lua_getfield(L, options->index, name);
-    const char *got = lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER
-                          ? lua_pushfstring(L, "'%s'", lua_tostring(L, -1))
-                          : luaL_typename(L, -1);
     return luaL_error(L, "option '%s' of %s must be %s, got %s", name, options->what, expected,
-                      got);
+                      shown(L, -1));
 }
 
 /* The value as a Duration; negative: it is none. */
@@ -96,7 +102,7 @@ int64_t duration_check(lua_State *L, int index, const char *what)
     const int64_t ms = duration_of(L, index);
     if (ms < 0)
         (void)luaL_error(L, "%s must be a duration (" TEXT_DURATION_FORMS "), got %s", what,
-                         luaL_tolstring(L, index, NULL));
+                         shown(L, index));
     return ms;
 }
 
@@ -110,6 +116,21 @@ int64_t option_check_duration(lua_State *L, const struct options *options, const
             (void)option_error(L, options, name, "a duration (" TEXT_DURATION_FORMS ")");
     }
     lua_pop(L, 1);
+    return ms;
+}
+
+int64_t option_check_time(lua_State *L, const struct options *options, const char *name,
+                          struct range range_ms, int64_t fallback_ms)
+{
+    const int64_t ms = option_check_duration(L, options, name, fallback_ms);
+    if (ms < range_ms.least || ms > range_ms.most) {
+        char least[TEXT_DURATION_BYTES];
+        char most[TEXT_DURATION_BYTES];
+        text_format_duration(range_ms.least, least);
+        text_format_duration(range_ms.most, most);
+        (void)option_error(L, options, name,
+                           lua_pushfstring(L, "a duration from %s to %s", least, most));
+    }
     return ms;
 }
 

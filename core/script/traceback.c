@@ -32,6 +32,11 @@ bool traceback_is_deep(lua_State *L)
 
 void l_push_traceback(lua_State *L, lua_State *from, const char *message, int level)
 {
+    lua_Debug any;
+    if (!lua_getstack(from, level, &any)) { /* an error that was returned: all has ended */
+        lua_pushstring(L, message ? message : "");
+        return;
+    }
     if (!traceback_is_deep(from)) {
         luaL_traceback(L, from, message, level);
         return;

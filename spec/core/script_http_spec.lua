@@ -208,7 +208,7 @@ describe("anzol.http", function()
     ["http.get('https://a.example', { json = 1, form = {} })"] =
       "anzol.http.get has one of 'json', 'body' and 'form', not several",
     ["http.get('https://a.example', { body = {} })"] = "must be a string, got table; for a table use 'json'",
-    ["http.get('https://a.example', { auth = 'x' })"] = "'auth' takes a table of options, got string",
+    ["http.get('https://a.example', { auth = 'x' })"] = "'auth' of anzol.http.get takes a table of options, got string",
     ["http.get('https://a.example', { auth = {} })"] = "is { bearer = token } or { basic = { user, password } }",
     ["http.get('https://a.example', { auth = { bearer = 5 } })"] = "'auth.bearer' of anzol.http.get must be",
     ["http.get('https://a.example', { auth = { baerer = 'x' } })"] = "did you mean 'bearer'?",

@@ -251,6 +251,8 @@ describe("loading", function()
     ["a raise"] = { "error 'no luck'", "no luck" },
     ["a module that is missing"] = { "require 'gone'", "module 'gone' not found" },
     ["no verify"] = { "anzol.source('a', {})", "anzol.source 'a' needs 'verify'" },
+    ["verify that is no verifier"] = { "anzol.source('a', { verify = 'none' })",
+      "anzol.verify.none%(%) to take what anybody sends%) or function%(req%) .*, got 'none'" },
     ["no options"] = { "anzol.source('a')", "takes a table of options, got nil" },
     ["an unknown option"] = { "anzol.endpoint('a', { url = 'https://a.example', sign = false, time_out = 1 })",
       "unknown option 'time_out' for anzol.endpoint 'a' %(did you mean 'timeout'%?%)" },

@@ -9,9 +9,9 @@ describe("a queue, when it is loaded,", function()
 
   -- One past each limit of a queue.
   for option, values in pairs {
-    wait = { "300", "300.001", "a duration from 0s to 300s" },
+    wait = { "300", "300.001", "a duration from 0ms to 5m" },
     batch = { "1000", "1001", "an integer from 1 to 1000" },
-    lease = { "43200", "43200.001", "a duration from 1s to 43200s" },
+    lease = { "43200", "43200.001", "a duration from 1s to 12h" },
   } do
     it("takes the most of a queue's " .. option .. " and no more", function()
       local text = [[anzol.endpoint("a", { kind = "long_poll", path = "/q", auth = anzol.verify.none(),

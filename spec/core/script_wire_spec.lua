@@ -28,7 +28,7 @@ describe("anzol.endpoint", function()
     ["client_cert = { cert = 'x' }"] = "option 'key' of option 'client_cert' of anzol.endpoint 'out' must be the path",
     ["client_cert = { key = 'x' }"] = "option 'cert' of option 'client_cert' of anzol.endpoint 'out' must be the path",
     ["client_cert = { cert = 'x', key = 'y' }"] = "/x: there is no such file",
-    ["auth = 5"] = "'auth' takes a table of options",
+    ["auth = 5"] = "'auth' of anzol.endpoint 'out' takes a table of options",
     ["auth = {}"] = "'auth' of anzol.endpoint 'out' is { bearer = token } or { basic = { user, password } }",
     ["auth = { bearer = 5 }"] = "'auth.bearer' of anzol.endpoint 'out' must be a string or anzol.secret",
     ["auth = { beerer = 'x' }"] = "did you mean 'bearer'?",

@@ -245,10 +245,12 @@ describe("a test of what runs by itself", function()
     it("says what it may return", function()
       local t = test [[
         anzol.poll("bad", { interval = "1h" }, function() return "many" end)
+        anzol.poll("none", { interval = "1h" }, function() return nil, "no answer" end)
         anzol.poll("skips", { interval = "1h" }, function() return anzol.skip() end)
         anzol.every("after", "1h", function() return anzol.after(1) end)
         anzol.on("a", function() return anzol.after(1) end)]]
       assert.matches("a poll returns how many items it found, nil and an Error, or anzol.after", t:poll("bad").error)
+      assert.equal("no answer\n\tin 'poll' of poll \"none\" (scripts/main.lua:7)", t:poll("none").error)
       assert.matches("anzol.skip is not for 'poll'", t:poll("skips").error)
       assert.matches("anzol.after is not for 'every'", t:cron("after").error)
       assert.matches("anzol.after is for polls", t:receive("in", { json = { type = "a" } }).event.error)
@@ -272,11 +274,28 @@ describe("registering what runs by itself", function()
     ['anzol.cron("A!", { schedule = "@daily" }, print)'] = "bad name 'A!' for anzol.cron",
     ['anzol.every("a", "1h", print) anzol.every("a", "1h", print)'] =
       "anzol.every 'a' is registered twice, first at scripts/main.lua:",
-    ['anzol.every("a", "99ms", print)'] = "the interval of anzol.every 'a' is from 100ms to 366d",
-    ['anzol.every("a", "367d", print)'] = "the interval of anzol.every 'a' is from 100ms to 366d",
+    ['anzol.every("a", "99ms", print)'] =
+      "the interval of anzol.every 'a' must be a duration from 100ms to 366d, got '99ms'",
+    ['anzol.every("a", "367d", print)'] =
+      "the interval of anzol.every 'a' must be a duration from 100ms to 366d, got '367d'",
+    ['anzol.every("a", { min = "1m" }, print)'] = "the interval of anzol.every 'a' must be a duration .*, got table",
     ['anzol.poll("a", {}, print)'] = "anzol.poll 'a' needs 'interval'",
     ['anzol.poll("a", { interval = { min = "1m", max = "5s" } }, print)'] =
-      "option 'max' of interval of anzol.poll 'a' is longer than its 'min'",
+      "option 'max' %(5s%) of interval of anzol.poll 'a' must be longer than 'min' %(1m%) "
+        .. "%(for a regular interval write interval = \"1m\"%)",
+    ['anzol.poll("a", { interval = { min = "1m" } }, print)'] =
+      "interval of anzol.poll 'a' needs 'max', as { min = \"5s\", max = \"10m\" }",
+    ['anzol.poll("a", { interval = { min = "1ms", max = "1m" } }, print)'] =
+      "option 'min' of interval of anzol.poll 'a' must be a duration from 100ms to 366d, got '1ms'",
+    ['anzol.poll("a", { interval = "soon" }, print)'] =
+      "option 'interval' of anzol.poll 'a' must be a duration %(.*, got 'soon'",
+    ['anzol.poll("a", { long = true, interval = "1m" }, print)'] =
+      "anzol.poll 'a' has both 'interval' and 'long': a long poll asks again as soon as it was answered "
+        .. "%(leave one of them out%)",
+    ['anzol.sse("a", { url = "https://x.example", auth = "x" }, print)'] =
+      "'auth' of anzol.sse 'a' takes a table of options, got string",
+    ['anzol.sse("a", { url = "https://x.example", auth = { barer = "x" } }, print)'] =
+      "unknown option 'barer' for 'auth' of anzol.sse 'a' %(did you mean 'bearer'",
     ['anzol.poll("a", { interval = { min = "1m", max = "5m", jitter = 0.6 } }, print)'] =
       "option 'jitter' of interval of anzol.poll 'a' is from 0 to 0.5",
     ['anzol.poll("a", { interval = { min = "1m", max = "5m", grow = 0.5 } }, print)'] =
@@ -286,7 +305,7 @@ describe("registering what runs by itself", function()
     ['anzol.sse("a", {}, print)'] = "'url' of anzol.sse 'a' must be a string or anzol.secret",
     ['anzol.sse("a", { url = "ftp://x" }, print)'] = "option 'url' of anzol.sse 'a': ",
     ['anzol.sse("a", { url = "https://x.example", timeout = "10ms" }, print)'] =
-      "option 'timeout' of anzol.sse 'a' is from 1s to 1d",
+      "option 'timeout' of anzol.sse 'a' must be a duration from 1s to 1d, got '10ms'",
     ['anzol.poll("a", { interval = "1m", on_error = "10s" }, print)'] =
       "option 'on_error' of anzol.poll 'a' must be one of anzol.backoff, got '10s'",
   }

@@ -220,12 +220,39 @@ describe("polls of a real source", function()
     assert.matches("NAME +LAST RUN +NEXT RUN +INTERVAL +WHY +LAST +ITEMS +ERROR", list.output)
     assert.matches("plain +%S+ +%S+ +100ms +rule +%d +5 +%-", list.output)
     assert.matches("rule +100ms to 1s\n", cli.ask(server, { "polls", "show", "flaky" }).output)
-    assert.equal(1, cli.ask(server, { "polls", "show", "none" }).code)
+    local none = cli.ask(server, { "polls", "show", "none" })
+    assert.equal(1, none.code)
+    assert.matches("there is no poll 'none'; 'anzol polls' lists them", none.errors)
     wait.until_true("beat has failed", WITHIN_MS, function()
       return cli.ask(server, { "crons" }).output:find "beat +every +100ms +%S+ +%S+ +%d+ +%S*main.lua:%d+: not today"
     end)
     local crons = cli.ask(server, { "crons" }).output
     assert.matches("daily +cron +0 9 %* %* %*, Europe/Lisbon +%- +%S+T0[89]:00:00.000Z +0 +%-", crons)
+    -- As JSON: what the API says, and of `show` one object a line.
+    local function as_json(...)
+      local words = { ... }
+      table.move({ "-o", "json" }, 1, 2, #words + 1, words)
+      local answer = cli.ask(server, words)
+      assert.equal(0, answer.code, answer.errors)
+      return json.decode(answer.output, 1, json.null), answer.output
+    end
+    local daily = as_json("crons", "show", "daily")
+    assert.same({ name = "daily", kind = "cron", isRegistered = true, rule = "0 9 * * *, Europe/Lisbon",
+      lastRun = json.null, lastDurationMs = 0, nextRun = daily.nextRun, why = "rule", previousTick = json.null,
+      runs = 0, failures = 0, error = json.null }, daily)
+    assert.matches("^%d+%-%d+%-%d+T0[89]:00:00.000Z$", daily.nextRun)
+    local names = {}
+    for i, row in ipairs(as_json("crons").data) do names[i] = row.name end
+    table.sort(names)
+    assert.same({ "beat", "daily" }, names)
+    local limited = as_json("polls", "show", "limited")
+    assert.same({ "poll", "100ms", "rate_limit" }, { limited.kind, limited.rule, limited.why })
+    assert.is_true(limited.intervalMs >= 1000 and limited.answerMs >= 0 and limited.lastItems >= 0)
+    assert.matches("^%d+%-%d+%-%d+T", limited.nextRun)
+    names = {}
+    for i, row in ipairs(as_json("polls").data) do names[i] = row.name end
+    table.sort(names)
+    assert.same(NAMES, names)
     local metrics = assert(require "support.http".request { port = server.admin_port, method = "GET",
       path = "/metrics", headers = { Authorization = "Bearer " .. Server.token } }).body
     assert.matches('anzol_polls_total{outcome="ok",poll="plain"} %d', metrics)

@@ -35,10 +35,13 @@ local function show(options, console, resource, rows)
     if row.name == options.name then found[#found + 1] = row end
   end
   if #found == 0 then
-    failure.raise(failure.FAILED, "there is no %s '%s'", resource.noun, options.name)
+    failure.raise(failure.FAILED, "there is no %s '%s'; 'anzol %s' lists them", resource.noun,
+      options.name, resource.nouns)
   end
   if console:is_json() then
-    console:data(require "anzol.native".json.encode(found[1], { sort = true }) .. "\n")
+    for _, row in ipairs(found) do -- a cron and an every may have one name
+      console:data(require "anzol.native".json.encode(row, { sort = true }) .. "\n")
+    end
     return
   end
   for _, row in ipairs(found) do
