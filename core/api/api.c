@@ -61,8 +61,14 @@ static void on_over(struct http_request *request, void *ctx)
         call_leave(call);
 }
 
+static void on_drained(struct http_request *request, void *ctx)
+{
+    (void)ctx;
+    stream_on_drained(http_data(request));
+}
+
 static const struct http_handler handler = {
-    .on_head = on_head, .on_request = on_request, .on_over = on_over};
+    .on_head = on_head, .on_request = on_request, .on_over = on_over, .on_drained = on_drained};
 
 static bool socket_is_loopback(int fd)
 {
@@ -139,6 +145,7 @@ enum status api_open(const struct api_options *options, struct api **opened, str
         goto out;
     }
     api->client = store_client_create(api->store, api->loop);
+    timers_open(&api->timers, api->loop);
     *opened = api;
     return OK;
 out:
@@ -150,16 +157,21 @@ out:
     return status;
 }
 
-void api_check_closed(struct api *api)
+static void on_timers_closed(uv_handle_t *handle)
 {
-    if (!api->is_closing || api->open_doors > 0 || api->pending_count > 0)
-        return;
+    struct api *api = container_of((uv_timer_t *)handle, struct api, timers.handle);
     void (*on_closed)(void *ctx) = api->on_closed;
     void *ctx = api->closed_ctx;
     store_client_destroy(api->client);
     destroy(api);
     if (on_closed)
         on_closed(ctx);
+}
+
+void api_check_closed(struct api *api)
+{
+    if (api->is_closing && api->open_doors == 0 && api->pending_count == 0)
+        timers_close(&api->timers, on_timers_closed);
 }
 
 static void on_door_closed(void *ctx)

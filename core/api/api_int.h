@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "base/limits.h"
+#include "base/timer.h"
 #include "http/document.h"
 #include "http/http.h"
 #include "signature/signature.h"
@@ -45,7 +46,9 @@ struct api {
     struct door doors[DOOR_COUNT];
     struct door_failures failures[DOOR_ADDRESSES];
     size_t pending_count; /* reads and reloads under way */
+    size_t stream_count;
     size_t open_doors;
+    struct timers timers;
     bool is_closing;
     void (*on_closed)(void *ctx);
     void *closed_ctx;
@@ -80,6 +83,20 @@ struct resource_call {
     unsigned tries;
 };
 
+/* stream.c: what happens, told as it does. */
+struct stream_call {
+    bool is_open;
+    bool has_events, has_attempts; /* what it tells of */
+    bool is_turn_of_attempts;
+    bool is_behind;  /* there is more than the last looks showed */
+    bool is_writing; /* the client has not taken all */
+    bool is_broken;
+    uint64_t event, attempt; /* told, so far */
+    int64_t told_ms;         /* monotonic */
+    int64_t delay_ms;        /* to the next look */
+    struct timer timer;
+};
+
 /* What the braces of a route's path stand for, in order. */
 #define PATH_PARTS_MAX 3
 struct path_parts {
@@ -99,6 +116,7 @@ struct call {
     void (*then)(struct call *call, bool is_found); /* while it is looked up */
     bool is_pending;
     struct resource_call resource;
+    struct stream_call stream;
     struct buf source, type, endpoint; /* filters of a list */
     struct buf reason;                 /* of a change */
     struct buf contains;               /* filter */
@@ -274,6 +292,14 @@ void show_error(struct document *out, const char *name, enum attempt_error error
 /* The members of an attempt; is_whole: with heads and body. attempt.c */
 void show_attempt(struct document *out, const struct attempt_row *row, bool is_whole);
 
+/* The rows of lists, as objects. event.c, attempt.c */
+void show_event(struct document *out, const struct event_row *row);
+void show_attempt_of_list(struct document *out, const struct attempt_row *row);
+
+/* stream.c: all that was given was written; nobody listens any more. */
+void stream_on_drained(struct call *call);
+void stream_leave(struct call *call);
+
 /* dry_run.c: counts what the task would be done to, from behind `after` on; takes what it owns. */
 void dry_run_start(struct call *call, struct task *task, uint64_t after);
 
@@ -353,6 +379,7 @@ void api_show_openapi(struct call *call);
 void api_list_sources(struct call *call);
 void api_get_source(struct call *call);
 void api_show_script(struct call *call);
+void api_open_stream(struct call *call);
 void api_list_dead_letters(struct call *call);
 void api_write_dead_letters(const struct call *call, struct document *out);
 void api_show_status(struct call *call);

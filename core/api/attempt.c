@@ -148,6 +148,11 @@ static void write_row(struct document *out, const struct attempt_row *row, bool 
     document_close(out, '}');
 }
 
+void show_attempt_of_list(struct document *out, const struct attempt_row *row)
+{
+    write_row(out, row, false);
+}
+
 void api_write_attempts(const struct call *call, struct document *out)
 {
     const struct store_list_attempts *list = &call->list_attempts;
@@ -159,7 +164,7 @@ void api_write_attempts(const struct call *call, struct document *out)
         const struct attempt_row *row = &list->rows[paging_row(&list->query, i, list->row_count)];
         end.first = end.first ? end.first : row->attempt.id;
         end.last = row->attempt.id;
-        write_row(out, row, false);
+        show_attempt_of_list(out, row);
     }
     document_close(out, ']');
     paging_close(&list->query, &end, out);

@@ -83,6 +83,7 @@ static void destroy(struct call *call)
 void call_leave(struct call *call)
 {
     call->request = NULL;
+    stream_leave(call);
     if (!call->is_pending)
         destroy(call);
 }

@@ -155,6 +155,15 @@ void api_write_event_request(const struct call *call, struct document *out)
     document_close(out, '}');
 }
 
+void show_event(struct document *out, const struct event_row *row)
+{
+    document_open(out, '{');
+    write_summary(out, row);
+    document_key(out, "error");
+    document_str(out, error_of(row));
+    document_close(out, '}');
+}
+
 void api_write_events(const struct call *call, struct document *out)
 {
     const struct store_list_events *list = &call->list_events;
@@ -166,11 +175,7 @@ void api_write_events(const struct call *call, struct document *out)
         const struct event_row *row = &list->rows[paging_row(&list->query, i, list->row_count)];
         end.first = end.first ? end.first : row->event->id;
         end.last = row->event->id;
-        document_open(out, '{');
-        write_summary(out, row);
-        document_key(out, "error");
-        document_str(out, error_of(row));
-        document_close(out, '}');
+        show_event(out, row);
     }
     document_close(out, ']');
     paging_close(&list->query, &end, out);

@@ -325,6 +325,14 @@ static void write_schemas(struct document *out)
     document_close(out, '}');
 }
 
+/* Of what is no JSON. */
+static const char *text_type(const char *schema)
+{
+    return strcmp(schema, "Text") == 0     ? "text/plain"
+           : strcmp(schema, "Events") == 0 ? "text/event-stream"
+                                           : NULL;
+}
+
 static void write_answer(struct document *out, const char *status, const char *description,
                          const char *schema)
 {
@@ -335,11 +343,10 @@ static void write_answer(struct document *out, const char *status, const char *d
     if (schema) {
         document_key(out, "content");
         document_open(out, '{');
-        document_key(out, strcmp(schema, "Text") == 0 ? "text/plain" : "application/json");
+        const char *type = text_type(schema);
+        document_key(out, type ? type : "application/json");
         (void)snprintf(ref, sizeof ref, "{\"schema\":{\"$ref\":\"" REF "%s\"}}", schema);
-        document_json(
-            out,
-            slice_str(strcmp(schema, "Text") == 0 ? "{\"schema\":{\"type\":\"string\"}}" : ref));
+        document_json(out, slice_str(type ? "{\"schema\":{\"type\":\"string\"}}" : ref));
         document_close(out, '}');
     }
     document_close(out, '}');

@@ -153,6 +153,7 @@
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_PAGE_ROWS 250
 #define LIMIT_API_NAMES 500           /* in a list of a body that has no limit of its own */
+#define LIMIT_API_STREAMS 32          /* of what happens, open */
 #define LIMIT_LOADS_KEPT 20           /* of the scripts, to be shown */
 #define LIMIT_UID_BYTES 256           /* a caller's own name of a resource */
 #define LIMIT_SECRET_BYTES 65536      /* one version of a secret of a resource */
