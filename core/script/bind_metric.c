@@ -14,7 +14,6 @@
 struct metric_object {
     enum metric_kind kind;
     bool is_open; /* known to be there, of this kind */
-    bool is_told; /* that it has too many label sets */
     size_t bound_count;
     double bounds[METRIC_BUCKETS_MAX];
     char name[METRIC_NAME_BYTES + 1];
@@ -197,11 +196,8 @@ static int update(lua_State *L, const char *method, double value, bool is_set)
     open_metric(L, shared, metric);
     const enum status status = metric_update(shared, METRIC_OF_SCRIPTS, slice_str(metric->name),
                                              slice_str(metric->labels), value, is_set);
-    if (status == E_LIMIT && !metric->is_told) {
-        metric->is_told = true;
-        log_warn("metric not counted", "metric=anzol_user_%s reason=\"more than %d label sets\"",
-                 metric->name, METRIC_SERIES_MAX);
-    }
+    if (status == E_NOMEM)
+        return luaL_error(L, "out of memory");
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "shared/table_int.h"
 
 #include "base/log.h"
+#include "base/map.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,29 +21,42 @@ struct metric {
     enum metric_kind kind;
     double bounds[METRIC_BUCKETS_MAX];
     size_t bound_count;
-    struct series series[METRIC_SERIES_MAX];
+    struct series **series; /* in the order in which they came; owned */
     size_t series_count;
+    struct map by_labels; /* the same, by the hash of their labels */
+    bool is_cut;          /* there are label sets that found no place */
 };
 
 struct metrics {
     pthread_mutex_t mutex;
+    const uint8_t *hash_key;          /* borrowed */
+    size_t series_max;                /* of one name */
     struct metric *list[METRICS_MAX]; /* in order of their names */
     size_t count;
 };
 
-struct metrics *metrics_create(void)
+struct metrics *metrics_create(const uint8_t *hash_key, size_t series_max)
 {
     struct metrics *metrics = must_alloc(sizeof *metrics);
+    metrics->hash_key = hash_key;
+    metrics->series_max = series_max;
     check(pthread_mutex_init(&metrics->mutex, NULL) == 0);
     return metrics;
 }
 
+static void free_series(struct series *series)
+{
+    free(series->labels);
+    free(series->buckets);
+    free(series);
+}
+
 static void destroy(struct metric *metric)
 {
-    for (size_t i = 0; i < metric->series_count; i++) {
-        free(metric->series[i].labels);
-        free(metric->series[i].buckets);
-    }
+    for (size_t i = 0; i < metric->series_count; i++)
+        free_series(metric->series[i]);
+    free(metric->series);
+    map_finish(&metric->by_labels);
     free(metric);
 }
 
@@ -120,25 +134,42 @@ enum status metric_open(struct shared *shared, enum metric_owner owner,
 
 /* ---- Updating ---- */
 
-static enum status series_of(struct metric *metric, struct slice labels, struct series **series)
+static struct series *create_series(const struct metric *metric, struct slice labels)
 {
-    for (size_t i = 0; i < metric->series_count; i++)
-        if (slice_is(labels, metric->series[i].labels)) {
-            *series = &metric->series[i];
-            return OK;
-        }
-    if (metric->series_count == METRIC_SERIES_MAX)
-        return E_LIMIT;
-    struct series new = {.labels = strndup(labels.data, labels.len)};
+    struct series *series = calloc(1, sizeof *series);
+    if (!series)
+        return NULL;
+    series->labels = strndup(labels.data, labels.len);
     if (metric->kind == METRIC_HISTOGRAM)
-        new.buckets = calloc(metric->bound_count + 1, sizeof *new.buckets);
-    if (!new.labels || (metric->kind == METRIC_HISTOGRAM && !new.buckets)) {
-        free(new.labels);
-        free(new.buckets);
+        series->buckets = calloc(metric->bound_count + 1, sizeof *series->buckets);
+    if (series->labels && (metric->kind != METRIC_HISTOGRAM || series->buckets))
+        return series;
+    free_series(series);
+    return NULL;
+}
+
+/* That with these labels, a new one if there is none. */
+static enum status series_of(const struct metrics *metrics, struct metric *metric,
+                             struct slice labels, struct series **series)
+{
+    const uint64_t hash = keyed_hash(metrics->hash_key, &labels, 1) | 1; /* a key is never 0 */
+    *series = map_get(&metric->by_labels, hash);
+    if (*series)
+        return OK;
+    if (metric->series_count == metrics->series_max)
+        return E_LIMIT;
+    struct series **all = array_grow(metric->series, metric->series_count, sizeof(struct series *));
+    if (!all)
+        return E_NOMEM;
+    metric->series = all;
+    *series = create_series(metric, labels);
+    if (!*series)
+        return E_NOMEM;
+    if (map_put(&metric->by_labels, hash, *series) != OK) {
+        free_series(*series);
         return E_NOMEM;
     }
-    metric->series[metric->series_count] = new;
-    *series = &metric->series[metric->series_count++];
+    all[metric->series_count++] = *series;
     return OK;
 }
 
@@ -154,17 +185,37 @@ static void update(const struct metric *metric, struct series *series, double va
     series->count++;
 }
 
+/* A label set of this name found no place: that is told once, and counted each time. */
+static void tell_cut(struct shared *shared, enum metric_owner owner, struct slice name,
+                     bool is_first)
+{
+    char whole[METRIC_NAME_BYTES + 16];
+    (void)snprintf(whole, sizeof whole, "anzol_%s%.*s", owner == METRIC_OF_SCRIPTS ? "user_" : "",
+                   (int)name.len, name.data);
+    if (is_first)
+        log_warn("metric cut", "metric=%s reason=\"more than %zu label sets\"", whole,
+                 shared->metrics[owner]->series_max);
+    metric_count(shared, "metrics_cut_total", "metric", whole);
+}
+
 enum status metric_update(struct shared *shared, enum metric_owner owner, struct slice name,
                           struct slice labels, double value, bool is_set)
 {
     struct metrics *metrics = shared->metrics[owner];
     struct series *series = NULL;
+    bool is_first = false;
     check(pthread_mutex_lock(&metrics->mutex) == 0);
     struct metric *metric = find(metrics, name);
-    const enum status status = metric ? series_of(metric, labels, &series) : E_NOTFOUND;
-    if (status == OK)
+    const enum status status = metric ? series_of(metrics, metric, labels, &series) : E_NOTFOUND;
+    if (status == OK) {
         update(metric, series, value, is_set);
+    } else if (status == E_LIMIT) {
+        is_first = !metric->is_cut;
+        metric->is_cut = true;
+    }
     check(pthread_mutex_unlock(&metrics->mutex) == 0);
+    if (status == E_LIMIT)
+        tell_cut(shared, owner, name, is_first);
     return status;
 }
 
@@ -257,9 +308,9 @@ static void put_metric(struct writing *writing, const struct metric *metric)
     put(writing, "\n");
     for (size_t i = 0; i < metric->series_count; i++)
         if (metric->kind == METRIC_HISTOGRAM)
-            put_histogram(writing, metric, &metric->series[i]);
+            put_histogram(writing, metric, metric->series[i]);
         else
-            put_sample(writing, metric, "", &metric->series[i], "", metric->series[i].value);
+            put_sample(writing, metric, "", metric->series[i], "", metric->series[i]->value);
 }
 
 enum status metric_write(struct shared *shared, enum metric_owner owner, const char *prefix,

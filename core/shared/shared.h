@@ -91,9 +91,10 @@ enum metric_owner { METRIC_OF_CORE, METRIC_OF_SCRIPTS, METRIC_OWNER_COUNT };
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 #define METRIC_NAME_BYTES 64
-#define METRICS_MAX 200          /* names */
-#define METRIC_SERIES_MAX 100    /* label sets of one name */
-#define METRIC_LABELS_BYTES 1024 /* of one label set, written out */
+#define METRICS_MAX 200              /* names */
+#define METRIC_SERIES_MAX 100        /* label sets of one name of scripts, ... */
+#define METRIC_CORE_SERIES_MAX 10000 /* ... and of the core: polls and crons have one each */
+#define METRIC_LABELS_BYTES 1024     /* of one label set, written out */
 #define METRIC_BUCKETS_MAX 32
 
 struct metric_options {
@@ -108,7 +109,8 @@ struct metric_options {
 MUST_USE enum status metric_open(struct shared *shared, enum metric_owner owner,
                                  const struct metric_options *options);
 /* labels: written out, sorted: a="1",b="2"; empty: none. Adds to a counter, adds to or sets a
- * gauge, observes in a histogram. E_LIMIT: METRIC_SERIES_MAX: nothing is counted; E_NOTFOUND,
+ * gauge, observes in a histogram. E_LIMIT: METRIC_SERIES_MAX or METRIC_CORE_SERIES_MAX: nothing is
+ * counted but that, in metrics_cut_total of the core, and the log tells the first time; E_NOTFOUND,
  * E_NOMEM. */
 MUST_USE enum status metric_update(struct shared *shared, enum metric_owner owner,
                                    struct slice name, struct slice labels, double value,

@@ -27,7 +27,8 @@ struct shared *shared_create(size_t bytes_max)
         queue_init(&stripe->used);
     }
     for (size_t i = 0; i < METRIC_OWNER_COUNT; i++)
-        shared->metrics[i] = metrics_create();
+        shared->metrics[i] = metrics_create(
+            shared->hash_key, i == METRIC_OF_CORE ? METRIC_CORE_SERIES_MAX : METRIC_SERIES_MAX);
     return shared;
 }
 

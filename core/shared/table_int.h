@@ -64,7 +64,8 @@ void stripe_remove_locked(struct stripe *stripe, struct entry *entry);
 bool limiter_is_idle(const struct entry *entry);
 bool breaker_is_idle(const struct entry *entry);
 
-struct metrics *metrics_create(void);
+/* hash_key: borrowed; series_max: of one name. */
+struct metrics *metrics_create(const uint8_t *hash_key, size_t series_max);
 void metrics_destroy(struct metrics *metrics);
 
 #endif

@@ -184,12 +184,21 @@ static int l_hammer(lua_State *L)
     return 1;
 }
 
-/* metrics() -> text */
+/* count(name, label, value): one more, of the core */
+static int l_count(lua_State *L)
+{
+    metric_count(check_shared(L), luaL_checkstring(L, 2), luaL_checkstring(L, 3),
+                 luaL_checkstring(L, 4));
+    return 0;
+}
+
+/* metrics(is_of_core?) -> text */
 static int l_metrics(lua_State *L)
 {
+    const enum metric_owner owner = lua_toboolean(L, 2) ? METRIC_OF_CORE : METRIC_OF_SCRIPTS;
     struct buf out;
     buf_init(&out, 1 << 20);
-    check(metric_write(check_shared(L), METRIC_OF_SCRIPTS, "p_", &out) == OK);
+    check(metric_write(check_shared(L), owner, "p_", &out) == OK);
     lua_pushlstring(L, buf_slice(&out).data, out.len);
     buf_finish(&out);
     return 1;
@@ -252,7 +261,8 @@ static int l_clock(lua_State *L)
 static const luaL_Reg methods[] = {
     {"bytes", l_bytes}, {"cost", l_cost},       {"delete", l_delete}, {"enter", l_enter},
     {"get", l_get},     {"hammer", l_hammer},   {"incr", l_incr},     {"leave", l_leave},
-    {"set", l_set},     {"metrics", l_metrics}, {"take", l_take},     {NULL, NULL},
+    {"set", l_set},     {"metrics", l_metrics}, {"count", l_count},   {"take", l_take},
+    {NULL, NULL},
 };
 static const luaL_Reg functions[] = {{"clock", l_clock}, {"new", l_new}, {NULL, NULL}};
 

@@ -12,10 +12,12 @@ static void update(struct shared *shared, enum metric_kind kind, const char *nam
                    const char *labels, double value)
 {
     const struct metric_options options = {.name = slice_str(name), .kind = kind};
-    if (metric_open(shared, METRIC_OF_CORE, &options) != OK ||
-        metric_update(shared, METRIC_OF_CORE, options.name, slice_str(labels), value,
-                      kind == METRIC_GAUGE) != OK)
-        log_debug("metric not counted", "name=%s", name);
+    enum status status = metric_open(shared, METRIC_OF_CORE, &options);
+    if (status == OK)
+        status = metric_update(shared, METRIC_OF_CORE, options.name, slice_str(labels), value,
+                               kind == METRIC_GAUGE);
+    if (status != OK && status != E_LIMIT) /* that is told where it is met */
+        log_warn("not counted", "metric=%s reason=%s", name, status_name(status));
 }
 
 void routine_count(struct shared *shared, enum routine_kind kind, const char *name,

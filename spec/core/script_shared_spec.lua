@@ -324,6 +324,7 @@ size_count{a="1",kind="true"} 4
       local text = metrics [[
         for i = 1, 101 do anzol.metric.counter("n", { i = i }):inc() end]]
       assert.equal(100, select(2, text:gsub("n{i=", "")))
+      assert.is_truthy(text:find('i="100"', 1, true))
       assert.is_nil(text:find('i="101"', 1, true))
     end)
 

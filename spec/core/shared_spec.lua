@@ -153,6 +153,16 @@ describe("the shared table", function()
     end)
   end)
 
+  it("has 10,000 label sets of a name of the core, and tells how many it left out", function()
+    for i = 1, 10002 do table_:count("polls_total", "poll", tostring(i)) end
+    for _ = 1, 2 do table_:count("polls_total", "poll", "1") end
+    local text = table_:metrics(true)
+    assert.equal(10000, select(2, text:gsub("p_polls_total{poll=", "")))
+    assert.is_truthy(text:find('p_polls_total{poll="10000"} 1\n', 1, true))
+    assert.is_truthy(text:find('p_polls_total{poll="1"} 3\n', 1, true))
+    assert.is_truthy(text:find('p_metrics_cut_total{metric="anzol_polls_total"} 2\n', 1, true))
+  end)
+
   it("counts right with several threads at it", function()
     local rounds = 3000
     local taken = table_:hammer(4, rounds)

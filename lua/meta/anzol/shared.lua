@@ -135,7 +135,7 @@ function anzol.breaker(name, options) end
 function Breaker:call(fn, ...) end
 
 ---Figures of the scripts' own on `/metrics`, as `anzol_user_NAME`. Of one name at most 100 label sets
----are kept; more are not counted, and the log says so once.
+---are kept; more are not counted: the log says so once, and `anzol_metrics_cut_total` how often.
 ---@class anzol.metric
 anzol.metric = {}
 
