@@ -137,6 +137,7 @@ static const struct worker_hooks worker_hooks = {
     .on_prepared = on_prepared,
     .on_adopted = on_adopted,
     .on_tasks = on_tasks,
+    .on_published = server_published,
 };
 
 /* ---- What the API asks for
@@ -401,6 +402,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .registry = server_registry,
                                                     .files = server_files,
                                                     .loads = server_loads,
+                                                    .publish = server_publish,
                                                     .has_endpoint = server_has_endpoint,
                                                     .has_routine = server_has_routine,
                                                     .change_endpoint = server_change_endpoint,

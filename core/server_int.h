@@ -73,7 +73,8 @@ struct server {
     uv_timer_t upkeep; /* 1 s: pings, sleep of the machine, retention */
     uv_timer_t fatal;  /* then the process ends, drained or not */
     unsigned upkeep_turn;
-    int64_t slept_ms; /* by the machine, as the last upkeep saw it */
+    unsigned publish_turn; /* of the workers */
+    int64_t slept_ms;      /* by the machine, as the last upkeep saw it */
     int64_t started_ms;
     struct api_load loads[LIMIT_LOADS_KEPT]; /* newest first */
     size_t load_count;
@@ -99,10 +100,11 @@ enum server_letter_kind {
     LETTER_ADOPTED,
     LETTER_CANCELLED,
     LETTER_READDRESSED,
-    LETTER_TAKEN, /* an endpoint's owner took its state */
-    LETTER_TASKS, /* a run began some */
-    LETTER_QUIET, /* a worker has nothing left to do */
-    LETTER_FATAL  /* the store cannot go on */
+    LETTER_TAKEN,     /* an endpoint's owner took its state */
+    LETTER_TASKS,     /* a run began some */
+    LETTER_PUBLISHED, /* or was not */
+    LETTER_QUIET,     /* a worker has nothing left to do */
+    LETTER_FATAL      /* the store cannot go on */
 };
 struct server_letter {
     struct letter letter;
@@ -112,6 +114,7 @@ struct server_letter {
     struct sender_cancel *cancel;
     struct sender_readdress *readdress;
     struct worker_endpoint *change; /* TAKEN */
+    struct publishing *publishing;
 };
 /* Any thread: copied. */
 void server_post_letter(struct server *server, struct server_letter letter);
@@ -163,6 +166,11 @@ void server_cancelled(struct sender_cancel *cancel);
 /* server_request.c: the API's hook of that name; ctx: the server. */
 void server_request(struct api_request *asked, void *ctx);
 void server_readdressed(struct sender_readdress *readdress);
+
+/* server_publish.c: the API's hook of that name; ctx: the server. */
+void server_publish(struct publishing *publishing, void *ctx);
+/* A worker is done with it: any thread. */
+void server_published(struct publishing *publishing, void *ctx);
 
 /* server_upkeep.c: begins, on the loop. */
 void server_upkeep_start(struct server *server);

@@ -32,6 +32,9 @@ void server_on_letter(struct letter *base, void *ctx)
     case LETTER_READDRESSED:
         server_readdressed(letter->readdress);
         break;
+    case LETTER_PUBLISHED:
+        letter->publishing->on_done(letter->publishing);
+        break;
     case LETTER_TASKS:
         server_tasks_look(server);
         break;

@@ -8,6 +8,12 @@
 
 #define SOCKET_NAME_BYTES 128
 
+/* Its body has a payload, and may bring the application that its path names. */
+static bool publishes(const struct route *route)
+{
+    return route->handle == api_publish;
+}
+
 static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
@@ -34,7 +40,7 @@ static void on_head(struct http_request *request, void *ctx)
         return;
     }
     http_set_data(request, call);
-    http_accept(request, LIMIT_API_BODY_BYTES);
+    http_accept(request, publishes(route) ? LIMIT_API_MESSAGE_BYTES : LIMIT_API_BODY_BYTES);
 }
 
 static bool route_is_below_application(const struct route *route)
@@ -47,7 +53,7 @@ static void on_request(struct http_request *request, void *ctx)
 {
     (void)ctx;
     struct call *call = http_data(request);
-    if (route_is_below_application(call->route))
+    if (!publishes(call->route) && route_is_below_application(call->route))
         api_enter_application(call);
     else
         call->route->handle(call);
@@ -103,6 +109,7 @@ static enum status copy_options(struct api *api, const struct api_options *optio
     api->store = options->store;
     api->hooks = options->hooks;
     api->dev = options->dev;
+    queue_init(&api->keyed);
     door_set_token(api, options->token);
     api->version = strdup(options->version);
     api->hosts = calloc(options->host_count + 1, sizeof *api->hosts);

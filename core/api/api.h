@@ -149,6 +149,8 @@ struct api_hooks {
     /* The files that it was read from, and the last loads, newest first; borrowed as above. */
     const char *const *(*files)(size_t *count, void *ctx);
     const struct api_load *(*loads)(size_t *count, void *ctx);
+    /* Makes it durable; publishing->on_done comes as change->on_done does. */
+    void (*publish)(struct publishing *publishing, void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */
     bool (*has_endpoint)(const char *name, void *ctx);
     /* The same of a cron, every or poll. */

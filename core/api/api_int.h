@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "base/limits.h"
+#include "base/queue.h"
 #include "base/timer.h"
 #include "http/document.h"
 #include "http/http.h"
@@ -47,6 +48,7 @@ struct api {
     struct door_failures failures[DOOR_ADDRESSES];
     size_t pending_count; /* reads and reloads under way */
     size_t stream_count;
+    struct queue keyed; /* calls whose keys others may not use meanwhile */
     size_t open_doors;
     struct timers timers;
     bool is_closing;
@@ -57,6 +59,7 @@ struct api {
 struct route;
 struct resource_form;
 struct field_forms;
+struct message_call;
 
 /* What is done to a resource. */
 enum resource_verb {
@@ -78,8 +81,6 @@ struct resource_call {
     bool may_exist;      /* then it is shown */
     bool is_backward;
     bool with_content;
-    bool has_key;
-    unsigned char key[STORE_ANSWER_KEY_BYTES];
     unsigned tries;
 };
 
@@ -115,8 +116,12 @@ struct call {
     char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
     void (*then)(struct call *call, bool is_found); /* while it is looked up */
     bool is_pending;
+    bool has_key; /* of idempotency */
+    unsigned char key[STORE_ANSWER_KEY_BYTES];
+    struct node keyed; /* while nobody else may use the key */
     struct resource_call resource;
     struct stream_call stream;
+    struct message_call *message;      /* of what is published; owned */
     struct buf source, type, endpoint; /* filters of a list */
     struct buf reason;                 /* of a change */
     struct buf contains;               /* filter */
@@ -137,6 +142,7 @@ struct call {
         struct store_list_endpoints list_endpoints;
         struct store_list_resources list_resources;
         struct store_resource put_resource;
+        struct store_list_published list_published;
         struct store_list_routines list_routines;
         struct store_get_event get_event;
         struct store_get_delivery get_delivery;
@@ -195,6 +201,11 @@ void call_answer(struct call *call, int status, struct document *out);
 void call_refuse(struct call *call, int status, const char *code, const char *detail);
 /* Starts call->read; the route's write gives the body when it is done. */
 void call_read(struct call *call, enum store_read_kind kind);
+/* Takes the request's idempotency key, if it has one: the same key of another path is another. */
+void call_take_key(struct call *call);
+/* The same until call_put_key. False: another call has it; refused and answered. */
+bool call_hold_key(struct call *call);
+void call_put_key(struct call *call);
 /* Something that the call waits for begins and ends. */
 void call_begin_wait(struct call *call);
 /* False: nobody waits for an answer any more; the call is gone. */
@@ -232,6 +243,11 @@ void complain_of_member(struct complaints *complaints, const char *field, struct
 void complain_of_query(struct complaints *complaints, const char *parameter, const char *message);
 /* Refuses if there is anything to complain of. False: it did. */
 bool complaints_end(struct call *call, struct complaints *complaints);
+/* Something else is answered. */
+void complaints_drop(struct complaints *complaints);
+/* A parameter that is true or false; absent: what it is then. */
+bool api_query_flag(struct call *call, const char *name, bool absent,
+                    struct complaints *complaints);
 /* The value of a parameter, terminated. NULL: absent, empty, or (complained of) not a text. */
 const char *complaints_query_get(struct call *call, const char *name, struct buf *value,
                                  struct complaints *complaints);
@@ -337,6 +353,7 @@ void api_resume_endpoint(struct call *call);
 const char *endpoint_state_name(enum endpoint_state state);
 extern const struct field_forms application_fields;
 extern const struct field_forms event_type_fields;
+extern const struct field_forms message_fields;
 /* application.c, event_type.c; what they read is written by resource.c */
 /* The application that the path names first: then(call, true) with call->application, or
  * then(call, false) if there is none. Refuses if it cannot be read. */
@@ -358,6 +375,11 @@ void api_patch_event_type(struct call *call);
 void api_remove_event_type(struct call *call);
 void api_write_resources(const struct call *call, struct document *out);
 void api_write_resource(const struct call *call, struct document *out);
+/* message.c */
+void api_publish(struct call *call);
+void api_get_message(struct call *call);
+void api_write_message(const struct call *call, struct document *out);
+void message_call_free(struct message_call *message);
 /* queue.c */
 void api_list_queues(struct call *call);
 void api_write_queues(const struct call *call, struct document *out);

@@ -75,9 +75,51 @@ static void destroy(struct call *call)
     buf_finish(&call->to);
     buf_finish(&call->drain);
     buf_finish(&call->kind);
+    call_put_key(call);
+    message_call_free(call->message);
     buf_finish(&call->resource.place);
     resource_finish(&call->resource.row);
     free(call);
+}
+
+void call_take_key(struct call *call)
+{
+    struct slice key;
+    struct buf text;
+    unsigned char digest[DIGEST_BYTES_MAX];
+    if (!http_header(call->request, "idempotency-key", &key) || key.len == 0)
+        return;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    call->has_key = buf_add_slice(&text, http_path(call->request)) == OK &&
+                    buf_add_byte(&text, '\0') == OK && buf_add_slice(&text, key) == OK;
+    if (call->has_key)
+        check(hash(DIGEST_SHA256, buf_slice(&text), digest) == sizeof call->key);
+    if (call->has_key)
+        memcpy(call->key, digest, sizeof call->key);
+    buf_finish(&text);
+}
+
+bool call_hold_key(struct call *call)
+{
+    struct queue *keyed = &call->api->keyed;
+    call_take_key(call);
+    for (struct node *node = queue_first(keyed); call->has_key && node;
+         node = queue_next(keyed, node))
+        if (memcmp(container_of(node, struct call, keyed)->key, call->key, sizeof call->key) == 0) {
+            call_refuse(call, 409, "conflict",
+                        "a request with this idempotency key is under way; ask again for its "
+                        "answer");
+            return false;
+        }
+    if (call->has_key)
+        queue_push(keyed, &call->keyed);
+    return true;
+}
+
+void call_put_key(struct call *call)
+{
+    if (node_is_linked(&call->keyed))
+        queue_remove(&call->api->keyed, &call->keyed);
 }
 
 void call_leave(struct call *call)

@@ -61,6 +61,11 @@ void complain_of_query(struct complaints *complaints, const char *parameter, con
     complain(complaints, "query", slice_str(parameter), message);
 }
 
+void complaints_drop(struct complaints *complaints)
+{
+    document_finish(&complaints->out);
+}
+
 bool complaints_end(struct call *call, struct complaints *complaints)
 {
     if (complaints->count > 0) {
@@ -89,4 +94,18 @@ const char *complaints_query_get(struct call *call, const char *name, struct buf
         return value->data;
     complain_of_query(complaints, name, "a zero byte cannot be part of it");
     return NULL;
+}
+
+bool api_query_flag(struct call *call, const char *name, bool absent, struct complaints *complaints)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
+    bool flag = absent;
+    const char *value = complaints_query_get(call, name, &text, complaints);
+    if (value && (strcmp(value, "true") == 0 || strcmp(value, "false") == 0))
+        flag = strcmp(value, "true") == 0;
+    else if (value)
+        complain_of_query(complaints, name, "true or false is wanted");
+    buf_finish(&text);
+    return flag;
 }

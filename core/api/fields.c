@@ -201,6 +201,10 @@ static void judge(struct reading *reading, const struct field_form *form, struct
     case FIELD_OBJECTS:
         judge_members(reading, form, value);
         return;
+    case FIELD_OBJECT:
+        if (json_kind_of(value) != JSON_OBJECT)
+            complain_of(reading, form, "an object is wanted");
+        return;
     case FIELD_NAMES:
     case FIELD_FORM:
         return; /* they are judged where they are added */
@@ -238,7 +242,7 @@ static enum status add_rewritten(struct reading *reading, const struct field_for
                                  struct slice value, struct buf *out)
 {
     struct buf text;
-    buf_init(&text, 2 * LIMIT_API_BODY_BYTES);
+    buf_init(&text, value.len + LIMIT_API_BODY_BYTES);
     enum status status = form->type == FIELD_FORM ? add_object(reading, form, value, &text)
                                                   : add_names(reading, form, value, &text);
     if (status == OK && text.len > 0)

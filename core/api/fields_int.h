@@ -16,7 +16,8 @@ enum field_type {
     FIELD_TEXTS,   /* an object of texts */
     FIELD_OBJECTS, /* an object of objects */
     FIELD_NAMES,   /* items_min to items_max different names, each as FIELD_NAME */
-    FIELD_FORM     /* an object with the fields of `forms` */
+    FIELD_FORM,    /* an object with the fields of `forms` */
+    FIELD_OBJECT   /* any object */
 };
 struct field_forms;
 

@@ -114,7 +114,7 @@ static void write_type(struct document *out, const struct field_form *form)
     static const char *const types[] = {
         [FIELD_TEXT] = "string",  [FIELD_NAME] = "string",  [FIELD_INTEGER] = "integer",
         [FIELD_FLAG] = "boolean", [FIELD_TEXTS] = "object", [FIELD_OBJECTS] = "object",
-        [FIELD_NAMES] = "array",  [FIELD_FORM] = "object",
+        [FIELD_NAMES] = "array",  [FIELD_FORM] = "object",  [FIELD_OBJECT] = "object",
     };
     document_key(out, "type");
     if (form->is_nullable)
@@ -166,6 +166,7 @@ static void write_field(struct document *out, const struct field_form *form, enu
         write_bounds(out, form, min, "minimum", "maximum");
         break;
     case FIELD_FLAG:
+    case FIELD_OBJECT:
         break;
     case FIELD_TEXTS:
         write_json(out, "additionalProperties", "{\"type\":\"string\"}");
@@ -267,6 +268,13 @@ static const struct {
      "\"items\":{\"type\":\"object\",\"required\":[\"loc\",\"msg\",\"type\"],\"properties\":{"
      "\"loc\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"msg\":{\"type\":\"string\"},"
      "\"type\":{\"type\":\"string\"}}}}}}"},
+    {"MessageOut",
+     "{\"type\":\"object\",\"required\":[\"eventType\",\"id\",\"payload\",\"timestamp\"],"
+     "\"properties\":{\"channels\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+     "\"eventId\":{\"type\":\"string\"},\"eventType\":{\"type\":\"string\"},"
+     "\"id\":{\"type\":\"string\"},\"payload\":{\"type\":\"object\"},"
+     "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+     "\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"}}}"},
     {"Object", "{\"type\":\"object\",\"description\":\"See the guide\"}"},
     {"List", "{\"type\":\"object\",\"required\":[\"data\"],\"properties\":{\"data\":{\"type\":"
              "\"array\",\"items\":{\"type\":\"object\"}}}}"},

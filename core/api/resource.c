@@ -117,7 +117,7 @@ static void write_row(struct call *call)
         .version = it->row.version,
         .is_removal = it->verb == RESOURCE_REMOVE,
         .now_ms = clock_due_ms(),
-        .answer_key = it->has_key ? it->key : NULL,
+        .answer_key = call->has_key ? call->key : NULL,
     };
     call_begin_wait(call);
     check(store_submit(call->api->store, call->api->client, &call->put_resource.op) == OK);
@@ -265,22 +265,6 @@ static void look(struct call *call)
 /* ---- Parameters --------------------------------------------------------------------------------
  */
 
-/* true or false. Absent: as given. */
-static bool query_flag(struct call *call, const char *name, bool absent,
-                       struct complaints *complaints)
-{
-    struct buf text;
-    buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
-    bool flag = absent;
-    const char *value = complaints_query_get(call, name, &text, complaints);
-    if (value && (strcmp(value, "true") == 0 || strcmp(value, "false") == 0))
-        flag = strcmp(value, "true") == 0;
-    else if (value)
-        complain_of_query(complaints, name, "true or false is wanted");
-    buf_finish(&text);
-    return flag;
-}
-
 static bool query_is_down(struct call *call, struct complaints *complaints)
 {
     struct buf text;
@@ -320,25 +304,6 @@ static void query_limit(struct call *call, struct complaints *complaints)
     buf_finish(&text);
 }
 
-/* The same key of another path is another key. */
-static void take_key(struct call *call)
-{
-    struct resource_call *it = state_of(call);
-    struct slice key;
-    struct buf text;
-    unsigned char digest[DIGEST_BYTES_MAX];
-    if (!http_header(call->request, "idempotency-key", &key) || key.len == 0)
-        return;
-    buf_init(&text, LIMIT_API_BODY_BYTES);
-    it->has_key = buf_add_slice(&text, http_path(call->request)) == OK &&
-                  buf_add_byte(&text, '\0') == OK && buf_add_slice(&text, key) == OK;
-    if (it->has_key)
-        check(hash(DIGEST_SHA256, buf_slice(&text), digest) == sizeof it->key);
-    if (it->has_key)
-        memcpy(it->key, digest, sizeof it->key);
-    buf_finish(&text);
-}
-
 /* ---- Handlers ----------------------------------------------------------------------------------
  */
 
@@ -369,8 +334,8 @@ void resource_list(struct call *call, const struct resource_form *form)
     query_iterator(call, &complaints);
     list->is_down = query_is_down(call, &complaints) != it->is_backward;
     list->with_archived =
-        query_flag(call, "include_archived", !form->is_archived_first, &complaints);
-    it->with_content = query_flag(call, "with_content", !form->content, &complaints);
+        api_query_flag(call, "include_archived", !form->is_archived_first, &complaints);
+    it->with_content = api_query_flag(call, "with_content", !form->content, &complaints);
     if (complaints_end(call, &complaints))
         call_read(call, STORE_LIST_RESOURCES);
 }
@@ -383,8 +348,8 @@ void resource_make(struct call *call, const struct resource_form *form)
         return;
     struct resource_call *it = state_of(call);
     it->is_new = true;
-    it->may_exist = !form->is_named && query_flag(call, "get_if_exists", false, &complaints);
-    take_key(call);
+    it->may_exist = !form->is_named && api_query_flag(call, "get_if_exists", false, &complaints);
+    call_take_key(call);
     const struct fields_input input = {
         .forms = &form->fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
     if (read_fields(call, &complaints, &input))
@@ -416,7 +381,8 @@ void resource_remove(struct call *call, const struct resource_form *form)
 {
     struct complaints complaints;
     complaints_begin(&complaints);
-    const bool is_end = !form->is_archived_first || query_flag(call, "expunge", false, &complaints);
+    const bool is_end =
+        !form->is_archived_first || api_query_flag(call, "expunge", false, &complaints);
     if (complaints_end(call, &complaints) &&
         begin(call, form, is_end ? RESOURCE_REMOVE : RESOURCE_ARCHIVE))
         look(call);

@@ -7,7 +7,7 @@
 /* Names of sources, endpoints and subscriptions; event types; idempotency keys. */
 #define LIMIT_NAME_BYTES 64
 #define LIMIT_SUBSCRIPTION_BYTES 256
-#define LIMIT_TYPE_BYTES 256
+#define LIMIT_TYPE_BYTES 260 /* "api." and the type of a message that is published */
 #define LIMIT_KEY_BYTES 512
 #define LIMIT_URL_BYTES 2048
 #define LIMIT_HOST_BYTES 253  /* a DNS name */
@@ -148,7 +148,10 @@
 #define LIMIT_REDIRECTS 20
 
 /* Admin listener. */
-#define LIMIT_API_BODY_BYTES 65536                  /* of a request */
+#define LIMIT_API_BODY_BYTES 65536 /* of a request */
+#define LIMIT_API_MESSAGE_BYTES                                                                    \
+    (2 * LIMIT_BODY_BYTES + LIMIT_API_BODY_BYTES)   /* of one that publishes a message */
+#define LIMIT_PAYLOAD_BYTES LIMIT_BODY_BYTES        /* of a message, as it is sent */
 #define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_PAGE_ROWS 250
@@ -158,6 +161,8 @@
 #define LIMIT_UID_BYTES 256           /* a caller's own name of a resource */
 #define LIMIT_SECRET_BYTES 65536      /* one version of a secret of a resource */
 #define LIMIT_OLD_SECRETS 10          /* of one kind and resource, that are still good */
+#define LIMIT_CHANNEL_BYTES 128       /* of a channel or tag */
+#define LIMIT_CHANNELS_PER_MESSAGE 5  /* and tags */
 #define LIMIT_ANSWER_KEPT_MS 43200000 /* to a request with an idempotency key */
 #define LIMIT_REASON_BYTES 256        /* why something is dropped or cancelled */
 #define LIMIT_API_FAILURES 10         /* wrong tokens of one address ... */

@@ -28,6 +28,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_LIST_TASKS:
     case STORE_LIST_ATTEMPTS:
     case STORE_LIST_RESOURCES:
+    case STORE_LIST_PUBLISHED:
     case STORE_READ_KIND_COUNT:
         break;
     }
@@ -316,6 +317,21 @@ static void finish_list_tasks(struct store_list_tasks *list)
     list->row_count = 0;
 }
 
+static void finish_list_published(struct store_list_published *list)
+{
+    for (size_t i = 0; i < list->row_count; i++) {
+        struct published_row *row = &list->rows[i];
+        free(row->what.uid);
+        free(row->what.channels);
+        free(row->what.tags);
+        free(row->type);
+        free(row->payload);
+    }
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 static void finish_list_resources(struct store_list_resources *list)
 {
     for (size_t i = 0; i < list->row_count; i++)
@@ -395,6 +411,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_LIST_RESOURCES:
         finish_list_resources(container_of(read, struct store_list_resources, read));
+        break;
+    case STORE_LIST_PUBLISHED:
+        finish_list_published(container_of(read, struct store_list_published, read));
         break;
     case STORE_READ_KIND_COUNT:
         break;

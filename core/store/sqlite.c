@@ -172,6 +172,10 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_SECRET_EXPIRE] = "DELETE FROM secret WHERE (owner, kind, version) IN (SELECT owner, kind,"
                           " version FROM secret WHERE expires_ms IS NOT NULL AND expires_ms <= ?"
                           " LIMIT ?)",
+    [SQL_PUBLISHED_OF_UID] = "SELECT id FROM published WHERE application = ? AND uid = ?",
+    [SQL_PUBLISHED_INSERT] = "INSERT INTO published(id, application, uid, channels, tags,"
+                             " payload_until_ms) VALUES (?, ?, ?, ?, ?, ?)",
+    [SQL_PUBLISHED_DELETE] = "DELETE FROM published WHERE id = ?",
     [SQL_ANSWER_FIND] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
                         " FROM answer WHERE key = ? AND until_ms > ?",
     [SQL_ANSWER_PUT] = "INSERT INTO answer(key, until_ms, id, uid, is_archived, version, body,"

@@ -146,9 +146,13 @@ int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest)
     ingest->duplicate_of = 0;
     if (has_key)
         rc = find_duplicate(engine, ingest);
-    if (rc != SQLITE_OK || ingest->is_duplicate)
+    else if (ingest->published)
+        rc = sqlite_find_published(engine, ingest);
+    if (rc != SQLITE_OK || ingest->is_duplicate || ingest->op.status != OK)
         return rc;
     rc = sqlite_put_event(engine, event, !ingest->is_finished);
+    if (rc == SQLITE_OK && ingest->published)
+        rc = sqlite_put_published(engine, ingest);
     if (rc == SQLITE_OK && ingest->dead_reason)
         rc = sqlite_put_dead_run(engine, event->id, EVENT_UNTYPED_RUN, ingest->dead_reason);
     return rc == SQLITE_OK && has_key ? sqlite_dedupe_add(engine, event, ingest->key_window_ms)

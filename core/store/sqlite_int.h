@@ -98,6 +98,9 @@ enum write_sql {
     SQL_SECRET_DELETE,
     SQL_SECRET_DELETE_ALL,
     SQL_SECRET_EXPIRE,
+    SQL_PUBLISHED_OF_UID,
+    SQL_PUBLISHED_INSERT,
+    SQL_PUBLISHED_DELETE,
     SQL_ANSWER_FIND,
     SQL_ANSWER_PUT,
     SQL_ANSWER_EXPIRE,
@@ -228,6 +231,15 @@ int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 /* sqlite_event.c: the rows of an event; is_due: with its row in event_due, and its runs if they are
  * planned. */
 int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bool is_due);
+/* sqlite_published.c: whether it may be written: else the ingest is a duplicate, or has E_CONFLICT;
+ * and its row. */
+int sqlite_find_published(struct sqlite_engine *engine, struct store_ingest *ingest);
+int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest *ingest);
+/* sqlite_resource.c: what the first request with this key wrote. */
+int sqlite_find_answer(struct sqlite_engine *engine, const unsigned char *key, int64_t now_ms,
+                       struct resource *first, bool *is_repeat);
+int sqlite_put_answer(struct sqlite_engine *engine, const unsigned char *key, int64_t now_ms,
+                      const struct resource *first);
 /* sqlite_run.c: writes the planned runs. *due_ms: the least of theirs. */
 /* Messages, emits, changes, and keys and values of a run; may_be_again: it may have made messages
  * before. */
@@ -458,6 +470,10 @@ enum read_sql {
     READ_LIST_RESOURCES_BY_UID,
     READ_LIST_RESOURCES_BY_UID_DOWN,
     READ_SECRETS,
+    READ_PUBLISHED,
+    READ_PUBLISHED_OF_UID,
+    READ_LIST_PUBLISHED,
+    READ_LIST_PUBLISHED_BACKWARD,
     READ_LIST_ATTEMPTS,
     READ_LIST_ATTEMPTS_BACKWARD,
     READ_ATTEMPT_ROW,
@@ -498,6 +514,7 @@ int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resour
 #define SECRET_UNREADABLE SQLITE_AUTH
 int sqlite_read_secrets(struct sqlite_reader *reader, uint64_t owner, int64_t now_ms,
                         struct secret **secrets, size_t *count, struct err *err);
+int sqlite_list_published(struct sqlite_reader *reader, struct store_list_published *list);
 int sqlite_list_tasks(struct sqlite_reader *reader, struct store_list_tasks *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);

@@ -23,6 +23,13 @@
     " reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped, created_ms,"     \
     " ended_ms FROM task"
 
+#define PUBLISHED_COLUMNS                                                                          \
+    "SELECT p.id, p.application, p.uid, p.channels, p.tags, p.payload_until_ms, e.type, c.head,"   \
+    " c.body FROM published p"
+#define PUBLISHED_JOINS " CROSS JOIN event e ON e.id = p.id CROSS JOIN content c ON c.id = p.id"
+#define PUBLISHED_ROW PUBLISHED_COLUMNS PUBLISHED_JOINS
+#define PUBLISHED_WALK                                                                             \
+    PUBLISHED_COLUMNS " INDEXED BY published_place" PUBLISHED_JOINS " WHERE p.application = ?"
 #define ATTEMPT_COLUMNS(contents)                                                                  \
     "SELECT a.number, a.previous, a.state, a.status, a.error, a.started_ms, a.duration_ms,"        \
     " a.dns_us, a.connect_us, a.tls_us, a.first_byte_us, a.next_ms, a.is_cut, a.detail, " contents
@@ -149,6 +156,10 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_RESOURCES_BY_UID_DOWN] =
         RESOURCE_ROW " INDEXED BY resource_uid WHERE kind = ? AND owner = ? AND uid < ?"
                      " AND is_archived <= ? ORDER BY uid DESC",
+    [READ_PUBLISHED] = PUBLISHED_ROW " WHERE p.application = ? AND p.id = ?",
+    [READ_PUBLISHED_OF_UID] = PUBLISHED_ROW " WHERE p.application = ? AND p.uid = ?",
+    [READ_LIST_PUBLISHED] = PUBLISHED_WALK " AND p.id < ? AND p.id > ? ORDER BY p.id DESC",
+    [READ_LIST_PUBLISHED_BACKWARD] = PUBLISHED_WALK " AND p.id < ? AND p.id > ? ORDER BY p.id",
     [READ_KV_LIST] = SQL_TEXT_KV_LIST,
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
@@ -317,6 +328,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_attempts(it, container_of(read, struct store_list_attempts, read));
     case STORE_LIST_RESOURCES:
         return sqlite_list_resources(it, container_of(read, struct store_list_resources, read));
+    case STORE_LIST_PUBLISHED:
+        return sqlite_list_published(it, container_of(read, struct store_list_published, read));
     case STORE_LIST_TASKS:
         return sqlite_list_tasks(it, container_of(read, struct store_list_tasks, read));
     case STORE_READ_KIND_COUNT:

@@ -35,39 +35,37 @@ static bool read_row(sqlite3_stmt *statement, struct resource *resource)
 
 /* ---- Written --------------------------------------------------------------------------------- */
 
-static void bind_key(sqlite3_stmt *statement, const struct store_resource *op)
+static void bind_key(sqlite3_stmt *statement, const unsigned char *key)
 {
-    bind_blob(statement, 1, slice_of((const char *)op->answer_key, STORE_ANSWER_KEY_BYTES));
+    bind_blob(statement, 1, slice_of((const char *)key, STORE_ANSWER_KEY_BYTES));
 }
 
-/* Sets op->first if the same request was answered before. */
-static int find_answer(struct sqlite_engine *it, struct store_resource *op)
+int sqlite_find_answer(struct sqlite_engine *engine, const unsigned char *key, int64_t now_ms,
+                       struct resource *first, bool *is_repeat)
 {
-    sqlite3_stmt *statement = it->statements[SQL_ANSWER_FIND];
-    bind_key(statement, op);
-    (void)sqlite3_bind_int64(statement, 2, op->now_ms);
+    sqlite3_stmt *statement = engine->statements[SQL_ANSWER_FIND];
+    bind_key(statement, key);
+    (void)sqlite3_bind_int64(statement, 2, now_ms);
     int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) {
-        op->is_repeat = true;
-        op->first.kind = op->resource->kind;
-        op->first.owner = op->resource->owner;
-        rc = read_row(statement, &op->first) ? SQLITE_ROW : SQLITE_NOMEM;
-    }
+    *is_repeat = rc == SQLITE_ROW;
+    if (rc == SQLITE_ROW)
+        rc = read_row(statement, first) ? SQLITE_ROW : SQLITE_NOMEM;
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int put_answer(struct sqlite_engine *it, const struct store_resource *op)
+int sqlite_put_answer(struct sqlite_engine *engine, const unsigned char *key, int64_t now_ms,
+                      const struct resource *first)
 {
-    (void)sqlite3_bind_int64(it->statements[SQL_ANSWER_EXPIRE], 1, op->now_ms);
-    const int rc = sqlite_run(it, SQL_ANSWER_EXPIRE);
+    (void)sqlite3_bind_int64(engine->statements[SQL_ANSWER_EXPIRE], 1, now_ms);
+    const int rc = sqlite_run(engine, SQL_ANSWER_EXPIRE);
     if (rc != SQLITE_OK)
         return rc;
-    sqlite3_stmt *statement = it->statements[SQL_ANSWER_PUT];
-    bind_key(statement, op);
-    (void)sqlite3_bind_int64(statement, 2, op->now_ms + LIMIT_ANSWER_KEPT_MS);
-    bind_row(statement, 3, op->resource);
-    return sqlite_run(it, SQL_ANSWER_PUT);
+    sqlite3_stmt *statement = engine->statements[SQL_ANSWER_PUT];
+    bind_key(statement, key);
+    (void)sqlite3_bind_int64(statement, 2, now_ms + LIMIT_ANSWER_KEPT_MS);
+    bind_row(statement, 3, first);
+    return sqlite_run(engine, SQL_ANSWER_PUT);
 }
 
 /* The row that is to change or go: E_NOTFOUND, or E_CONFLICT if it has another version. */
@@ -121,7 +119,9 @@ static int put_row(struct sqlite_engine *it, struct store_resource *op)
     int rc = sqlite_run(it, SQL_RESOURCE_PUT);
     if (rc == SQLITE_OK)
         rc = sqlite_put_secrets(it, resource->id, op->secrets, op->secret_count, op->now_ms);
-    return rc == SQLITE_OK && op->answer_key ? put_answer(it, op) : rc;
+    return rc == SQLITE_OK && op->answer_key
+               ? sqlite_put_answer(it, op->answer_key, op->now_ms, resource)
+               : rc;
 }
 
 static int delete_row(struct sqlite_engine *it, uint64_t id)
@@ -148,7 +148,10 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
     op->is_repeat = false;
     op->is_crowded = false;
     resource_finish(&op->first);
-    int rc = op->answer_key ? find_answer(engine, op) : SQLITE_OK;
+    op->first = (struct resource){.kind = op->resource->kind, .owner = op->resource->owner};
+    int rc = op->answer_key ? sqlite_find_answer(engine, op->answer_key, op->now_ms, &op->first,
+                                                 &op->is_repeat)
+                            : SQLITE_OK;
     if (rc == SQLITE_OK && !op->is_repeat && !op->is_new)
         rc = find_row(engine, op);
     if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && !op->is_removal &&

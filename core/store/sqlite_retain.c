@@ -156,7 +156,7 @@ static int delete_messages(struct sqlite_engine *it, uint64_t event)
 static int delete_event(struct sqlite_engine *it, uint64_t event)
 {
     static const enum write_sql last[] = {SQL_DELETE_CONTENT, SQL_DELETE_STEPS, SQL_DELETE_RUNS,
-                                          SQL_DELETE_EVENT};
+                                          SQL_PUBLISHED_DELETE, SQL_DELETE_EVENT};
     int rc = delete_messages(it, event);
     for (size_t i = 0; i < array_count(last) && rc == SQLITE_OK; i++)
         rc = delete_by_id(it, last[i], event);

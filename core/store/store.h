@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "base/inbox.h"
 #include "model/outbox.h"
+#include "model/published.h"
 #include "model/resource.h"
 #include "model/routine.h"
 #include "model/task.h"
@@ -117,13 +118,17 @@ struct store_op {
  * is_duplicate: an event of the same source
  * with the same key is younger than key_window_ms: nothing was written, duplicate_of is its id and
  * it is synced. Keys of events that were emitted (parent is set) are apart from those of senders,
- * and by type. E_IO: not stored. */
+ * and by type. E_IO: not stored. With `published` that row is written too; E_CONFLICT: another of
+ * its application has the uid, nothing was written. With an answer key (as of struct
+ * store_resource) who comes again within LIMIT_ANSWER_KEPT_MS is a duplicate as well. */
 struct store_ingest {
     struct store_op op;
     struct event *event; /* reference held by the submitter; id set */
     int64_t key_window_ms;
     bool is_finished;        /* no subscription matches: no event_due row is written */
     const char *dead_reason; /* of a finished event: it gets a dead run, "type"; NULL: none */
+    const struct published *published; /* borrowed; NULL: it is not */
+    const unsigned char *answer_key;   /* borrowed; of what is published. NULL: none */
     bool is_duplicate;
     uint64_t duplicate_of;
 };
@@ -373,6 +378,7 @@ enum store_read_kind {
     STORE_LIST_ATTEMPTS,
     STORE_LIST_ROUTINES,
     STORE_LIST_RESOURCES,
+    STORE_LIST_PUBLISHED,
     STORE_READ_KIND_COUNT
 };
 

@@ -139,6 +139,30 @@ struct store_list_resources {
     bool is_end;
 };
 
+/* What was published, newest first. */
+struct published_row {
+    uint64_t id; /* of the event */
+    struct published what;
+    char *type;    /* as the caller said it; owned, as the others */
+    char *payload; /* JSON; NULL: not asked for */
+    size_t payload_len;
+};
+struct store_list_published {
+    struct store_read read;
+    uint64_t application;
+    uint64_t only;        /* this one, or if there is none that of only_uid; with neither all. */
+    const char *only_uid; /* E_NOTFOUND: there is none */
+    struct store_list_query query; /* limit, before, after, is_backward */
+    const char *channel;           /* that it has; NULL: any */
+    const struct slice *types;     /* one of them, as the caller said it; none: any */
+    size_t type_count;
+    bool with_payload;
+    struct published_row *rows; /* owned */
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
+};
+
 /* Attempts of all deliveries, newest first. */
 struct store_list_attempts {
     struct store_read read;

@@ -34,6 +34,7 @@ static const char *const read_names[STORE_READ_KIND_COUNT] = {
     [STORE_LIST_ATTEMPTS] = "list_attempts",
     [STORE_LIST_ROUTINES] = "list_routines",
     [STORE_LIST_RESOURCES] = "list_resources",
+    [STORE_LIST_PUBLISHED] = "list_published",
 };
 
 static struct tracer *tracer_of(struct engine *engine)

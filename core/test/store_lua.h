@@ -69,6 +69,7 @@ struct lua_op {
     struct routine_row row;
     struct task task;
     struct resource resource;
+    struct published published;
     struct lua_store *store;
     int result; /* reference to the table */
     struct arena arena;
@@ -99,6 +100,7 @@ struct lua_read {
         struct store_list_kv list_kv;
         struct store_list_steps list_steps;
         struct store_list_resources list_resources;
+        struct store_list_published list_published;
         struct store_list_routines list_routines;
         struct store_list_tasks list_tasks;
         struct store_list_attempts list_attempts;
@@ -127,6 +129,11 @@ void set_resource(lua_State *L, const struct store_resource *op);
 void set_resources(lua_State *L, const struct store_list_resources *list);
 int l_resource(lua_State *L);
 int l_list_resources(lua_State *L);
+
+/* store_published.c */
+void field_published(lua_State *L, struct lua_op *it);
+void set_published(lua_State *L, const struct store_list_published *list);
+int l_list_published(lua_State *L);
 
 /* store_changes.c */
 void set_changes(lua_State *L, const struct store_change *op);

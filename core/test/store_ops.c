@@ -230,8 +230,8 @@ struct event *field_event(lua_State *L, struct lua_store *store, int index)
     return event;
 }
 
-/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason, plan, due_ms,
- * trace } */
+/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason, published,
+ * answer_key, plan, due_ms, trace } */
 static int l_ingest(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_INGEST);
@@ -240,6 +240,7 @@ static int l_ingest(lua_State *L)
     it->u.ingest.key_window_ms = field_integer(L, 2, "window_ms", 86400000);
     it->u.ingest.is_finished = field_boolean(L, 2, "is_finished");
     it->u.ingest.dead_reason = arena_field(L, &it->arena, 2, "dead_reason");
+    field_published(L, it);
     const lua_Integer id = (lua_Integer)it->event->id;
     const int count = op_submit(L, it);
     if (count == 1)

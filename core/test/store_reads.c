@@ -329,6 +329,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
     case STORE_LIST_RESOURCES:
         set_resources(L, &it->u.list_resources);
         break;
+    case STORE_LIST_PUBLISHED:
+        set_published(L, &it->u.list_published);
+        break;
     case STORE_LIST_ROUTINES:
         set_routines(L, &it->u.list_routines);
         break;
@@ -578,6 +581,7 @@ const luaL_Reg store_read_methods[] = {
     {"list_events", l_list_events},
     {"list_kv", l_list_kv},
     {"list_resources", l_list_resources},
+    {"list_published", l_list_published},
     {"list_routines", l_list_routines},
     {"list_steps", l_list_steps},
     {"list_tasks", l_list_tasks},

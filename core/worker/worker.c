@@ -304,55 +304,12 @@ static void take_due(struct worker *worker, uint64_t event, int64_t due_ms)
         backlog_claim_one(worker, event);
 }
 
-void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms)
-{
-    worker_post(worker->options.peers[worker_of_shard(worker, id_shard(event))],
-                &(struct worker_letter){.kind = LETTER_EVENT_DUE, .of.due = {event, due_ms}});
-}
-
 void worker_tell_due(struct worker *worker, uint64_t event, int64_t due_ms)
 {
     if (worker->options.peers[worker_of_shard(worker, id_shard(event))] == worker)
         take_due(worker, event, due_ms);
     else
         worker_event_due(worker, event, due_ms);
-}
-
-void worker_endpoint_due(struct worker *worker, uint64_t endpoint)
-{
-    worker_post(worker->options.peers[worker_of_shard(worker, id_shard_of_number(endpoint))],
-                &(struct worker_letter){.kind = LETTER_DELIVERY_HINT,
-                                        .of.hint = {endpoint, LIMIT_PRIORITY}});
-}
-
-void worker_cancel(struct worker *worker, struct sender_cancel *cancel)
-{
-    const uint8_t shard = id_shard_of_number(cancel->endpoint);
-    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
-                &(struct worker_letter){.kind = LETTER_CANCEL, .of.cancel = cancel});
-}
-
-void worker_readdress(struct worker *worker, struct sender_readdress *readdress)
-{
-    const uint8_t shard = id_shard_of_number(readdress->delivery->endpoint);
-    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
-                &(struct worker_letter){.kind = LETTER_READDRESS, .of.readdress = readdress});
-}
-
-/* The owner's thread. */
-static void go_home(struct lease_errand *errand)
-{
-    worker_post(errand->home, &(struct worker_letter){.kind = LETTER_HOME, .of.errand = errand});
-}
-
-void worker_errand(struct worker *worker, struct lease_errand *errand)
-{
-    const uint8_t shard = id_shard_of_number(errand->endpoint);
-    errand->home = worker;
-    errand->go_home = go_home;
-    worker->errands++;
-    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
-                &(struct worker_letter){.kind = LETTER_ERRAND, .of.errand = errand});
 }
 
 static void answer_ping(struct worker *worker)
@@ -368,6 +325,18 @@ static void wake(struct worker *worker)
     backlog_wake(worker);
     routines_wake(worker);
     sender_wake(worker->sender);
+}
+
+static void take_home(struct worker *worker, struct lease_errand *errand)
+{
+    worker->errands--;
+    errand->on_done(errand);
+}
+
+static void set_endpoint(struct worker *worker, struct worker_endpoint *change)
+{
+    sender_set_state(worker->sender, change->endpoint, &change->standing);
+    change->on_done(change);
 }
 
 static void on_letter(struct letter *base, void *ctx)
@@ -400,8 +369,10 @@ static void on_letter(struct letter *base, void *ctx)
         letter->of.errand->run(worker->sender, letter->of.errand);
         break;
     case LETTER_HOME:
-        worker->errands--;
-        letter->of.errand->on_done(letter->of.errand);
+        take_home(worker, letter->of.errand);
+        break;
+    case LETTER_PUBLISH:
+        publish_take(worker, letter->of.publishing);
         break;
     case LETTER_TURN:
         work_take_turn(worker, letter->of.turn.event, letter->of.turn.index);
@@ -416,8 +387,7 @@ static void on_letter(struct letter *base, void *ctx)
         abandon(worker);
         break;
     case LETTER_ENDPOINT:
-        sender_set_state(worker->sender, letter->of.change->endpoint, &letter->of.change->standing);
-        letter->of.change->on_done(letter->of.change);
+        set_endpoint(worker, letter->of.change);
         break;
     case LETTER_OPEN:
         start_work(worker);
@@ -457,13 +427,6 @@ void worker_adopt(struct worker *worker, struct generation *generation,
 void worker_abandon(struct worker *worker)
 {
     worker_post(worker, &(struct worker_letter){.kind = LETTER_ABANDON});
-}
-
-void worker_set_endpoint(struct worker *worker, struct worker_endpoint *change)
-{
-    const uint8_t shard = id_shard_of_number(change->endpoint);
-    worker_post(worker->options.peers[worker_of_shard(worker, shard)],
-                &(struct worker_letter){.kind = LETTER_ENDPOINT, .of.change = change});
 }
 
 void worker_open(struct worker *worker)

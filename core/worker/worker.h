@@ -37,6 +37,8 @@ struct worker_hooks {
     void (*on_adopted)(struct worker *worker, uint64_t number, void *ctx);
     /* A run that was committed began tasks. */
     void (*on_tasks)(void *ctx);
+    /* What worker_publish was given is committed, or is not: see its status. */
+    void (*on_published)(struct publishing *publishing, void *ctx);
     /* Every settled attempt; may be NULL. */
     void (*on_settled)(const struct endpoint_spec *endpoint, const struct delivery *delivery,
                        const struct attempt *attempt, void *ctx);
@@ -103,6 +105,8 @@ void worker_wake(struct worker *worker);
 
 /* Any thread: the event is in the store only; its owner takes it up when it is due (0: now). */
 void worker_event_due(struct worker *worker, uint64_t event, int64_t due_ms);
+/* Any thread: gets its place and id, and is committed; then on_published. */
+void worker_publish(struct worker *worker, struct publishing *publishing);
 /* Any thread: deliveries of this endpoint may be due in the store; its owner looks. */
 void worker_endpoint_due(struct worker *worker, uint64_t endpoint);
 /* Any thread: the endpoint's owner takes the delivery back (sender_cancel); cancel->on_done runs on

@@ -173,6 +173,7 @@ enum letter_kind {
     LETTER_READDRESS,
     LETTER_ERRAND,
     LETTER_HOME,
+    LETTER_PUBLISH,
     LETTER_TURN,
     LETTER_PREPARE,
     LETTER_ADOPT,
@@ -205,6 +206,7 @@ struct worker_letter {
             uint64_t event;
             size_t index;
         } turn;
+        struct publishing *publishing;
         struct sender_cancel *cancel;
         struct sender_readdress *readdress;
         struct lease_errand *errand;
@@ -253,6 +255,8 @@ void run_lane_leave(struct run *run);
 /* The job itself. */
 void run_start_job(struct run *run);
 
+/* publish.c: an event from the API, by letter. */
+void publish_take(struct worker *worker, struct publishing *publishing);
 /* retype.c: the run that waits for its event's type. */
 void retype_run(struct run *run);
 /* commit.c: the run ends well, with what is in the outbox, which is taken. */

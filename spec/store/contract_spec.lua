@@ -10,7 +10,7 @@ local variants = {
 }
 
 local parts = { "intake", "runs", "order", "steps", "batches", "kv", "deliveries",
-  "delivery_order", "leases", "changes", "routines", "resources", "secrets", "reads" }
+  "delivery_order", "leases", "changes", "routines", "resources", "secrets", "published", "reads" }
 
 -- With the names that the runner gives to a spec.
 local function load_part(name)

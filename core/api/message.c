@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/* /api/v1/app/{app}/msg: what an application publishes, and what it published, found by its message
+ * id or by the caller's own eventId. */
+#include "api/resource_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DAY_MS INT64_C(86400000)
+#define NO_PAYLOAD "{}" /* as it is shown when it is not asked for */
+#define RAW "transformationsParams"
+
+static const struct field_form raw_rows[] = {{.name = "rawPayload", .type = FIELD_TEXT}};
+static const struct field_forms raw_fields = {raw_rows, array_count(raw_rows)};
+/* The last counts only if the path's application is not there. */
+static const struct field_form rows[] = {
+    {.name = "eventType",
+     .type = FIELD_NAME,
+     .min = 1,
+     .max = LIMIT_UID_BYTES,
+     .is_required = true},
+    {.name = "eventId", .type = FIELD_NAME, .min = 1, .max = LIMIT_UID_BYTES},
+    {.name = "channels",
+     .type = FIELD_NAMES,
+     .min = 1,
+     .max = LIMIT_CHANNEL_BYTES,
+     .items_min = 1,
+     .items_max = LIMIT_CHANNELS_PER_MESSAGE},
+    {.name = "tags",
+     .type = FIELD_NAMES,
+     .min = 1,
+     .max = LIMIT_CHANNEL_BYTES,
+     .items_min = 1,
+     .items_max = LIMIT_CHANNELS_PER_MESSAGE},
+    {.name = "payload", .alias = "data", .type = FIELD_OBJECT, .is_required = true},
+    {.name = "payloadRetentionPeriod", .type = FIELD_INTEGER, .min = 5, .max = 90, .absent = "90"},
+    {.name = RAW, .type = FIELD_FORM, .forms = &raw_fields},
+    {.name = "application", .type = FIELD_FORM, .forms = &application_fields},
+};
+const struct field_forms message_fields = {rows, array_count(rows)};
+static const struct field_forms fields_without_application = {rows, array_count(rows) - 1};
+
+struct message_call {
+    struct buf body; /* its fields */
+    struct slice payload;
+    struct buf raw; /* what is sent instead of it */
+    bool is_raw;
+    struct publishing publishing;
+    bool with_content;
+};
+
+void message_call_free(struct message_call *message)
+{
+    if (!message)
+        return;
+    event_unref(message->publishing.event);
+    free(message->publishing.what.uid);
+    free(message->publishing.what.channels);
+    free(message->publishing.what.tags);
+    buf_finish(&message->body);
+    buf_finish(&message->raw);
+    free(message);
+}
+
+/* ---- Answers -----------------------------------------------------------------------------------
+ */
+
+struct shown_message {
+    uint64_t event;
+    struct slice type;
+    const struct published *what;
+    struct slice payload;
+};
+
+static void write_message(const struct shown_message *shown, struct document *out)
+{
+    document_open(out, '{');
+    if (shown->what->channels) {
+        document_key(out, "channels");
+        document_json(out, slice_str(shown->what->channels));
+    }
+    if (shown->what->uid) {
+        document_key(out, "eventId");
+        document_str(out, shown->what->uid);
+    }
+    document_key(out, "eventType");
+    document_text(out, shown->type);
+    show_id(out, "id", ID_MESSAGE, published_message(shown->event));
+    document_key(out, "payload");
+    document_json(out, shown->payload);
+    document_key(out, "data");
+    document_json(out, shown->payload);
+    if (shown->what->tags) {
+        document_key(out, "tags");
+        document_json(out, slice_str(shown->what->tags));
+    }
+    document_key(out, "timestamp");
+    document_due(out, id_event_ms(shown->event));
+    document_close(out, '}');
+}
+
+static void write_row(const struct published_row *row, struct document *out)
+{
+    write_message(
+        &(struct shown_message){.event = row->id,
+                                .type = slice_str(row->type),
+                                .what = &row->what,
+                                .payload = slice_str(row->payload ? row->payload : NO_PAYLOAD)},
+        out);
+}
+
+void api_write_message(const struct call *call, struct document *out)
+{
+    write_row(&call->list_published.rows[0], out);
+}
+
+/* ---- What is published -------------------------------------------------------------------------
+ */
+
+/* A string that is sent byte for byte instead of the payload. */
+static enum status read_raw(struct message_call *message)
+{
+    struct slice params;
+    struct slice raw;
+    message->is_raw =
+        json_find(buf_slice(&message->body), RAW, &params) && json_find(params, "rawPayload", &raw);
+    return message->is_raw ? json_add_text(raw, &message->raw) : OK;
+}
+
+/* Owned text of a small field; NULL: it has none. */
+static char *copy_field(const char *body, const char *name)
+{
+    struct slice value;
+    struct buf text;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    const bool is_there = json_find(slice_str(body), name, &value);
+    if (is_there && json_kind_of(value) == JSON_STRING)
+        check(json_add_text(value, &text) == OK);
+    else if (is_there)
+        check(buf_add_slice(&text, value) == OK);
+    return buf_take(&text, NULL);
+}
+
+static void refuse_fields(struct call *call, enum status status)
+{
+    call_refuse(call, status == E_LIMIT ? 413 : 503, status == E_LIMIT ? "too_large" : "memory",
+                status == E_LIMIT
+                    ? "the payload is over 1 MiB, compact as it is sent, or its application "
+                      "over 128 KiB"
+                    : "no memory; try again");
+}
+
+static enum status take_fields(struct message_call *message)
+{
+    const char *read = message->body.data;
+    check(json_find(slice_str(read), "payload", &message->payload));
+    message->publishing.what.uid = copy_field(read, "eventId");
+    message->publishing.what.channels = copy_field(read, "channels");
+    message->publishing.what.tags = copy_field(read, "tags");
+    const enum status status = read_raw(message);
+    const bool is_large =
+        message->payload.len > LIMIT_PAYLOAD_BYTES || message->raw.len > LIMIT_PAYLOAD_BYTES;
+    return status == OK && is_large ? E_LIMIT : status;
+}
+
+/* The application that comes with it is that of the path. */
+static enum status take_application(struct call *call, struct complaints *complaints)
+{
+    struct resource *row = &call->resource.row;
+    struct slice fields;
+    struct buf text;
+    check(json_find(buf_slice(&call->message->body), "application", &fields));
+    buf_init(&text, 2 * LIMIT_API_BODY_BYTES);
+    const enum status status = buf_add_slice(&text, fields);
+    if (status != OK) {
+        buf_finish(&text);
+        return status;
+    }
+    *row = (struct resource){.kind = RESOURCE_APPLICATION, .body = buf_take(&text, NULL)};
+    row->uid = copy_field(row->body, "uid");
+    if (!row->uid || strcmp(row->uid, call->application_name) != 0)
+        complain_of_member(complaints, "application", slice_str("\"uid\""),
+                           "it is the application that the path names");
+    return OK;
+}
+
+/* False: refused and answered. */
+static bool read_message(struct call *call, bool has_application, struct complaints *complaints)
+{
+    struct message_call *message = call->message;
+    const struct fields_input input = {
+        .forms = has_application ? &fields_without_application : &message_fields,
+        .mode = FIELDS_MADE,
+        .body = http_body(call->request),
+    };
+    enum status status = fields_read(&input, complaints, &message->body);
+    if (status == OK && !has_application && complaints->count == 0)
+        status = take_application(call, complaints);
+    if (status == OK && !complaints_end(call, complaints))
+        return false;
+    if (status == OK)
+        status = take_fields(message);
+    else
+        complaints_drop(complaints);
+    if (status != OK)
+        refuse_fields(call, status);
+    return status == OK;
+}
+
+static enum status add_head(const struct call *call, struct buf *head)
+{
+    const struct message_call *message = call->message;
+    const struct published *what = &message->publishing.what;
+    char application[ID_TEXT_BYTES];
+    id_format(ID_APPLICATION, call->application, application);
+    enum status status = head_add(head, slice_str(PUBLISHED_APPLICATION), slice_str(application));
+    if (status == OK && what->uid)
+        status = head_add(head, slice_str(PUBLISHED_UID), slice_str(what->uid));
+    if (status == OK && what->channels)
+        status = head_add(head, slice_str(PUBLISHED_CHANNELS), slice_str(what->channels));
+    if (status == OK && message->is_raw)
+        status = head_add(head, slice_str(PUBLISHED_RAW), slice_str("1"));
+    if (status == OK)
+        status = head_add(head, slice_str("content-type"), slice_str("application/json"));
+    return status;
+}
+
+static struct content *make_content(const struct call *call)
+{
+    const struct message_call *message = call->message;
+    const struct slice body = message->is_raw ? buf_slice(&message->raw) : message->payload;
+    struct buf head;
+    buf_init(&head, LIMIT_HEADERS_BYTES);
+    struct content *content =
+        add_head(call, &head) == OK ? content_create(buf_slice(&head), body.len) : NULL;
+    buf_finish(&head);
+    if (content)
+        check(content_append(&content, body.data, body.len, body.len) == OK);
+    return content;
+}
+
+/* NULL: no memory. */
+static struct event *make_event(const struct call *call)
+{
+    struct buf type;
+    buf_init(&type, LIMIT_TYPE_BYTES);
+    struct content *content = make_content(call);
+    struct event *event = NULL;
+    if (content && buf_add_str(&type, PUBLISHED_TYPE_PREFIX) == OK &&
+        fields_text(call->message->body.data, "eventType", &type) == OK)
+        event = event_create(&(struct event_options){
+            .source = slice_str(PUBLISHED_SOURCE),
+            .type = buf_slice(&type),
+            .key = slice_str(""),
+            .content = content,
+            .trace = trace_of_head(http_head(call->request)),
+            .received_ms = http_received_ms(call->request),
+        });
+    if (!event)
+        content_unref(content);
+    buf_finish(&type);
+    return event;
+}
+
+static void answer(struct call *call)
+{
+    const struct message_call *message = call->message;
+    const bool is_shown = message->with_content && !message->is_raw;
+    struct document out;
+    document_init(&out, LIMIT_API_ANSWER_BYTES);
+    write_message(
+        &(struct shown_message){.event = message->publishing.event->id,
+                                .type = published_type(message->publishing.event->type),
+                                .what = &message->publishing.what,
+                                .payload = is_shown ? message->payload : slice_str(NO_PAYLOAD)},
+        &out);
+    call_answer(call, 202, &out);
+}
+
+/* The same answer as the first time. */
+static void on_first(struct store_read *read)
+{
+    struct call *call = read->ctx;
+    const struct store_list_published *list = container_of(read, struct store_list_published, read);
+    const enum status status = read->status;
+    struct document out;
+    document_init(&out, LIMIT_API_ANSWER_BYTES);
+    if (status == OK)
+        write_row(&list->rows[0], &out);
+    store_read_finish(read);
+    if (call_end_wait(call)) {
+        if (status == OK)
+            call_answer(call, 202, &out);
+        else if (status == E_NOTFOUND)
+            call_refuse(call, 409, "conflict",
+                        "the message of this idempotency key is removed; use another key");
+        else
+            call_refuse(call, 500, "store", "the store could not be read; see the server's log");
+    }
+    document_finish(&out);
+}
+
+static void answer_first(struct call *call, uint64_t first)
+{
+    call->list_published = (struct store_list_published){
+        .read = {.kind = STORE_LIST_PUBLISHED, .on_done = on_first, .ctx = call},
+        .application = call->application,
+        .only = first,
+        .with_payload = call->message->with_content,
+    };
+    call_begin_wait(call);
+    if (store_read(call->api->store, call->api->client, &call->list_published.read) == OK)
+        return;
+    check(call_end_wait(call));
+    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+}
+
+static void on_published(struct publishing *publishing)
+{
+    struct call *call = publishing->ctx;
+    const enum status status = publishing->status;
+    const uint64_t first = publishing->first;
+    call_put_key(call);
+    if (!call_end_wait(call))
+        return;
+    if (status == OK && first != 0)
+        answer_first(call, first);
+    else if (status == OK)
+        answer(call);
+    else if (status == E_CONFLICT)
+        call_refuse(call, 409, "conflict", "another message has this eventId");
+    else if (status == E_CANCELLED)
+        call_refuse(call, 503, "stopping", "the server is starting or draining; nothing was done");
+    else
+        call_refuse(call, 503, "not_stored", "the message could not be stored; send it again");
+}
+
+static void publish(struct call *call)
+{
+    struct publishing *publishing = &call->message->publishing;
+    struct slice days;
+    char *end;
+    check(json_find(slice_str(call->message->body.data), "payloadRetentionPeriod", &days));
+    publishing->what.application = call->application;
+    publishing->what.payload_until_ms =
+        clock_due_ms() + (int64_t)strtoll(days.data, &end, 10) * DAY_MS;
+    publishing->answer_key = call->has_key ? call->key : NULL;
+    publishing->on_done = on_published;
+    publishing->ctx = call;
+    publishing->event = make_event(call);
+    if (!publishing->event) {
+        call_refuse(call, 503, "memory", "no memory; try again");
+        return;
+    }
+    call_begin_wait(call);
+    call->api->hooks.publish(publishing, call->api->hooks.ctx);
+}
+
+/* ---- The application that comes with it --------------------------------------------------------
+ */
+
+static void go_on(struct call *call, bool is_found);
+
+static void on_application(struct store_op *op)
+{
+    struct call *call = op->ctx;
+    const enum status status = op->status;
+    if (!call_end_wait(call))
+        return;
+    if (status == OK) {
+        call->application = call->resource.row.id;
+        publish(call);
+    } else if (status == E_CONFLICT) { /* another was faster */
+        api_find_application(call, go_on);
+    } else {
+        call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
+    }
+}
+
+static void make_application(struct call *call)
+{
+    call->put_resource = (struct store_resource){
+        .op = {.kind = STORE_RESOURCE, .on_done = on_application, .ctx = call},
+        .resource = &call->resource.row,
+        .is_new = true,
+        .now_ms = clock_due_ms(),
+    };
+    call_begin_wait(call);
+    check(store_submit(call->api->store, call->api->client, &call->put_resource.op) == OK);
+}
+
+static bool brings_application(const struct call *call)
+{
+    const struct slice body = http_body(call->request);
+    struct slice given;
+    return json_is_valid(body) && json_kind_of(body) == JSON_OBJECT &&
+           json_find(body, "application", &given) && json_kind_of(given) != JSON_NULL;
+}
+
+static void go_on(struct call *call, bool is_found)
+{
+    if (is_found)
+        publish(call);
+    else
+        make_application(call);
+}
+
+static void begin(struct call *call, bool is_found)
+{
+    struct message_call *message = calloc(1, sizeof *message);
+    struct complaints complaints;
+    call->message = message;
+    if (!message) {
+        call_refuse(call, 503, "memory", "no memory; try again");
+        return;
+    }
+    buf_init(&message->body, LIMIT_API_MESSAGE_BYTES + LIMIT_API_BODY_BYTES);
+    buf_init(&message->raw, LIMIT_API_MESSAGE_BYTES);
+    if (!is_found && !brings_application(call)) {
+        call_refuse(call, 404, "not_found", "there is no application of this id or uid");
+        return;
+    }
+    complaints_begin(&complaints);
+    message->with_content = api_query_flag(call, "with_content", true, &complaints);
+    if (read_message(call, is_found, &complaints) && call_hold_key(call))
+        go_on(call, is_found);
+}
+
+void api_publish(struct call *call)
+{
+    api_find_application(call, begin);
+}
+
+/* ---- What was published ------------------------------------------------------------------------
+ */
+
+/* The id of the event that a message's id in a path is of; 0: it is none. */
+static uint64_t event_of(const char *text)
+{
+    uint64_t id;
+    return id_parse(ID_MESSAGE, text, &id) && id_ordinal(id) == ID_ORDINAL_MAX ? id_event_of(id)
+                                                                               : 0;
+}
+
+void api_get_message(struct call *call)
+{
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    const bool with_payload = api_query_flag(call, "with_content", true, &complaints);
+    if (!complaints_end(call, &complaints))
+        return;
+    buf_init(&call->resource.place, LIMIT_REQUEST_LINE_BYTES);
+    if (buf_add_slice(&call->resource.place, call->id) != OK) {
+        call_refuse(call, 503, "memory", "no memory; try again");
+        return;
+    }
+    call->list_published = (struct store_list_published){
+        .application = call->application,
+        .only = event_of(call->resource.place.data),
+        .only_uid = call->resource.place.data,
+        .with_payload = with_payload,
+    };
+    call_read(call, STORE_LIST_PUBLISHED);
+}

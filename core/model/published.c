@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/published.h"
+
+bool event_is_published(const struct event *event)
+{
+    struct slice application;
+    return slice_is(event->source, PUBLISHED_SOURCE) &&
+           head_find(content_head(event->content), PUBLISHED_APPLICATION, &application);
+}
+
+struct slice published_type(struct slice type)
+{
+    const size_t len = sizeof PUBLISHED_TYPE_PREFIX - 1;
+    const bool has_prefix = type.len >= len && memcmp(type.data, PUBLISHED_TYPE_PREFIX, len) == 0;
+    return has_prefix ? slice_of(type.data + len, type.len - len) : type;
+}

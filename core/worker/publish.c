@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* What is published over the API, from the letter to its commit: it gets its place and its plans as
+ * a webhook does. */
+#include "worker/worker_int.h"
+
+#include "base/crash.h"
+
+#include <stdlib.h>
+
+/* On its way into the store. */
+struct publication {
+    struct worker *worker;
+    struct publishing *publishing;
+    struct placement placement;
+    struct store_ingest ingest;
+};
+
+static void tell(struct worker *worker, struct publishing *publishing, enum status status)
+{
+    publishing->status = status;
+    worker->options.hooks->on_published(publishing, worker->options.ctx);
+}
+
+/* Gives the event, of which the publishing keeps a reference, to its owner. */
+static void place(struct publication *it, bool is_stored)
+{
+    struct event *event = it->publishing->event;
+    if (!it->ingest.is_finished)
+        worker_placed(it->worker, it->placement, event_ref(event), is_stored);
+}
+
+static void on_stored(struct store_op *op)
+{
+    struct publication *it = op->ctx;
+    const bool is_stored = op->status == OK && !it->ingest.is_duplicate;
+    crash_point("published");
+    it->publishing->first = it->ingest.is_duplicate ? it->ingest.duplicate_of : 0;
+    place(it, is_stored);
+    tell(it->worker, it->publishing, op->status);
+    free(it);
+}
+
+/* Nobody gets it: it is finished when it comes in. */
+static bool is_for_nobody(const struct worker *worker, const struct event *event)
+{
+    return registry_match(worker->registry, event->source, event->type, NULL, 0) == 0;
+}
+
+void publish_take(struct worker *worker, struct publishing *publishing)
+{
+    struct event *event = publishing->event;
+    struct publication *it = worker->state == WORKER_RUNNING ? calloc(1, sizeof *it) : NULL;
+    if (!it) {
+        tell(worker, publishing, worker->state == WORKER_RUNNING ? E_BUSY : E_CANCELLED);
+        return;
+    }
+    const bool is_finished = is_for_nobody(worker, event);
+    it->worker = worker;
+    it->publishing = publishing;
+    it->placement = is_finished ? (struct placement){.shard = (uint8_t)worker->options.index}
+                                : worker_place(worker);
+    event->id = store_next_event_id(worker->options.store, it->placement.shard);
+    if (!is_finished)
+        script_plan(worker->script, event);
+    it->ingest = (struct store_ingest){
+        .op = {.kind = STORE_INGEST, .on_done = on_stored, .ctx = it},
+        .event = event,
+        .is_finished = is_finished,
+        .published = &publishing->what,
+        .answer_key = publishing->answer_key,
+    };
+    if (store_submit(worker->options.store, worker->client, &it->ingest.op) == OK)
+        return;
+    place(it, false);
+    free(it);
+    tell(worker, publishing, E_BUSY);
+}

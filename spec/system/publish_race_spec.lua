@@ -1,0 +1,128 @@
+-- SPDX-License-Identifier: MIT
+-- Messages that are published by many at once, and by clients of a server that is killed meanwhile:
+-- every idempotency key leads to one message.
+local Server = require "support.server"
+local http = require "support.http"
+local json = require "dkjson"
+local resources = require "support.resources"
+
+local SENDERS = 6
+local KEYS = os.getenv "ANZOL_LONG" == "1" and 2000 or 60
+local KILLED_AT = os.getenv "ANZOL_LONG" == "1" and 50 or 12 -- keys between two kills
+local POINTS = { "queued", "in_group", "after_write", "after_sync", "before_wake", "published" }
+
+describe("a message that is published by many at once", function()
+  local server, call
+
+  before_each(function()
+    server = Server.start { scripts = { ["main.lua"] = "" } }
+    call = resources(server)
+    call("POST", "/app", { name = "Acme", uid = "acme" })
+  end)
+  after_each(function() server:close() end)
+
+  local function send(connection, body, key, path)
+    return connection:send(http.format { method = "POST", path = "/api/v1" .. (path or "/app/acme/msg"),
+      body = json.encode(body), headers = { Authorization = "Bearer " .. server.token,
+        ["Content-Type"] = "application/json", ["Idempotency-Key"] = key } })
+  end
+
+  local function all_at_once(request)
+    local connections, answers = {}, {}
+    for i = 1, SENDERS do connections[i] = http.open(server.admin_port) end
+    for i = 1, SENDERS do send(connections[i], request(i)) end
+    for i = 1, SENDERS do
+      answers[i] = connections[i]:receive()
+      connections[i]:close()
+    end
+    return answers
+  end
+
+  local function published()
+    local count, iterator = 0, nil
+    repeat
+      local page = call("GET", "/event?limit=250&source=api" .. (iterator and "&iterator=" .. iterator or ""))
+      count, iterator = count + #page.data, page.iterator
+    until page.done
+    return count
+  end
+
+  it("is made once for one key; who asks while the first is under way is told so", function()
+    for round = 1, 10 do
+      local ids = {}
+      for _, answer in ipairs(all_at_once(function(i)
+        return { eventType = "a", payload = { i = i } }, "key " .. round
+      end)) do
+        assert.is_true(answer.status == 202 or answer.status == 409, answer.body)
+        if answer.status == 202 then ids[json.decode(answer.body).id] = true end
+      end
+      assert.is_nil(next(ids, next(ids)))
+      assert.equal(round, published())
+    end
+  end)
+
+  it("is made once for one eventId, and its application once", function()
+    local counts = {}
+    for _, answer in ipairs(all_at_once(function(i)
+      return { eventType = "a", eventId = "one", payload = { i = i },
+        application = { name = "n", uid = "fresh" } }, nil, "/app/fresh/msg"
+    end)) do counts[answer.status] = (counts[answer.status] or 0) + 1 end
+    assert.same({ [202] = 1, [409] = SENDERS - 1 }, counts)
+    assert.equal(1, published())
+  end)
+
+  it("is made once for one key, wherever the server dies", function()
+    for i, point in ipairs(POINTS) do
+      server:stop()
+      server:restart { ANZOL_CRASH_AT = point .. ":1" }
+      local connection = http.open(server.admin_port)
+      send(connection, { eventType = "a", payload = { i = i } }, point)
+      assert.same({ "exit", 137 }, { server:ended(10000) }, point)
+      connection:close()
+      server:restart()
+      local id
+      for _ = 1, 2 do
+        local message, status = call("POST", "/app/acme/msg", { eventType = "a", payload = { i = i } },
+          { ["Idempotency-Key"] = point })
+        assert.equal(202, status)
+        assert.equal(id or message.id, message.id)
+        id = message.id
+      end
+      assert.equal(i, published())
+    end
+  end)
+
+  it("is made once for one key, whenever the server is killed", function()
+    local ids, lost = {}, {}
+    local connections = {}
+    local function close_all()
+      for i, connection in pairs(connections) do connection:close() connections[i] = nil end
+    end
+    for key = 1, KEYS do
+      local i = key % SENDERS + 1
+      connections[i] = connections[i] or http.open(server.admin_port)
+      send(connections[i], { eventType = "a", payload = { key = key } }, "key " .. key)
+      if key % KILLED_AT == 0 then -- before answers are read, whether they are made or not
+        server:kill()
+        close_all()
+        server:restart()
+      elseif key % KILLED_AT < KILLED_AT - SENDERS then
+        ids[key] = json.decode(assert(connections[i]:receive()).body).id
+      end
+      if not ids[key] then lost[#lost + 1] = key end
+    end
+    close_all()
+    for _ = 1, 2 do
+      for key = 1, KEYS do
+        local message, status = call("POST", "/app/acme/msg", { eventType = "a", payload = { key = key } },
+          { ["Idempotency-Key"] = "key " .. key })
+        assert.equal(202, status)
+        assert.equal(ids[key] or message.id, message.id)
+        assert.equal(key, message.payload.key)
+        ids[key] = message.id
+      end
+    end
+    assert.is_true(#lost > 0)
+    assert.equal(KEYS, published())
+  end)
+end)
