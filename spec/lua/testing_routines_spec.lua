@@ -179,6 +179,46 @@ describe("a test of what runs by itself", function()
       assert.same({ 1200000, "retry_after" }, poll({ ["retry-after"] = "1200" }, 429))
       assert.same({ 60000, "error" }, poll({}, 500))
       assert.same({ 60000, "error" }, poll({ ["retry-after"] = "1" }, 503))
+      -- A 200 may say so too, by a time of day too; no longer than a day.
+      assert.same({ 900000, "retry_after" }, poll { ["retry-after"] = "900" })
+      assert.same({ 1200000, "retry_after" }, poll { ["retry-after"] = "Mon, 02 Mar 2026 08:20:00 GMT" })
+      assert.same({ 86400000, "retry_after" }, poll { ["retry-after"] = "864000" })
+      -- The limits of rate, in each of their forms: what is left over the time until there is more.
+      for _, headers in ipairs {
+        { RateLimit = '"day";r=1000;t=600, "default";r=2;t=3600' },
+        { RateLimit = "limit=100, remaining=2, reset=3600" },
+        { ["RateLimit-Limit"] = "100", ["RateLimit-Remaining"] = "2", ["RateLimit-Reset"] = "3600" },
+        { ["X-RateLimit-Remaining"] = "2", ["X-RateLimit-Reset"] = "3600" },
+        { ["X-Rate-Limit-Remaining"] = "2", ["X-Rate-Limit-Reset"] = tostring((t.now_ms // 1000) + 3600) },
+      } do
+        assert.same({ 1800000, "rate_limit" }, poll(headers))
+      end
+      assert.same({ 86400000, "rate_limit" }, poll { ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = "999999" })
+      -- With a failure it is the longest of all.
+      assert.same({ 1800000, "rate_limit" }, poll({ ["retry-after"] = "70", ["x-ratelimit-remaining"] = "0",
+        ["x-ratelimit-reset"] = "1800" }, 429))
+    end)
+
+    it("waits for the Retry-After of an Error, by whatever call it came, if on_error is shorter", function()
+      local t = test [[
+        anzol.poll("plain", { interval = "10s", on_error = anzol.backoff.constant { base = "1m", jitter = "none" } },
+        function()
+          local res, err = anzol.http.get "https://api.example/x"
+          if not res then return nil, err end
+          return nil, res:error()
+        end)]]
+      local after
+      t:http("https://api.example/*", function()
+        return { status = 503, headers = { ["retry-after"] = after } }
+      end)
+      local function poll(text)
+        after = text
+        local result = t:poll "plain"
+        return { result.wait_ms, result.why }
+      end
+      assert.same({ 300000, "retry_after" }, poll "300")
+      assert.same({ 60000, "error" }, poll "59")
+      assert.same({ 60000, "error" }, poll(nil))
     end)
 
     it("runs by itself from its place in the first minute on", function()

@@ -7,6 +7,7 @@ local Server = require "support.server"
 local cli = require "support.cli"
 local json = require "dkjson"
 local process = require "anzol_test.process"
+local socket = require "socket"
 local wait = require "support.wait"
 
 local WITHIN_MS = 10000
@@ -124,5 +125,92 @@ describe("a stream as a source", function()
     await_events(200)
     local row = sql("SELECT count(*), count(DISTINCT body) FROM event JOIN content USING(id)")[1]
     assert.same({ 200, 200 }, row)
+  end)
+
+  it("of a message that is too large says so, and is opened again", function()
+    source:answer("/stream", stream("retry: 50\nid: 1\ndata: " .. ("x"):rep(1024 * 1024) .. "\n\n"),
+      stream "retry: 50\nid: 2\ndata: b\n\n", stream ": nothing\n\n")
+    start(EMIT)
+    wait.until_true("it failed", WITHIN_MS, function()
+      return server:log():find('routine failed  sse=s failures=1 error="a message is larger than 1048576 bytes', 1, true)
+    end)
+    await_events(1)
+    assert.equal("2", json.decode(sql("SELECT body FROM event JOIN content USING(id)")[1][1]).id)
+  end)
+
+  describe("that the spec writes itself", function()
+    local listener, client
+
+    before_each(function()
+      listener = assert(socket.bind("127.0.0.1", 0))
+      listener:settimeout(WITHIN_MS / 1000 * wait.patience)
+    end)
+    after_each(function()
+      if client then client:close() end
+      listener:close()
+    end)
+
+    local function follow(options)
+      local port = select(2, listener:getsockname())
+      server = Server.start { scripts = { ["main.lua"] = script(EMIT, options)
+        :gsub('url = "[^"]*"', ('url = "http://127.0.0.1:%d/stream"'):format(port)) }, workers = 1 }
+    end
+    -- Takes the next connection, answers that a stream follows; the Last-Event-ID that it came with.
+    local function accept()
+      client = assert(listener:accept())
+      client:settimeout(WITHIN_MS / 1000 * wait.patience)
+      client:setoption("tcp-nodelay", true)
+      local id
+      repeat
+        local line = assert(client:receive "*l")
+        id = line:match "^[Ll]ast%-[Ee]vent%-[Ii][Dd]: *(.*)$" or id
+      until line == ""
+      assert(client:send "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+      return id
+    end
+    local function send(text) assert(client:send(("%x\r\n%s\r\n"):format(#text, text))) end
+
+    it("takes what trickles in a byte at a time, while the connection stays", function()
+      follow ', timeout = "1s"'
+      assert.is_nil(accept())
+      send "retry: 50\n\n"
+      for id = 1, 3 do
+        for byte in (("id: %d\ndata: %d of 3\n\n"):format(id, id)):gmatch "." do
+          send(byte)
+          process.sleep_ms(2)
+        end
+        await_events(id)
+      end
+      for _ = 1, 6 do -- together longer than its timeout: a comment is a sign of life
+        process.sleep_ms(250)
+        send ":\n"
+      end
+      send "id: 4\ndata: 4\n\n"
+      await_events(4)
+      listener:settimeout(0)
+      assert.is_nil((listener:accept()))
+      assert.equal("1 of 3", json.decode(sql("SELECT body FROM event JOIN content USING(id) ORDER BY event.id")[1][1]).data)
+    end)
+
+    it("that breaks off within a message comes back for it, whole", function()
+      follow()
+      accept()
+      send "retry: 50\nid: 1\ndata: a\n\nid: 2\ndata: ha"
+      await_events(1)
+      client:close() -- no last chunk: it broke off
+      assert.equal("1", accept())
+      send "retry: 50\nid: 2\ndata: half\n\nid: 3\nda"
+      await_events(2)
+      client:setoption("linger", { on = true, timeout = 0 })
+      client:close() -- a reset
+      assert.equal("2", accept())
+      send "id: 3\ndata: c\n\n"
+      await_events(3)
+      local said = {}
+      for i, row in ipairs(sql "SELECT body FROM event JOIN content USING(id) ORDER BY event.id") do
+        said[i] = json.decode(row[1]).data
+      end
+      assert.same({ "a", "half", "c" }, said)
+    end)
   end)
 end)
