@@ -193,7 +193,8 @@ describe("a test of what runs by itself", function()
       } do
         assert.same({ 1800000, "rate_limit" }, poll(headers))
       end
-      assert.same({ 86400000, "rate_limit" }, poll { ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = "999999" })
+      assert.same({ 86400000, "rate_limit" },
+        poll { ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = "999999" })
       -- With a failure it is the longest of all.
       assert.same({ 1800000, "rate_limit" }, poll({ ["retry-after"] = "70", ["x-ratelimit-remaining"] = "0",
         ["x-ratelimit-reset"] = "1800" }, 429))

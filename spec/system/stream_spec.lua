@@ -132,7 +132,7 @@ describe("a stream as a source", function()
       stream "retry: 50\nid: 2\ndata: b\n\n", stream ": nothing\n\n")
     start(EMIT)
     wait.until_true("it failed", WITHIN_MS, function()
-      return server:log():find('routine failed  sse=s failures=1 error="a message is larger than 1048576 bytes', 1, true)
+      return server:log():find('sse=s failures=1 error="a message is larger than 1048576 bytes', 1, true)
     end)
     await_events(1)
     assert.equal("2", json.decode(sql("SELECT body FROM event JOIN content USING(id)")[1][1]).id)
@@ -165,7 +165,8 @@ describe("a stream as a source", function()
         local line = assert(client:receive "*l")
         id = line:match "^[Ll]ast%-[Ee]vent%-[Ii][Dd]: *(.*)$" or id
       until line == ""
-      assert(client:send "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+      assert(client:send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        .. "Transfer-Encoding: chunked\r\n\r\n"))
       return id
     end
     local function send(text) assert(client:send(("%x\r\n%s\r\n"):format(#text, text))) end
@@ -189,7 +190,8 @@ describe("a stream as a source", function()
       await_events(4)
       listener:settimeout(0)
       assert.is_nil((listener:accept()))
-      assert.equal("1 of 3", json.decode(sql("SELECT body FROM event JOIN content USING(id) ORDER BY event.id")[1][1]).data)
+      local first = sql("SELECT body FROM event JOIN content USING(id) ORDER BY event.id")[1][1]
+      assert.equal("1 of 3", json.decode(first).data)
     end)
 
     it("that breaks off within a message comes back for it, whole", function()
