@@ -1,7 +1,9 @@
 -- Something that can fail, to be told of.
 local anzol = require "anzol"
 
-anzol.source("orders", { verify = anzol.verify.bearer { secret = "test" }, type = "order.created" })
+anzol.source("orders", {
+  verify = anzol.verify.bearer { secret = anzol.secret "ORDERS_TOKEN" }, type = "order.created",
+})
 
 anzol.endpoint("shop", {
   url = "https://shop.example/hooks", sign = false,

@@ -4,7 +4,7 @@ describe("the daily digest", function()
   local t
   before_each(function()
     t = testing.new { now = "2026-03-02T08:00:00Z", -- a Monday
-      secrets = { SLACK_OPS_URL = "https://hooks.slack.test/T0/B0/ops" } }
+      secrets = { SLACK_OPS_URL = "https://hooks.slack.test/T0/B0/ops", ORDERS_TOKEN = "test" } }
   end)
   after_each(function() t:close() end)
 
