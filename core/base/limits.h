@@ -136,6 +136,8 @@
 #define LIMIT_QUEUE_BYTES (8 * 1024 * 1024) /* of an answer's messages, but for its first */
 /* The same as JSON, written or not: 2.2 times the largest body, see document_bytes. */
 #define LIMIT_QUEUE_ANSWER_BYTES (160u * 1024 * 1024)
+#define LIMIT_QUEUE_TOLD_BYTES                                                                     \
+    (128u * 1024 * 1024)                      /* of all such answers of a worker, but for one */
 #define LIMIT_QUEUE_STREAM_WAIT_MS_MIN 1000   /* between two comments of a stream */
 #define LIMIT_QUEUE_BODY_BYTES (64 * 1024)    /* of a request with ids */
 #define LIMIT_QUEUE_DELAY_MS (7 * 86400000LL) /* until what was given back comes again */

@@ -42,6 +42,7 @@ struct pull {
     struct lease_take take;
     struct lease_end end; /* of the verb; of a take its messages, to go back */
     struct buf invalid;   /* JSON: what was said in ids and is none */
+    size_t told_bytes;    /* of the answer, or what a stream was given and has not written */
 };
 
 static void free_if_over(struct pull *pull)
@@ -100,8 +101,22 @@ static void tell_cut(const struct queue_query *query, struct cut *cut)
         add_header(cut, "Anzol-Limit", cut->limit);
 }
 
+static void count_told(struct pull *pull, size_t bytes)
+{
+    pull->receiver->told_bytes += bytes - pull->told_bytes;
+    pull->told_bytes = bytes;
+}
+
+/* Receivers that read slowly hold what they were told. */
+static bool has_room(const struct pull *pull, size_t bytes)
+{
+    const size_t told_bytes = pull->receiver->told_bytes;
+    return told_bytes == 0 || told_bytes + bytes <= LIMIT_QUEUE_TOLD_BYTES;
+}
+
 static void respond(struct pull *pull, int status, struct slice body)
 {
+    count_told(pull, body.len);
     struct cut cut;
     tell_cut(&pull->query, &cut);
     http_respond(pull->request, &(struct http_response){.status = status,
@@ -154,9 +169,12 @@ static void tell_messages(struct pull *pull)
 {
     struct document out;
     document_init(&out, LIMIT_QUEUE_ANSWER_BYTES);
-    pull->is_told = queue_write_messages(&pull->take, &out) == OK;
+    const enum status status = queue_write_messages(&pull->take, &out);
+    pull->is_told = status == OK && has_room(pull, out.buf.len);
     if (pull->is_told)
         respond(pull, 200, buf_slice(&out.buf));
+    else if (status == OK)
+        refuse(pull, 503, "busy", "other receivers have not read their messages yet; ask again");
     else
         refuse(pull, 503, "no_memory", "the messages could not be told; ask again");
     document_finish(&out);
@@ -170,8 +188,12 @@ static void stream_taken(struct pull *pull)
     buf_init(&out, LIMIT_QUEUE_ANSWER_BYTES);
     enum status status = pull->take.delivery_count > 0 ? queue_write_events(&pull->take, &out)
                                                        : buf_add_str(&out, comment);
-    if (status == OK)
+    if (status == OK && !has_room(pull, out.len))
+        status = E_BUSY;
+    if (status == OK) {
+        count_told(pull, out.len);
         status = http_stream_write(pull->request, buf_slice(&out));
+    }
     pull->is_told = status == OK && pull->take.delivery_count > 0;
     if (pull->take.delivery_count > 0 && !pull->is_told)
         give_back(pull);
@@ -247,6 +269,7 @@ static void take_again(struct pull *pull)
 void queue_on_drained(struct http_request *request)
 {
     struct pull *pull = http_data(request);
+    count_told(pull, 0);
     if (!pull->is_taking)
         take_again(pull);
 }
@@ -449,6 +472,7 @@ void queue_on_over(struct http_request *request)
     struct pull *pull = http_data(request);
     const struct receive_options *options = &pull->receiver->options;
     pull->request = NULL;
+    count_told(pull, 0);
     if (pull->is_told && !http_was_written(request))
         give_back(pull);
     if (pull->is_taking) {

@@ -13,6 +13,7 @@ struct receiver {
     size_t news_count;   /* at the store */
     size_t taking_count; /* of them, those that wait for messages */
     size_t pull_count;   /* requests at queues, their errands included */
+    size_t told_bytes;   /* answers to them that are not written, at most LIMIT_QUEUE_TOLD_BYTES */
 };
 
 /* client.c: who sends. on_head only. */
