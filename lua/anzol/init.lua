@@ -91,7 +91,8 @@ setmetatable(M.sign, {
   end,
 })
 
--- Loaded when it is first called.
+-- These are loaded when they are first called.
+function M.hub(name, options) return require "anzol.hub"(name, options) end
 function M.websub(name, options) return require "anzol.websub"(name, options) end
 
 M.sorted_pairs = require "anzol.sorted_pairs"

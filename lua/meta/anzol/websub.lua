@@ -32,3 +32,62 @@ local anzol = require "anzol"
 ---@param name string As the name of a source.
 ---@param options anzol.WebsubOptions
 function anzol.websub(name, options) end
+
+---For how long subscriptions last: what is asked for, within bounds.
+---@class anzol.HubLease
+---@field min? anzol.Duration 1 s to 366 d. Default: `"60s"`.
+---@field default? anzol.Duration For who asks for none. Default: `"10d"`.
+---@field max? anzol.Duration Default: `"30d"`.
+
+---Of a hub. `ping`: whether anybody may say that a topic changed (`hub.mode=publish`).
+---@class anzol.HubOptions
+---@field public_url string The URL of the hub as subscribers reach it: `https://hooks.example/in/NAME`.
+---@field topics string[]|fun(topic: string): boolean URLs that may be subscribed to; one that ends with `*` stands for all that begin so.
+---@field accept? fun(request: { topic: string, callback: string }): boolean, string? Denies a subscription: `false` and a reason. May wait. Default: all are accepted.
+---@field lease? anzol.HubLease
+---@field ping? boolean Takes `hub.mode=publish`: the topic is read, and what it is now goes to its subscribers. Default: `false`.
+---@field signature? "sha1"|"sha256"|"sha384"|"sha512" Of content, for who gave a secret. Default: `"sha256"`.
+---@field concurrency? integer Callbacks called at a time: 1 to 10000, default 50.
+---@field allow_private? boolean Callbacks and topics may be at addresses that are not public. Default: `false`.
+---@field path? string Default: `/in/` and the name.
+---@field allow_from? string[]
+---@field rate_limit? string
+---@field retention? anzol.Duration How long requests and content are kept after they were handled. Default: `"1h"`.
+
+---A hub, to publish at.
+---@class anzol.Hub
+local Hub = {}
+
+---Content of a topic.
+---@class anzol.HubContent
+---@field body string 1 byte to 1 MiB: the whole of what the topic is now.
+---@field content_type string
+
+---Sends content to all who are subscribed to a topic, once the run commits: in the order of publication to
+---each, again for hours if a subscriber fails, until its lease ends. Only in the run of the event, tick or
+---poll that is given.
+---
+---```lua
+---local hub = anzol.hub("feeds", { public_url = "https://hooks.example/in/feeds", topics = { "https://blog.example/feed" } })
+---anzol.on("post.written", function(event)
+---  hub:publish(event, "https://blog.example/feed", { body = event.data.feed, content_type = "application/atom+xml" })
+---end)
+---```
+---@param event anzol.Event|anzol.Tick|anzol.Poll
+---@param topic string
+---@param content anzol.HubContent
+function Hub:publish(event, topic, content) end
+
+---A WebSub hub (W3C Recommendation): docs/guide/websub.md. Registers a source of that name, where subscribers
+---ask, and handlers that verify, publish and distribute. Load phase only.
+---
+---```lua
+---local hub = anzol.hub("feeds", {
+---  public_url = "https://hooks.example/in/feeds",
+---  topics = { "https://blog.example/feed", "https://blog.example/tag/*" },
+---})
+---```
+---@param name string As the name of a source.
+---@param options anzol.HubOptions
+---@return anzol.Hub
+function anzol.hub(name, options) end

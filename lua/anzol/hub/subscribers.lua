@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+-- Who is subscribed to what at a hub: one row of kv for each pair of topic and callback, which goes
+-- away by itself when its lease ends. The keys of a topic are spread evenly over hex digits, so a
+-- digit more divides them.
+local anzol = require "anzol.core"
+
+local M = {}
+
+local kept = anzol.kv "anzol.hub"
+
+M.DIGITS = "0123456789abcdef"
+
+local function digest(text) return anzol.crypto.hash("sha256", text, "hex"):sub(1, 32) end
+
+-- The rows of a topic begin with it.
+function M.prefix(hub, topic) return hub .. " " .. digest(topic) .. " " end
+
+function M.key(hub, topic, callback) return M.prefix(hub, topic) .. digest(callback) end
+
+-- subscriber { topic, callback, secret? }: until its lease ends, instead of the one before.
+function M.put(key, subscriber, lease_s) kept:set(key, subscriber, { ttl = lease_s }) end
+
+function M.get(key) return kept:get(key) end
+
+function M.remove(key) kept:delete(key) end
+
+-- The keys that begin so, at most `most`.
+function M.keys(prefix, most)
+  local keys = {}
+  for i, row in ipairs(kept:list(prefix, most)) do keys[i] = row.key end
+  return keys
+end
+
+return M
