@@ -9,6 +9,7 @@
 #define API_API_H
 
 #include "base/err.h"
+#include "model/registry.h"
 #include "store/store.h"
 
 #include <uv.h>

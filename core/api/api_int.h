@@ -48,6 +48,7 @@ struct api {
     struct door_failures failures[DOOR_ADDRESSES];
     size_t pending_count; /* reads and reloads under way */
     size_t stream_count;
+    size_t wait_count;
     struct queue keyed; /* calls whose keys others may not use meanwhile */
     size_t open_doors;
     struct timers timers;
@@ -98,6 +99,15 @@ struct stream_call {
     struct timer timer;
 };
 
+/* wait.c: a list of events that is not answered while nothing is stored. */
+struct list_wait {
+    int64_t wait_ms; /* 0: it is answered at once */
+    uint64_t last;   /* the event that was the last one before the list was read */
+    struct store_watch watch;
+    struct timer timer;
+    bool is_waiting;
+};
+
 /* What the braces of a route's path stand for, in order. */
 #define PATH_PARTS_MAX 3
 struct path_parts {
@@ -121,7 +131,8 @@ struct call {
     struct node keyed; /* while nobody else may use the key */
     struct resource_call resource;
     struct stream_call stream;
-    struct message_call *message;      /* of what is published; owned */
+    struct message_call *message; /* of what is published; owned */
+    struct list_wait wait;
     struct buf source, type, endpoint; /* filters of a list */
     struct buf reason;                 /* of a change */
     struct buf contains;               /* filter */
@@ -129,6 +140,7 @@ struct call {
     struct buf to;                     /* of a request */
     struct buf drain;                  /* of a stop */
     struct buf kind;                   /* of dead letters */
+    struct buf secrets;                /* of an event's request: "true" */
     union {
         struct api_endpoint_change endpoint_change;
         struct api_change change;
@@ -210,6 +222,8 @@ void call_put_key(struct call *call);
 void call_begin_wait(struct call *call);
 /* False: nobody waits for an answer any more; the call is gone. */
 bool call_end_wait(struct call *call);
+/* 503: it is one too many for now. */
+void call_refuse_busy(struct call *call, const char *detail);
 /* The common headers of an answer from this API. */
 void api_respond(struct http_request *request, int status, struct slice body,
                  const struct field *more, size_t more_count);
@@ -292,6 +306,18 @@ void paging_close(const struct store_list_query *query, const struct page_end *e
 /* The id of the path. False: refused and answered (404). */
 bool paging_parse_id(struct call *call, enum id_kind kind, const char *noun, uint64_t *id);
 
+/* ---- wait.c: lists that are answered when there may be more -------------------------------------
+ */
+
+/* Takes the parameters wait and stored_last. */
+void wait_parse(struct call *call, struct buf *scratch, struct complaints *complaints);
+/* Starts call->read of this kind, at once or when an event is stored. */
+void wait_read(struct call *call, enum store_read_kind kind);
+/* Nobody waits for the answer any more; the call may be gone then. */
+void wait_leave(struct call *call);
+/* The member that who asks again gives back. */
+void wait_write(const struct call *call, struct document *out);
+
 /* ---- show.c: what several resources show --------------------------------------------------------
  */
 
@@ -319,8 +345,15 @@ void stream_leave(struct call *call);
 /* dry_run.c: counts what the task would be done to, from behind `after` on; takes what it owns. */
 void dry_run_start(struct call *call, struct task *task, uint64_t after);
 
+/* ---- source.c -----------------------------------------------------------------------------------
+ */
+
+/* Appends the header with the token that the source judges by, which the head (packed) has not: it
+ * is not kept of what is received. False: it judges otherwise, or the head has it. */
+bool source_restore_token(const struct source_spec *source, struct slice head, struct buf *more);
+
 /* ---- the resources: attempt.c, change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c,
- * openapi.c, reload.c, request.c, status.c, stop.c
+ * openapi.c, reload.c, request.c, source.c, status.c, stop.c
  * ---------------------------- */
 
 void api_list_attempts(struct call *call);
@@ -381,6 +414,9 @@ void api_get_message(struct call *call);
 void api_write_message(const struct call *call, struct document *out);
 void message_call_free(struct message_call *message);
 /* queue.c */
+void api_list_sources(struct call *call);
+void api_show_secret(struct call *call);
+void api_list_subscriptions(struct call *call);
 void api_list_queues(struct call *call);
 void api_write_queues(const struct call *call, struct document *out);
 void api_list_routines(struct call *call);
@@ -392,6 +428,7 @@ void api_list_events(struct call *call);
 void api_write_events(const struct call *call, struct document *out);
 void api_get_event(struct call *call);
 void api_write_event(const struct call *call, struct document *out);
+void api_get_event_request(struct call *call);
 void api_write_event_request(const struct call *call, struct document *out);
 void api_show_health(struct call *call);
 void api_answer_health(struct call *call);

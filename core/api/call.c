@@ -61,6 +61,7 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     buf_init(&call->to, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->drain, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->kind, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&call->secrets, LIMIT_REQUEST_LINE_BYTES);
     return call;
 }
 
@@ -77,6 +78,7 @@ static void destroy(struct call *call)
     buf_finish(&call->kind);
     call_put_key(call);
     message_call_free(call->message);
+    buf_finish(&call->secrets);
     buf_finish(&call->resource.place);
     resource_finish(&call->resource.row);
     free(call);
@@ -126,7 +128,9 @@ void call_leave(struct call *call)
 {
     call->request = NULL;
     stream_leave(call);
-    if (!call->is_pending)
+    if (call->wait.is_waiting)
+        wait_leave(call);
+    else if (!call->is_pending)
         destroy(call);
 }
 
@@ -222,9 +226,14 @@ static void on_read(struct store_read *read)
     document_finish(&out);
 }
 
-void call_read(struct call *call, enum store_read_kind kind)
+void call_refuse_busy(struct call *call, const char *detail)
 {
     static const struct field soon = {{"Retry-After", 11}, {"1", 1}};
+    api_respond_error(call->request, 503, "busy", detail, &soon);
+}
+
+void call_read(struct call *call, enum store_read_kind kind)
+{
     call->read.kind = kind;
     call->read.on_done = on_read;
     call->read.ctx = call;
@@ -232,5 +241,5 @@ void call_read(struct call *call, enum store_read_kind kind)
     if (store_read(call->api->store, call->api->client, &call->read) == OK)
         return;
     check(call_end_wait(call));
-    api_respond_error(call->request, 503, "busy", "too many reads are under way; try again", &soon);
+    call_refuse_busy(call, "too many reads are under way; try again");
 }

@@ -17,7 +17,7 @@ static const struct list_form form = {
 void api_list_events(struct call *call)
 {
     if (paging_parse(call, &form, &call->list_events.query))
-        call_read(call, STORE_LIST_EVENTS);
+        wait_read(call, STORE_LIST_EVENTS);
 }
 
 void api_get_event(struct call *call)
@@ -126,22 +126,26 @@ static void write_content(struct document *out, const struct content *content)
     document_bytes(out, "body", content ? content_body(content) : slice_str(""));
 }
 
-/* The request that brought it, to be sent once more: with its signatures, without what may be a
- * secret. */
-void api_write_event_request(const struct call *call, struct document *out)
+static const char *judge_flag(const char *text)
 {
-    const struct content *content = call->get_event.row.event->content;
-    const struct slice head = content_head(content);
+    return strcmp(text, "true") == 0 || strcmp(text, "false") == 0 ? NULL : "true or false";
+}
+
+void api_get_event_request(struct call *call)
+{
+    const struct text_form secrets = {"secrets", &call->secrets, LIMIT_REQUEST_LINE_BYTES,
+                                      judge_flag};
+    if (paging_parse_id(call, ID_EVENT, "an event", &call->get_event.id) &&
+        paging_parse_texts(call, &secrets, 1))
+        call_read(call, STORE_GET_EVENT);
+}
+
+static void write_fields(struct document *out, struct slice head, bool with_secrets)
+{
     struct field field;
-    document_open(out, '{');
-    show_id(out, "id", ID_EVENT, call->get_event.row.event->id);
-    write_pseudo(out, "method", head, ":method");
-    write_pseudo(out, "path", head, ":path");
-    write_pseudo(out, "query", head, ":query");
-    document_key(out, "headers");
-    document_open(out, '[');
     for (size_t offset = 0; head_next(head, &offset, &field);) {
-        if (field.name.len == 0 || field.name.data[0] == ':' || head_is_secret(field.name))
+        if (field.name.len == 0 || field.name.data[0] == ':' ||
+            (!with_secrets && head_is_secret(field.name)))
             continue;
         document_open(out, '{');
         document_key(out, "name");
@@ -150,7 +154,39 @@ void api_write_event_request(const struct call *call, struct document *out)
         document_text(out, field.value);
         document_close(out, '}');
     }
+}
+
+/* A source that judges by a token does not keep that; it is known all the same. */
+static void write_sent_headers(const struct call *call, struct document *out)
+{
+    const struct event *event = call->get_event.row.event;
+    const struct slice head = content_head(event->content);
+    const bool with_secrets = slice_is(buf_slice(&call->secrets), "true");
+    const struct registry *registry = call->api->hooks.registry(call->api->hooks.ctx);
+    struct buf token;
+    buf_init(&token, LIMIT_HEADERS_BYTES);
+    document_key(out, "headers");
+    document_open(out, '[');
+    write_fields(out, head, with_secrets);
+    if (with_secrets && registry &&
+        source_restore_token(registry_source(registry, event->source), head, &token))
+        write_fields(out, buf_slice(&token), true);
     document_close(out, ']');
+    buf_finish(&token);
+}
+
+/* The request that brought it, to be sent once more: with its signatures; with what may be a secret
+ * only for who asks for that. */
+void api_write_event_request(const struct call *call, struct document *out)
+{
+    const struct content *content = call->get_event.row.event->content;
+    const struct slice head = content_head(content);
+    document_open(out, '{');
+    show_id(out, "id", ID_EVENT, call->get_event.row.event->id);
+    write_pseudo(out, "method", head, ":method");
+    write_pseudo(out, "path", head, ":path");
+    write_pseudo(out, "query", head, ":query");
+    write_sent_headers(call, out);
     document_bytes(out, "body", content_body(content));
     document_close(out, '}');
 }
@@ -179,6 +215,7 @@ void api_write_events(const struct call *call, struct document *out)
     }
     document_close(out, ']');
     paging_close(&list->query, &end, out);
+    wait_write(call, out);
     document_close(out, '}');
 }
 

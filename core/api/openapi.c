@@ -41,14 +41,17 @@ static const struct {
     {"order", "{\"type\":\"string\",\"enum\":[\"ascending\",\"descending\"]}", "Of the list"},
     {"rate", TEXT, "How many a second, at most: 50/s"},
     {"reason", TEXT, "Why, for whoever looks later"},
+    {"secrets", FLAG, "Show headers that may hold secrets too"},
     {"since", TEXT, "An instant (RFC 3339 or Unix ms): not before it"},
     {"source", TEXT, "The name of a source"},
     {"state", TEXT, "A state, or several apart by commas"},
     {"status", TEXT, "The status of an answer, or a class of them: 404, 5xx"},
+    {"stored_last", TEXT, "What storedLast of the answer before was: what wait goes by"},
     {"subscription", TEXT, "The name of a subscription"},
     {"to", TEXT, "An absolute URL"},
     {"type", TEXT, "A type of events, or a pattern of types"},
     {"until", TEXT, "An instant (RFC 3339 or Unix ms): before it"},
+    {"wait", TEXT, "How long to wait for an event, with stored_last: 250ms, 25s; 60 s at most"},
     {"with_content", FLAG, "Show what is large too"},
 #undef TEXT
 #undef FLAG

@@ -155,6 +155,8 @@ static void parse_filters(struct call *call, const struct list_form *form,
         query->endpoint = complaints_query_get(call, "endpoint", &call->endpoint, complaints);
     if (api_route_knows(call->route, "contains"))
         query->contains = complaints_query_get(call, "contains", &call->contains, complaints);
+    if (api_route_knows(call->route, "wait"))
+        wait_parse(call, &scratch, complaints);
     if (api_route_knows(call->route, "since"))
         bound(call, form, query, complaints);
     buf_finish(&scratch);

@@ -359,6 +359,15 @@ void response_push(lua_State *L, const struct exchange_answer *answer);
 extern const luaL_Reg script_cli_natives[];
 extern const luaL_Reg script_signature_natives[]; /* native_signature.c */
 int l_cron_next(lua_State *L);                    /* native_cron.c */
+/* native_terminal.c */
+int l_heed_interrupts(lua_State *L);
+int l_is_interrupted(lua_State *L);
+int l_take_keys(lua_State *L);
+int l_key(lua_State *L);
+#define TERMINAL_FDS 2u
+/* What can be read when somebody wants something; keys only with_keys. Gives their number. */
+unsigned terminal_fds(bool with_keys, int fds[TERMINAL_FDS]);
+int l_save(lua_State *L); /* native_save.c */
 
 /* The field scripts of the table at index as a list that ends with NULL; the strings live in the
  * table. NULL: there is none. */

@@ -114,9 +114,13 @@ void open_json(lua_State *L)
     name_metatable(L, REF_ARRAY, "JSON array");
     name_metatable(L, REF_OBJECT, "JSON object");
     luaL_newlib(L, functions);
-    push_null(L);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, LUA_REGISTRYINDEX, script_of(L)->refs[REF_NULL]);
+    /* A state of the command line has the module twice; there is one null. */
+    if (lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->refs[REF_NULL]) != LUA_TUSERDATA) {
+        lua_pop(L, 1);
+        push_null(L);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, LUA_REGISTRYINDEX, script_of(L)->refs[REF_NULL]);
+    }
     lua_setfield(L, -2, "null");
     lua_setfield(L, -2, "json");
 }

@@ -69,6 +69,28 @@
  *       timeout_ms = 10000? } -> { status =, headers = { [lower-case name] = value }, body = } |
  *       nil, err, kind: "busy" (no answer in time), "notfound" (nobody there), "remote", …
  *
+ *       heeds_keys: a key at the terminal ends it: nil, err, "cancelled"; so does an
+ *       interrupt that is heeded. skips_verify: any certificate is taken.
+ *
+ *   native.heed_interrupts(), native.is_interrupted() -> boolean
+ *
+ * From then on SIGINT and SIGTERM do not end the process: they are seen, and end waits.
+ *
+ *   native.take_keys(is_on) -> boolean
+ *
+ * Keys at the terminal (standard input) come at once and are not echoed, or (false) as they were
+ * before; so they are at the end of the process, too. False: it is no terminal.
+ *
+ *   native.key(ms) -> text | nil
+ *
+ * What was typed, a key or several, within so long; "" when the terminal is gone. nil: nothing, or
+ * interrupted.
+ *
+ *   native.save(path, text) -> true | nil, err
+ *
+ * In place of what the file held, whole or not at all whatever happens, and on the disk. Folders
+ * that are missing are made, for the user alone.
+ *
  *   native.isatty(fd) -> boolean
  *
  *   native.now_ms(), native.mono_ms() -> Unix milliseconds, monotonic milliseconds

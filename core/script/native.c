@@ -294,6 +294,9 @@ static int l_fetch(lua_State *L)
                                            TIMEOUT_MS),
         .skips_verify = option_check_bool(L, &options, "skips_verify", false),
     };
+    int fds[TERMINAL_FDS];
+    fetch_of.wake_fds = fds;
+    fetch_of.wake_fd_count = terminal_fds(option_check_bool(L, &options, "heeds_keys", false), fds);
     luaL_argcheck(L, fetch_of.url, 1, "url is missing");
     fetch_of.header_count = read_headers(L, headers);
     fetch_of.headers = headers;
@@ -352,12 +355,24 @@ static int l_sleep_ms(lua_State *L)
 }
 
 const luaL_Reg script_cli_natives[] = {
-    {"check", l_check},     {"cron_next", l_cron_next},
-    {"fetch", l_fetch},     {"files", l_files},
-    {"isatty", l_isatty},   {"mono_ms", l_mono_ms},
-    {"nearest", l_nearest}, {"now_ms", l_now_ms},
-    {"program", l_program}, {"settings", l_settings},
-    {"sign", l_sign},       {"sleep_ms", l_sleep_ms},
-    {"unknown", l_unknown}, {"try_regexes", l_try_regexes},
+    {"check", l_check},
+    {"cron_next", l_cron_next},
+    {"fetch", l_fetch},
+    {"files", l_files},
+    {"heed_interrupts", l_heed_interrupts},
+    {"is_interrupted", l_is_interrupted},
+    {"isatty", l_isatty},
+    {"key", l_key},
+    {"mono_ms", l_mono_ms},
+    {"nearest", l_nearest},
+    {"now_ms", l_now_ms},
+    {"program", l_program},
+    {"save", l_save},
+    {"settings", l_settings},
+    {"sign", l_sign},
+    {"sleep_ms", l_sleep_ms},
+    {"take_keys", l_take_keys},
+    {"try_regexes", l_try_regexes},
+    {"unknown", l_unknown},
     {NULL, NULL},
 };

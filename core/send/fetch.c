@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #define ANSWER_BYTES_MAX (64u * 1024 * 1024)
+#define WAKE_FDS_MAX 4u
+#define POLL_MS 1000 /* curl wakes by itself for its own timers */
 
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
@@ -77,6 +79,34 @@ static enum status describe(CURLcode code, const char *error, const struct fetch
     return err_set(err, E_REMOTE, "%s: %s", options->url, text);
 }
 
+static bool is_woken(const struct curl_waitfd *fds, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (fds[i].revents != 0)
+            return true;
+    return false;
+}
+
+/* Performs the transfer, unless one of the wake_fds can be read before its end: *is_cut. */
+static CURLcode perform(CURLM *multi, const struct fetch_options *options, bool *is_cut)
+{
+    struct curl_waitfd fds[WAKE_FDS_MAX];
+    int running = 1;
+    check(options->wake_fd_count <= WAKE_FDS_MAX);
+    while (curl_multi_perform(multi, &running) == CURLM_OK && running > 0) {
+        for (unsigned i = 0; i < options->wake_fd_count; i++)
+            fds[i] = (struct curl_waitfd){.fd = options->wake_fds[i], .events = CURL_WAIT_POLLIN};
+        if (curl_multi_poll(multi, fds, options->wake_fd_count, POLL_MS, NULL) != CURLM_OK)
+            break;
+        *is_cut = is_woken(fds, options->wake_fd_count);
+        if (*is_cut)
+            return CURLE_ABORTED_BY_CALLBACK;
+    }
+    int left = 0;
+    const CURLMsg *message = curl_multi_info_read(multi, &left);
+    return message && message->msg == CURLMSG_DONE ? message->data.result : CURLE_OUT_OF_MEMORY;
+}
+
 enum status fetch(const struct fetch_options *options, struct fetch_answer *answer, struct err *err)
 {
     char error[CURL_ERROR_SIZE] = "";
@@ -84,8 +114,12 @@ enum status fetch(const struct fetch_options *options, struct fetch_answer *answ
     buf_init(&answer->head, 2 * LIMIT_HEADERS_BYTES);
     buf_init(&answer->body, ANSWER_BYTES_MAX);
     CURL *easy = curl_easy_init();
-    if (!easy)
+    CURLM *multi = curl_multi_init();
+    if (!easy || !multi || curl_multi_add_handle(multi, easy) != CURLM_OK) {
+        curl_easy_cleanup(easy);
+        (void)curl_multi_cleanup(multi);
         return err_set(err, E_NOMEM, "curl cannot be set up");
+    }
     struct curl_slist *headers = make_headers(options);
 #define SET(option, value) check(curl_easy_setopt(easy, option, value) == CURLE_OK)
     if (options->skips_verify) {
@@ -113,11 +147,16 @@ enum status fetch(const struct fetch_options *options, struct fetch_answer *answ
     if (strcmp(options->method, "HEAD") == 0)
         SET(CURLOPT_NOBODY, 1L);
 #undef SET
-    const CURLcode code = curl_easy_perform(easy);
+    bool is_cut = false;
+    const CURLcode code = perform(multi, options, &is_cut);
     long status = 0;
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_multi_remove_handle(multi, easy);
     curl_easy_cleanup(easy);
+    (void)curl_multi_cleanup(multi);
     curl_slist_free_all(headers);
     answer->status = (int)status;
+    if (is_cut)
+        return err_set(err, E_CANCELLED, "%s: broken off", options->url);
     return code == CURLE_OK ? OK : describe(code, error, options, err);
 }

@@ -469,7 +469,9 @@ struct fetch_options {
     size_t header_count;
     struct slice body;
     int64_t timeout_ms;
-    bool skips_verify; /* of the certificate, whoever vouches for it */
+    bool skips_verify;   /* of the certificate, whoever vouches for it */
+    const int *wake_fds; /* one that can be read ends it: E_CANCELLED */
+    unsigned wake_fd_count;
 };
 struct fetch_answer {
     int status;

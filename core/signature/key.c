@@ -47,6 +47,21 @@ enum status key_set_add_pair(struct key_set *set, enum algorithm algorithm, stru
     return OK;
 }
 
+static void forget(struct slice secret)
+{
+    char *bytes = (char *)(uintptr_t)secret.data;
+    if (bytes)
+        OPENSSL_cleanse(bytes, secret.len);
+    free(bytes);
+}
+
+static void finish(struct key *key)
+{
+    forget(key->secret);
+    forget(key->text);
+    pair_unref(key->pair);
+}
+
 static bool begins_with(struct slice text, const char *prefix)
 {
     const size_t len = strlen(prefix);
@@ -81,8 +96,8 @@ static enum status add_standard(struct key_set *set, struct slice text, bool is_
     return status == OK ? key_set_add_pair(set, ALGORITHM_ED25519, pair) : status;
 }
 
-enum status key_set_add_text(struct key_set *set, enum key_form form, struct slice text,
-                             bool is_private)
+static enum status add_text(struct key_set *set, enum key_form form, struct slice text,
+                            bool is_private)
 {
     switch (form) {
     case KEY_BASE64:
@@ -97,16 +112,29 @@ enum status key_set_add_text(struct key_set *set, enum key_form form, struct sli
     return key_set_add(set, text);
 }
 
+enum status key_set_add_text(struct key_set *set, enum key_form form, struct slice text,
+                             bool is_private)
+{
+    const enum status status = add_text(set, form, text, is_private);
+    if (status != OK || set->keys[set->count - 1].pair)
+        return status;
+    struct key *key = &set->keys[set->count - 1];
+    char *copy = malloc(text.len);
+    if (!copy) {
+        finish(key);
+        set->count--;
+        return E_NOMEM;
+    }
+    memcpy(copy, text.data, text.len);
+    key->text = slice_of(copy, text.len);
+    return OK;
+}
+
 void key_set_finish(struct key_set *set)
 {
     if (!set)
         return;
-    for (size_t i = 0; i < set->count; i++) {
-        char *bytes = (char *)(uintptr_t)set->keys[i].secret.data;
-        if (bytes)
-            OPENSSL_cleanse(bytes, set->keys[i].secret.len);
-        free(bytes);
-        pair_unref(set->keys[i].pair);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        finish(&set->keys[i]);
     *set = (struct key_set){0};
 }

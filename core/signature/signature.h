@@ -158,6 +158,7 @@ bool seal_is_plain(const unsigned char id[SEAL_ID_BYTES]);
 
 struct key {
     struct slice secret; /* owned bytes; empty: a pair */
+    struct slice text;   /* as it was given; owned; empty: a pair, or it was bytes */
     struct pair *pair;   /* owned reference */
     enum algorithm algorithm;
 };

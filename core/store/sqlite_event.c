@@ -76,6 +76,7 @@ int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bo
 {
     int64_t source = 0;
     int rc = find_source(engine, event->source, &source);
+    engine->engine.last_event = event->id;
     if (rc == SQLITE_OK)
         rc = put_event_row(engine, event, source);
     if (rc == SQLITE_OK)

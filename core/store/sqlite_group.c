@@ -193,6 +193,7 @@ enum group_result sqlite_commit_group(struct engine *engine, struct store_op **o
 {
     struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
     check(!it->is_failed);
+    it->engine.last_event = 0;
     int rc = sqlite_run(it, SQL_BEGIN);
     if (rc != SQLITE_OK)
         return give_up(it, rc, FILE_LOG);

@@ -35,6 +35,7 @@ enum status store_start(const struct store_options *options, struct engine *engi
     atomic_init(&it->credits, LIMIT_CREDITS);
     id_source_init(&it->ids, engine->vtable->highest_event(engine));
     writer_init(&it->writer);
+    atomic_init(&it->writer.last_event, engine->vtable->highest_event(engine));
     const enum status status = reader_pool_start(it, options->reader_count, err);
     if (status != OK) {
         writer_finish(&it->writer);
@@ -90,14 +91,23 @@ static void on_read_letter(struct letter *letter, void *ctx)
     read->on_done(read);
 }
 
+static void on_watch_letter(struct letter *letter, void *ctx)
+{
+    struct store_client *client = ctx;
+    struct store_watch *watch = container_of(letter, struct store_watch, letter);
+    client->under_way--;
+    watch->on_stored(watch);
+}
+
 struct store_client *store_client_create(struct store *store, uv_loop_t *loop)
 {
     struct store_client *client = must_alloc(sizeof *client);
     client->store = store;
     client->loop = loop;
-    client->open_inboxes = 2;
+    client->open_inboxes = 3;
     inbox_open(&client->operations, loop, on_operation_letter, client);
     inbox_open(&client->reads, loop, on_read_letter, client);
+    inbox_open(&client->watches, loop, on_watch_letter, client);
     atomic_fetch_add(&store->clients, 1);
     return client;
 }
@@ -120,10 +130,12 @@ void store_client_destroy(struct store_client *client)
         return;
     inbox_drain(&client->operations);
     inbox_drain(&client->reads);
+    inbox_drain(&client->watches);
     check(client->under_way == 0);
     atomic_fetch_sub(&client->store->clients, 1);
     inbox_close_then(&client->operations, on_inbox_closed);
     inbox_close_then(&client->reads, on_inbox_closed);
+    inbox_close_then(&client->watches, on_inbox_closed);
 }
 
 /* ---- Small calls ----------------------------------------------------------------------------- */
@@ -148,6 +160,11 @@ uint64_t store_next_event_id(struct store *store, uint8_t shard)
     return id_next_event(&store->ids, shard);
 }
 
+uint64_t store_last_event(struct store *store)
+{
+    return atomic_load(&store->writer.last_event);
+}
+
 enum status store_credit_take(struct store *store)
 {
     if (atomic_fetch_sub_explicit(&store->credits, 1, memory_order_relaxed) > 0)
@@ -160,6 +177,54 @@ void store_credit_put(struct store *store)
 {
     const int before = atomic_fetch_add_explicit(&store->credits, 1, memory_order_relaxed);
     check(before < LIMIT_CREDITS);
+}
+
+/* ---- Watches --------------------------------------------------------------------------------- */
+
+void store_watch_start(struct store *store, struct store_client *client, struct store_watch *watch)
+{
+    struct writer *writer = &store->writer;
+    watch->client = client;
+    client->under_way++;
+    check(pthread_mutex_lock(&writer->mutex) == 0);
+    const bool is_stored = atomic_load(&writer->last_event) != watch->known;
+    if (!is_stored) {
+        watch->next = writer->watches;
+        writer->watches = watch;
+    }
+    check(pthread_mutex_unlock(&writer->mutex) == 0);
+    if (is_stored)
+        inbox_post(&client->watches, &watch->letter);
+}
+
+bool store_watch_stop(struct store *store, struct store_watch *watch)
+{
+    struct writer *writer = &store->writer;
+    check(pthread_mutex_lock(&writer->mutex) == 0);
+    struct store_watch **place = &writer->watches;
+    while (*place && *place != watch)
+        place = &(*place)->next;
+    const bool is_waiting = *place != NULL;
+    if (is_waiting)
+        *place = watch->next;
+    check(pthread_mutex_unlock(&writer->mutex) == 0);
+    if (is_waiting)
+        watch->client->under_way--;
+    return is_waiting;
+}
+
+void watch_tell(struct writer *writer, uint64_t event)
+{
+    check(pthread_mutex_lock(&writer->mutex) == 0);
+    struct store_watch *watch = writer->watches;
+    writer->watches = NULL;
+    atomic_store(&writer->last_event, event);
+    check(pthread_mutex_unlock(&writer->mutex) == 0);
+    while (watch) {
+        struct store_watch *next = watch->next;
+        inbox_post(&watch->client->watches, &watch->letter);
+        watch = next;
+    }
 }
 
 /* ---- Submit ---------------------------------------------------------------------------------- */

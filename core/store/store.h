@@ -71,6 +71,27 @@ void store_health(struct store *store, struct store_health *health);
 /* Fresh event ids (and so message ids) above everything stored. */
 uint64_t store_next_event_id(struct store *store, uint8_t shard);
 
+/* The event that was stored last (its id need not be the highest); 0: none is. Never blocks. */
+uint64_t store_last_event(struct store *store);
+
+/* Somebody who waits for another event to be stored. */
+struct store_watch;
+/* On the loop of its client. */
+typedef void (*store_watch_cb)(struct store_watch *watch);
+struct store_watch {
+    struct letter letter;
+    uint64_t known; /* the last event that its owner knows of */
+    store_watch_cb on_stored;
+    void *ctx;
+    struct store_client *client; /* set by store_watch_start */
+    struct store_watch *next;    /* under the store's lock */
+};
+/* On the client's loop: on_stored runs once, when an event other than `known` is the last, at once
+ * if one is. Until then the watch belongs to the store. */
+void store_watch_start(struct store *store, struct store_client *client, struct store_watch *watch);
+/* On the client's loop. False: on_stored is on its way. */
+bool store_watch_stop(struct store *store, struct store_watch *watch);
+
 /* ---- Credits: room for an outcome, taken before a job or attempt starts  --------------------- */
 
 /* E_BUSY: LIMIT_CREDITS are out; try again when something finished. */

@@ -74,6 +74,7 @@ static enum group_result run_fault(struct fault *it, enum fault_kind kind, unsig
                                          ? it->inner->vtable->commit_group(it->inner, ops, count)
                                          : it->inner->vtable->probe(it->inner);
     it->engine.sync_us = it->inner->sync_us;
+    it->engine.last_event = it->inner->last_event;
     return kind == FAULT_LIE ? GROUP_FATAL : result;
 }
 

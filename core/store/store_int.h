@@ -68,7 +68,8 @@ struct engine_vtable {
 /* First member of every engine. */
 struct engine {
     const struct engine_vtable *vtable;
-    int64_t sync_us; /* of the last commit; store thread */
+    int64_t sync_us;     /* of the last commit; store thread */
+    uint64_t last_event; /* that the last commit_group wrote; 0: none; store thread */
 };
 
 /* sqlite.c. 0: the usual. */
@@ -115,6 +116,7 @@ struct writer {
     struct retention_class next_classes[LIMIT_RETENTION_CLASSES];
     size_t next_class_count;
     bool has_next_classes;
+    struct store_watch *watches;
     bool is_stopping;
 
     /* Store thread only. */
@@ -137,6 +139,7 @@ struct writer {
     atomic_uint_fast64_t commits;
     atomic_uint_fast64_t operations;
     atomic_int_fast64_t sync_us;
+    atomic_uint_fast64_t last_event; /* stored under the mutex */
 };
 
 /* One thread of the pool. */
@@ -178,6 +181,7 @@ struct store {
 struct store_client {
     struct inbox operations;
     struct inbox reads;
+    struct inbox watches;
     struct store *store;
     uv_loop_t *loop;
     unsigned open_inboxes;
@@ -195,6 +199,8 @@ void writer_start(struct store *store);
 /* Ends the thread. */
 void writer_stop(struct store *store);
 void writer_finish(struct writer *writer);
+/* Store thread: this event is the last one from now on; who waits for one is told. */
+void watch_tell(struct writer *writer, uint64_t event);
 
 /* reader.c */
 MUST_USE enum status reader_pool_start(struct store *store, unsigned count, struct err *err);

@@ -51,6 +51,7 @@ static enum group_result commit_group(struct engine *engine, struct store_op **o
     const uint64_t start_ns = uv_hrtime();
     const enum group_result result = inner->vtable->commit_group(inner, ops, count);
     engine->sync_us = inner->sync_us;
+    engine->last_event = inner->last_event;
     log_debug("store group",
               "ingest=%u handled=%u run=%u step=%u settle=%u spill=%u lease=%u endpoint=%u "
               "change=%u task=%u "

@@ -364,6 +364,8 @@ static enum group_result try_group(struct store *store, struct store_op **ops, s
         return result;
     crash_point("after_sync");
     note_success(store, count);
+    if (store->engine->last_event != 0)
+        watch_tell(writer, store->engine->last_event);
     for (size_t i = 0; i < count; i++) {
         if (ops[i]->kind == STORE_RETAIN)
             note_retention(writer);

@@ -22,7 +22,8 @@
 extern char **environ;
 
 struct child {
-    pid_t pid; /* 0: none */
+    pid_t pid;    /* 0: none */
+    int terminal; /* our side of its terminal; -1: it has none */
     int wait_status;
     bool is_over;
 };
@@ -34,6 +35,7 @@ struct plan {
     const char *input;  /* file for standard input, NULL: /dev/null */
     const char *output; /* file for standard output, NULL: /dev/null */
     const char *errors;
+    const char *terminal; /* path of the terminal that it has instead of the three; NULL: none */
 };
 
 /* [-0, +0]: the strings stay in the table at index 1, or in the table of made strings on top. */
@@ -102,15 +104,32 @@ static void redirect(const char *path, int to)
         _exit(EXIT_NO_PROGRAM);
 }
 
-/* Between fork and exec: only calls that are safe there. */
-static void become(const struct plan *plan)
+/* The first that is opened by who leads a session without one is its own. */
+static void take_terminal(const char *path)
 {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int fd = setsid() < 0 ? -1 : open(path, O_RDWR);
+    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
+        dup2(fd, STDERR_FILENO) < 0)
+        _exit(EXIT_NO_PROGRAM);
+}
+
+static void take_files(const struct plan *plan)
+{
     redirect(plan->output, STDOUT_FILENO);
     redirect(plan->errors, STDERR_FILENO);
     const int null = open(plan->input ? plan->input : "/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0)
         _exit(EXIT_NO_PROGRAM);
+}
+
+/* Between fork and exec: only calls that are safe there. */
+static void become(const struct plan *plan)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (plan->terminal)
+        take_terminal(plan->terminal);
+    else
+        take_files(plan);
     (void)close_range(STDERR_FILENO + 1, ~0u, 0);
     if (plan->cwd && chdir(plan->cwd) != 0)
         _exit(EXIT_NO_PROGRAM);
@@ -118,8 +137,17 @@ static void become(const struct plan *plan)
     _exit(EXIT_NO_PROGRAM);
 }
 
-/* spawn{ argv, env?, cwd?, input?, output?, errors? } -> child. A program that can't be started
- * exits 127.
+/* Our side of a new terminal; *path is that of the other, until the next call. */
+static int open_terminal(lua_State *L, const char **path)
+{
+    const int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0 || !(*path = ptsname(fd)))
+        return luaL_error(L, "no terminal: %s", strerror(errno));
+    return fd;
+}
+
+/* spawn{ argv, env?, cwd?, input?, output?, errors?, has_terminal? } -> child. A program that can't
+ * be started exits 127. has_terminal: its input and output are a terminal of its own.
  */
 static int l_spawn(lua_State *L)
 {
@@ -135,8 +163,12 @@ static int l_spawn(lua_State *L)
     plan.errors = luaL_optstring(L, -1, NULL);
     read_arguments(L, &plan);
     struct child *child = lua_newuserdatauv(L, sizeof *child, 0);
-    *child = (struct child){0};
+    *child = (struct child){.terminal = -1};
     luaL_setmetatable(L, CHILD_META);
+    lua_getfield(L, 1, "has_terminal");
+    if (lua_toboolean(L, -1))
+        child->terminal = open_terminal(L, &plan.terminal);
+    lua_pop(L, 1);
     read_environment(L, &plan);
     const pid_t pid = fork();
     if (pid < 0)
@@ -188,9 +220,36 @@ static int l_pid(lua_State *L)
     return 1;
 }
 
+/* child:type(text), at its terminal. */
+static int l_type(lua_State *L)
+{
+    const struct child *child = luaL_checkudata(L, 1, CHILD_META);
+    size_t len;
+    const char *text = luaL_checklstring(L, 2, &len);
+    if (write(child->terminal, text, len) != (ssize_t)len)
+        return luaL_error(L, "type: %s", strerror(errno));
+    return 0;
+}
+
+/* child:shown() -> what its terminal got since the last call. */
+static int l_shown(lua_State *L)
+{
+    const struct child *child = luaL_checkudata(L, 1, CHILD_META);
+    char text[4096];
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (ssize_t len; (len = read(child->terminal, text, sizeof text)) > 0;)
+        luaL_addlstring(&buffer, text, (size_t)len);
+    luaL_pushresult(&buffer);
+    return 1;
+}
+
 static int l_child_gc(lua_State *L)
 {
     struct child *child = luaL_checkudata(L, 1, CHILD_META);
+    if (child->terminal >= 0)
+        (void)close(child->terminal);
+    child->terminal = -1;
     if (child->pid == 0 || reap(child))
         return 0;
     (void)kill(child->pid, SIGKILL);
@@ -200,10 +259,8 @@ static int l_child_gc(lua_State *L)
 }
 
 static const luaL_Reg child_methods[] = {
-    {"kill", l_kill},
-    {"pid", l_pid},
-    {"wait", l_wait},
-    {NULL, NULL},
+    {"kill", l_kill}, {"pid", l_pid},   {"shown", l_shown},
+    {"type", l_type}, {"wait", l_wait}, {NULL, NULL},
 };
 
 void process_add_child(lua_State *L)

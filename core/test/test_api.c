@@ -99,6 +99,7 @@ static enum status write_metrics(struct buf *out, void *ctx)
     return buf_add_str(out, "anzol_generation 1\n");
 }
 
+/* No scripts serve. */
 static const struct registry *registry(void *ctx)
 {
     (void)ctx;

@@ -219,6 +219,68 @@ static int l_turn(lua_State *L)
     return 1;
 }
 
+/* ---- Watches --------------------------------------------------------------------------------- */
+
+struct lua_watch {
+    struct store_watch watch;
+    struct lua_store *store;
+    int ref; /* of the table that gets is_told */
+};
+
+static void end_watch(struct lua_watch *it)
+{
+    luaL_unref(it->store->L, LUA_REGISTRYINDEX, it->ref);
+    free(it);
+}
+
+static void on_stored(struct store_watch *watch)
+{
+    struct lua_watch *it = container_of(watch, struct lua_watch, watch);
+    lua_State *L = it->store->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, it->ref);
+    set_bool(L, "is_told", true);
+    lua_pop(L, 1);
+    end_watch(it);
+}
+
+/* watch(known) -> table that gets is_told when an event other than that is the last one. wait()
+ * does not wait for it. */
+static int l_watch(lua_State *L)
+{
+    struct lua_store *store = check_store(L);
+    struct lua_watch *it = must_alloc(sizeof *it);
+    it->store = store;
+    it->watch.known = (uint64_t)luaL_checkinteger(L, 2);
+    it->watch.on_stored = on_stored;
+    lua_newtable(L);
+    lua_pushlightuserdata(L, it);
+    lua_setfield(L, -2, "watch");
+    lua_pushvalue(L, -1);
+    it->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    store_watch_start(store->store, store->client, &it->watch);
+    return 1;
+}
+
+/* unwatch(table) -> true; false: it is being told. */
+static int l_unwatch(lua_State *L)
+{
+    struct lua_store *store = check_store(L);
+    lua_getfield(L, 2, "watch");
+    struct lua_watch *it = lua_touserdata(L, -1);
+    const bool is_stopped = store_watch_stop(store->store, &it->watch);
+    store->L = L;
+    if (is_stopped)
+        end_watch(it);
+    lua_pushboolean(L, is_stopped);
+    return 1;
+}
+
+static int l_last_event(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)store_last_event(check_store(L)->store));
+    return 1;
+}
+
 /* ---- Small calls ----------------------------------------------------------------------------- */
 
 static int l_health(lua_State *L)
@@ -388,10 +450,13 @@ static const luaL_Reg methods[] = {
     {"fatal_count", l_fatal_count},
     {"fault", l_fault},
     {"health", l_health},
+    {"last_event", l_last_event},
     {"next_id", l_next_id},
     {"retain", l_retain},
     {"turn", l_turn},
+    {"unwatch", l_unwatch},
     {"wait", l_wait},
+    {"watch", l_watch},
     {"__gc", l_close},
     {NULL, NULL},
 };

@@ -9,7 +9,7 @@ local variants = {
   { name = "the SQLite store, every operation alone", fault = "refuse:group:1:0" },
 }
 
-local parts = { "intake", "runs", "order", "steps", "batches", "kv", "deliveries",
+local parts = { "intake", "watches", "runs", "order", "steps", "batches", "kv", "deliveries",
   "delivery_order", "leases", "changes", "routines", "resources", "secrets", "published", "reads" }
 
 -- With the names that the runner gives to a spec.

@@ -37,6 +37,7 @@ function M.reset()
     now = now + 7
     return now
   end
+  native.mono_ms = native.now_ms
   native.sleep_ms = function(ms) now = now + ms end
   native.settings = function() return {} end
   native.check_settings = function() end

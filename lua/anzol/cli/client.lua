@@ -76,8 +76,9 @@ function M.detail(answer)
   return table.concat(lines, "; ")
 end
 
--- request: { method?, path, query?, body?, idempotency_key?, accept = { [status] = true }? }.
--- Returns the answer { status, headers, body }: 200, or a status in accept.
+-- request: { method?, path, query?, body?, idempotency_key?, accept = { [status] = true }?,
+-- heeds_keys? }. Returns the answer { status, headers, body }: 200, or a status in accept. nil:
+-- broken off by a key or an interrupt that is heeded.
 function M.request(options, console, request)
   local native = require "anzol.native"
   local admin = settings.admin(options)
@@ -90,8 +91,9 @@ function M.request(options, console, request)
     admin.socket and " (" .. admin.socket .. ")" or "")
   local answer, err, kind = native.fetch {
     method = request.method or "GET", url = url, unix = admin.socket, headers = headers,
-    body = request.body, timeout_ms = TIMEOUT_MS,
+    body = request.body, timeout_ms = TIMEOUT_MS, heeds_keys = request.heeds_keys,
   }
+  if kind == "cancelled" then return nil end
   if not answer then explain(console, admin, err, kind) end
   if answer.status == 200 or (request.accept and request.accept[answer.status]) then
     return answer

@@ -8,6 +8,7 @@ local M = {
   BUG = 70,         -- EX_SOFTWARE: an error in the command itself
   TRY_AGAIN = 75,   -- EX_TEMPFAIL
   CONFIG = 78,      -- EX_CONFIG
+  INTERRUPTED = 130, -- as shells say it
 }
 
 local Failure = {}

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Where `anzol listen` is among the events of a server, in a file of the user's: since when it
--- looks, and which events it has seen since then.
+-- Where `anzol listen` is among the events of a server, in a file of the user's, which is on the
+-- disk before the next event is forwarded.
+local failure = require "anzol.cli.failure"
+
 local M = {}
 
 local Place = {}
@@ -12,64 +14,42 @@ local function folder()
   return home .. "/anzol"
 end
 
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 -- One file for each of what may be listened to.
-local function path_of(options)
-  local key = table.concat({ options.server, options.sources, options.events, options.target }, " ")
-  return folder() .. "/listen " .. key:gsub("[^%w._-]", "_"):sub(1, 180) .. ".json"
+local function path_of(key)
+  local name = key:gsub("[^%w._-]", "_"):sub(1, 100)
+  local anzol = require "anzol"
+  local digest = anzol.hex.encode(anzol.crypto.hash("sha256", key)):sub(1, 16)
+  return ("%s/listen %s %s.json"):format(folder(), name, digest)
 end
 
--- options{ server, sources, events, target, overlap_ms }. place.since_ms is nil if it is new.
-function M.open(options)
-  local place = setmetatable({ path = path_of(options), seen = {},
-    overlap_ms = options.overlap_ms }, Place)
+-- what: { server, sources, events, target }. place.base is nil if it is new.
+function M.open(what)
+  local place = setmetatable({ seen = {}, path = path_of(table.concat(
+    { what.server, what.sources, what.events, what.target }, " ")) }, Place)
   local file = io.open(place.path)
-  local saved = file and require "anzol.native".json.decode(file:read "a")
-  if file then file:close() end
-  if type(saved) ~= "table" or type(saved.since_ms) ~= "number" then return place end
-  place.since_ms = saved.since_ms
-  for id, at_ms in pairs(saved.seen or {}) do place.seen[id] = at_ms end
+  if not file then return place end
+  local saved = require "anzol.native".json.decode(file:read "a")
+  file:close()
+  if type(saved) ~= "table" or type(saved.base) ~= "string" then
+    place.is_damaged = true
+    return place
+  end
+  place.base = saved.base
+  for _, id in ipairs(saved.seen or {}) do place.seen[id] = true end
   return place
 end
 
--- Unix milliseconds of an instant that the API tells.
-local function ms_of(instant)
-  local year, month, day, hour, min, sec, ms =
-    instant:match "^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.(%d+)Z$"
-  local days = os.time { year = year, month = month, day = day, hour = 12 }
-  local zero = os.time { year = 1970, month = 1, day = 1, hour = 12 }
-  return math.floor((days - zero) / 86400 + 0.5) * 86400000
-    + ((hour * 60 + min) * 60 + sec) * 1000 + ms | 0
-end
-
-local function save(place)
-  os.execute("mkdir -p " .. quote(folder()))
-  local text = require "anzol.native".json.encode({ since_ms = place.since_ms,
-    seen = next(place.seen) and place.seen or nil }, { sort = true })
-  local file = io.open(place.path .. ".new", "w")
-  if not file then return end
-  file:write(text)
-  file:close()
-  os.rename(place.path .. ".new", place.path)
-end
-
-function Place:begin(at_ms)
-  self.since_ms, self.seen = at_ms, {}
-  save(self)
-end
-
--- The event is dealt with. What is older than the overlap need not be known any more.
-function Place:see(id, received_at)
-  local at_ms = ms_of(received_at)
-  self.seen[id] = at_ms
-  if at_ms - self.overlap_ms > self.since_ms then
-    self.since_ms = at_ms - self.overlap_ms
-    for known, known_ms in pairs(self.seen) do
-      if known_ms < self.since_ms then self.seen[known] = nil end
-    end
+-- The follower's place. Raises: what is not kept would come again.
+function Place:save(follower)
+  local native = require "anzol.native"
+  local seen = {}
+  for id in pairs(follower.seen) do seen[#seen + 1] = id end
+  table.sort(seen)
+  local ok, err = native.save(self.path, native.json.encode({ base = follower.base,
+    seen = native.json.array(seen) }, { sort = true }))
+  if not ok then
+    failure.raise(failure.FAILED, "the place among the events cannot be kept: %s", err)
   end
-  save(self)
 end
 
 return M

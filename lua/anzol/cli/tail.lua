@@ -3,6 +3,8 @@
 local client = require "anzol.cli.client"
 local screen = require "anzol.cli.console"
 local failure = require "anzol.cli.failure"
+local follow = require "anzol.cli.follow"
+local type_pattern = require "anzol.cli.type_pattern"
 
 local M = {
   name = "tail",
@@ -19,9 +21,9 @@ a server that is started again or cannot be reached for a while, and leaves noth
 In --where stand the fields that -o json shows; what it gives decides.]],
 }
 
-local POLL_MS = 500
-local SETTLE_MS = 2000 -- ids are given before they are stored: a smaller one may still come
-local PAGE = 250
+local SETTLE_MS = 2000
+local LOST_MS = 500 -- between tries of a server that is away
+local LAST_MAX = 249
 
 -- "12:00:00.000" of an instant: whoever looks on knows the day.
 local function time_of(instant) return instant:match "T(.-)Z" or instant end
@@ -60,17 +62,16 @@ function M.configure(parser)
   parser:option("-n --last", "Begin with so many that are there already, at most 249.", "0")
     :argname "N":convert(function(text)
       local number = math.tointeger(tonumber(text))
-      if number and number >= 0 and number < PAGE then return number end
+      if number and number >= 0 and number <= LAST_MAX then return number end
       return nil, "--last: a whole number from 0 to 249"
     end)
 end
 
 -- ---- Which rows are meant -----------------------------------------------------------------------
 
--- "*" is one segment, "**" one or more, last only.
 local function type_matcher(pattern)
-  local lua = pattern:gsub("[%-.]", "%%%0"):gsub("%*%*$", "\1"):gsub("%*", "[^.]+"):gsub("\1", ".+")
-  return function(row) return tostring(row.type):find("^" .. lua .. "$") ~= nil end
+  local matches = type_pattern.matcher(pattern)
+  return function(row) return matches(tostring(row.type)) end
 end
 
 local function status_matcher(list)
@@ -127,13 +128,6 @@ end
 local Tail = {}
 Tail.__index = Tail
 
-function Tail:page(limit, iterator)
-  local options = self.options
-  return client.decode(client.request(options, self.console, { path = self.kind.path, query = {
-    { "limit", limit }, { "iterator", iterator }, { "source", options.source },
-    { "endpoint", options.endpoint } } }))
-end
-
 function Tail:print(row)
   for _, matches in ipairs(self.matchers) do
     if not matches(row) then return end
@@ -144,48 +138,15 @@ function Tail:print(row)
   else
     self.console:data(screen.clean_line(self.kind.line(row)) .. "\n")
   end
+  screen.flush()
 end
 
--- Rows that were not seen, oldest first.
-function Tail:take(page)
-  local now_ms = require "anzol.native".now_ms()
-  for i = #page.data, 1, -1 do
-    local row = page.data[i]
-    if not self.seen[row.id] then
-      self.seen[row.id] = now_ms
-      self:print(row)
-    end
-  end
-end
-
--- base is the newest id of which none before it can still come: it was seen long enough ago.
-function Tail:settle()
-  local settled_ms = require "anzol.native".now_ms() - SETTLE_MS
-  for id, ms in pairs(self.seen) do
-    if ms <= settled_ms and id > self.base then self.base = id end
-  end
-  for id in pairs(self.seen) do
-    if id < self.base then self.seen[id] = nil end
-  end
-end
-
-function Tail:poll()
-  local iterator = "-" .. self.base
-  repeat
-    local page = self:page(PAGE, iterator)
-    self:take(page)
-    iterator = client.plain(page.prevIterator)
-  until page.done or not iterator
-  self:settle()
-end
-
--- Of what is there already only the last rows are shown.
 function Tail:begin()
-  local page = self:page(self.options.last + 1)
-  local older = page.data[self.options.last + 1]
-  if older then self.seen[older.id] = 0 end
-  self:take(page)
-  self.base = #page.data > 0 and page.data[#page.data].id or self.kind.first_id
+  for _, row in ipairs(self.follower:begin(self.options.last)) do self:print(row) end
+end
+
+function Tail:look()
+  self.follower:look(function(row) self:print(row) end)
 end
 
 -- One step; while the server is away for a time it is tried again, and that is told once.
@@ -206,14 +167,17 @@ end
 function M.run(options, console)
   check(options)
   local native = require "anzol.native"
-  local tail = setmetatable({ options = options, console = console, kind = kinds[options.kind],
-    matchers = matchers(options), seen = {} }, Tail)
+  local kind = kinds[options.kind]
+  local follower = follow.new { options = options, console = console, path = kind.path,
+    first_id = kind.first_id, settle_ms = SETTLE_MS,
+    query = { { "source", options.source }, { "endpoint", options.endpoint } } }
+  local tail = setmetatable({ options = options, console = console, kind = kind,
+    matchers = matchers(options), follower = follower }, Tail)
   tail:turn(tail.begin)
   tail.has_begun = true
   while true do
-    screen.flush()
-    native.sleep_ms(POLL_MS)
-    tail:turn(tail.poll)
+    native.sleep_ms(tail.is_lost and LOST_MS or follower:rest_ms())
+    tail:turn(tail.look)
   end
 end
 
