@@ -51,6 +51,24 @@ return function(t)
       assert.equal("5", run("get_kv", { ns = "n", key = "cursor" }).value)
     end)
 
+    it("lets one commit of those that ran from one place, though all end in one group", function()
+      put()
+      local ops, won = {}, nil
+      for i = 1, 20 do
+        ops[i] = assert(t.store:routine { kind = "poll", name = "tickets", rule = "30s", version = 1,
+          due_ms = 1000 + i, tick_ms = 1000, writes = { { ns = "n", key = "who", value = tostring(i) } },
+          emits = { { source = "tickets", type = "ticket.open", body = tostring(i) } } })
+      end
+      t.store:wait()
+      for i, op in ipairs(ops) do
+        assert.is_true(op.status == "conflict" or (op.status == "ok" and not won), op.status)
+        if op.status == "ok" then won = i end
+      end
+      assert.equal(tostring(won), run("get_kv", { ns = "n", key = "who" }).value)
+      assert.same({ 2, 1000 + won }, { rows()[1].version, rows()[1].due_ms })
+      assert.same({ { tostring(won) } }, t.sql "SELECT CAST(body AS TEXT) FROM event JOIN content USING(id)")
+    end)
+
     it("stores the event that its messages are of, as finished", function()
       put()
       local endpoint = t.endpoint "chat"
