@@ -48,12 +48,39 @@ static bool is_named(struct slice name, char *const *names, size_t count)
     return false;
 }
 
+/* Each value of the parameter, byte by byte. */
+static void strike_out(struct content *content, struct slice query, const char *name)
+{
+    const size_t name_len = strlen(name);
+    char *at = content->bytes + (query.data - content->bytes);
+    char *const end = at + query.len;
+    while (at < end) {
+        char *next = memchr(at, '&', (size_t)(end - at));
+        char *const stop = next ? next : end;
+        if ((size_t)(stop - at) > name_len && memcmp(at, name, name_len) == 0 &&
+            at[name_len] == '=')
+            memset(at + name_len + 1, '*', (size_t)(stop - at) - name_len - 1);
+        at = stop + 1;
+    }
+}
+
+static void strike_out_parameters(struct content *content, char *const *names, size_t count)
+{
+    struct slice query;
+    if (!head_find(content_head(content), ":query", &query))
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (names[i][0] == CONTENT_PARAMETER[0])
+            strike_out(content, query, names[i] + 1);
+}
+
 void content_hide(struct content *content, char *const *names, size_t count)
 {
     const struct slice head = content_head(content);
     struct field field;
     size_t kept = 0;
     size_t start = 0;
+    strike_out_parameters(content, names, count);
     for (size_t offset = 0; head_next(head, &offset, &field); start = offset) {
         if (is_named(field.name, names, count))
             continue;

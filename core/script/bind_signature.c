@@ -220,12 +220,9 @@ static int l_sign_token(lua_State *L)
     return sign_by(L, "anzol.sign.token", ALGORITHM_TOKEN);
 }
 
-static int verify_authorization(lua_State *L, const char *what, const char *prefix,
-                                enum encoding encoding)
+static struct verifier *verify_authorization(lua_State *L, const struct options *options,
+                                             const char *prefix, enum encoding encoding)
 {
-    static const char *const names[] = {"secret", NULL};
-    const struct options options = {.index = 1, .what = what};
-    options_check_names(L, &options, names, NULL);
     struct verifier *verifier = push_verifier(L, VERIFIER_RECIPE);
     verifier->recipe = (struct recipe){.algorithm = ALGORITHM_TOKEN,
                                        .encoding = encoding,
@@ -233,19 +230,30 @@ static int verify_authorization(lua_State *L, const char *what, const char *pref
                                        .name_count = 1};
     (void)snprintf(verifier->recipe.prefix, sizeof verifier->recipe.prefix, "%s", prefix);
     const struct key_style style = {ALGORITHM_TOKEN, KEY_TEXT, false};
-    keys_check_read(L, &options, &style, &verifier->keys);
-    return 1;
+    keys_check_read(L, options, &style, &verifier->keys);
+    return verifier;
 }
 
 static int l_verify_bearer(lua_State *L)
 {
-    return verify_authorization(L, "anzol.verify.bearer", "Bearer ", ENCODING_TEXT);
+    static const char *const names[] = {"query", "secret", NULL};
+    const struct options options = {.index = 1, .what = "anzol.verify.bearer"};
+    options_check_names(L, &options, names, NULL);
+    struct verifier *verifier = verify_authorization(L, &options, "Bearer ", ENCODING_TEXT);
+    if (option_check_bool(L, &options, "query", false))
+        (void)snprintf(verifier->recipe.token_query, sizeof verifier->recipe.token_query,
+                       "access_token"); /* RFC 6750, 2.3 */
+    return 1;
 }
 
 /* The secret is "user:password". */
 static int l_verify_basic(lua_State *L)
 {
-    return verify_authorization(L, "anzol.verify.basic", "Basic ", ENCODING_BASE64);
+    static const char *const names[] = {"secret", NULL};
+    const struct options options = {.index = 1, .what = "anzol.verify.basic"};
+    options_check_names(L, &options, names, NULL);
+    (void)verify_authorization(L, &options, "Basic ", ENCODING_BASE64);
+    return 1;
 }
 
 static int l_verify_standard(lua_State *L)

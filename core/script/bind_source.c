@@ -256,7 +256,7 @@ static void read_hidden(lua_State *L, const struct options *options, int provide
     const size_t count = type == LUA_TTABLE ? lua_rawlen(L, -1) : array_count(fallback);
     if ((type != LUA_TNIL && type != LUA_TTABLE) || count > HIDDEN_MAX)
         (void)option_error(L, options, "hide_headers", "a list of at most 32 header names");
-    source->hidden_headers = calloc(count + 1, sizeof *source->hidden_headers);
+    source->hidden_headers = calloc(count + 2, sizeof *source->hidden_headers);
     if (!source->hidden_headers)
         (void)luaL_error(L, "out of memory");
     for (size_t i = 0; i < count; i++) {
@@ -271,6 +271,9 @@ static void read_hidden(lua_State *L, const struct options *options, int provide
         source->hidden_header_count = i + 1;
     }
     lua_pop(L, 1);
+    if (source->verifier && source->verifier->recipe.token_query[0] != '\0')
+        source->hidden_headers[source->hidden_header_count++] = text_copy(
+            L, lua_pushfstring(L, CONTENT_PARAMETER "%s", source->verifier->recipe.token_query));
 }
 
 /* The provider's table at its index, 0 if there is none. */

@@ -95,12 +95,11 @@ bool content_is_form(struct slice head)
            slice_equal_nocase(slice_of(type.data, sizeof form - 1), slice_str(form));
 }
 
-bool content_find_query(struct slice url, const char *name, struct slice *value)
+bool content_find_parameter(struct slice query, const char *name, struct slice *value)
 {
     const size_t name_len = strlen(name);
-    const char *mark = memchr(url.data, '?', url.len);
-    const char *const end = url.data + url.len;
-    for (const char *at = mark ? mark + 1 : end; at < end;) {
+    const char *const end = query.data + query.len;
+    for (const char *at = query.data; at < end;) {
         const char *next = memchr(at, '&', (size_t)(end - at));
         const size_t len = (size_t)((next ? next : end) - at);
         if (len > name_len && memcmp(at, name, name_len) == 0 && at[name_len] == '=') {
@@ -110,4 +109,11 @@ bool content_find_query(struct slice url, const char *name, struct slice *value)
         at = next ? next + 1 : end;
     }
     return false;
+}
+
+bool content_find_query(struct slice url, const char *name, struct slice *value)
+{
+    const char *mark = url.len > 0 ? memchr(url.data, '?', url.len) : NULL;
+    const size_t skipped = mark ? (size_t)(mark + 1 - url.data) : url.len;
+    return content_find_parameter(slice_of(url.data + skipped, url.len - skipped), name, value);
 }

@@ -29,6 +29,7 @@ void content_finish(struct content *content);
 /* By its Content-Type. */
 bool content_is_form(struct slice head);
 /* The value of a parameter in the query of a URL, as it stands there. */
+bool content_find_parameter(struct slice query, const char *name, struct slice *value);
 bool content_find_query(struct slice url, const char *name, struct slice *value);
 
 /* form.c: adds name and value of each field, decoded and sorted by both, equal fields once. */

@@ -238,6 +238,8 @@ struct recipe {
     int64_t tolerance_s; /* 0: the time is not judged */
     /* If the body is no form: the parameter of the URL that must be the hex SHA-256 of it. */
     char body_hash_query[RECIPE_TEXT_BYTES];
+    /* The parameter of the URL that may hold the token instead of the header; "": none. */
+    char token_query[RECIPE_TEXT_BYTES];
     struct part parts[RECIPE_PARTS_MAX];
     size_t part_count;
 };

@@ -5,6 +5,7 @@
 #include "signature/verifier_int.h"
 
 #include "base/clock.h"
+#include "base/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +243,26 @@ static bool check_id(const struct recipe *recipe, const struct reading *reading,
     return is_clear;
 }
 
+/* The token as a parameter of the URL. False: it has none. */
+static bool read_query(const struct recipe *recipe, struct slice head, struct reading *reading)
+{
+    struct slice query;
+    struct slice raw;
+    if (recipe->token_query[0] == '\0' || head_count(head, reading->names->signature) > 0 ||
+        !head_find(head, ":query", &query) ||
+        !content_find_parameter(query, recipe->token_query, &raw))
+        return false;
+    const size_t offset = reading->decoded.len;
+    enum status status = OK;
+    for (size_t at = 0; at < raw.len && status == OK;)
+        status = buf_add_byte(&reading->decoded, form_byte(raw, &at));
+    reading->seen++;
+    if (status == OK)
+        reading->candidates[reading->count++] =
+            (struct candidate){offset, reading->decoded.len - offset, false};
+    return true;
+}
+
 static const struct recipe_names *names_of(const struct recipe *recipe, struct slice head)
 {
     for (size_t i = 1; i < recipe->name_count; i++)
@@ -259,8 +280,9 @@ static bool read_head(const struct recipe *recipe, struct slice head, struct rea
     if (recipe->is_numbered) {
         if (!read_numbered(recipe, head, reading, err))
             return false;
-    } else if (!find_one(head, reading->names->signature, &value, err) ||
-               !read_signatures(recipe, value, reading, err)) {
+    } else if (!read_query(recipe, head, reading) &&
+               (!find_one(head, reading->names->signature, &value, err) ||
+                !read_signatures(recipe, value, reading, err))) {
         return false;
     }
     if (reading->names->id[0] != '\0' &&

@@ -160,6 +160,20 @@ describe("a recipe", function()
     assert.equal("no secret in Authorization matches", judge(project, { { "Authorization", "Bearer " } }))
     assert.equal('Authorization does not begin with "Bearer "',
       judge(project, { { "Authorization", "Basic x" } }))
+    assert.equal("header Authorization is missing", judge(project, { { ":query", "access_token=" .. SECRET } }))
+    project = source "anzol.verify.bearer { secret = anzol.secret 'S', query = true }"
+    local escaped = SECRET:gsub(" ", "%%20"):gsub("secret", "s%%65cret")
+    assert.equal("ok", judge(project, { { "Authorization", "Bearer " .. SECRET } }))
+    assert.equal("ok", judge(project, { { ":query", "access_token=" .. escaped } }))
+    assert.equal("ok", judge(project, { { ":query", "a=b&access_token=" .. SECRET:gsub(" ", "+") .. "&c" } }))
+    for _, query in ipairs { "access_token=", "access_token=x", "access_token=" .. escaped .. "x" } do
+      assert.equal("no secret in Authorization matches", judge(project, { { ":query", query } }))
+    end
+    for _, query in ipairs { "", "access_token", "xaccess_token=" .. escaped, "Access_Token=" .. escaped } do
+      assert.equal("header Authorization is missing", judge(project, { { ":query", query } }))
+    end
+    assert.equal("no secret in Authorization matches",
+      judge(project, { { "Authorization", "Bearer x" }, { ":query", "access_token=" .. escaped } }))
     project = source "anzol.verify.basic { secret = anzol.secret 'S' }"
     assert.equal("ok", judge(project, { { "Authorization", "Basic " .. mime.b64(SECRET) } }))
     assert.equal("no secret in Authorization matches",

@@ -112,7 +112,10 @@ describe("anzol.hub", function()
     ask(t)
     assert.not_equal(fields["hub.challenge"], got[2].fields["hub.challenge"])
     for path, reply_with in pairs { ["/1"] = 404, ["/2"] = 302, ["/3"] = { error = "connect" },
-      ["/4"] = { body = "another" }, ["/5"] = { status = 500 }, ["/6"] = { body = "" } } do
+      ["/4"] = { body = "another" },
+      ["/7"] = function(request)
+        return { body = query_of(request.url)["hub.challenge"] .. (" "):rep(4 * 1024) }
+      end, ["/5"] = { status = 500 }, ["/6"] = { body = "" } } do
       t:http("https://bad.example" .. path .. "*", reply_with)
       assert.equal(202, ask(t, { ["hub.callback"] = "https://bad.example" .. path }).status)
     end

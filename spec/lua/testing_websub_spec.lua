@@ -144,6 +144,21 @@ describe("anzol.websub", function()
     assert.equal("wait", kept(t, "blog").step)
   end)
 
+  it("follows a topic five times to another place, not six times", function()
+    for _, count in ipairs { 5, 6 } do
+      local function answer(request)
+        local at = tonumber(request.url:match "/hop/(%d+)$" or 0)
+        if at == count then return { headers = { link = ('<%s>; rel="hub"'):format(HUB) } } end
+        return { status = 302, headers = { location = "/hop/" .. at + 1 } }
+      end
+      local t = test("", answer)
+      t:http("https://blog.example/hop/*", answer)
+      t:advance "1s"
+      assert.equal(count == 5 and "wait" or nil, kept(t, "blog").step)
+      assert.equal(count == 5 and "https://blog.example/hop/5" or nil, asked[1] and asked[1]["hub.topic"])
+    end
+  end)
+
   it("turns a post that is signed by any of four digests into an event, and drops what is not", function()
     local t = test()
     t:advance "1s"

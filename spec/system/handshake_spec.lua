@@ -17,6 +17,8 @@ anzol.source("both", { verify = anzol.verify.none(), type = "both", handshake = 
 anzol.source("none", { verify = anzol.verify.none(), type = "none" })
 anzol.source("read", { verify = anzol.verify.none(), handshake = { origins = "*" },
   type = function(req) return req.json.type end })
+anzol.source("token", { verify = anzol.verify.bearer { secret = anzol.secret "TOKEN", query = true },
+  type = "token", handshake = { origins = "*" } })
 anzol.source("few", { verify = anzol.verify.none(), type = "few", rate_limit = "1/m",
   handshake = { origins = "*", rate = 1 } })
 anzol.on("anzol.source.handshake", function(event) anzol.kv "asked":set("last", event.data) end)
@@ -24,7 +26,8 @@ anzol.on("anzol.source.handshake", function(event) anzol.kv "asked":set("last", 
 
 describe("a target of CloudEvents", function()
   local server
-  lazy_setup(function() server = Server.start { scripts = { ["main.lua"] = script } } end)
+  lazy_setup(function() server = Server.start { scripts = { ["main.lua"] = script },
+    secrets = { TOKEN = "mF_9.B5f-4.1JqM" } } end)
   lazy_teardown(function() server:close() end)
 
   local function ask(method, path, headers, body)
@@ -125,6 +128,22 @@ describe("a target of CloudEvents", function()
       return count >= 10
     end)
     assert.equal(10, count)
+  end)
+
+  it("takes bearer tokens in the header and in the URL, and keeps neither (3)", function()
+    local body = { ["Content-Type"] = "application/cloudevents+json", Authorization = "Bearer mF_9.B5f-4.1JqM" }
+    assert.equal(202, ask("POST", "/in/token", body, "{}").status)
+    local answer = ask("POST", "/in/token?access_token=mF_9.B5f-4.1JqM&p=q&access_token=mF_9.B5f-4.1JqM", {}, "{}")
+    assert.equal(202, answer.status)
+    local id = json.decode(answer.body).id
+    local stars = ("*"):rep(15)
+    assert.equal("access_token=" .. stars .. "&p=q&access_token=" .. stars, server:get("/api/v1/event/" .. id).query)
+    for _, path in ipairs { "/in/token", "/in/token?access_token=wrong", "/in/token?access_token" } do
+      local refused = ask("POST", path, {}, "{}")
+      assert.equal(401, refused.status)
+      assert.is_nil(refused.headers["www-authenticate"])
+    end
+    assert.is_nil(server:log():find("mF_9", 1, true))
   end)
 
   it("answers 202 for what is stored and not handled yet, without a redirect (2.2)", function()

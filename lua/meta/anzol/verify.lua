@@ -83,12 +83,15 @@ function anzol.verify.token(options) end
 ---@class anzol.SecretOptions
 ---@field secret anzol.SecretText|anzol.SecretText[]
 
+---@class anzol.BearerOptions: anzol.SecretOptions
+---@field query? boolean Takes the token as the parameter `access_token` of the URL too (RFC 6750, 2.3); it is struck out of what is stored. Default: `false`.
+
 ---`Authorization: Bearer …`.
 ---
 ---```lua
 ---local verify = anzol.verify.bearer { secret = anzol.secret "HOOK_TOKEN" }
 ---```
----@param options anzol.SecretOptions
+---@param options anzol.BearerOptions
 ---@return anzol.Verifier
 function anzol.verify.bearer(options) end
 
