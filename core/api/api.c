@@ -21,7 +21,8 @@ static void on_head(struct http_request *request, void *ctx)
     char allow[ALLOW_BYTES];
     const struct route *route =
         api_find_route(http_method(request), http_path(request), &parts, allow);
-    if ((!route || !route->is_public) && !door_admits(door, request))
+    struct visitor visitor = {0};
+    if ((!route || !route->is_public) && !door_admits(door, request, &visitor))
         return;
     if (!route && allow[0]) {
         const struct field header = {slice_str("Allow"), slice_str(allow)};
@@ -39,24 +40,41 @@ static void on_head(struct http_request *request, void *ctx)
         api_respond_error(request, 503, "memory", "no memory; try again", NULL);
         return;
     }
+    call->is_unproven = visitor.is_unproven;
+    memcpy(call->token.hash, visitor.hash, sizeof call->token.hash);
     http_set_data(request, call);
     http_accept(request, publishes(route) ? LIMIT_API_MESSAGE_BYTES : LIMIT_API_BODY_BYTES);
 }
 
-static bool route_is_below_application(const struct route *route)
+/* Whether the call is for what one application has; of a token's, whether it names one at all. What
+ * publishes looks it up itself. */
+static bool is_of_application(const struct call *call)
 {
     static const char above[] = "/api/v1/app/{app}/";
-    return strncmp(route->path, above, sizeof above - 1) == 0;
+    static const char itself[] = "/api/v1/app/{";
+    const char *path = call->route->path;
+    if (publishes(call->route))
+        return false;
+    return strncmp(path, above, sizeof above - 1) == 0 ||
+           (call->token.id != 0 && strncmp(path, itself, sizeof itself - 1) == 0);
+}
+
+static void go_on(struct call *call)
+{
+    if (is_of_application(call))
+        api_enter_application(call);
+    else
+        call->route->handle(call);
 }
 
 static void on_request(struct http_request *request, void *ctx)
 {
     (void)ctx;
     struct call *call = http_data(request);
-    if (!publishes(call->route) && route_is_below_application(call->route))
-        api_enter_application(call);
+    if (call->is_unproven)
+        door_prove(call, go_on);
     else
-        call->route->handle(call);
+        go_on(call);
 }
 
 static void on_over(struct http_request *request, void *ctx)
@@ -96,6 +114,8 @@ static enum status open_door(struct api *api, enum door_kind kind, int fd, struc
         .handler = &handler,
         .ctx = door,
         .connection_count_max = LIMIT_API_CONNECTIONS,
+        .intake_bytes = &api->intake_bytes,
+        .intake_bytes_max = LIMIT_API_INTAKE_BYTES,
     };
     const enum status status = http_listener_open(&options, &door->listener, err);
     if (status == OK)

@@ -51,6 +51,7 @@ struct api {
     size_t wait_count;
     struct queue keyed; /* calls whose keys others may not use meanwhile */
     size_t open_doors;
+    atomic_size_t intake_bytes; /* of bodies; those of tokens that are not proven yet too */
     struct timers timers;
     bool is_closing;
     void (*on_closed)(void *ctx);
@@ -108,6 +109,14 @@ struct list_wait {
     bool is_waiting;
 };
 
+/* token.c: a token that is minted. */
+struct token_call {
+    struct api_token token; /* owned */
+    char *application;      /* as the body names it; owned */
+    int64_t ttl_ms;
+    struct buf text;
+};
+
 /* What the braces of a route's path stand for, in order. */
 #define PATH_PARTS_MAX 3
 struct path_parts {
@@ -121,10 +130,14 @@ struct call {
     struct http_request *request; /* NULL: the client left */
     const struct route *route;
     struct path_parts parts;
-    struct slice id;      /* the last of them */
+    struct slice id; /* the last of them */
+    /* That it came with; owned. Its id is 0 if it is the admin's, or is not proven yet. */
+    struct api_token token;
+    bool is_unproven;
     uint64_t application; /* of routes below an application: its id. 0: of no application */
     char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
     void (*then)(struct call *call, bool is_found); /* while it is looked up */
+    void (*proven)(struct call *call);              /* while its token is */
     bool is_pending;
     bool has_key; /* of idempotency */
     unsigned char key[STORE_ANSWER_KEY_BYTES];
@@ -133,6 +146,7 @@ struct call {
     struct stream_call stream;
     struct message_call *message; /* of what is published; owned */
     struct list_wait wait;
+    struct token_call minting;
     struct buf source, type, endpoint; /* filters of a list */
     struct buf reason;                 /* of a change */
     struct buf contains;               /* filter */
@@ -155,16 +169,26 @@ struct call {
         struct store_list_resources list_resources;
         struct store_resource put_resource;
         struct store_list_published list_published;
+        struct store_token put_token;
+        struct store_list_tokens list_tokens;
         struct store_list_routines list_routines;
         struct store_get_event get_event;
         struct store_get_delivery get_delivery;
     };
 };
 
+/* Whose token is the least that a route takes: those of an application are for what is below it. */
+enum route_user {
+    FOR_ADMIN, /* unless a route says otherwise */
+    FOR_APPLICATION,
+    FOR_PORTAL
+};
+
 struct route {
     const char *method;
     const char *path; /* "/api/v1/app/{app}/endpoint/{id}" */
     bool is_public;   /* no token, no Host check */
+    enum route_user user;
     /* The request is complete, and the application that it is for is found if its path is below
      * one: answer it, or start what it waits for. */
     void (*handle)(struct call *call);
@@ -196,8 +220,16 @@ bool api_next_word(const char **words, struct slice *word);
 /* ---- door.c: who may come in -------------------------------------------------------------------
  */
 
+/* Who comes in. */
+struct visitor {
+    bool is_unproven; /* with a minted token of this hash */
+    unsigned char hash[API_TOKEN_HASH_BYTES];
+};
 /* False: refused and answered. */
-bool door_admits(struct door *door, struct http_request *request);
+bool door_admits(struct door *door, struct http_request *request, struct visitor *visitor);
+/* Finds the token of call->token.hash, and whether it is good for the route; then goes on, or
+ * refuses. */
+void door_prove(struct call *call, void (*go_on)(struct call *call));
 void door_set_token(struct api *api, const char *token);
 
 /* ---- call.c: the life of a call and its answer --------------------------------------------------
@@ -318,6 +350,21 @@ void wait_leave(struct call *call);
 /* The member that who asks again gives back. */
 void wait_write(const struct call *call, struct document *out);
 
+/* ---- token.c: the tokens that are minted --------------------------------------------------------
+ */
+
+#define TOKEN_PREFIX "anzol_"
+#define TOKEN_TEXT_LEN 49 /* the prefix, then 32 bytes in base64url */
+/* Whether it looks like one. */
+bool token_is_minted(struct slice text);
+void token_hash(struct slice text, unsigned char out[API_TOKEN_HASH_BYTES]);
+/* Whether the application is the token's, or the token is the admin's. */
+bool token_may_enter(const struct call *call, uint64_t application);
+/* Leaves out event types behind a feature flag that the call's token lacks: as if there were none.
+ * For every read of event types on behalf of a call. */
+void token_narrow(const struct call *call, struct store_list_resources *list);
+void token_call_finish(struct token_call *it);
+
 /* ---- show.c: what several resources show --------------------------------------------------------
  */
 
@@ -391,6 +438,9 @@ extern const struct field_forms message_fields;
 /* The application that the path names first: then(call, true) with call->application, or
  * then(call, false) if there is none. Refuses if it cannot be read. */
 void api_find_application(struct call *call, void (*then)(struct call *call, bool is_found));
+/* The same of any id or uid, which the call borrows until then. */
+void api_look_up_application(struct call *call, struct slice name,
+                             void (*then)(struct call *call, bool is_found));
 /* The same for all routes but those that may make it: refuses if there is none, else goes on with
  * the route's handler. */
 void api_enter_application(struct call *call);
@@ -413,6 +463,12 @@ void api_publish(struct call *call);
 void api_get_message(struct call *call);
 void api_write_message(const struct call *call, struct document *out);
 void message_call_free(struct message_call *message);
+void api_list_tokens(struct call *call);
+void api_write_tokens(const struct call *call, struct document *out);
+void api_mint_token(struct call *call);
+void api_end_token(struct call *call);
+void api_log_out(struct call *call);
+extern const struct field_forms token_fields;
 /* queue.c */
 void api_list_sources(struct call *call);
 void api_show_secret(struct call *call);

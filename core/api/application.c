@@ -41,6 +41,7 @@ void api_make_application(struct call *call)
 
 void api_get_application(struct call *call)
 {
+    call->application = 0; /* it was looked up for its token: it is not below itself */
     resource_get(call, &form);
 }
 
@@ -62,31 +63,47 @@ void api_remove_application(struct call *call)
 /* ---- What is below one ------------------------------------------------------------------------
  */
 
+static void refuse_unknown(struct call *call)
+{
+    call_refuse(call, 404, "not_found", "there is no application of this id or uid");
+}
+
 static void on_found(struct store_read *read)
 {
     struct call *call = read->ctx;
     const struct store_list_resources *list = container_of(read, struct store_list_resources, read);
     const enum status status = read->status;
-    if (status == OK)
+    /* What is another's is not there, and takes as long. */
+    const bool is_found = status == OK && token_may_enter(call, list->rows[0].id);
+    if (is_found)
         call->application = list->rows[0].id;
-    else if (status != E_NOTFOUND)
+    else if (status != OK && status != E_NOTFOUND)
         log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,
                   read->err.text);
     store_read_finish(read);
     if (!call_end_wait(call))
         return;
-    if (status == OK || status == E_NOTFOUND)
-        call->then(call, status == OK);
+    if (!is_found && call->token.id != 0 && status != E_IO)
+        refuse_unknown(call); /* not even to be made */
+    else if (status == OK || status == E_NOTFOUND)
+        call->then(call, is_found);
     else
         call_refuse(call, 500, "store", "the store could not be read; see the server's log");
 }
 
 void api_find_application(struct call *call, void (*then)(struct call *call, bool is_found))
 {
+    api_look_up_application(call, call->parts.rows[0], then);
+}
+
+void api_look_up_application(struct call *call, struct slice name,
+                             void (*then)(struct call *call, bool is_found))
+{
     struct store_list_resources *list = &call->list_resources;
-    const struct slice part = call->parts.rows[0];
     call->then = then;
-    memcpy(call->application_name, part.data, part.len);
+    check(name.len < sizeof call->application_name);
+    memcpy(call->application_name, name.data, name.len);
+    call->application_name[name.len] = '\0';
     *list = (struct store_list_resources){
         .read = {.kind = STORE_LIST_RESOURCES, .on_done = on_found, .ctx = call},
         .kind = RESOURCE_APPLICATION,
@@ -105,7 +122,7 @@ static void enter(struct call *call, bool is_found)
     if (is_found)
         call->route->handle(call);
     else
-        call_refuse(call, 404, "not_found", "there is no application of this id or uid");
+        refuse_unknown(call);
 }
 
 void api_enter_application(struct call *call)

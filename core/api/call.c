@@ -79,6 +79,8 @@ static void destroy(struct call *call)
     call_put_key(call);
     message_call_free(call->message);
     buf_finish(&call->secrets);
+    token_call_finish(&call->minting);
+    api_token_finish(&call->token);
     buf_finish(&call->resource.place);
     resource_finish(&call->resource.row);
     free(call);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Who may come in. A page in somebody's browser can reach a loopback port, by its address or by a
- * name of its own that it lets resolve to 127.0.0.1: so Host must be a name we know and a foreign
- * Origin is refused, whatever the token. */
+/* Who may come in: with the admin's token, or with one that was minted, which is looked up in the
+ * store each time, so that one that was revoked is refused from then on. A page in somebody's
+ * browser can reach a loopback port, by its address or by a name of its own that it lets resolve to
+ * 127.0.0.1: so Host must be a name we know and a foreign Origin is refused, whatever the token. */
 #include "api/api_int.h"
 
 #include "base/clock.h"
@@ -104,19 +105,39 @@ static struct door_failures *failures_of(struct api *api, struct slice address)
     return failures;
 }
 
-/* Digests are compared, so that not even the length of the token shows in the time. */
-static bool token_is_right(const struct api *api, struct slice authorization)
+/* "": none. */
+static struct slice bearer_token(struct slice authorization)
 {
     const size_t scheme_len = strlen(BEARER);
-    unsigned char digest[DIGEST_BYTES_MAX];
     if (authorization.len < scheme_len ||
         !slice_equal_nocase(slice_of(authorization.data, scheme_len), slice_str(BEARER)))
-        return false;
-    const struct slice token =
-        slice_of(authorization.data + scheme_len, authorization.len - scheme_len);
+        return slice_of("", 0);
+    return slice_of(authorization.data + scheme_len, authorization.len - scheme_len);
+}
+
+/* Digests are compared, so that not even the length of the token shows in the time. */
+static bool token_is_right(const struct api *api, struct slice token)
+{
+    unsigned char digest[DIGEST_BYTES_MAX];
     const size_t len = hash(DIGEST_SHA256, token, digest);
-    return bytes_equal(slice_of((const char *)digest, len),
-                       slice_of((const char *)api->token_digest, len));
+    return api->has_token && bytes_equal(slice_of((const char *)digest, len),
+                                         slice_of((const char *)api->token_digest, len));
+}
+
+/* A minted one is 256 random bits: nobody guesses it, so wrong ones are not counted, and those of
+ * one address that are wrong keep no others of it out. */
+static bool take_minted(const struct api *api, struct http_request *request,
+                        struct visitor *visitor)
+{
+    struct slice authorization;
+    if (!http_header(request, "authorization", &authorization))
+        return false;
+    const struct slice token = bearer_token(authorization);
+    if (!token_is_minted(token) || token_is_right(api, token))
+        return false;
+    visitor->is_unproven = true;
+    token_hash(token, visitor->hash);
+    return true;
 }
 
 static bool check_token(struct api *api, struct http_request *request)
@@ -133,7 +154,7 @@ static bool check_token(struct api *api, struct http_request *request)
                           "send the admin token: \"Authorization: Bearer TOKEN\"", &challenge);
         return false;
     }
-    if (token_is_right(api, authorization))
+    if (token_is_right(api, bearer_token(authorization)))
         return true;
     if (++failures->count == LIMIT_API_FAILURES)
         log_warn("admin tokens refused", "address=%s count=%u", failures->address, failures->count);
@@ -160,17 +181,83 @@ static bool check_content_type(struct http_request *request)
     return false;
 }
 
-bool door_admits(struct door *door, struct http_request *request)
+/* SDKs send no type with no body. With a token this is safe: a page of another site has none. */
+static bool has_no_body(struct http_request *request)
+{
+    struct slice value;
+    return !http_header(request, "content-type", &value) &&
+           !http_header(request, "transfer-encoding", &value) &&
+           (!http_header(request, "content-length", &value) || slice_is(value, "0"));
+}
+
+bool door_admits(struct door *door, struct http_request *request, struct visitor *visitor)
 {
     struct api *api = door->api;
     if (door->is_unix)
         return true;
     if (!check_names(api, request))
         return false;
+    if (take_minted(api, request, visitor) || (api->has_token && check_token(api, request)))
+        return has_no_body(request) || check_content_type(request);
     if (api->has_token)
-        return check_token(api, request) && check_content_type(request);
+        return false;
     if (api->dev && door->is_loopback)
         return check_content_type(request);
     api_respond_error(request, 403, "token_not_set", NO_TOKEN_DETAIL, NULL);
     return false;
+}
+
+/* ---- Minted tokens ----------------------------------------------------------------------------
+ */
+
+static bool token_may_use(const struct api_token *token, const struct route *route)
+{
+    return route->user == FOR_PORTAL ||
+           (route->user == FOR_APPLICATION && token->scope == TOKEN_APPLICATION);
+}
+
+static void on_token(struct store_read *read)
+{
+    struct call *call = read->ctx;
+    struct store_list_tokens *list = container_of(read, struct store_list_tokens, read);
+    const enum status status = read->status;
+    if (status == OK) {
+        call->token = list->rows[0];
+        list->rows[0] = (struct api_token){0};
+    } else if (status != E_NOTFOUND) {
+        log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,
+                  read->err.text);
+    }
+    store_read_finish(read);
+    if (!call_end_wait(call))
+        return;
+    if (status == E_NOTFOUND)
+        api_respond_error(call->request, 401, "token_wrong",
+                          "the bearer token is none of this server, or it has ended", &challenge);
+    else if (status != OK)
+        call_refuse(call, 500, "store", "the store could not be read; see the server's log");
+    else if (!token_may_use(&call->token, call->route))
+        call_refuse(call, 403, "forbidden",
+                    call->route->user == FOR_ADMIN
+                        ? "a token of one application is not enough: this takes the admin token"
+                        : "a token of a portal is not enough: this takes the admin token, or one "
+                          "of the application");
+    else
+        call->proven(call);
+}
+
+void door_prove(struct call *call, void (*go_on)(struct call *call))
+{
+    struct store_list_tokens *list = &call->list_tokens;
+    call->proven = go_on;
+    *list = (struct store_list_tokens){
+        .read = {.kind = STORE_LIST_TOKENS, .on_done = on_token, .ctx = call},
+        .only = call->token.hash,
+        .now_ms = clock_due_ms(),
+    };
+    call_begin_wait(call);
+    if (store_read(call->api->store, call->api->client, &list->read) == OK)
+        return;
+    check(call_end_wait(call));
+    call_refuse(call, 503, "busy", "too many reads are under way; try again");
 }

@@ -418,6 +418,13 @@ static void write_operation_id(struct document *out, const struct route *route)
     document_text(out, slice_of(text, len));
 }
 
+/* Whose token is the least: an admin's is enough everywhere. */
+static const char *const users[] = {
+    [FOR_ADMIN] = "[{\"bearer\":[\"admin\"]}]",
+    [FOR_APPLICATION] = "[{\"bearer\":[\"application\"]}]",
+    [FOR_PORTAL] = "[{\"bearer\":[\"portal\"]}]",
+};
+
 static void write_route(struct document *out, const struct route *route)
 {
     char method[TEXT_BYTES];
@@ -429,8 +436,7 @@ static void write_route(struct document *out, const struct route *route)
     document_open(out, '{');
     write_text(out, "summary", route->summary);
     write_operation_id(out, route);
-    if (route->is_public)
-        write_json(out, "security", "[]");
+    write_json(out, "security", route->is_public ? "[]" : users[route->user]);
     document_key(out, "parameters");
     document_open(out, '[');
     write_path_parameters(out, route->path);

@@ -245,6 +245,7 @@ static void point(struct call *call)
         .owner = call->application,
         .only_uid = name,
     };
+    token_narrow(call, &call->list_resources);
     if (!it->form->is_named && it->verb != RESOURCE_MAKE)
         (void)id_parse(it->form->id_kind, name, &call->list_resources.only);
 }
@@ -330,6 +331,7 @@ void resource_list(struct call *call, const struct resource_form *form)
     struct resource_call *it = state_of(call);
     *list = (struct store_list_resources){
         .kind = form->kind, .owner = call->application, .is_by_uid = form->is_named};
+    token_narrow(call, list);
     query_limit(call, &complaints);
     query_iterator(call, &complaints);
     list->is_down = query_is_down(call, &complaints) != it->is_backward;

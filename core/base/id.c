@@ -11,7 +11,7 @@
 #define MS_MAX ((INT64_C(1) << 41) - 1)
 
 static const char *const prefixes[ID_KIND_COUNT] = {"evt_", "msg_",   "dlv_", "ep_",
-                                                    "app_", "atmpt_", "tsk_"};
+                                                    "app_", "atmpt_", "tsk_", "tok_"};
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /* Milliseconds since the epoch of ids, within their 41 bits: a machine whose clock was never set

@@ -25,6 +25,7 @@ enum id_kind {
     ID_APPLICATION,
     ID_ATTEMPT,
     ID_TASK,
+    ID_TOKEN,
     ID_KIND_COUNT
 };
 

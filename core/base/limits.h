@@ -156,6 +156,7 @@
 #define LIMIT_PAYLOAD_BYTES LIMIT_BODY_BYTES        /* of a message, as it is sent */
 #define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */
 #define LIMIT_API_CONNECTIONS 256
+#define LIMIT_API_INTAKE_BYTES (64u * 1024 * 1024) /* of all bodies that are open */
 #define LIMIT_API_PAGE_ROWS 250
 #define LIMIT_API_NAMES 500           /* in a list of a body that has no limit of its own */
 #define LIMIT_API_STREAMS 32          /* of what happens, open */
@@ -168,6 +169,8 @@
 #define LIMIT_CHANNEL_BYTES 128       /* of a channel or tag */
 #define LIMIT_CHANNELS_PER_MESSAGE 5  /* and tags */
 #define LIMIT_ANSWER_KEPT_MS 43200000 /* to a request with an idempotency key */
+#define LIMIT_TOKEN_TTL_S 31622400    /* 366 days: a minted token ends by then */
+#define LIMIT_TOKEN_LABEL 100         /* characters */
 #define LIMIT_REASON_BYTES 256        /* why something is dropped or cancelled */
 #define LIMIT_API_FAILURES 10         /* wrong tokens of one address ... */
 #define LIMIT_API_FAILURES_MS 60000   /* ... in this time */

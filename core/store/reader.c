@@ -29,6 +29,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_LIST_ATTEMPTS:
     case STORE_LIST_RESOURCES:
     case STORE_LIST_PUBLISHED:
+    case STORE_LIST_TOKENS:
     case STORE_READ_KIND_COUNT:
         break;
     }
@@ -332,6 +333,15 @@ static void finish_list_published(struct store_list_published *list)
     list->row_count = 0;
 }
 
+static void finish_list_tokens(struct store_list_tokens *list)
+{
+    for (size_t i = 0; list->rows && i < list->row_count; i++)
+        api_token_finish(&list->rows[i]);
+    free(list->rows);
+    list->rows = NULL;
+    list->row_count = 0;
+}
+
 static void finish_list_resources(struct store_list_resources *list)
 {
     for (size_t i = 0; i < list->row_count; i++)
@@ -350,23 +360,34 @@ static void finish_list_attempts(struct store_list_attempts *list)
     list->row_count = 0;
 }
 
+static void finish_claim_deliveries(struct store_claim_deliveries *claim)
+{
+    finish_deliveries(&claim->deliveries, &claim->delivery_count);
+}
+
+static void finish_claim_open(struct store_claim_open *claim)
+{
+    finish_deliveries(&claim->deliveries, &claim->delivery_count);
+}
+
+static void finish_get_kv(struct store_get_kv *get)
+{
+    free(get->value);
+    get->value = NULL;
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
     case STORE_CLAIM_EVENTS:
         finish_claimed_events(container_of(read, struct store_claim_events, read));
         break;
-    case STORE_CLAIM_DELIVERIES: {
-        struct store_claim_deliveries *claim =
-            container_of(read, struct store_claim_deliveries, read);
-        finish_deliveries(&claim->deliveries, &claim->delivery_count);
+    case STORE_CLAIM_DELIVERIES:
+        finish_claim_deliveries(container_of(read, struct store_claim_deliveries, read));
         break;
-    }
-    case STORE_CLAIM_OPEN: {
-        struct store_claim_open *claim = container_of(read, struct store_claim_open, read);
-        finish_deliveries(&claim->deliveries, &claim->delivery_count);
+    case STORE_CLAIM_OPEN:
+        finish_claim_open(container_of(read, struct store_claim_open, read));
         break;
-    }
     case STORE_BACKLOG:
         finish_backlog(container_of(read, struct store_backlog, read));
         break;
@@ -385,12 +406,9 @@ void store_read_finish(struct store_read *read)
     case STORE_GET_DELIVERY:
         finish_get_delivery(container_of(read, struct store_get_delivery, read));
         break;
-    case STORE_GET_KV: {
-        struct store_get_kv *get = container_of(read, struct store_get_kv, read);
-        free(get->value);
-        get->value = NULL;
+    case STORE_GET_KV:
+        finish_get_kv(container_of(read, struct store_get_kv, read));
         break;
-    }
     case STORE_LIST_KV:
         finish_list_kv(container_of(read, struct store_list_kv, read));
         break;
@@ -414,6 +432,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_LIST_PUBLISHED:
         finish_list_published(container_of(read, struct store_list_published, read));
+        break;
+    case STORE_LIST_TOKENS:
+        finish_list_tokens(container_of(read, struct store_list_tokens, read));
         break;
     case STORE_READ_KIND_COUNT:
         break;

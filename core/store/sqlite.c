@@ -176,6 +176,12 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_PUBLISHED_INSERT] = "INSERT INTO published(id, application, uid, channels, tags,"
                              " payload_until_ms) VALUES (?, ?, ?, ?, ?, ?)",
     [SQL_PUBLISHED_DELETE] = "DELETE FROM published WHERE id = ?",
+    [SQL_TOKEN_INSERT] =
+        "INSERT INTO api_token(id, application, scope, hash, label, flags, created_ms, expires_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(hash) DO NOTHING",
+    [SQL_TOKEN_END] = "UPDATE api_token SET expires_ms = ?2 WHERE id = ?1 AND expires_ms > ?2",
+    [SQL_TOKEN_EXPIRE] = "DELETE FROM api_token WHERE expires_ms <= ?",
+    [SQL_TOKEN_DELETE] = "DELETE FROM api_token WHERE application = ?",
     [SQL_ANSWER_FIND] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
                         " FROM answer WHERE key = ? AND until_ms > ?",
     [SQL_ANSWER_PUT] = "INSERT INTO answer(key, until_ms, id, uid, is_archived, version, body,"

@@ -169,6 +169,8 @@ static int apply(struct sqlite_engine *it, struct store_op *op)
         return sqlite_task(it, container_of(op, struct store_task, op));
     case STORE_RESOURCE:
         return sqlite_resource(it, container_of(op, struct store_resource, op));
+    case STORE_TOKEN:
+        return sqlite_token(it, container_of(op, struct store_token, op));
     case STORE_ROUTINE:
         return sqlite_routine(it, container_of(op, struct store_routine, op));
     case STORE_OP_KIND_COUNT:

@@ -91,6 +91,10 @@ enum write_sql {
     SQL_RESOURCE_OF_UID,
     SQL_RESOURCE_PUT,
     SQL_RESOURCE_DELETE,
+    SQL_TOKEN_INSERT,
+    SQL_TOKEN_END,
+    SQL_TOKEN_EXPIRE,
+    SQL_TOKEN_DELETE,
     SQL_SECRET_NEWEST,
     SQL_SECRET_KEEP,
     SQL_SECRET_END,
@@ -223,6 +227,9 @@ int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
 int sqlite_lease(struct sqlite_engine *engine, struct store_lease *lease);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
 int sqlite_change(struct sqlite_engine *engine, struct store_change *change);
+int sqlite_token(struct sqlite_engine *engine, struct store_token *op);
+/* Of an application that goes. */
+int sqlite_delete_tokens(struct sqlite_engine *engine, uint64_t application);
 int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
 int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op);
 int sqlite_routine(struct sqlite_engine *engine, struct store_routine *op);
@@ -463,6 +470,9 @@ enum read_sql {
     READ_LIST_TASKS,
     READ_LIST_TASKS_BACKWARD,
     READ_TASK,
+    READ_LIST_TOKENS,
+    READ_LIST_TOKENS_BACKWARD,
+    READ_TOKEN,
     READ_RESOURCE,
     READ_RESOURCE_OF_UID,
     READ_LIST_RESOURCES,
@@ -515,6 +525,7 @@ int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resour
 int sqlite_read_secrets(struct sqlite_reader *reader, uint64_t owner, int64_t now_ms,
                         struct secret **secrets, size_t *count, struct err *err);
 int sqlite_list_published(struct sqlite_reader *reader, struct store_list_published *list);
+int sqlite_list_tokens(struct sqlite_reader *reader, struct store_list_tokens *list);
 int sqlite_list_tasks(struct sqlite_reader *reader, struct store_list_tasks *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);
 int sqlite_get_delivery(struct sqlite_reader *reader, struct store_get_delivery *get);

@@ -18,6 +18,8 @@
 
 #define RESOURCE_ROW                                                                               \
     "SELECT id, uid, is_archived, version, body, created_ms, updated_ms FROM resource"
+#define TOKEN_ROW                                                                                  \
+    "SELECT id, application, scope, hash, label, flags, created_ms, expires_ms FROM api_token"
 #define TASK_ROW                                                                                   \
     "SELECT id, verb, kind, state, ids, source, type, endpoint, wanted, contains, subscription,"   \
     " reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped, created_ms,"     \
@@ -142,6 +144,10 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_TASKS] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_TASKS_BACKWARD] = TASK_ROW " WHERE id < ? AND id > ? ORDER BY id",
     [READ_TASK] = TASK_ROW " WHERE id = ?",
+    [READ_LIST_TOKENS] = TOKEN_ROW " WHERE id < ? AND id > ? AND expires_ms > ? ORDER BY id DESC",
+    [READ_LIST_TOKENS_BACKWARD] =
+        TOKEN_ROW " WHERE id < ? AND id > ? AND expires_ms > ? ORDER BY id",
+    [READ_TOKEN] = TOKEN_ROW " WHERE hash = ? AND expires_ms > ?",
     [READ_RESOURCE] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND id = ?",
     [READ_RESOURCE_OF_UID] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND uid = ?",
     [READ_LIST_RESOURCES] =
@@ -330,6 +336,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_resources(it, container_of(read, struct store_list_resources, read));
     case STORE_LIST_PUBLISHED:
         return sqlite_list_published(it, container_of(read, struct store_list_published, read));
+    case STORE_LIST_TOKENS:
+        return sqlite_list_tokens(it, container_of(read, struct store_list_tokens, read));
     case STORE_LIST_TASKS:
         return sqlite_list_tasks(it, container_of(read, struct store_list_tasks, read));
     case STORE_READ_KIND_COUNT:

@@ -124,10 +124,13 @@ static int put_row(struct sqlite_engine *it, struct store_resource *op)
                : rc;
 }
 
-static int delete_row(struct sqlite_engine *it, uint64_t id)
+static int delete_row(struct sqlite_engine *it, const struct resource *resource)
 {
+    const uint64_t id = resource->id;
     bind_id(it->statements[SQL_RESOURCE_DELETE], 1, id);
-    const int rc = sqlite_run(it, SQL_RESOURCE_DELETE);
+    int rc = sqlite_run(it, SQL_RESOURCE_DELETE);
+    if (rc == SQLITE_OK && resource->kind == RESOURCE_APPLICATION)
+        rc = sqlite_delete_tokens(it, id);
     return rc == SQLITE_OK ? sqlite_delete_secrets(it, id) : rc;
 }
 
@@ -161,11 +164,17 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
         rc = find_crowd(engine, op);
     if (rc != SQLITE_OK || op->is_repeat || op->op.status != OK)
         return rc;
-    return op->is_removal ? delete_row(engine, op->resource->id) : put_row(engine, op);
+    return op->is_removal ? delete_row(engine, op->resource) : put_row(engine, op);
 }
 
 /* ---- Read ------------------------------------------------------------------------------------ */
 
+static void drop_last(struct store_list_resources *list)
+{
+    resource_finish(&list->rows[--list->row_count]);
+}
+
+/* Unless it is not wanted. */
 static int add_row(struct sqlite_reader *reader, sqlite3_stmt *statement,
                    struct store_list_resources *list)
 {
@@ -177,6 +186,10 @@ static int add_row(struct sqlite_reader *reader, sqlite3_stmt *statement,
     *row = (struct resource){.kind = list->kind, .owner = list->owner};
     if (!read_row(statement, row))
         return SQLITE_NOMEM;
+    if (list->is_wanted && !list->is_wanted(row, list->wanted_ctx)) {
+        drop_last(list);
+        return SQLITE_ROW;
+    }
     if (list->secrets_ms == 0)
         return SQLITE_ROW;
     const int rc = sqlite_read_secrets(reader, row->id, list->secrets_ms, &row->secrets,
@@ -245,14 +258,15 @@ int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resour
         return get_resource(reader, list);
     sqlite3_stmt *walk = prepare_walk(reader, list);
     int rc = SQLITE_ROW;
-    while (rc == SQLITE_ROW && list->row_count < list->limit) {
+    /* One more tells whether it is the end. */
+    while (rc == SQLITE_ROW && list->row_count <= list->limit) {
         rc = sqlite3_step(walk);
         if (rc == SQLITE_ROW)
             rc = add_row(reader, walk, list);
     }
-    if (rc == SQLITE_ROW)
-        rc = sqlite3_step(walk);
     (void)sqlite3_reset(walk);
     list->is_end = rc == SQLITE_DONE;
+    if (list->row_count > list->limit)
+        drop_last(list);
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }

@@ -284,6 +284,7 @@ static size_t op_bytes(const struct store_op *op)
     case STORE_ENDPOINT:
     case STORE_CHANGE:
     case STORE_TASK:
+    case STORE_TOKEN:
     case STORE_OP_KIND_COUNT:
         break;
     }

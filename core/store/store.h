@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/inbox.h"
+#include "model/api_token.h"
 #include "model/outbox.h"
 #include "model/published.h"
 #include "model/resource.h"
@@ -112,6 +113,7 @@ enum store_op_kind {
     STORE_CHANGE,   /* what is done by hand, or a step of a task */
     STORE_TASK,     /* a task begins, or is cancelled */
     STORE_RESOURCE, /* what is registered over the API: made, changed or gone */
+    STORE_TOKEN,    /* a token of the API: minted, or it ends */
     STORE_ROUTINE,  /* a run of a routine ended, or its place in time changed */
     STORE_OP_KIND_COUNT
 };
@@ -350,8 +352,9 @@ struct store_routine {
 /* Makes the row of a resource (is_new), changes the one of its id (all of it is written), or with
  * is_removal deletes it. E_NOTFOUND: there is no row of that id; E_CONFLICT: another of its kind
  * and owner has the uid (is_taken), or the row has another version. On OK the resource has its id,
- * its version and its times. With an answer key, what was written is kept for LIMIT_ANSWER_KEPT_MS:
- * who comes with that key again writes nothing and gets it (is_repeat).
+ * its version and its times. The tokens of an application go with it. With an answer key, what was
+ * written is kept for LIMIT_ANSWER_KEPT_MS: who comes with that key again writes nothing and gets
+ * it (is_repeat).
  *
  * Its secrets commit with it. A write makes the secret of its kind anew: the version before goes,
  * or stays good for a while (keep_ms); E_CONFLICT with is_crowded: LIMIT_OLD_SECRETS older ones are
@@ -372,6 +375,15 @@ struct store_resource {
     bool is_taken;         /* out */
     bool is_repeat;        /* out */
     struct resource first; /* out, with is_repeat; owned by the submitter */
+};
+
+/* Mints a token (it gets its id), or with is_end lets the one of that id end now. E_CONFLICT: one
+ * with its hash was minted before, and nothing was written; E_NOTFOUND: it had ended. */
+struct store_token {
+    struct store_op op;
+    struct api_token *token; /* borrowed */
+    bool is_end;
+    int64_t now_ms;
 };
 
 /* Takes the operation. E_BUSY: the intake queue is full or the store is not writable (ingest only:
@@ -400,6 +412,7 @@ enum store_read_kind {
     STORE_LIST_ROUTINES,
     STORE_LIST_RESOURCES,
     STORE_LIST_PUBLISHED,
+    STORE_LIST_TOKENS,
     STORE_READ_KIND_COUNT
 };
 

@@ -131,6 +131,9 @@ struct store_list_resources {
     bool is_down; /* the last first */
     bool with_archived;
     int64_t secrets_ms; /* with the secrets that are good then, as of the same commit; 0: without */
+    /* Pure, on a reader thread: those that it says no to are not there. NULL: all are. */
+    bool (*is_wanted)(const struct resource *resource, const void *ctx);
+    const void *wanted_ctx; /* borrowed until on_done */
     size_t limit;
     uint64_t behind; /* goes on behind this id or uid, in the direction that it goes; 0 and NULL: */
     const char *behind_uid; /* from the start */
@@ -158,6 +161,18 @@ struct store_list_published {
     size_t type_count;
     bool with_payload;
     struct published_row *rows; /* owned */
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
+};
+
+/* Tokens that have not ended. */
+struct store_list_tokens {
+    struct store_read read;
+    struct store_list_query query; /* no filters */
+    const unsigned char *only;     /* API_TOKEN_HASH_BYTES: the one of this hash; E_NOTFOUND */
+    int64_t now_ms;
+    struct api_token *rows; /* owned */
     size_t row_count;
     uint64_t last;
     bool is_end;

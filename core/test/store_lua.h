@@ -65,11 +65,13 @@ struct lua_op {
         struct store_task task;
         struct store_resource resource;
         struct store_routine routine;
+        struct store_token token;
     } u;
     struct routine_row row;
     struct task task;
     struct resource resource;
     struct published published;
+    struct api_token token;
     struct lua_store *store;
     int result; /* reference to the table */
     struct arena arena;
@@ -103,6 +105,7 @@ struct lua_read {
         struct store_list_published list_published;
         struct store_list_routines list_routines;
         struct store_list_tasks list_tasks;
+        struct store_list_tokens list_tokens;
         struct store_list_attempts list_attempts;
     } u;
     struct lua_store *store;
@@ -123,6 +126,11 @@ void field_outbox(lua_State *L, struct lua_op *it, uint64_t event);
 void set_routines(lua_State *L, const struct store_list_routines *list);
 int l_routine(lua_State *L);
 int l_list_routines(lua_State *L);
+
+/* store_tokens.c */
+void set_tokens(lua_State *L, const struct store_list_tokens *list);
+int l_token(lua_State *L);
+int l_list_tokens(lua_State *L);
 
 /* store_resources.c */
 void set_resource(lua_State *L, const struct store_resource *op);

@@ -77,6 +77,9 @@ static void set_results(lua_State *L, const struct lua_op *it)
     case STORE_TASK:
         set_integer(L, "id", (lua_Integer)it->task.id);
         break;
+    case STORE_TOKEN:
+        set_integer(L, "id", (lua_Integer)it->token.id);
+        break;
     case STORE_RESOURCE:
         set_resource(L, &it->u.resource);
         break;
@@ -568,8 +571,11 @@ static int l_endpoint(lua_State *L)
 }
 
 const luaL_Reg store_op_methods[] = {
-    {"change", l_change}, {"endpoint", l_endpoint}, {"handled", l_handled}, {"ingest", l_ingest},
-    {"lease", l_lease},   {"resource", l_resource}, {"routine", l_routine}, {"run", l_run},
-    {"settle", l_settle}, {"spill", l_spill},       {"step", l_step},       {"task", l_task},
-    {NULL, NULL},
+    {"change", l_change},   {"endpoint", l_endpoint},
+    {"handled", l_handled}, {"ingest", l_ingest},
+    {"lease", l_lease},     {"resource", l_resource},
+    {"routine", l_routine}, {"run", l_run},
+    {"settle", l_settle},   {"spill", l_spill},
+    {"step", l_step},       {"task", l_task},
+    {"token", l_token},     {NULL, NULL},
 };

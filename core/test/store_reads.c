@@ -279,6 +279,13 @@ static void set_listed_tasks(lua_State *L, const struct store_list_tasks *list)
     set_page(L, list->last, list->is_end);
 }
 
+static void set_claimed_deliveries(lua_State *L, const struct store_claim_deliveries *claim)
+{
+    set_deliveries(L, claim->deliveries, claim->delivery_count);
+    set_bool(L, "is_end", claim->is_end);
+    set_integer(L, "next_due_ms", claim->next_due_ms);
+}
+
 static void set_results(lua_State *L, const struct lua_read *it)
 {
     switch (it->u.read.kind) {
@@ -289,9 +296,7 @@ static void set_results(lua_State *L, const struct lua_read *it)
         set_batch(L, &it->u.claim_batch);
         break;
     case STORE_CLAIM_DELIVERIES:
-        set_deliveries(L, it->u.claim_deliveries.deliveries, it->u.claim_deliveries.delivery_count);
-        set_bool(L, "is_end", it->u.claim_deliveries.is_end);
-        set_integer(L, "next_due_ms", it->u.claim_deliveries.next_due_ms);
+        set_claimed_deliveries(L, &it->u.claim_deliveries);
         break;
     case STORE_CLAIM_OPEN:
         set_deliveries(L, it->u.claim_open.deliveries, it->u.claim_open.delivery_count);
@@ -325,6 +330,9 @@ static void set_results(lua_State *L, const struct lua_read *it)
         break;
     case STORE_LIST_KV:
         set_listed_kv(L, &it->u.list_kv);
+        break;
+    case STORE_LIST_TOKENS:
+        set_tokens(L, &it->u.list_tokens);
         break;
     case STORE_LIST_RESOURCES:
         set_resources(L, &it->u.list_resources);
@@ -585,5 +593,6 @@ const luaL_Reg store_read_methods[] = {
     {"list_routines", l_list_routines},
     {"list_steps", l_list_steps},
     {"list_tasks", l_list_tasks},
+    {"list_tokens", l_list_tokens},
     {NULL, NULL},
 };

@@ -55,8 +55,8 @@ local function list(options, console, resource)
   if #page.data == 0 and page.done then console:say("no %s", resource.noun) end
   local iterator = client.plain(page.iterator)
   if not page.done and iterator then
-    console:say("more: anzol %s%s --iterator %s", resource.noun, same_choice(options, resource),
-      clean(iterator))
+    console:say("more: anzol %s%s --iterator %s", resource.command or resource.noun,
+      same_choice(options, resource), clean(iterator))
   end
 end
 
@@ -77,7 +77,8 @@ local function show(options, console, resource)
   resource.show(console, client.decode(answer))
 end
 
--- resource: { path, query, columns, noun, show(console, value) }
+-- resource: { path, query, columns, noun, command? (noun, unless it is another word),
+-- show(console, value) }
 function M.run(options, console, resource)
   if options.action == "show" then
     show(options, console, resource)

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* /api/v1/token and /api/v1/auth/logout: tokens that are minted for one application. The text of a
+ * token is told once, in the answer to the request that mints it; the store has its hash. Who comes
+ * with one is judged by door.c. */
+#include "api/fields_int.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TOKEN_SECRET_BYTES 32
+#define MS_PER_S INT64_C(1000)
+#define NO_FLAGS "[]"
+
+static const struct field_form fields[] = {
+    {.name = "application",
+     .type = FIELD_NAME,
+     .min = 1,
+     .max = LIMIT_UID_BYTES,
+     .is_required = true},
+    {.name = "ttlSeconds",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = LIMIT_TOKEN_TTL_S,
+     .is_required = true},
+    {.name = "scope",
+     .type = FIELD_NAME,
+     .min = 1,
+     .max = LIMIT_UID_BYTES,
+     .absent = "\"application\""},
+    {.name = "label", .type = FIELD_TEXT, .min = 1, .max = LIMIT_TOKEN_LABEL, .is_nullable = true},
+    {.name = "featureFlags",
+     .type = FIELD_NAMES,
+     .min = 1,
+     .max = LIMIT_UID_BYTES,
+     .is_nullable = true},
+};
+const struct field_forms token_fields = {fields, array_count(fields)};
+
+/* ---- The text of a token ------------------------------------------------------------------------
+ */
+
+bool token_is_minted(struct slice text)
+{
+    const size_t len = strlen(TOKEN_PREFIX);
+    return text.len == TOKEN_TEXT_LEN && memcmp(text.data, TOKEN_PREFIX, len) == 0;
+}
+
+void token_hash(struct slice text, unsigned char out[API_TOKEN_HASH_BYTES])
+{
+    unsigned char digest[DIGEST_BYTES_MAX];
+    check(hash(DIGEST_SHA256, text, digest) == API_TOKEN_HASH_BYTES);
+    memcpy(out, digest, API_TOKEN_HASH_BYTES);
+}
+
+/* *text: a fresh one. */
+static enum status make_text(struct buf *text)
+{
+    unsigned char secret[TOKEN_SECRET_BYTES];
+    random_bytes(secret, sizeof secret);
+    const enum status status = buf_add_str(text, TOKEN_PREFIX);
+    if (status != OK)
+        return status;
+    return base64url_encode(slice_of((const char *)secret, sizeof secret), text);
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------
+ */
+
+/* text: of one that was minted just now; NULL: it is not known. */
+static void write_token(struct document *out, const struct api_token *token, const char *text)
+{
+    document_open(out, '{');
+    show_id(out, "id", ID_TOKEN, token->id);
+    show_id(out, "application", ID_APPLICATION, token->application);
+    document_key(out, "scope");
+    document_str(out, api_token_scope_name(token->scope));
+    document_key(out, "label");
+    document_str(out, token->label);
+    document_key(out, "featureFlags");
+    if (token->flags)
+        document_json(out, slice_str(token->flags));
+    else
+        document_null(out);
+    document_key(out, "createdAt");
+    document_due(out, token->created_ms);
+    document_key(out, "expiresAt");
+    document_due(out, token->expires_ms);
+    if (text) {
+        document_key(out, "token");
+        document_str(out, text);
+    }
+    document_close(out, '}');
+}
+
+static void refuse_store(struct call *call)
+{
+    call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
+}
+
+/* ---- Minting ------------------------------------------------------------------------------------
+ */
+
+static void on_minted(struct store_op *op)
+{
+    struct call *call = op->ctx;
+    const enum status status = op->status;
+    if (!call_end_wait(call))
+        return;
+    if (status != OK) {
+        refuse_store(call);
+        return;
+    }
+    struct document out;
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
+    write_token(&out, &call->minting.token, call->minting.text.data);
+    call_answer(call, 201, &out);
+}
+
+static void mint(struct call *call, bool is_found)
+{
+    struct token_call *it = &call->minting;
+    if (!is_found) {
+        struct complaints complaints;
+        complaints_begin(&complaints);
+        complain(&complaints, "body", slice_str("application"),
+                 "there is no application of this id or uid");
+        (void)complaints_end(call, &complaints);
+        return;
+    }
+    it->token.application = call->application;
+    call->put_token = (struct store_token){
+        .op = {.kind = STORE_TOKEN, .on_done = on_minted, .ctx = call},
+        .token = &it->token,
+        .now_ms = clock_due_ms(),
+    };
+    it->token.expires_ms = call->put_token.now_ms + it->ttl_ms;
+    call_begin_wait(call);
+    check(store_submit(call->api->store, call->api->client, &call->put_token.op) == OK);
+}
+
+/* Owned; NULL if it has none. */
+static char *take_text(const char *body, const char *name)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    check(fields_text(body, name, &text) == OK);
+    return buf_take(&text, NULL);
+}
+
+/* Owned; NULL if it has none. */
+static char *take_json(const char *body, const char *name)
+{
+    struct slice value;
+    struct buf text;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    if (json_find(slice_str(body), name, &value))
+        check(buf_add_slice(&text, value) == OK);
+    return buf_take(&text, NULL);
+}
+
+/* Of fields that were read. Complains of a scope that there is not. */
+static void fill(struct token_call *it, const char *body, struct complaints *complaints)
+{
+    struct slice value;
+    char *scope = take_text(body, "scope");
+    if (!api_token_scope_parse(slice_str(scope), &it->token.scope))
+        complain(complaints, "body", slice_str("scope"), "application or portal is wanted");
+    free(scope);
+    it->application = take_text(body, "application");
+    it->token.label = take_text(body, "label");
+    it->token.flags = take_json(body, "featureFlags");
+    if (!it->token.flags && it->token.scope == TOKEN_PORTAL)
+        check((it->token.flags = strdup(NO_FLAGS)) != NULL);
+    check(json_find(slice_str(body), "ttlSeconds", &value));
+    it->ttl_ms = strtoll(value.data, NULL, 10) * MS_PER_S;
+}
+
+void api_mint_token(struct call *call)
+{
+    struct token_call *it = &call->minting;
+    struct complaints complaints;
+    struct buf body;
+    const struct fields_input input = {
+        .forms = &token_fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
+    complaints_begin(&complaints);
+    buf_init(&body, 2 * LIMIT_API_BODY_BYTES);
+    buf_init(&it->text, LIMIT_UID_BYTES);
+    enum status status = fields_read(&input, &complaints, &body);
+    if (status == OK && complaints.count == 0) {
+        fill(it, body.data, &complaints);
+        status = make_text(&it->text);
+    }
+    const bool is_right = complaints_end(call, &complaints);
+    buf_finish(&body);
+    if (is_right && status == OK) {
+        token_hash(buf_slice(&it->text), it->token.hash);
+        api_look_up_application(call, slice_str(it->application), mint);
+    } else if (is_right) {
+        call_refuse(call, 503, "memory", "no memory; try again");
+    }
+}
+
+void token_call_finish(struct token_call *it)
+{
+    api_token_finish(&it->token);
+    free(it->application);
+    buf_finish(&it->text);
+}
+
+/* ---- Ending -------------------------------------------------------------------------------------
+ */
+
+static void on_ended(struct store_op *op)
+{
+    struct call *call = op->ctx;
+    const enum status status = op->status;
+    if (!call_end_wait(call))
+        return;
+    if (status == OK)
+        api_respond(call->request, 204, slice_of("", 0), NULL, 0);
+    else if (status == E_NOTFOUND)
+        call_refuse(call, 404, "not_found", "there is no token of this id; it may have ended");
+    else
+        refuse_store(call);
+}
+
+static void end(struct call *call, uint64_t id)
+{
+    call->minting.token.id = id;
+    call->put_token = (struct store_token){
+        .op = {.kind = STORE_TOKEN, .on_done = on_ended, .ctx = call},
+        .token = &call->minting.token,
+        .is_end = true,
+        .now_ms = clock_due_ms(),
+    };
+    call_begin_wait(call);
+    check(store_submit(call->api->store, call->api->client, &call->put_token.op) == OK);
+}
+
+void api_end_token(struct call *call)
+{
+    uint64_t id;
+    if (paging_parse_id(call, ID_TOKEN, "a token", &id))
+        end(call, id);
+}
+
+void api_log_out(struct call *call)
+{
+    if (call->token.id != 0)
+        end(call, call->token.id);
+    else
+        call_refuse(call, 403, "forbidden",
+                    "the admin token is no session: it ends when the setting changes");
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------
+ */
+
+static const struct list_form form = {.kind = ID_TOKEN};
+
+void api_list_tokens(struct call *call)
+{
+    call->list_tokens.now_ms = clock_due_ms();
+    if (paging_parse(call, &form, &call->list_tokens.query))
+        call_read(call, STORE_LIST_TOKENS);
+}
+
+void api_write_tokens(const struct call *call, struct document *out)
+{
+    const struct store_list_tokens *list = &call->list_tokens;
+    struct page_end end = {.kind = ID_TOKEN, .reached = list->last, .is_end = list->is_end};
+    document_open(out, '{');
+    document_key(out, "data");
+    document_open(out, '[');
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct api_token *token = &list->rows[paging_row(&list->query, i, list->row_count)];
+        end.first = end.first ? end.first : token->id;
+        end.last = token->id;
+        write_token(out, token, NULL);
+    }
+    document_close(out, ']');
+    paging_close(&list->query, &end, out);
+    document_close(out, '}');
+}
+
+/* ---- What a token sees --------------------------------------------------------------------------
+ */
+
+bool token_may_enter(const struct call *call, uint64_t application)
+{
+    return call->token.id == 0 || call->token.application == application;
+}
+
+/* An event type without a flag, or with one of those. */
+static bool is_seen(const struct resource *type, const void *flags)
+{
+    struct slice flag;
+    struct slice item;
+    if (!json_find(slice_str(type->body), "featureFlag", &flag))
+        return true;
+    for (size_t offset = 0; json_next_item(slice_str(flags), &offset, &item);)
+        if (slice_equal(item, flag))
+            return true;
+    return false;
+}
+
+void token_narrow(const struct call *call, struct store_list_resources *list)
+{
+    if (list->kind != RESOURCE_EVENT_TYPE || !call->token.flags)
+        return;
+    list->is_wanted = is_seen;
+    list->wanted_ctx = call->token.flags;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of the API's tokens: written on the store thread, inside a group; read by reader
+ * threads. */
+#include "store/sqlite_int.h"
+
+#include "base/limits.h"
+
+/* ---- Written --------------------------------------------------------------------------------- */
+
+static int insert(struct sqlite_engine *it, struct store_token *op)
+{
+    struct api_token *token = op->token;
+    sqlite3_stmt *statement = it->statements[SQL_TOKEN_INSERT];
+    token->id = id_next_row(&it->last_row);
+    token->created_ms = op->now_ms;
+    bind_id(statement, 1, token->id);
+    bind_id(statement, 2, token->application);
+    (void)sqlite3_bind_int(statement, 3, (int)token->scope);
+    bind_blob(statement, 4, slice_of((const char *)token->hash, API_TOKEN_HASH_BYTES));
+    bind_text_or_null(statement, 5, token->label);
+    bind_text_or_null(statement, 6, token->flags);
+    (void)sqlite3_bind_int64(statement, 7, token->created_ms);
+    (void)sqlite3_bind_int64(statement, 8, token->expires_ms);
+    const int rc = sqlite_run(it, SQL_TOKEN_INSERT);
+    if (rc == SQLITE_OK && sqlite3_changes(it->db) == 0)
+        op->op.status = E_CONFLICT;
+    return rc;
+}
+
+/* Those that ended are kept as long as the first answer to the request that made them. */
+static int forget_ended(struct sqlite_engine *it, int64_t now_ms)
+{
+    (void)sqlite3_bind_int64(it->statements[SQL_TOKEN_EXPIRE], 1, now_ms - LIMIT_ANSWER_KEPT_MS);
+    return sqlite_run(it, SQL_TOKEN_EXPIRE);
+}
+
+int sqlite_token(struct sqlite_engine *engine, struct store_token *op)
+{
+    if (!op->is_end) {
+        const int rc = forget_ended(engine, op->now_ms);
+        return rc == SQLITE_OK ? insert(engine, op) : rc;
+    }
+    bind_id(engine->statements[SQL_TOKEN_END], 1, op->token->id);
+    (void)sqlite3_bind_int64(engine->statements[SQL_TOKEN_END], 2, op->now_ms);
+    const int rc = sqlite_run(engine, SQL_TOKEN_END);
+    if (rc == SQLITE_OK && sqlite3_changes(engine->db) == 0)
+        op->op.status = E_NOTFOUND;
+    return rc;
+}
+
+int sqlite_delete_tokens(struct sqlite_engine *engine, uint64_t application)
+{
+    bind_id(engine->statements[SQL_TOKEN_DELETE], 1, application);
+    return sqlite_run(engine, SQL_TOKEN_DELETE);
+}
+
+/* ---- Read ------------------------------------------------------------------------------------ */
+
+static int add_row(sqlite3_stmt *statement, struct store_list_tokens *list)
+{
+    struct api_token *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    struct api_token *row = &rows[list->row_count++];
+    const struct slice hash = column_blob(statement, 3);
+    *row = (struct api_token){
+        .id = column_id(statement, 0),
+        .application = column_id(statement, 1),
+        .scope = (enum api_token_scope)sqlite3_column_int(statement, 2),
+        .label = column_copy(statement, 4),
+        .flags = column_copy(statement, 5),
+        .created_ms = sqlite3_column_int64(statement, 6),
+        .expires_ms = sqlite3_column_int64(statement, 7),
+    };
+    check(hash.len == sizeof row->hash);
+    memcpy(row->hash, hash.data, hash.len);
+    const bool is_whole = (row->label || sqlite3_column_type(statement, 4) == SQLITE_NULL) &&
+                          (row->flags || sqlite3_column_type(statement, 5) == SQLITE_NULL);
+    return is_whole ? SQLITE_ROW : SQLITE_NOMEM;
+}
+
+static int get_one(struct sqlite_reader *reader, struct store_list_tokens *list)
+{
+    sqlite3_stmt *statement = reader->statements[READ_TOKEN];
+    bind_blob(statement, 1, slice_of((const char *)list->only, API_TOKEN_HASH_BYTES));
+    (void)sqlite3_bind_int64(statement, 2, list->now_ms);
+    int rc = sqlite3_step(statement);
+    list->read.status = rc == SQLITE_DONE ? E_NOTFOUND : OK;
+    if (rc == SQLITE_ROW)
+        rc = add_row(statement, list);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+int sqlite_list_tokens(struct sqlite_reader *reader, struct store_list_tokens *list)
+{
+    if (list->only)
+        return get_one(reader, list);
+    sqlite3_stmt *walk =
+        reader->statements[list->query.is_backward ? READ_LIST_TOKENS_BACKWARD : READ_LIST_TOKENS];
+    int rc = SQLITE_ROW;
+    bind_id(walk, 1, list->query.before ? list->query.before : INT64_MAX);
+    bind_id(walk, 2, list->query.after);
+    (void)sqlite3_bind_int64(walk, 3, list->now_ms);
+    list->last = list->query.before;
+    while (rc == SQLITE_ROW && list->row_count < list->query.limit) {
+        rc = sqlite3_step(walk);
+        if (rc != SQLITE_ROW)
+            break;
+        list->last = column_id(walk, 0);
+        rc = add_row(walk, list);
+    }
+    (void)sqlite3_reset(walk);
+    list->is_end = rc == SQLITE_DONE;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}

@@ -1,0 +1,94 @@
+-- SPDX-License-Identifier: MIT
+-- The contract: tokens of the API are found by the hash of their text until they end, by time, by hand
+-- or with their application.
+return function(t)
+  local run = t.run
+  local HALF_DAY_MS = 12 * 3600 * 1000
+
+  local function hash(letter) return letter:rep(32) end
+  local function mint(fields)
+    local all = { application = 7, scope = "portal", hash = hash "a", expires_ms = 5000, now_ms = 1000 }
+    for key, value in pairs(fields or {}) do all[key] = value end
+    return run("token", all)
+  end
+  local function find(letter, now_ms)
+    return run("list_tokens", { only = hash(letter), now_ms = now_ms or 1000 })
+  end
+  local function labels(fields)
+    local page = run("list_tokens", fields)
+    local names = {}
+    for i, row in ipairs(page.tokens) do names[i] = row.label end
+    return table.concat(names, " "), page.is_end
+  end
+
+  describe("a token", function()
+    it("is found by its hash, with all that it is, after a restart too", function()
+      local made = mint { label = "billing", flags = '["beta"]', scope = "application" }
+      assert.equal("ok", made.status)
+      local wanted = { { id = made.id, application = 7, scope = "application", hash = hash "a",
+        label = "billing", flags = '["beta"]', created_ms = 1000, expires_ms = 5000 } }
+      assert.same(wanted, find("a").tokens)
+      t.reopen()
+      assert.same(wanted, find("a").tokens)
+      assert.equal("notfound", find("b").status)
+    end)
+
+    it("has ended when its time has come", function()
+      mint()
+      assert.equal("ok", find("a", 4999).status)
+      assert.equal("notfound", find("a", 5000).status)
+      assert.same({}, run("list_tokens", { now_ms = 5000 }).tokens)
+    end)
+
+    it("has ended when it was ended, once", function()
+      local made = mint()
+      assert.equal("ok", run("token", { id = made.id, is_end = true, now_ms = 2000 }).status)
+      assert.equal("notfound", find("a", 2000).status)
+      assert.equal("notfound", run("token", { id = made.id, is_end = true, now_ms = 2001 }).status)
+      assert.equal("notfound", run("token", { id = 12345, is_end = true, now_ms = 2001 }).status)
+    end)
+
+    it("is minted once, and not again when it has ended", function()
+      local made = mint()
+      local again = mint { application = 8, label = "other" }
+      assert.equal("conflict", again.status)
+      assert.equal(7, find("a").tokens[1].application)
+      run("token", { id = made.id, is_end = true, now_ms = 2000 })
+      assert.equal("conflict", mint { now_ms = 3000 }.status)
+      assert.equal("notfound", find("a", 3000).status)
+    end)
+
+    it("leaves the store half a day after its end, when another is minted", function()
+      mint()
+      mint { hash = hash "b", expires_ms = 10 * HALF_DAY_MS, now_ms = 4999 + HALF_DAY_MS }
+      assert.equal(2, t.row_count "api_token")
+      mint { hash = hash "c", expires_ms = 10 * HALF_DAY_MS, now_ms = 5000 + HALF_DAY_MS }
+      assert.equal(2, t.row_count "api_token")
+    end)
+
+    it("goes with its application, and with no other", function()
+      local function application()
+        return run("resource", { kind = "application", body = "{}", now_ms = 1000 }).id
+      end
+      local mine, other = application(), application()
+      mint { application = mine }
+      mint { application = other, hash = hash "b" }
+      run("resource", { kind = "application", id = mine, is_removal = true })
+      assert.equal("notfound", find("a").status)
+      assert.equal("ok", find("b").status)
+    end)
+  end)
+
+  describe("a list of tokens", function()
+    it("goes from new to old, forth and back", function()
+      for _, letter in ipairs { "a", "b", "c" } do mint { hash = hash(letter), label = letter } end
+      mint { hash = hash "d", label = "ended", expires_ms = 1500 }
+      assert.equal("c b a", (labels { now_ms = 2000 }))
+      local text, is_end = labels { now_ms = 2000, limit = 2 }
+      assert.same({ "c b", false }, { text, is_end })
+      local page = run("list_tokens", { now_ms = 2000 }).tokens
+      assert.equal("a", (labels { now_ms = 2000, before = page[2].id }))
+      assert.equal("b", (labels { now_ms = 2000, after = page[3].id, is_backward = true, limit = 1 }))
+    end)
+  end)
+end
