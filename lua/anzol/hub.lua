@@ -7,6 +7,7 @@ local distribution = require "anzol.hub.distribution"
 local misuse = require "anzol.declare".misuse
 local nearest = require "anzol.nearest"
 local request = require "anzol.hub.request"
+local subscribers = require "anzol.hub.subscribers"
 
 local DAY_S = 86400
 local LEASE = { min = 60, default = 10 * DAY_S, max = 30 * DAY_S } -- unless said otherwise
@@ -127,6 +128,10 @@ function Hub:publish(event, topic, content)
       #content.body), 2)
   end
   distribution.publish(hub, event, topic, content)
+end
+
+function Hub:subscribers(topic, limit, after)
+  return subscribers.callbacks(self.hub.name, topic, limit or 100, after)
 end
 
 local function on(hub, step, options, fn)

@@ -7,6 +7,10 @@ local TOPIC, CALLBACK = "https://blog.example/feed", "https://sub.example/cb?x=1
 local SCRIPT = [[
 local hub = anzol.hub("feeds", { public_url = "https://me.example/in/feeds",
   topics = { "https://blog.example/feed", "https://blog.example/tag/*" } %s })
+anzol.source("who", { verify = anzol.verify.none(), type = "who", respond = function(req)
+  return { json = anzol.json.array(hub:subscribers(req.query.topic, tonumber(req.query.limit), req.query.after)),
+    store = false }
+end })
 anzol.on("post", function(event)
   local content = event.data.content
   if content.base64 then content.body, content.base64 = anzol.base64.decode(content.base64), nil end
@@ -246,6 +250,27 @@ describe("anzol.hub", function()
     assert.same({ gone = 1, moved = 1, good = 2 }, count)
   end)
 
+  it("leaves a host alone where all fail, and does not keep others waiting for it", function()
+    local t = test()
+    local tries, is_up = 0, false
+    t:http("https://down.example/*", function(request)
+      if request.method == "GET" then return { body = query_of(request.url)["hub.challenge"] } end
+      tries = tries + 1
+      return is_up and 204 or { error = "connect" }
+    end)
+    for i = 1, 100 do ask(t, { ["hub.callback"] = "https://down.example/" .. i }) end
+    ask(t)
+    publish(t, "x")
+    assert.equal(1, #posts())
+    t:advance "25s"
+    assert.is_true(tries >= 30 and tries <= 50, tries) -- 50 are under way at a time
+    t:advance "5m"
+    assert.is_true(tries < 100, tries)
+    tries, is_up = 0, true
+    t:advance "30m"
+    assert.equal(100, tries)
+  end)
+
   it("takes pings of its topics if it is told to, and publishes what is there", function()
     local t = test ", ping = true"
     ask(t)
@@ -270,6 +295,29 @@ describe("anzol.hub", function()
       seen[post.url], count = true, count + 1
     end
     assert.equal(450, count)
+  end)
+
+  it("tells who is subscribed, a page after another", function()
+    local t = test()
+    local function page(limit, after)
+      return t:receive("who", { query = { topic = TOPIC, limit = limit, after = after } }).json
+    end
+    assert.same({}, page())
+    local expected = {}
+    for i = 1, 5 do
+      expected[i] = "https://sub.example/cb" .. i
+      ask(t, { ["hub.callback"] = expected[i] })
+    end
+    ask(t, { ["hub.topic"] = "https://blog.example/tag/lua" })
+    local all, after = {}, nil
+    repeat
+      local callbacks = page(2, after)
+      for _, callback in ipairs(callbacks) do all[#all + 1] = callback end
+      after = callbacks[#callbacks]
+    until #callbacks < 2
+    table.sort(all)
+    assert.same(expected, all)
+    assert.equal(5, #page())
   end)
 
   it("is refused at load when an option is wrong, and publish when its arguments are", function()

@@ -67,6 +67,31 @@ describe("the links of a topic", function()
     assert.equal("none", ask({ { page = "no url", reference = "g" } })[1][1])
   end)
 
+  it("are read from whatever comes", function()
+    local seed = tonumber(os.getenv "ANZOL_SEED") or os.time()
+    math.randomseed(seed)
+    local pieces = { "<link ", "<a:link ", "rel=", "href=", '"', "'", "hub", "self", "&amp;", "&#65;", "&#xffffffff;",
+      "<!--", "-->", ">", "/>", "<", "</head>", "<body", "<entry", ";", ",", "=", " ", "\n", "//h", "../", "?", "#",
+      "http://h/", "\195\188", "\0", "%", "<?xml", "<html" }
+    local function random(count)
+      local text = {}
+      for i = 1, math.random(0, count) do text[i] = pieces[math.random(#pieces)] end
+      return table.concat(text)
+    end
+    local requests = {}
+    for i = 1, 400 do
+      local kind = ({ "text/html", "text/xml", "application/rss+xml" })[math.random(4)]
+      table.insert(requests, { headers = { random(20), random(5) }, kind = kind, body = random(60) })
+      if i % 4 == 0 then table.insert(requests, { page = "http://a/b", reference = random(6) }) end
+    end
+    for i, answer in ipairs(ask(requests)) do
+      for _, url in ipairs(answer.hubs or answer) do
+        assert.is_true(url == "none" or url:lower():find "^https?:" == 1,
+          ("seed %d, page %d: %s"):format(seed, i, url))
+      end
+    end
+  end)
+
   it("are read from headers, then from what is at the top of the document", function()
     for i, answer in ipairs(ask(PAGES)) do
       assert.same({ PAGES[i].hubs, PAGES[i].self }, { answer.hubs, answer.self }, "page " .. i)

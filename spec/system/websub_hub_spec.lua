@@ -246,6 +246,38 @@ describe("a hub of WebSub", function()
     assert.equal(0, #had("posted", "gone"))
   end)
 
+  it("sends to each subscriber all that was published, in order, over kills", function()
+    local READERS, ROUNDS = 8, 9
+    for i = 1, READERS do
+      assert.equal(202, ask(subscription("kills", { ["hub.callback"] = callback("kill" .. i) })).status)
+    end
+    settle()
+    for round = 1, ROUNDS do
+      local body = ('{"topic":"%s","content":{"body":"%d","content_type":"a/b"}}'):format(topic "kills", round)
+      wait.until_true("it was taken", 10000, function()
+        local ok, answer = pcall(hub.post, hub, "/in/in", body)
+        return ok and answer and answer.status == 200
+      end)
+      if round % 3 == 0 then
+        hub:kill()
+        hub:restart()
+      end
+    end
+    for i = 1, READERS do
+      local last = wait.until_true("reader " .. i .. " has the last", 20000, function()
+        local posts = had("posted", "kill" .. i)
+        return #posts > 0 and posts[#posts].body == tostring(ROUNDS) and posts
+      end)
+      local seen, greatest = {}, 0
+      for _, post in ipairs(last) do
+        local round = tonumber(post.body)
+        assert.is_true(round >= greatest, "out of order")
+        seen[round], greatest = true, round
+      end
+      for round = 1, ROUNDS do assert.is_true(seen[round], "round " .. round) end
+    end
+  end)
+
   it("calls no private address, unless it is told to", function()
     assert.equal(202, ask(subscription "guarded", "/in/guarded").status)
     settle()

@@ -13,6 +13,7 @@ local TIMEOUT = "10s"
 local TOPIC_BYTES = "1MiB"
 local REDIRECTS = 5
 local AGAIN_MIN_S, AGAIN_MAX_S = 5, 3600 -- between tries, which become rarer with the content's age
+local HOST = { failures = 30, window = "30s", cooldown = "30s", half_open = 4 }
 local PATIENCE_S = 6 * 3600 -- then the runs fail, until they are dead letters
 
 local function type_of(hub, step) return ("hub.%s.%s"):format(hub.name, step) end
@@ -76,6 +77,13 @@ local function headers_of(hub, subscriber, data, body)
   return headers
 end
 
+-- A host that fails for all is left alone for a while: it must not take the places of others.
+local function host_breaker(callback)
+  local url = anzol.url.parse(callback)
+  local host = ("%s:%s"):format(url.host:lower(), url.port or url.scheme)
+  return anzol.breaker("hub-" .. anzol.crypto.hash("sha256", host, "hex"):sub(1, 32), HOST)
+end
+
 local function again(event, err)
   local age_s = (anzol.time.now() - event.received_at_ms) / 1000
   if age_s > PATIENCE_S then return nil, err end
@@ -89,8 +97,9 @@ function M.deliver(hub, event)
   local subscriber = subscribers.get(data.key)
   if not subscriber then return anzol.skip "not subscribed any more" end
   local body = body_of(data)
-  local res, err = anzol.http.post(subscriber.callback, { body = body, timeout = TIMEOUT,
-    headers = headers_of(hub, subscriber, data, body), allow_private = hub.allow_private })
+  local res, err = host_breaker(subscriber.callback):call(anzol.http.post, subscriber.callback,
+    { body = body, timeout = TIMEOUT, headers = headers_of(hub, subscriber, data, body),
+      allow_private = hub.allow_private })
   if not res then return again(event, err) end
   if res.status == 410 then
     subscribers.remove(data.key)

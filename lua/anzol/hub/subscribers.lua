@@ -31,4 +31,14 @@ function M.keys(prefix, most)
   return keys
 end
 
+-- The callbacks of a topic, in an order that stays, behind one of them.
+function M.callbacks(hub, topic, limit, after)
+  local callbacks = {}
+  local behind = after and M.key(hub, topic, after)
+  for i, row in ipairs(kept:list(M.prefix(hub, topic), limit, behind)) do
+    callbacks[i] = row.value.callback
+  end
+  return callbacks
+end
+
 return M

@@ -78,6 +78,20 @@ local Hub = {}
 ---@param content anzol.HubContent
 function Hub:publish(event, topic, content) end
 
+---The callbacks that are subscribed to a topic now, in an order that stays. Waits, as reading `anzol.kv` does.
+---
+---```lua
+---local hub = anzol.hub("prices", { public_url = "https://hooks.example/in/prices", topics = { "https://shop.example/*" } })
+---anzol.every("count", "1h", function(tick)
+---  tick.log.info("readers", { count = #hub:subscribers("https://shop.example/prices", 1000) })
+---end)
+---```
+---@param topic string
+---@param limit? integer 1 to 1,000. Default: 100.
+---@param after? string Only those behind this callback: the last one of the page before.
+---@return string[] callbacks
+function Hub:subscribers(topic, limit, after) end
+
 ---A WebSub hub (W3C Recommendation): docs/guide/websub.md. Registers a source of that name, where subscribers
 ---ask, and handlers that verify, publish and distribute. Load phase only.
 ---
