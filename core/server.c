@@ -222,7 +222,7 @@ static void end(struct server *server)
 void server_end_if_quiet(struct server *server)
 {
     if (server->quiet_count == server->worker_count && !server->reload && !server->tasks &&
-        server->task_reads == 0)
+        server->task_reads == 0 && !server->secrets.is_walking)
         end(server);
 }
 
@@ -408,6 +408,8 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .change_endpoint = server_change_endpoint,
                                                     .pace = server_endpoint_pace,
                                                     .queue = server_queue,
+                                                    .secrets = server_show_secrets,
+                                                    .rotate = server_rotate,
                                                     .ctx = server}},
                     &server->api, err);
 }
@@ -437,6 +439,7 @@ static void on_first_loaded(const struct api_reload_result *result, void *ctx)
     }
     server->state = SERVER_SERVING;
     server_tasks_look(server);
+    server_secrets_start(server);
     log_info("serving", "listen=%s admin=%s workers=%u store=\"%s\" pid=%ld", server->listen,
              server->admin, server->worker_count, server->config.store_path, (long)getpid());
 }
@@ -455,7 +458,10 @@ static int serve(struct server *server)
 {
     struct err err = {0};
     init_loop(server);
+    if (server_secrets_open(server, &err) != OK)
+        return fail("bad settings", &err, EXIT_BAD_CONFIG);
     const enum status opened = store_open(&(struct store_options){.path = server->config.store_path,
+                                                                  .ring = server->secrets.ring,
                                                                   .reader_count = READERS,
                                                                   .on_fatal = on_store_fatal,
                                                                   .ctx = server},
@@ -477,6 +483,7 @@ static int serve(struct server *server)
     check(uv_run(&server->loop, UV_RUN_DEFAULT) == 0);
     check(uv_loop_close(&server->loop) == 0);
     store_close(server->store);
+    server_secrets_close(server);
     directory_destroy(server->directory);
     shared_destroy(server->shared);
     log_info("stopped", "exit=%d", server->exit_code);

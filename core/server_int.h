@@ -46,6 +46,18 @@ struct reload {
 
 struct watch; /* server_watch.c */
 
+/* server_secrets.c: the keys, and the walk that seals anew. */
+struct server_secrets {
+    struct seal_ring *ring;
+    char *file; /* that holds the keys; NULL: none */
+    bool is_walking;
+    bool is_complete; /* the last walk left nothing that an older key sealed */
+    struct store_count_secrets count;
+    struct store_reseal step;
+    size_t looked_at_count, sealed_count, failed_count; /* of the last walk */
+    uint64_t total_count;                               /* when it began */
+};
+
 struct server {
     struct config config;
     enum server_state state;
@@ -53,6 +65,7 @@ struct server {
     struct inbox inbox;
     struct store *store;
     struct store_client *client;
+    struct server_secrets secrets;
     struct shared *shared; /* what the scripts of all workers share */
     struct worker **workers;
     struct turns *turns;         /* of the workers */
@@ -171,6 +184,16 @@ void server_readdressed(struct sender_readdress *readdress);
 void server_publish(struct publishing *publishing, void *ctx);
 /* A worker is done with it: any thread. */
 void server_published(struct publishing *publishing, void *ctx);
+
+/* server_secrets.c: before the store is opened: reads the keys. */
+MUST_USE enum status server_secrets_open(struct server *server, struct err *err);
+/* The server serves: says how secrets are stored, seals anew what another key sealed. */
+void server_secrets_start(struct server *server);
+/* The store is closed. */
+void server_secrets_close(struct server *server);
+/* The API's hooks of these names; ctx: the server. */
+void server_show_secrets(struct api_secrets *out, void *ctx);
+enum status server_rotate(const char *keys, struct err *err, void *ctx);
 
 /* server_upkeep.c: begins, on the loop. */
 void server_upkeep_start(struct server *server);

@@ -125,6 +125,16 @@ struct api_endpoint_change {
     void *ctx;
 };
 
+/* How secrets in the store are sealed. */
+struct api_secrets {
+    const char *source;                           /* of the keys: a file, a variable. NULL: none */
+    char keys[SEAL_KEYS_MAX][SEAL_ID_TEXT_BYTES]; /* their ids; the first one seals */
+    size_t key_count;                             /* 0: secrets are stored as they are */
+    bool is_rotating;                             /* the rest: of the last rotation */
+    size_t looked_at_count, sealed_count, failed_count;
+    uint64_t total_count;
+};
+
 struct api_hooks {
     /* Starts a reload; on_reloaded comes exactly once, at once or later, on the API's loop, and
      * before on_closed of api_close. */
@@ -163,6 +173,11 @@ struct api_hooks {
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
     /* False: the scripts that serve have no queue of this name. */
     bool (*queue)(const char *name, struct api_queue *queue, void *ctx);
+    void (*secrets)(struct api_secrets *out, void *ctx);
+    /* Takes these keys, or (NULL) reads those of the settings' file anew, and begins to seal anew
+     * what another key sealed. E_INVALID, E_NOTFOUND, E_LIMIT: nothing has changed, err says why;
+     * E_BUSY: one is under way; E_CANCELLED: the server starts or stops. */
+    enum status (*rotate)(const char *keys, struct err *err, void *ctx);
     void *ctx;
 };
 

@@ -167,6 +167,7 @@ struct call {
         struct store_list_deliveries list_deliveries;
         struct store_list_endpoints list_endpoints;
         struct store_list_resources list_resources;
+        struct store_count_secrets count_secrets;
         struct store_resource put_resource;
         struct store_list_published list_published;
         struct store_token put_token;
@@ -469,6 +470,11 @@ void api_mint_token(struct call *call);
 void api_end_token(struct call *call);
 void api_log_out(struct call *call);
 extern const struct field_forms token_fields;
+extern const struct field_forms rotation_fields;
+/* secret.c */
+void api_show_secrets(struct call *call);
+void api_write_secrets(const struct call *call, struct document *out);
+void api_rotate_secrets(struct call *call);
 /* queue.c */
 void api_list_sources(struct call *call);
 void api_show_secret(struct call *call);

@@ -24,6 +24,19 @@ static void write_store(struct document *out, struct store *store)
     document_close(out, '}');
 }
 
+static void write_secrets(struct document *out, const struct api *api)
+{
+    struct api_secrets secrets;
+    api->hooks.secrets(&secrets, api->hooks.ctx);
+    document_key(out, "secrets");
+    document_open(out, '{');
+    document_key(out, "isSealed");
+    document_bool(out, secrets.key_count > 0);
+    document_key(out, "key");
+    document_str(out, secrets.key_count > 0 ? secrets.keys[0] : NULL);
+    document_close(out, '}');
+}
+
 void api_show_status(struct call *call)
 {
     const struct api *api = call->api;
@@ -45,6 +58,7 @@ void api_show_status(struct call *call)
     write_count(&out, "endpoints", status.endpoint_count);
     write_count(&out, "subscriptions", status.subscription_count);
     write_store(&out, api->store);
+    write_secrets(&out, api);
     document_close(&out, '}');
     call_answer(call, 200, &out);
 }

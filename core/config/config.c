@@ -213,6 +213,11 @@ static enum status set_reckoned(const struct config_input *input, struct config 
                        "be a loopback address such as 127.0.0.1:8081; or leave --dev out and set "
                        "ANZOL_ADMIN_TOKEN",
                        config->admin_listen);
+    if (config->secrets_key && config->secrets_key_file)
+        return err_set(
+            err, E_INVALID,
+            "secrets_key and secrets_key.file are both set; leave one out, so that it is "
+            "clear which key seals");
     if (strcmp(config->listen, config->admin_listen) == 0 && !is_any_port(config->listen))
         return err_set(err, E_INVALID,
                        "listen and admin_listen are both %s: webhooks and the admin API need an "
@@ -241,6 +246,13 @@ enum status config_parse(const struct config_input *input, struct config *config
     return status == OK ? set_reckoned(input, config, err) : status;
 }
 
+static void free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 void config_finish(struct config *config)
 {
     if (!config)
@@ -266,7 +278,9 @@ void config_finish(struct config *config)
     free(config->dir);
     free(config->listen);
     free(config->admin_listen);
-    free(config->admin_token);
+    free_secret(config->admin_token);
+    free_secret(config->secrets_key);
+    free(config->secrets_key_file);
     free(config->state_dir);
     free(config->store_path);
     free(config->timezone);

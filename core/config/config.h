@@ -31,6 +31,8 @@ struct config {
     int64_t retention_ms;
     char **scripts; /* globs below dir; NULL behind the last */
     size_t script_count;
+    char *secrets_key;      /* that seals, and older ones; NULL: none */
+    char *secrets_key_file; /* that holds them instead; NULL: none */
     char *state_dir;
     char *store_path;       /* the file of "sqlite:FILE"; NULL: with dev, none was named */
     char *timezone;         /* of os.date and os.time in scripts */

@@ -92,6 +92,17 @@ const struct option config_options[] = {
      list_at(scripts, script_count),
      .fallback = "scripts/*.lua",
      .help = "globs of the scripts, below the project's folder"},
+    {.name = "secrets_key",
+     .type = OPTION_SECRET,
+     at(secrets_key),
+     .help = "the key that seals secrets in the store: 32 bytes as hex or base64; older ones that "
+             "still open some behind it, apart by commas"},
+    {.name = "secrets_key.file",
+     .type = OPTION_FILE,
+     at(secrets_key_file),
+     .note = "anzol-secrets-key in $CREDENTIALS_DIRECTORY of systemd",
+     .help = "a file with that key, older ones in lines behind it; `anzol secrets rotate` reads it "
+             "anew"},
     {.name = "state_dir",
      .type = OPTION_PATH,
      at(state_dir),
@@ -141,20 +152,11 @@ const size_t config_option_count = array_count(config_options);
 #undef list_at
 
 static const char *const value_names[OPTION_TYPE_COUNT] = {
-    [OPTION_BLOCKS] = "A/N,B,…",
-    [OPTION_ADDRESS] = "HOST:PORT",
-    [OPTION_BOOL] = "",
-    [OPTION_INTEGER] = "N",
-    [OPTION_DURATION] = "DURATION",
-    [OPTION_LIST] = "A,B,…",
-    [OPTION_LOG_FORMAT] = "text|json",
-    [OPTION_LOG_LEVEL] = "LEVEL",
-    [OPTION_PATH] = "DIR",
-    [OPTION_SECRET] = "TOKEN",
-    [OPTION_TRUST] = "sandbox|full",
-    [OPTION_SIZE] = "SIZE",
-    [OPTION_STORE] = "sqlite:FILE",
-    [OPTION_TIMEZONE] = "ZONE",
+    [OPTION_BLOCKS] = "A/N,B,…", [OPTION_ADDRESS] = "HOST:PORT",    [OPTION_BOOL] = "",
+    [OPTION_INTEGER] = "N",      [OPTION_DURATION] = "DURATION",    [OPTION_FILE] = "FILE",
+    [OPTION_LIST] = "A,B,…",     [OPTION_LOG_FORMAT] = "text|json", [OPTION_LOG_LEVEL] = "LEVEL",
+    [OPTION_PATH] = "DIR",       [OPTION_SECRET] = "TOKEN",         [OPTION_TRUST] = "sandbox|full",
+    [OPTION_SIZE] = "SIZE",      [OPTION_STORE] = "sqlite:FILE",    [OPTION_TIMEZONE] = "ZONE",
 };
 
 const char *option_value_name(enum option_type type)

@@ -281,19 +281,13 @@ static enum status set_store(const struct assignment *assignment)
 }
 
 static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *) = {
-    [OPTION_ADDRESS] = set_address,
-    [OPTION_BOOL] = set_bool,
-    [OPTION_INTEGER] = set_count,
-    [OPTION_DURATION] = set_duration,
-    [OPTION_BLOCKS] = set_blocks,
-    [OPTION_LIST] = set_list,
-    [OPTION_LOG_FORMAT] = set_log_format,
-    [OPTION_LOG_LEVEL] = set_log_level,
-    [OPTION_PATH] = set_path,
-    [OPTION_SECRET] = set_secret,
-    [OPTION_SIZE] = set_size,
-    [OPTION_STORE] = set_store,
-    [OPTION_TIMEZONE] = set_timezone,
+    [OPTION_ADDRESS] = set_address,     [OPTION_BOOL] = set_bool,
+    [OPTION_INTEGER] = set_count,       [OPTION_DURATION] = set_duration,
+    [OPTION_FILE] = set_path,           [OPTION_BLOCKS] = set_blocks,
+    [OPTION_LIST] = set_list,           [OPTION_LOG_FORMAT] = set_log_format,
+    [OPTION_LOG_LEVEL] = set_log_level, [OPTION_PATH] = set_path,
+    [OPTION_SECRET] = set_secret,       [OPTION_SIZE] = set_size,
+    [OPTION_STORE] = set_store,         [OPTION_TIMEZONE] = set_timezone,
     [OPTION_TRUST] = set_trust,
 };
 

@@ -3,13 +3,12 @@
  * all states of a generation; a script sees them only by :reveal(). anzol.env reads the rest. */
 #include "script/bind_int.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "base/secret_file.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SECRET_BYTES_MAX 65536
 #define SECRET_PREFIX "ANZOL_SECRET_"
 #define FILE_SUFFIX "_FILE"
 #define VARIABLE_BYTES (sizeof SECRET_PREFIX + LIMIT_NAME_BYTES + sizeof FILE_SUFFIX)
@@ -30,29 +29,6 @@ const char *generation_variable(const struct generation *generation, const char 
     return environment->get ? environment->get(name, environment->ctx) : getenv(name);
 }
 
-/* What a file holds, without the newline at its end. */
-static char *read_file(const char *path, struct err *err)
-{
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    char *text = fd >= 0 ? calloc(1, SECRET_BYTES_MAX + 2) : NULL;
-    const ssize_t got = text ? read(fd, text, SECRET_BYTES_MAX + 1) : -1;
-    const int why = errno;
-    if (fd >= 0)
-        (void)close(fd);
-    const size_t len =
-        got > 0 && text[got - 1] == '\n' ? (size_t)got - 1 : (size_t)(got > 0 ? got : 0);
-    if (len > 0 && len <= SECRET_BYTES_MAX) {
-        text[len] = '\0';
-        return text;
-    }
-    free(text);
-    if (got < 0)
-        err_set(err, E_NOTFOUND, "%s: %s", path, strerror(why));
-    else
-        err_set(err, E_INVALID, len == 0 ? "%s is empty" : "%s holds more than 64 KiB", path);
-    return NULL;
-}
-
 /* Where a secret may come from, the first that has it: the environment, a file that the environment
  * names (as containers are given them), a credential of systemd. */
 static char *read_secret(const struct generation *generation, const char *name, struct err *err)
@@ -65,11 +41,11 @@ static char *read_secret(const struct generation *generation, const char *name, 
     (void)snprintf(variable, sizeof variable, SECRET_PREFIX "%s" FILE_SUFFIX, name);
     const char *file = generation_variable(generation, variable);
     if (file && file[0] != '\0')
-        return read_file(file, err);
+        return secret_file_read(file, err);
     const char *folder = generation_variable(generation, "CREDENTIALS_DIRECTORY");
     if (folder && snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path &&
         access(path, F_OK) == 0)
-        return read_file(path, err);
+        return secret_file_read(path, err);
     err_set(err, E_NOTFOUND,
             "set the environment variable " SECRET_PREFIX "%s, or " SECRET_PREFIX "%s" FILE_SUFFIX
             " to a file that holds it, or put a file %s into $CREDENTIALS_DIRECTORY",
@@ -215,7 +191,7 @@ static int l_env(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
     if (strncmp(name, SECRET_PREFIX, strlen(SECRET_PREFIX)) == 0 ||
-        strcmp(name, "ANZOL_ADMIN_TOKEN") == 0)
+        strcmp(name, "ANZOL_ADMIN_TOKEN") == 0 || strcmp(name, "ANZOL_SECRETS_KEY") == 0)
         return luaL_error(L, "anzol.env does not show %s; use anzol.secret", name);
     lua_settop(L, 2);
     const char *value = generation_variable(script_of(L)->generation, name);

@@ -139,14 +139,24 @@ void seal_ring_forget(struct seal_ring *ring)
     check(pthread_rwlock_unlock(&ring->lock) == 0);
 }
 
-size_t seal_ring_ids(struct seal_ring *ring, unsigned char ids[SEAL_KEYS_MAX][SEAL_ID_BYTES])
+static void format_id(const unsigned char *id, char text[SEAL_ID_TEXT_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < SEAL_ID_BYTES; i++) {
+        text[2 * i] = digits[id[i] >> 4];
+        text[2 * i + 1] = digits[id[i] & 15];
+    }
+    text[2 * SEAL_ID_BYTES] = '\0';
+}
+
+size_t seal_ring_ids(struct seal_ring *ring, char ids[SEAL_KEYS_MAX][SEAL_ID_TEXT_BYTES])
 {
     if (!ring)
         return 0;
     check(pthread_rwlock_rdlock(&ring->lock) == 0);
     const size_t count = ring->count;
     for (size_t i = 0; i < count; i++)
-        memcpy(ids[i], ring->keys[i].id, SEAL_ID_BYTES);
+        format_id(ring->keys[i].id, ids[i]);
     check(pthread_rwlock_unlock(&ring->lock) == 0);
     return count;
 }
@@ -219,24 +229,29 @@ enum status seal_close(struct seal_ring *ring, struct slice place, struct slice 
     return status;
 }
 
-const unsigned char *seal_key_id(struct slice sealed)
-{
-    return sealed.len < SEAL_ID_BYTES ? NULL : bytes_of(sealed);
-}
-
-bool seal_is_plain(const unsigned char id[SEAL_ID_BYTES])
+static bool is_plain(const unsigned char *id)
 {
     static const unsigned char none[SEAL_ID_BYTES];
     return memcmp(id, none, SEAL_ID_BYTES) == 0;
 }
 
+bool seal_key_id(struct slice sealed, char id[SEAL_ID_TEXT_BYTES])
+{
+    id[0] = '\0';
+    if (sealed.len < SEAL_ID_BYTES)
+        return false;
+    if (!is_plain(bytes_of(sealed)))
+        format_id(bytes_of(sealed), id);
+    return true;
+}
+
 enum status seal_open(struct seal_ring *ring, struct slice place, struct slice sealed,
                       struct buf *plain)
 {
-    const unsigned char *id = seal_key_id(sealed);
-    if (!id)
+    if (sealed.len < SEAL_ID_BYTES)
         return E_INVALID;
-    if (seal_is_plain(id))
+    const unsigned char *id = bytes_of(sealed);
+    if (is_plain(id))
         return buf_add(plain, sealed.data + SEAL_ID_BYTES, sealed.len - SEAL_ID_BYTES);
     struct seal_key key;
     if (!take_key(ring, id, &key))

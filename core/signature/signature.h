@@ -121,6 +121,7 @@ void handshake_forget(void *tls_context);
 
 #define SEAL_KEY_BYTES 32u
 #define SEAL_ID_BYTES 8u
+#define SEAL_ID_TEXT_BYTES (2 * SEAL_ID_BYTES + 1) /* as hex, and the 0 */
 #define SEAL_KEYS_MAX 8u
 #define SEAL_BYTES_MAX 65536u /* of a plain text, and of its place */
 #define SEAL_EXTRA_BYTES 36u  /* at most so much longer is a sealed text */
@@ -139,7 +140,7 @@ MUST_USE enum status seal_ring_add(struct seal_ring *ring, struct slice text, st
 /* Leaves the first one alone: nothing is sealed by the others any more. */
 void seal_ring_forget(struct seal_ring *ring);
 /* The ids of the keys, in their order; they may be shown. Returns how many; of NULL 0. */
-size_t seal_ring_ids(struct seal_ring *ring, unsigned char ids[SEAL_KEYS_MAX][SEAL_ID_BYTES]);
+size_t seal_ring_ids(struct seal_ring *ring, char ids[SEAL_KEYS_MAX][SEAL_ID_TEXT_BYTES]);
 
 /* Adds the sealed text. place: what it belongs to; it opens only for the same. ring NULL: as one
  * without a key. E_LIMIT: longer than SEAL_BYTES_MAX. */
@@ -149,10 +150,8 @@ MUST_USE enum status seal_close(struct seal_ring *ring, struct slice place, stru
  * another place. Nothing is added then. */
 MUST_USE enum status seal_open(struct seal_ring *ring, struct slice place, struct slice sealed,
                                struct buf *plain);
-/* The id of its key, SEAL_ID_BYTES in the sealed text; NULL: it is none. */
-const unsigned char *seal_key_id(struct slice sealed);
-/* Whether that id is of no key: nothing is sealed. */
-bool seal_is_plain(const unsigned char id[SEAL_ID_BYTES]);
+/* The id of its key; "": there was none. False: it is no sealed text. */
+bool seal_key_id(struct slice sealed, char id[SEAL_ID_TEXT_BYTES]);
 
 /* ---- Sets of keys (key.c) ---- */
 

@@ -30,6 +30,7 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_LIST_RESOURCES:
     case STORE_LIST_PUBLISHED:
     case STORE_LIST_TOKENS:
+    case STORE_COUNT_SECRETS:
     case STORE_READ_KIND_COUNT:
         break;
     }
@@ -376,6 +377,13 @@ static void finish_get_kv(struct store_get_kv *get)
     get->value = NULL;
 }
 
+static void finish_count_secrets(struct store_count_secrets *count)
+{
+    free(count->rows);
+    count->rows = NULL;
+    count->row_count = 0;
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
@@ -435,6 +443,9 @@ void store_read_finish(struct store_read *read)
         break;
     case STORE_LIST_TOKENS:
         finish_list_tokens(container_of(read, struct store_list_tokens, read));
+        break;
+    case STORE_COUNT_SECRETS:
+        finish_count_secrets(container_of(read, struct store_count_secrets, read));
         break;
     case STORE_READ_KIND_COUNT:
         break;

@@ -18,7 +18,6 @@
 #endif
 
 #define CHECKPOINT_FRAMES 1000u /* 4 MB: README.md of the core says why */
-#define BUSY_MS 5000
 
 static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -182,6 +181,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_TOKEN_END] = "UPDATE api_token SET expires_ms = ?2 WHERE id = ?1 AND expires_ms > ?2",
     [SQL_TOKEN_EXPIRE] = "DELETE FROM api_token WHERE expires_ms <= ?",
     [SQL_TOKEN_DELETE] = "DELETE FROM api_token WHERE application = ?",
+    [SQL_RESEAL_NEXT] = "SELECT owner, kind, version, sealed FROM secret WHERE (owner, kind,"
+                        " version) > (?, ?, ?) ORDER BY owner, kind, version LIMIT 1",
+    [SQL_RESEAL] = "UPDATE secret SET sealed = ?4 WHERE owner = ?1 AND kind = ?2 AND version = ?3",
     [SQL_ANSWER_FIND] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
                         " FROM answer WHERE key = ? AND until_ms > ?",
     [SQL_ANSWER_PUT] = "INSERT INTO answer(key, until_ms, id, uid, is_archived, version, body,"
@@ -360,12 +362,12 @@ static enum status connect_writer(struct sqlite_engine *it, struct err *err)
                                    "PRAGMA wal_autocheckpoint = 0;"
                                    "PRAGMA journal_size_limit = 67108864;"
                                    "PRAGMA mmap_size = 0; PRAGMA cache_size = -8192;"
-                                   "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
+                                   "PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
                                    "PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF;";
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (sqlite3_open_v2(it->path, &it->db, flags, it->vfs) != SQLITE_OK ||
-        sqlite3_busy_timeout(it->db, BUSY_MS) != SQLITE_OK ||
+        sqlite3_busy_timeout(it->db, WRITER_BUSY_MS) != SQLITE_OK ||
         sqlite3_exec(it->db, settings, NULL, NULL, NULL) != SQLITE_OK)
         return fail(it, err);
     return OK;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#define SHORTEN_MS 500                          /* readers end within 100 ms */
 #define CHECKPOINT_RETRY_NS INT64_C(1000000000) /* a reader held it up */
 
 int sqlite_run(struct sqlite_engine *engine, enum write_sql which)
@@ -139,6 +140,42 @@ static enum group_result give_up(struct sqlite_engine *it, int rc, enum written_
     return result;
 }
 
+/* ---- Overwriting -----------------------------------------------------------------------------
+ */
+
+int sqlite_wipe(struct sqlite_engine *engine, bool and_log)
+{
+    engine->wants_short_log |= and_log;
+    if (engine->is_wiping)
+        return SQLITE_OK;
+    engine->is_wiping = true;
+    return sqlite3_exec(engine->db, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
+}
+
+/* The log goes into the database and is emptied, if no reader holds it up for long; else the upkeep
+ * does it. */
+static void shorten_log(struct sqlite_engine *it)
+{
+    (void)sqlite3_busy_timeout(it->db, SHORTEN_MS);
+    const int rc = sqlite3_wal_checkpoint_v2(it->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    (void)sqlite3_busy_timeout(it->db, WRITER_BUSY_MS);
+    it->wants_short_log = rc != SQLITE_OK;
+    if (rc == SQLITE_OK)
+        it->log_frames = 0;
+}
+
+static void end_wipe(struct sqlite_engine *it, enum group_result result)
+{
+    it->is_wiping = false;
+    if (result == GROUP_FATAL)
+        return;
+    (void)sqlite3_exec(it->db, "PRAGMA secure_delete = FAST", NULL, NULL, NULL);
+    if (result != GROUP_OK)
+        it->wants_short_log = false;
+    else if (it->wants_short_log)
+        shorten_log(it);
+}
+
 /* ---- Groups ---------------------------------------------------------------------------------- */
 
 static int apply(struct sqlite_engine *it, struct store_op *op)
@@ -171,6 +208,8 @@ static int apply(struct sqlite_engine *it, struct store_op *op)
         return sqlite_resource(it, container_of(op, struct store_resource, op));
     case STORE_TOKEN:
         return sqlite_token(it, container_of(op, struct store_token, op));
+    case STORE_RESEAL:
+        return sqlite_reseal(it, container_of(op, struct store_reseal, op));
     case STORE_ROUTINE:
         return sqlite_routine(it, container_of(op, struct store_routine, op));
     case STORE_OP_KIND_COUNT:
@@ -191,10 +230,8 @@ static enum group_result end(struct sqlite_engine *it)
     return GROUP_OK;
 }
 
-enum group_result sqlite_commit_group(struct engine *engine, struct store_op **ops, size_t count)
+static enum group_result commit_group(struct sqlite_engine *it, struct store_op **ops, size_t count)
 {
-    struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
-    check(!it->is_failed);
     it->engine.last_event = 0;
     int rc = sqlite_run(it, SQL_BEGIN);
     if (rc != SQLITE_OK)
@@ -210,6 +247,16 @@ enum group_result sqlite_commit_group(struct engine *engine, struct store_op **o
     const enum group_result result = end(it);
     if (result == GROUP_OK)
         sqlite_dedupe_committed(it);
+    return result;
+}
+
+enum group_result sqlite_commit_group(struct engine *engine, struct store_op **ops, size_t count)
+{
+    struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
+    check(!it->is_failed);
+    const enum group_result result = commit_group(it, ops, count);
+    if (it->is_wiping)
+        end_wipe(it, result);
     return result;
 }
 
@@ -231,13 +278,15 @@ enum group_result sqlite_probe(struct engine *engine)
 enum group_result sqlite_upkeep(struct engine *engine)
 {
     struct sqlite_engine *it = container_of(engine, struct sqlite_engine, engine);
-    if (it->log_frames < (int)it->checkpoint_frames)
+    if (it->log_frames < (int)it->checkpoint_frames && !it->wants_short_log)
         return GROUP_OK;
     const int64_t now_ns = (int64_t)uv_hrtime();
     if (now_ns < it->checkpoint_ns)
         return GROUP_OK;
     int frames = 0;
     int copied = 0;
+    if (it->wants_short_log)
+        shorten_log(it);
     const int rc =
         sqlite3_wal_checkpoint_v2(it->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
     if (rc == SQLITE_OK && copied == frames) {

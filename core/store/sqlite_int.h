@@ -105,6 +105,8 @@ enum write_sql {
     SQL_PUBLISHED_OF_UID,
     SQL_PUBLISHED_INSERT,
     SQL_PUBLISHED_DELETE,
+    SQL_RESEAL_NEXT,
+    SQL_RESEAL,
     SQL_ANSWER_FIND,
     SQL_ANSWER_PUT,
     SQL_ANSWER_EXPIRE,
@@ -153,6 +155,8 @@ struct source_entry {
 };
 #define SOURCE_CACHE_COUNT 64u
 
+#define WRITER_BUSY_MS 5000
+
 struct sqlite_engine {
     struct engine engine;
     char *path;
@@ -173,6 +177,8 @@ struct sqlite_engine {
     int64_t checkpoint_ns; /* not before */
     int last_failure;      /* logged; 0: the last group went well */
     bool is_failed;        /* the file is not touched any more */
+    bool is_wiping;        /* what this group deletes or replaces is overwritten */
+    bool wants_short_log;  /* and what the log has of it goes before the group is answered */
 };
 
 struct sqlite_reader;
@@ -217,6 +223,10 @@ enum group_result sqlite_commit_group(struct engine *engine, struct store_op **o
 enum group_result sqlite_probe(struct engine *engine);
 enum group_result sqlite_upkeep(struct engine *engine);
 
+/* From here to the end of the group, what is deleted or replaced is overwritten in the database;
+ * and_log: in the log too, with what earlier groups left there. */
+int sqlite_wipe(struct sqlite_engine *engine, bool and_log);
+
 /* The operations: SQLITE_OK with op->status set, or the error, which rolls the group back. */
 int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest);
 int sqlite_handled(struct sqlite_engine *engine, struct store_handled *handled);
@@ -232,6 +242,7 @@ int sqlite_token(struct sqlite_engine *engine, struct store_token *op);
 int sqlite_delete_tokens(struct sqlite_engine *engine, uint64_t application);
 int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
 int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op);
+int sqlite_reseal(struct sqlite_engine *engine, struct store_reseal *op);
 int sqlite_routine(struct sqlite_engine *engine, struct store_routine *op);
 int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 
@@ -484,6 +495,7 @@ enum read_sql {
     READ_PUBLISHED_OF_UID,
     READ_LIST_PUBLISHED,
     READ_LIST_PUBLISHED_BACKWARD,
+    READ_SECRET_COUNTS,
     READ_LIST_ATTEMPTS,
     READ_LIST_ATTEMPTS_BACKWARD,
     READ_ATTEMPT_ROW,
@@ -519,6 +531,9 @@ int sqlite_find_endpoint(struct sqlite_reader *reader, const char *name, uint64_
 bool sqlite_is_time_up(int64_t start_ns, size_t rows);
 void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query);
 int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resources *list);
+/* sqlite_secret.c */
+#define SQL_TEXT_SECRET_COUNTS "SELECT substr(sealed, 1, 8), count(*) FROM secret GROUP BY 1"
+int sqlite_count_secrets(struct sqlite_reader *reader, struct store_count_secrets *list);
 /* sqlite_secret.c: those that are good at now_ms, by kind, the newest first; owned by the caller,
  * with an error too. SECRET_UNREADABLE: one cannot be opened; err says which. */
 #define SECRET_UNREADABLE SQLITE_AUTH

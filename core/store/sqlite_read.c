@@ -119,6 +119,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                                                                              " WHERE a.id = ?",
     [READ_ATTEMPT_ROW] = ATTEMPT_COLUMNS("a.head, a.body, a.decided, a.request")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id = ?",
+    [READ_SECRET_COUNTS] = SQL_TEXT_SECRET_COUNTS,
     [READ_SECRETS] = "SELECT kind, version, created_ms, expires_ms, sealed FROM secret"
                      " WHERE owner = ? AND (expires_ms IS NULL OR expires_ms > ?)"
                      " ORDER BY kind, version DESC",
@@ -338,6 +339,8 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_published(it, container_of(read, struct store_list_published, read));
     case STORE_LIST_TOKENS:
         return sqlite_list_tokens(it, container_of(read, struct store_list_tokens, read));
+    case STORE_COUNT_SECRETS:
+        return sqlite_count_secrets(it, container_of(read, struct store_count_secrets, read));
     case STORE_LIST_TASKS:
         return sqlite_list_tasks(it, container_of(read, struct store_list_tasks, read));
     case STORE_READ_KIND_COUNT:

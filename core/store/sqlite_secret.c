@@ -5,6 +5,7 @@
 #include "store/sqlite_int.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "signature/signature.h"
 
 #include <stdio.h>
@@ -12,9 +13,6 @@
 
 /* "OWNER/KIND/VERSION": what a sealed text opens for. */
 #define PLACE_BYTES 64
-#define ID_TEXT (2 * SEAL_ID_BYTES + 1)
-#define IDS_TEXT (SEAL_KEYS_MAX * (ID_TEXT + 1))
-
 static struct slice place_of(char text[PLACE_BYTES], uint64_t owner, enum secret_kind kind,
                              uint32_t version)
 {
@@ -23,54 +21,47 @@ static struct slice place_of(char text[PLACE_BYTES], uint64_t owner, enum secret
     return slice_of(text, (size_t)len);
 }
 
-static void format_id(const unsigned char *id, char text[ID_TEXT])
-{
-    for (size_t i = 0; i < SEAL_ID_BYTES; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", id[i]);
-}
-
 /* ---- At start -------------------------------------------------------------------------------- */
 
-static bool is_in_ring(struct seal_ring *ring, const unsigned char *id)
+#define IDS_BYTES (SEAL_KEYS_MAX * SEAL_ID_TEXT_BYTES + 1)
+
+/* "ID, ID" of the keys that are given; "none". Whether id is one of them. */
+static bool list_keys(struct seal_ring *ring, const char *id, char text[IDS_BYTES])
 {
-    unsigned char ids[SEAL_KEYS_MAX][SEAL_ID_BYTES];
+    char ids[SEAL_KEYS_MAX][SEAL_ID_TEXT_BYTES];
     const size_t count = seal_ring_ids(ring, ids);
-    for (size_t i = 0; i < count; i++)
-        if (memcmp(ids[i], id, SEAL_ID_BYTES) == 0)
-            return true;
-    return false;
+    bool is_there = false;
+    size_t len = (size_t)snprintf(text, IDS_BYTES, "%s", count == 0 ? "none" : ids[0]);
+    for (size_t i = 0; i < count; i++) {
+        is_there |= strcmp(ids[i], id) == 0;
+        if (i > 0)
+            len += (size_t)snprintf(text + len, IDS_BYTES - len, " %s", ids[i]);
+    }
+    return is_there;
 }
 
-static enum status refuse_key(struct sqlite_engine *it, const unsigned char *id, int64_t count,
-                              struct err *err)
+static enum status check_key(struct sqlite_engine *it, const char *id, int64_t count,
+                             struct err *err)
 {
-    unsigned char ids[SEAL_KEYS_MAX][SEAL_ID_BYTES];
-    const size_t given = seal_ring_ids(it->ring, ids);
-    char wanted[ID_TEXT];
-    char text[IDS_TEXT] = "none";
-    format_id(id, wanted);
-    for (size_t i = 0; i < given; i++) {
-        text[i == 0 ? 0 : i * ID_TEXT - 1] = i == 0 ? '\0' : ' ';
-        format_id(ids[i], text + i * ID_TEXT);
-    }
+    char given[IDS_BYTES];
+    if (list_keys(it->ring, id, given))
+        return OK;
     return err_set(err, E_INVALID,
                    "%s: %lld %s sealed with the key %s, which is not given (given: %s); give that "
-                   "key too, behind the one that is to seal from now on: secrets_key, "
-                   "ANZOL_SECRETS_KEY or the file that ANZOL_SECRETS_KEY_FILE names",
-                   it->path, (long long)count, count == 1 ? "secret is" : "secrets are", wanted,
-                   text);
+                   "key too, behind the one that is to seal from now on: ANZOL_SECRETS_KEY, or the "
+                   "file of ANZOL_SECRETS_KEY_FILE or secrets_key.file",
+                   it->path, (long long)count, count == 1 ? "secret is" : "secrets are", id, given);
 }
 
 enum status sqlite_check_secrets(struct sqlite_engine *engine, struct err *err)
 {
-    static const char sql[] = "SELECT substr(sealed, 1, 8), count(*) FROM secret GROUP BY 1";
     sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(engine->db, sql, -1, &statement, NULL);
+    int rc = sqlite3_prepare_v2(engine->db, SQL_TEXT_SECRET_COUNTS, -1, &statement, NULL);
     enum status status = OK;
     while (rc == SQLITE_OK && status == OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        const unsigned char *id = seal_key_id(column_blob(statement, 0));
-        if (id && !seal_is_plain(id) && !is_in_ring(engine->ring, id))
-            status = refuse_key(engine, id, sqlite3_column_int64(statement, 1), err);
+        char id[SEAL_ID_TEXT_BYTES];
+        if (seal_key_id(column_blob(statement, 0), id) && id[0] != '\0')
+            status = check_key(engine, id, sqlite3_column_int64(statement, 1), err);
         rc = SQLITE_OK;
     }
     (void)sqlite3_finalize(statement);
@@ -197,6 +188,94 @@ int sqlite_expire_secrets(struct sqlite_engine *engine, int64_t now_ms, size_t c
     return rc;
 }
 
+/* ---- Sealed anew ----------------------------------------------------------------------------- */
+
+/* *is_there: a row is behind that place; then at is its own, and sealed what lies there, until the
+ * statement is reset. */
+static int find_next(struct sqlite_engine *it, struct secret_place *at, struct slice *sealed,
+                     bool *is_there)
+{
+    sqlite3_stmt *statement = prepare(it, SQL_RESEAL_NEXT, at->owner, at->kind);
+    (void)sqlite3_bind_int64(statement, 3, at->version);
+    const int rc = sqlite3_step(statement);
+    *is_there = rc == SQLITE_ROW;
+    if (rc == SQLITE_ROW) {
+        at->owner = column_id(statement, 0);
+        at->kind = (enum secret_kind)sqlite3_column_int(statement, 1);
+        at->version = (uint32_t)sqlite3_column_int64(statement, 2);
+        *sealed = column_blob(statement, 3);
+    }
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int write_sealed(struct sqlite_engine *it, const struct secret_place *at,
+                        struct slice sealed)
+{
+    sqlite3_stmt *statement = prepare(it, SQL_RESEAL, at->owner, at->kind);
+    (void)sqlite3_bind_int64(statement, 3, at->version);
+    bind_blob(statement, 4, sealed);
+    return sqlite_run(it, SQL_RESEAL);
+}
+
+/* One that another key sealed, or none. */
+static int reseal(struct sqlite_engine *it, const struct secret_place *at, struct slice sealed,
+                  struct store_reseal *op)
+{
+    char text[PLACE_BYTES];
+    const struct slice place = place_of(text, at->owner, at->kind, at->version);
+    struct buf plain;
+    struct buf anew;
+    buf_init(&plain, LIMIT_SECRET_BYTES + 1);
+    buf_init(&anew, LIMIT_SECRET_BYTES + SEAL_EXTRA_BYTES);
+    int rc = SQLITE_OK;
+    enum status status = seal_open(it->ring, place, sealed, &plain);
+    sqlite_reset(it, SQL_RESEAL_NEXT);
+    if (status == OK)
+        status = seal_close(it->ring, place, buf_slice(&plain), &anew);
+    if (status == OK) {
+        rc = sqlite_wipe(it, false);
+        if (rc == SQLITE_OK)
+            rc = write_sealed(it, at, buf_slice(&anew));
+        op->sealed_count++;
+    } else {
+        op->failed_count++;
+        log_error("a secret cannot be sealed anew", "secret=%s reason=\"%s\"", text,
+                  status == E_NOTFOUND
+                      ? "its key is not given"
+                      : "it does not open: its row was changed by another program");
+    }
+    if (plain.data)
+        explicit_bzero(plain.data, plain.len);
+    buf_finish(&plain);
+    buf_finish(&anew);
+    return rc;
+}
+
+int sqlite_reseal(struct sqlite_engine *engine, struct store_reseal *op)
+{
+    char ids[SEAL_KEYS_MAX][SEAL_ID_TEXT_BYTES];
+    const size_t key_count = seal_ring_ids(engine->ring, ids);
+    op->last = op->behind;
+    op->looked_at_count = op->sealed_count = op->failed_count = 0;
+    op->is_end = key_count == 0;
+    int rc = SQLITE_OK;
+    while (rc == SQLITE_OK && !op->is_end && op->looked_at_count < op->count_max) {
+        char id[SEAL_ID_TEXT_BYTES];
+        struct slice sealed = {NULL, 0};
+        bool is_there;
+        rc = find_next(engine, &op->last, &sealed, &is_there);
+        op->is_end = !is_there;
+        op->looked_at_count += is_there;
+        if (rc == SQLITE_OK && is_there && !(seal_key_id(sealed, id) && strcmp(id, ids[0]) == 0))
+            rc = reseal(engine, &op->last, sealed, op);
+        sqlite_reset(engine, SQL_RESEAL_NEXT);
+    }
+    /* What earlier groups replaced is in the log still. */
+    if (rc == SQLITE_OK && op->is_end && key_count > 0)
+        rc = sqlite_wipe(engine, true);
+    return rc;
+}
+
 /* ---- Read ------------------------------------------------------------------------------------ */
 
 static int refuse_secret(struct sqlite_reader *reader, uint64_t owner, const struct secret *secret,
@@ -249,6 +328,25 @@ int sqlite_read_secrets(struct sqlite_reader *reader, uint64_t owner, int64_t no
         rows[*count] = (struct secret){0};
         const int read = read_secret(reader, statement, owner, &rows[(*count)++], err);
         rc = read == SQLITE_OK ? SQLITE_ROW : read;
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int sqlite_count_secrets(struct sqlite_reader *reader, struct store_count_secrets *list)
+{
+    sqlite3_stmt *statement = reader->statements[READ_SECRET_COUNTS];
+    int rc = SQLITE_ROW;
+    while (rc == SQLITE_ROW && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct secret_count *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+        if (!rows) {
+            rc = SQLITE_NOMEM;
+            break;
+        }
+        list->rows = rows;
+        struct secret_count *row = &rows[list->row_count++];
+        (void)seal_key_id(column_blob(statement, 0), row->key);
+        row->count = column_id(statement, 1);
     }
     (void)sqlite3_reset(statement);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;

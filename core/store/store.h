@@ -114,6 +114,7 @@ enum store_op_kind {
     STORE_TASK,     /* a task begins, or is cancelled */
     STORE_RESOURCE, /* what is registered over the API: made, changed or gone */
     STORE_TOKEN,    /* a token of the API: minted, or it ends */
+    STORE_RESEAL,   /* secrets: sealed with the key that seals now */
     STORE_ROUTINE,  /* a run of a routine ended, or its place in time changed */
     STORE_OP_KIND_COUNT
 };
@@ -413,6 +414,7 @@ enum store_read_kind {
     STORE_LIST_RESOURCES,
     STORE_LIST_PUBLISHED,
     STORE_LIST_TOKENS,
+    STORE_COUNT_SECRETS,
     STORE_READ_KIND_COUNT
 };
 
@@ -590,5 +592,6 @@ struct store_retention {
 void store_retain(struct store *store, const struct store_retention *classes, size_t count);
 
 #include "store/store_list.h"
+#include "store/store_secret.h"
 
 #endif

@@ -104,3 +104,25 @@ int l_task(lua_State *L)
                                      .now_ms = field_integer(L, 2, "now_ms", 1)};
     return op_submit(L, it);
 }
+
+void set_listed_tasks(lua_State *L, const struct store_list_tasks *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct task *task = &list->rows[i];
+        lua_newtable(L);
+        set_integer(L, "id", (lua_Integer)task->id);
+        set_text(L, "verb", change_verb_name(task->verb));
+        set_text(L, "state", task_state_name(task->state));
+        set_text(L, "ids", task->ids);
+        set_text(L, "source", task->source);
+        set_text(L, "type", task->type);
+        set_text(L, "endpoint", task->endpoint);
+        set_integer(L, "cursor", (lua_Integer)task->cursor);
+        set_integer(L, "done", (lua_Integer)task->done);
+        set_integer(L, "skipped", (lua_Integer)task->skipped);
+        set_integer(L, "ended_ms", task->ended_ms);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    set_page(L, list->last, list->is_end);
+}

@@ -64,6 +64,7 @@ struct lua_op {
         struct store_change change;
         struct store_task task;
         struct store_resource resource;
+        struct store_reseal reseal;
         struct store_routine routine;
         struct store_token token;
     } u;
@@ -103,6 +104,7 @@ struct lua_read {
         struct store_list_steps list_steps;
         struct store_list_resources list_resources;
         struct store_list_published list_published;
+        struct store_count_secrets count_secrets;
         struct store_list_routines list_routines;
         struct store_list_tasks list_tasks;
         struct store_list_tokens list_tokens;
@@ -143,10 +145,20 @@ void field_published(lua_State *L, struct lua_op *it);
 void set_published(lua_State *L, const struct store_list_published *list);
 int l_list_published(lua_State *L);
 
+/* store_secrets.c */
+void set_reseal(lua_State *L, const struct store_reseal *op);
+void set_secret_counts(lua_State *L, const struct store_count_secrets *list);
+int l_reseal(lua_State *L);
+int l_count_secrets(lua_State *L);
+int l_add_keys(lua_State *L);
+
 /* store_changes.c */
 void set_changes(lua_State *L, const struct store_change *op);
 int l_change(lua_State *L);
 int l_task(lua_State *L);
+void set_listed_tasks(lua_State *L, const struct store_list_tasks *list);
+/* last and is_end of a page. */
+void set_page(lua_State *L, uint64_t last, bool is_end);
 
 /* store_leases.c */
 int l_lease(lua_State *L);

@@ -83,6 +83,9 @@ static void set_results(lua_State *L, const struct lua_op *it)
     case STORE_RESOURCE:
         set_resource(L, &it->u.resource);
         break;
+    case STORE_RESEAL:
+        set_reseal(L, &it->u.reseal);
+        break;
     case STORE_ROUTINE:
         set_bool(L, "is_kv_conflict", it->u.routine.is_kv_conflict);
         break;
@@ -571,11 +574,9 @@ static int l_endpoint(lua_State *L)
 }
 
 const luaL_Reg store_op_methods[] = {
-    {"change", l_change},   {"endpoint", l_endpoint},
-    {"handled", l_handled}, {"ingest", l_ingest},
-    {"lease", l_lease},     {"resource", l_resource},
-    {"routine", l_routine}, {"run", l_run},
-    {"settle", l_settle},   {"spill", l_spill},
-    {"step", l_step},       {"task", l_task},
-    {"token", l_token},     {NULL, NULL},
+    {"change", l_change},     {"endpoint", l_endpoint}, {"handled", l_handled},
+    {"ingest", l_ingest},     {"lease", l_lease},       {"reseal", l_reseal},
+    {"resource", l_resource}, {"routine", l_routine},   {"run", l_run},
+    {"settle", l_settle},     {"spill", l_spill},       {"step", l_step},
+    {"task", l_task},         {"token", l_token},       {NULL, NULL},
 };

@@ -159,7 +159,7 @@ static void push_delivery_row(lua_State *L, const struct delivery_row *row)
     lua_setfield(L, -2, "attempts");
 }
 
-static void set_page(lua_State *L, uint64_t last, bool is_end)
+void set_page(lua_State *L, uint64_t last, bool is_end)
 {
     lua_setfield(L, -2, "rows");
     set_integer(L, "last", (lua_Integer)last);
@@ -257,33 +257,24 @@ static void set_listed_attempts(lua_State *L, const struct store_list_attempts *
     set_page(L, list->last, list->is_end);
 }
 
-static void set_listed_tasks(lua_State *L, const struct store_list_tasks *list)
-{
-    lua_newtable(L);
-    for (size_t i = 0; i < list->row_count; i++) {
-        const struct task *task = &list->rows[i];
-        lua_newtable(L);
-        set_integer(L, "id", (lua_Integer)task->id);
-        set_text(L, "verb", change_verb_name(task->verb));
-        set_text(L, "state", task_state_name(task->state));
-        set_text(L, "ids", task->ids);
-        set_text(L, "source", task->source);
-        set_text(L, "type", task->type);
-        set_text(L, "endpoint", task->endpoint);
-        set_integer(L, "cursor", (lua_Integer)task->cursor);
-        set_integer(L, "done", (lua_Integer)task->done);
-        set_integer(L, "skipped", (lua_Integer)task->skipped);
-        set_integer(L, "ended_ms", task->ended_ms);
-        lua_seti(L, -2, (lua_Integer)i + 1);
-    }
-    set_page(L, list->last, list->is_end);
-}
-
 static void set_claimed_deliveries(lua_State *L, const struct store_claim_deliveries *claim)
 {
     set_deliveries(L, claim->deliveries, claim->delivery_count);
     set_bool(L, "is_end", claim->is_end);
     set_integer(L, "next_due_ms", claim->next_due_ms);
+}
+
+static void set_claimed_open(lua_State *L, const struct store_claim_open *claim)
+{
+    set_deliveries(L, claim->deliveries, claim->delivery_count);
+    set_bool(L, "is_end", claim->is_end);
+    set_integer(L, "last", (lua_Integer)claim->last);
+}
+
+static void set_kv(lua_State *L, const struct store_get_kv *get)
+{
+    set_text(L, "value", get->value);
+    set_integer(L, "version", (lua_Integer)get->version);
 }
 
 static void set_results(lua_State *L, const struct lua_read *it)
@@ -299,9 +290,7 @@ static void set_results(lua_State *L, const struct lua_read *it)
         set_claimed_deliveries(L, &it->u.claim_deliveries);
         break;
     case STORE_CLAIM_OPEN:
-        set_deliveries(L, it->u.claim_open.deliveries, it->u.claim_open.delivery_count);
-        set_bool(L, "is_end", it->u.claim_open.is_end);
-        set_integer(L, "last", (lua_Integer)it->u.claim_open.last);
+        set_claimed_open(L, &it->u.claim_open);
         break;
     case STORE_BACKLOG:
         set_backlog(L, &it->u.backlog);
@@ -325,14 +314,16 @@ static void set_results(lua_State *L, const struct lua_read *it)
         set_deliveries(L, &it->u.get_delivery.delivery, it->u.get_delivery.delivery ? 1 : 0);
         break;
     case STORE_GET_KV:
-        set_text(L, "value", it->u.get_kv.value);
-        set_integer(L, "version", (lua_Integer)it->u.get_kv.version);
+        set_kv(L, &it->u.get_kv);
         break;
     case STORE_LIST_KV:
         set_listed_kv(L, &it->u.list_kv);
         break;
     case STORE_LIST_TOKENS:
         set_tokens(L, &it->u.list_tokens);
+        break;
+    case STORE_COUNT_SECRETS:
+        set_secret_counts(L, &it->u.count_secrets);
         break;
     case STORE_LIST_RESOURCES:
         set_resources(L, &it->u.list_resources);
@@ -588,6 +579,7 @@ const luaL_Reg store_read_methods[] = {
     {"list_endpoints", l_list_endpoints},
     {"list_events", l_list_events},
     {"list_kv", l_list_kv},
+    {"count_secrets", l_count_secrets},
     {"list_resources", l_list_resources},
     {"list_published", l_list_published},
     {"list_routines", l_list_routines},

@@ -267,6 +267,12 @@ static size_t read_hosts(lua_State *L, char *hosts[HOSTS_MAX])
     return count;
 }
 
+static void show_secrets(struct api_secrets *out, void *ctx)
+{
+    (void)ctx;
+    *out = (struct api_secrets){.key_count = 0};
+}
+
 static void open_store(lua_State *L, struct rig *rig)
 {
     struct err err = {0};
@@ -299,6 +305,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .status = status,
                   .stop = stop,
                   .write_metrics = write_metrics,
+                  .secrets = show_secrets,
                   .change = change,
                   .task = task,
                   .registry = registry,

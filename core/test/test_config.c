@@ -76,6 +76,8 @@ static void push_config(lua_State *L, const struct config *config)
     set_integer(L, "retention_ms", config->retention_ms);
     set_list(L, "guard_allow", config->guard_allow, config->guard_allow_count);
     set_list(L, "scripts", config->scripts, config->script_count);
+    set_text(L, "secrets_key", config->secrets_key);
+    set_text(L, "secrets_key_file", config->secrets_key_file);
     set_text(L, "state_dir", config->state_dir);
     set_text(L, "store_path", config->store_path);
     set_text(L, "timezone", config->timezone);

@@ -305,14 +305,14 @@ static int l_ring_forget(lua_State *L)
     return 0;
 }
 
-/* ring:ids() -> list of bytes */
+/* ring:ids() -> list of texts */
 static int l_ring_ids(lua_State *L)
 {
-    unsigned char ids[SEAL_KEYS_MAX][SEAL_ID_BYTES];
+    char ids[SEAL_KEYS_MAX][SEAL_ID_TEXT_BYTES];
     const size_t count = seal_ring_ids(check_ring(L), ids);
     lua_newtable(L);
     for (size_t i = 0; i < count; i++) {
-        lua_pushlstring(L, (const char *)ids[i], SEAL_ID_BYTES);
+        lua_pushstring(L, ids[i]);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

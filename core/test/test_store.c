@@ -452,6 +452,7 @@ static const luaL_Reg methods[] = {
     {"health", l_health},
     {"last_event", l_last_event},
     {"next_id", l_next_id},
+    {"add_keys", l_add_keys},
     {"retain", l_retain},
     {"turn", l_turn},
     {"unwatch", l_unwatch},

@@ -12,7 +12,8 @@ before_each(fake.reset)
 
 local status = { status = "ok", version = "1.2.3", startedAt = "2026-03-02T08:00:00.000Z", generation = 4,
   workers = 2, sources = 1, endpoints = 2, subscriptions = 3,
-  store = { isWritable = true, commits = 10, operations = 40, queued = 0, lastSyncUs = 1250 } }
+  store = { isWritable = true, commits = 10, operations = 40, queued = 0, lastSyncUs = 1250 },
+  secrets = { isSealed = true, key = "0123456789abcdef" } }
 
 local function endpoint(changes)
   local row = { name = "crm", isRegistered = true, state = "enabled", reason = dkjson.null,
@@ -32,6 +33,7 @@ describe("anzol status", function()
     for _, words in ipairs { "status      ok\n", "version     1.2.3\n", "generation  4\n",
       "scripts     1 sources, 2 endpoints, 3 subscriptions\n",
       "store       writable, 40 operations in 10 commits, 0 queued, last sync 1.2 ms\n",
+      "secrets     sealed with key 0123456789abcdef\n",
       "\nerp   enabled        7  ", "\nchat  paused         0  ", "\nbank  enabled        0  breaker open" } do
       assert.matches(words, out, 1, true)
     end

@@ -190,5 +190,67 @@ return function(t)
       assert.equal("io", list.status)
       assert.equal("key1:one", told(one.id))
     end)
+
+    it("seals anew in steps what no key or another sealed, and leaves no trace of it", function()
+      local texts, ids = {}, {}
+      local function make(count, prefix)
+        for i = 1, count do
+          texts[#texts + 1] = prefix .. i .. ("x"):rep(i % 97)
+          ids[#ids + 1] = put { secrets = { { kind = "key", text = texts[#texts] } } }.id
+        end
+      end
+      make(150, "plain")
+      t.reopen(key_a)
+      make(20, "of_a_")
+      t.store:add_keys(key_b)
+      make(5, "of_b_")
+      assert.is_true(file_holds "plain1")
+      local behind, looked_at, sealed, steps = nil, 0, 0, 0
+      repeat
+        local step = run("reseal", { count_max = 40, behind = behind })
+        behind, steps = step.last, steps + 1
+        looked_at, sealed = looked_at + step.looked_at, sealed + step.sealed
+        assert.equal(0, step.failed)
+      until step.is_end
+      assert.same({ 175, 170, 5 }, { looked_at, sealed, steps })
+      local key, count = next(run("count_secrets", {}).counts)
+      assert.same({ 175, 16 }, { count, #key })
+      t.reopen(key_b)
+      for i, id in ipairs(ids) do assert.equal("key1:" .. texts[i], told(id)) end
+      for i = 1, 150 do assert.is_false(file_holds("plain" .. i), i) end
+      local again = run("reseal", { count_max = 1000 })
+      assert.same({ 175, 0 }, { again.looked_at, again.sealed })
+    end)
+
+    it("goes on from any step after a kill, since both keys are given", function()
+      t.reopen(key_a)
+      local ids = {}
+      for i = 1, 10 do ids[i] = put { secrets = { { kind = "key", text = "s" .. i } } }.id end
+      t.reopen(key_b .. " " .. key_a)
+      run("reseal", { count_max = 4 })
+      t.reopen(key_b .. " " .. key_a)
+      for i, id in ipairs(ids) do assert.equal("key1:s" .. i, told(id)) end
+      assert.equal(6, run("reseal", { count_max = 100 }).sealed)
+      t.reopen(key_b)
+      for i, id in ipairs(ids) do assert.equal("key1:s" .. i, told(id)) end
+    end)
+
+    it("seals nothing anew without a key", function()
+      put { secrets = { { kind = "key", text = "one" } } }
+      local step = run("reseal", { count_max = 10 })
+      assert.same({ 0, 0, true }, { step.looked_at, step.sealed, step.is_end })
+      assert.same({ [""] = 1 }, run("count_secrets", {}).counts)
+    end)
+
+    it("tells of those that do not open, and seals the others anew", function()
+      t.reopen(key_a)
+      local bad = put { secrets = { { kind = "key", text = "one" } } }
+      local good = put { secrets = { { kind = "key", text = "two" } } }
+      t.sql("UPDATE secret SET version = 7 WHERE owner = " .. bad.id)
+      t.store:add_keys(key_b)
+      local step = run("reseal", { count_max = 10 })
+      assert.same({ 2, 1, 1 }, { step.looked_at, step.sealed, step.failed })
+      assert.equal("key1:two", told(good.id))
+    end)
   end)
 end

@@ -4,10 +4,11 @@ local failure = require "anzol.cli.failure"
 
 local M = {}
 
-function M.read(path)
+-- The bytes of a file, or of standard input (-). what: it is called, in an error.
+function M.read(path, what)
   local file, err = io.stdin, nil
   if path ~= "-" then file, err = io.open(path, "rb") end
-  if not file then failure.raise(failure.USAGE, "the body: %s", err) end
+  if not file then failure.raise(failure.USAGE, "%s: %s", what or "the body", err) end
   local bytes = file:read "a"
   if path ~= "-" then file:close() end
   return bytes

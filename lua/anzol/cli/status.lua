@@ -32,6 +32,8 @@ local function show(console, status)
     { "store", ("%s, %d operations in %d commits, %d queued, last sync %.1f ms"):format(
       store.isWritable and "writable" or "not writable", store.operations, store.commits,
       store.queued, store.lastSyncUs / 1000) },
+    { "secrets", status.secrets.isSealed and "sealed with key " .. status.secrets.key
+      or "stored as they are: there is no key (anzol secrets --help)" },
   }
 end
 
