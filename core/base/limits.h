@@ -58,7 +58,7 @@
 /* Decide. */
 #define LIMIT_EVENTS_PER_WORKER 4096 /* window of the backlog */
 #define LIMIT_EVENT_BYTES_PER_WORKER (64u * 1024 * 1024)
-#define LIMIT_MESSAGES_PER_EVENT 254 /* n subscriptions share them */
+#define LIMIT_MESSAGES_PER_EVENT 254 /* n subscriptions share them; one more is published */
 #define LIMIT_EMITS_PER_RUN 254
 #define LIMIT_DELIVERIES_PER_RUN 1000
 #define LIMIT_SUBSCRIPTIONS_PER_EVENT 64

@@ -80,8 +80,8 @@ bool run_state_parse(const char *text, enum run_state *state);
 
 /* ^[A-Za-z0-9_.-]+$, at most LIMIT_TYPE_BYTES. */
 bool event_type_is_valid(struct slice type);
-/* "*" is one segment; "**" one or more, last only; "anzol." types match only patterns that begin
- * with "anzol.". */
+/* "*" is one segment; "**" one or more, last only; "anzol." and "api." types match only
+ * patterns that begin so too. */
 bool event_pattern_matches(struct slice pattern, struct slice type);
 /* A pattern that can match something: segments of type characters, "*" or a last "**". */
 bool event_pattern_is_valid(struct slice pattern);

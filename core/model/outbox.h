@@ -16,7 +16,8 @@ struct outbox_delivery {
     struct delivery *delivery;            /* owned */
     struct slice order_key;               /* owned; data NULL: in no order */
     int64_t delay_ms;
-    bool is_held; /* by the store: others of its key go first */
+    bool is_held;    /* by the store: others of its key go first */
+    bool is_dropped; /* by the store: its event was published before, by another of its runs */
 };
 
 struct kv_write {

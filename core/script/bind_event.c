@@ -3,8 +3,12 @@
  * A view of the event in memory; data is decoded when it is first asked for. */
 #include "script/bind_int.h"
 
+#include "model/published.h"
+
 enum field_id {
-    FIELD_BODY = 1,
+    FIELD_APPLICATION = 1,
+    FIELD_BODY,
+    FIELD_CHANNELS,
     FIELD_CONTENT_TYPE,
     FIELD_DATA,
     FIELD_HEADERS,
@@ -27,7 +31,9 @@ struct field_name {
     enum field_id id;
 };
 static const struct field_name field_names[] = {
+    {"application", FIELD_APPLICATION},
     {"body", FIELD_BODY},
+    {"channels", FIELD_CHANNELS},
     {"content_type", FIELD_CONTENT_TYPE},
     {"data", FIELD_DATA},
     {"headers", FIELD_HEADERS},
@@ -146,6 +152,22 @@ static int push_scalar(lua_State *L, const struct event_view *view, enum field_i
     return 1;
 }
 
+/* What only those have that were published over the API. */
+static int push_published(lua_State *L, const struct event_view *view, enum field_id id)
+{
+    struct slice value;
+    bool is_lossy = false;
+    if (!event_is_published(view->event))
+        return 0;
+    if (id == FIELD_APPLICATION && head_find(view->head, PUBLISHED_APPLICATION, &value))
+        lua_pushlstring(L, value.data, value.len);
+    else if (head_find(view->head, PUBLISHED_CHANNELS, &value))
+        (void)json_push(L, value, &is_lossy);
+    else
+        lua_newtable(L);
+    return 1;
+}
+
 static int push_field(lua_State *L, struct event_view *view, enum field_id id)
 {
     const struct event *event = view->event;
@@ -155,6 +177,9 @@ static int push_field(lua_State *L, struct event_view *view, enum field_id id)
     case FIELD_SOURCE:
     case FIELD_TYPE:
         return push_scalar(L, view, id);
+    case FIELD_APPLICATION:
+    case FIELD_CHANNELS:
+        return push_published(L, view, id);
     case FIELD_DATA:
         return push_data(L, view);
     case FIELD_HEADERS:
@@ -288,8 +313,8 @@ static const luaL_Reg meta[] = {{"__newindex", l_newindex}, {NULL, NULL}};
 const struct object_kind event_kind = {"event", meta, NULL};
 
 static const luaL_Reg methods[] = {
-    {"emit", l_event_emit}, {"get", l_get}, {"send", l_event_send},
-    {"step", l_event_step}, {NULL, NULL},
+    {"emit", l_event_emit}, {"get", l_get},         {"publish", l_event_publish},
+    {"send", l_event_send}, {"step", l_event_step}, {NULL, NULL},
 };
 
 /* ---- A list of events: what the handler of a batch gets ---- */

@@ -240,6 +240,7 @@ struct event_view {
     struct slice head;     /* of the event's content */
     bool is_lossy;
     struct event_view *next; /* of the same job */
+    bool is_published;       /* event:publish was called */
 };
 /* The job keeps it in its list; what is pushed must stay at the bottom of the job's stack. */
 struct event_view *event_push(lua_State *L, struct job *job, const struct run_member *member);
@@ -275,6 +276,8 @@ struct outbox *outbox_check(lua_State *L, const char *function);
 /* anzol.replay with the table at 1 (bind_task.c). */
 int task_begin_replay(lua_State *L);
 /* Option idempotency_key; empty: none. */
+/* bind_publish.c */
+int l_event_publish(lua_State *L);
 struct slice option_check_key(lua_State *L, const struct options *options);
 
 /* ---- Reads of the store (bind_read.c) ---- */

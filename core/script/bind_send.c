@@ -244,7 +244,8 @@ static void add_deliveries(lua_State *L, const struct send *send, struct message
 {
     struct outbox *outbox = mark->outbox;
     const bool is_repeat = outbox->message_count == mark->message_count;
-    if (outbox->delivery_count + send->target_count > LIMIT_DELIVERIES_PER_RUN)
+    const size_t own_count = outbox->delivery_count - send->job->published_count;
+    if (own_count + send->target_count > LIMIT_DELIVERIES_PER_RUN)
         (void)luaL_error(L, "a run may make at most %d deliveries", LIMIT_DELIVERIES_PER_RUN);
     for (size_t i = 0; i < send->target_count; i++) {
         const struct endpoint_spec *endpoint = send->targets[i];

@@ -111,6 +111,7 @@ static void finish(struct job *job, struct job_result *result)
     free(job->keyed);
     job->keyed = NULL;
     job->keyed_count = 0;
+    job->published_count = 0;
     result->has_steps = job->steps.count > 0;
     steps_finish(job);
     job_close_views(job);

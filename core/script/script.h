@@ -109,6 +109,7 @@ const char *const *generation_files(const struct generation *generation, size_t 
 
 /* The host of a script: what its bindings ask of the worker (or of anzol.testing), on its thread.
  * Everything that a job waits for, and everything outside of the process, is reached by these. */
+struct directory;
 struct shared;
 struct script_hooks {
     uint64_t (*next_event_id)(void *ctx); /* for emits */
@@ -129,6 +130,8 @@ struct script_hooks {
     /* Gets what is in Lua, 0 when it left: the id of the event whose filter or handler it is, or
      * the mark of the routine. NULL: nobody wants it. */
     _Atomic uint64_t *running;
+    struct directory
+        *directory;        /* of what applications registered; borrowed. NULL: there is none */
     struct shared *shared; /* of the process: cache, limiters, breakers, metrics; borrowed */
     void *ctx;
 };

@@ -371,6 +371,7 @@ struct job {
     struct outbox *outbox;       /* owned */
     struct keyed_message *keyed; /* messages with an idempotency key; owned */
     size_t keyed_count;
+    size_t published_count;  /* deliveries of event:publish */
     struct steps steps;      /* of the run */
     struct source_load load; /* of a poll: what its source said */
     size_t init_index;       /* of registry->inits */

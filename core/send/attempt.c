@@ -169,6 +169,7 @@ static void settle(struct running *running, enum delivery_state state, int64_t d
     /* One that expired died without an attempt: nobody waits for it. */
     running->settle.is_blocking = running->spec->blocks_on_dead && running->settle.attempt;
     running->settle.takes_next = true;
+    running->settle.registered = running->spec->membership ? running->spec->id : 0;
     if (state == DELIVERY_DEAD)
         running->settle.news.event =
             tell(running, SENDER_DELIVERY_DEAD, running->settle.attempt, running->reason);

@@ -200,8 +200,8 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_ATTEMPT_INSERT] = "INSERT INTO attempt(id, delivery, number, previous, state, status,"
                            " error, started_ms, duration_ms, dns_us, connect_us, tls_us,"
                            " first_byte_us, next_ms, is_cut, detail, head, body, decided,"
-                           " request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                           " ?, ?)",
+                           " request, endpoint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                           " ?, ?, ?, ?, ?, ?, ?)",
     [SQL_ORDER_FIND] = "SELECT 1 FROM delivery INDEXED BY delivery_order WHERE endpoint = ?"
                        " AND order_key = ? AND (state < 3 OR is_blocking) LIMIT 1",
     [SQL_ORDER_BLOCK] = "UPDATE delivery SET is_blocking = 1 WHERE id = ?",

@@ -20,16 +20,18 @@ static int find_delivery(struct sqlite_engine *it, uint64_t id, uint64_t *messag
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* The highest ordinal that no message of the event has; 0: none. */
+/* The highest ordinal that no message of the event has; 0: none. The last is not for copies: it is
+ * what an event is published as. */
 static int find_free_ordinal(struct sqlite_engine *it, uint64_t event, unsigned *ordinal)
 {
     sqlite3_stmt *statement = it->statements[SQL_REPLAY_IDS];
     bind_id(statement, 1, event);
     int rc;
-    *ordinal = ID_ORDINAL_MAX;
+    *ordinal = LIMIT_MESSAGES_PER_EVENT;
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW &&
-           id_ordinal(column_id(statement, 0)) == *ordinal)
-        (*ordinal)--;
+           id_ordinal(column_id(statement, 0)) >= *ordinal)
+        if (id_ordinal(column_id(statement, 0)) == *ordinal)
+            (*ordinal)--;
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

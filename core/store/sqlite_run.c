@@ -339,7 +339,7 @@ static int put_message(struct sqlite_engine *it, const struct outbox *outbox,
 {
     struct buf others;
     uint64_t first = 0;
-    buf_init(&others, LIMIT_DELIVERIES_PER_RUN * DELIVERY_ID_BYTES);
+    buf_init(&others, outbox->delivery_count * DELIVERY_ID_BYTES);
     int rc = put_deliveries(it, outbox, message, &first, &others);
     if (rc == SQLITE_OK && !message->is_forwarded)
         rc = sqlite_put_content(it, message->id, message->content);
@@ -381,14 +381,27 @@ static int put_change(struct sqlite_engine *it, struct outbox_change *change)
     return sqlite_change(it, &op);
 }
 
+/* The first of its runs that published an event has said what of it goes to whom. */
+static void drop_deliveries(const struct outbox *outbox, const struct message *message)
+{
+    for (size_t i = 0; i < outbox->delivery_count; i++)
+        if (outbox->deliveries[i].delivery->message == message)
+            outbox->deliveries[i].is_dropped = true;
+}
+
 int sqlite_put_outbox(struct sqlite_engine *engine, struct outbox *outbox, bool may_be_again)
 {
     int rc = SQLITE_OK;
+    for (size_t i = 0; i < outbox->delivery_count; i++)
+        outbox->deliveries[i].is_dropped = false; /* of a group that was taken back */
     for (size_t i = 0; i < outbox->message_count && rc == SQLITE_OK; i++) {
         bool is_there = false;
-        if (may_be_again)
+        const bool is_published = id_ordinal(outbox->messages[i]->id) == ID_ORDINAL_MAX;
+        if (may_be_again || is_published)
             rc = find(engine, SQL_MESSAGE_FIND, outbox->messages[i]->id, &is_there);
-        if (rc == SQLITE_OK)
+        if (is_there && !may_be_again)
+            drop_deliveries(outbox, outbox->messages[i]);
+        else if (rc == SQLITE_OK)
             rc = is_there ? put_again(engine, outbox, outbox->messages[i])
                           : put_message(engine, outbox, outbox->messages[i]);
     }

@@ -32,6 +32,7 @@ static int put_attempt(struct sqlite_engine *it, const struct store_settle *sett
     bind_blob(statement, 18, attempt->body);
     bind_id_or_null(statement, 19, (uint64_t)attempt->decided);
     bind_blob(statement, 20, attempt->request);
+    bind_id_or_null(statement, 21, settle->registered);
     return sqlite_run(it, SQL_ATTEMPT_INSERT);
 }
 

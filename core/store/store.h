@@ -240,6 +240,7 @@ struct store_settle {
     bool takes_next;           /* the submitter owns the endpoint and has room for that one */
     uint64_t leased_of;        /* it ends the lease attempt->number of this endpoint, if that is the
                                 * delivery's; the attempt gets its times. 0: none */
+    uint64_t registered;       /* its endpoint, if an application registered that; 0: it did not */
     bool is_settled;           /* out: the row has changed */
     bool notes_failing;        /* its endpoint gets failing_since_ms; 0: that is well */
     int64_t failing_since_ms;

@@ -42,7 +42,7 @@ static void route_delivery(struct worker *worker, struct outbox_delivery *entry)
     const uint64_t endpoint = entry->endpoint->id;
     const unsigned owner = worker_of_shard(worker, id_shard_of_number(endpoint));
     struct worker *peer = worker->options.peers[owner];
-    if (entry->is_held) { /* whoever goes before it lets it go */
+    if (entry->is_held || entry->is_dropped) { /* whoever goes before it lets it go */
         if (delivery->due_ms == 0)
             gate_put(entry->endpoint->gate);
     } else if (delivery->due_ms == 0) {
@@ -343,13 +343,16 @@ void commit_outbox(struct run *run, struct outbox *outbox)
     commit_handled(run, NULL);
 }
 
-void commit_unmatched(struct run *run)
+void commit_unmatched(struct run *run, struct outbox *outbox)
 {
     run->work->worker->active++;
+    run->outbox = outbox;
+    if (outbox)
+        commit_prepare(run->work->worker, outbox);
     run->outcome.handled = (struct store_handled){
         .op = {.kind = STORE_HANDLED, .on_done = on_handled, .ctx = run},
         .run = {.event = run->work->event->id},
-        .outbox = &nothing,
+        .outbox = outbox ? outbox : &nothing,
     };
     submit(run);
 }

@@ -66,6 +66,7 @@ struct script_hooks host_hooks(struct worker *worker)
         .read = start_read,
         .submit = submit,
         .shared = worker->options.shared,
+        .directory = worker->options.directory,
         .running = worker->options.box
                        ? black_box_running(worker->options.box, worker->options.index)
                        : NULL,

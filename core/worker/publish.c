@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What is published over the API, from the letter to its commit: it gets its place and its plans as
- * a webhook does. */
+/* What is published over the API. From the letter to its commit it gets its place and its plans as
+ * a webhook does; and what no subscription takes is fanned out by a run that is built in. */
 #include "worker/worker_int.h"
 
 #include "base/crash.h"
+#include "model/fan_out.h"
 
 #include <stdlib.h>
 
@@ -43,7 +44,9 @@ static void on_stored(struct store_op *op)
 /* Nobody gets it: it is finished when it comes in. */
 static bool is_for_nobody(const struct worker *worker, const struct event *event)
 {
-    return registry_match(worker->registry, event->source, event->type, NULL, 0) == 0;
+    const struct fan_out what = fan_out_of(event);
+    return registry_match(worker->registry, event->source, event->type, NULL, 0) == 0 &&
+           !fan_out_has_target(&what, worker->options.directory);
 }
 
 void publish_take(struct worker *worker, struct publishing *publishing)
@@ -74,4 +77,15 @@ void publish_take(struct worker *worker, struct publishing *publishing)
     place(it, false);
     free(it);
     tell(worker, publishing, E_BUSY);
+}
+
+struct outbox *publish_fan_out(struct worker *worker, const struct event *event)
+{
+    const struct fan_out what = fan_out_of(event);
+    struct outbox *outbox = calloc(1, sizeof *outbox);
+    size_t count = 0;
+    if (outbox && fan_out(&what, worker->options.directory, outbox, &count) == OK)
+        return outbox;
+    free(outbox);
+    return NULL;
 }

@@ -239,13 +239,18 @@ static void start_fresh(struct worker *worker, struct event *event)
                   count, LIMIT_SUBSCRIPTIONS_PER_EVENT);
         count = LIMIT_SUBSCRIPTIONS_PER_EVENT;
     }
-    struct work *work = create(worker, event, count == 0 ? 1 : count);
+    const bool fans_out = count == 0 && event_is_published(event);
+    struct outbox *outbox = fans_out ? publish_fan_out(worker, event) : NULL;
+    struct work *work = fans_out && !outbox ? NULL : create(worker, event, count == 0 ? 1 : count);
     if (!work) {
+        if (outbox)
+            outbox_finish(outbox);
+        free(outbox);
         give_up(worker, event);
         return;
     }
     if (count == 0) {
-        commit_unmatched(&work->runs[0]);
+        commit_unmatched(&work->runs[0], outbox);
         return;
     }
     for (size_t i = 0; i < count; i++)

@@ -257,6 +257,8 @@ void run_start_job(struct run *run);
 
 /* publish.c: an event from the API, by letter. */
 void publish_take(struct worker *worker, struct publishing *publishing);
+/* What the run of an event that no subscription takes asks for, owned; NULL: no memory. */
+struct outbox *publish_fan_out(struct worker *worker, const struct event *event);
 /* retype.c: the run that waits for its event's type. */
 void retype_run(struct run *run);
 /* commit.c: the run ends well, with what is in the outbox, which is taken. */
@@ -294,8 +296,9 @@ void commit_result(struct run *run, const struct job_result *result);
 void commit_nothing(struct run *run, enum run_phase phase);
 /* A queued run dies without a job: its subscription vanished. */
 void commit_dead(struct run *run, const char *why);
-/* The one stand-in run of an event that no subscription matches. */
-void commit_unmatched(struct run *run);
+/* The one stand-in run of an event that no subscription matches, with what is in the outbox, which
+ * is taken; NULL: nothing. */
+void commit_unmatched(struct run *run, struct outbox *outbox);
 
 /* stream.c */
 struct stream;

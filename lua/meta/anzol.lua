@@ -182,7 +182,7 @@ function anzol.endpoint(name, options) end
 ---@field name? string Names the subscription in logs and lists. Default: the file's base name, `:` and the patterns. The same twice is an error.
 
 ---Registers a handler for the events whose type matches. `*` is one segment, `**` one or more and
----last only; types that begin with `anzol.` match only patterns that do. Load phase only.
+---last only; types that begin with `anzol.` or `api.` match only patterns that do. Load phase only.
 ---
 ---The handler runs after the event is durable, may wait, and commits all that it did at its end,
 ---or nothing: after an error it runs again (1 s, 5 s, 30 s, 2 min, 10 min), then the event is dead.
@@ -376,6 +376,8 @@ function Headers:all(name) end
 ---@field received_at_ms integer Unix milliseconds.
 ---@field run_number integer 1, 2, … with each run of this handler.
 ---@field parent_id string? The event whose handler emitted this one.
+---@field application string? The id of the application that published it over the API, `"app_…"`; other events have none.
+---@field channels string[]? Those that it was published with.
 ---@field trace { trace_id: string, span_id: string }? The sender's trace (`traceparent`), or a new one. Goes along to what is emitted and sent.
 ---@field log anzol.log As `anzol.log`; lines name the event.
 local Event = {}
@@ -408,6 +410,34 @@ local Event = {}
 ---@param options? anzol.SendOptions
 ---@return string id The message's id, the same in each run: `"msg_…"`.
 function Event:send(endpoint, message, options) end
+
+---@class anzol.PublishedEndpoint
+---@field id string As `"ep_…"`.
+---@field url string
+---@field types string[] Event types that it wants; none: all.
+---@field channels string[] Channels that it wants; none: all.
+---@field metadata table<string, string>
+
+---@class anzol.PublishOptions
+---@field payload? table Sent instead of what was published, as JSON of at most 1 MiB.
+---@field type? string By which endpoints are chosen, and which the message has. Default: the event's, without `api.`.
+---@field channels? string[] By which endpoints are chosen, at most 5; `{}`: none. Default: the event's.
+---@field endpoints? fun(endpoint: anzol.PublishedEndpoint): boolean Whether this one of those that match gets it too. Cannot wait.
+
+---Sends what was published over the API to the endpoints of its application, when the run commits: to each
+---that wants its type and channels, or as the options say. An event that no handler takes goes there by
+---itself; one that a handler takes goes nowhere unless it calls this, once. Of several handlers that do, the
+---first to commit counts. Only in the handler of such an event (`anzol.on "api.**"`).
+---
+---```lua
+---anzol.on("api.invoice.**", function(event)
+---  if event.data.amount == 0 then return anzol.skip "nothing to pay" end
+---  event:publish { endpoints = function(endpoint) return endpoint.metadata.region ~= "test" end }
+---end)
+---```
+---@param options? anzol.PublishOptions
+---@return integer count Of the endpoints.
+function Event:publish(options) end
 
 ---@class anzol.EmitOptions
 ---@field delay? anzol.Duration The new event is handled after this time. At most `"366d"`. Default: at once.

@@ -264,13 +264,13 @@ return function(t)
 
     it("may have a new message id, as long as there are some", function()
       local id, of = delivery { endpoint = 4 }
-      for i = 1, 254 do
+      for i = 1, 253 do
         assert.equal("ok", change({ verb = "replay", delivery = id, new_ids = true }).status, i)
       end
       assert.equal("limit", change({ verb = "replay", delivery = id, new_ids = true }).status)
       assert.equal("ok", change({ verb = "replay", delivery = id }).status)
       local row = run("claim_deliveries", { endpoint = 4, count_max = 1 }).rows[1]
-      assert.same({ of | 255, "out" }, { row.message, row.body })
+      assert.same({ of | 254, "out" }, { row.message, row.body })
     end)
 
     it("of a message goes once to each endpoint that it went to", function()

@@ -42,5 +42,6 @@ return {
   ["anzol.sse"] = { [2] = "allow_private auth headers on_error timeout url" },
   ["anzol.websub"] = { [2] = "active allow_from allow_private hide_headers idempotency_key idempotency_window lease max_body path public_url rate_limit respond retention topic type" },
   ["event:emit"] = { [3] = "delay idempotency_key" },
+  ["event:publish"] = { [1] = "channels endpoints payload type" },
   ["event:send"] = { [2] = "body form headers json method path query type", [3] = "delay expires idempotency_key priority" },
 }
