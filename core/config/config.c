@@ -195,17 +195,18 @@ static bool is_any_port(const char *address)
 }
 
 /* What depends on other settings. */
-static enum status set_reckoned(const struct config_input *input, struct config *config,
-                                struct err *err)
+static enum status set_reckoned(const struct config_input *input, bool is_dir_named,
+                                struct config *config, struct err *err)
 {
     const char *given =
         input->environment ? input->environment("STATE_DIRECTORY", input->ctx) : NULL;
     if (!config->state_dir)
         config->state_dir =
             given && *given ? strndup(given, strcspn(given, ":")) : strdup(config->dir);
-    if (config->state_dir && !config->store_path && !config->dev)
+    const bool is_kept = !config->dev || is_dir_named;
+    if (config->state_dir && !config->store_path && is_kept)
         config->store_path = value_join_path(config->state_dir, STORE_FILE);
-    if (!config->state_dir || (!config->store_path && !config->dev))
+    if (!config->state_dir || (!config->store_path && is_kept))
         return err_set(err, E_NOMEM, "settings: no memory");
     if (config->dev && !value_is_loopback(config->admin_listen))
         return err_set(err, E_INVALID,
@@ -226,6 +227,24 @@ static enum status set_reckoned(const struct config_input *input, struct config 
     return OK;
 }
 
+/* What is said for this start, beside the project's file. A folder that is named here is meant for
+ * what dev writes too; that of the file may be the one with what must not be lost. */
+static enum status set_for_start(const struct config_input *input, struct config *config,
+                                 struct err *err)
+{
+    char *dir_of_file = config->state_dir;
+    config->state_dir = NULL;
+    enum status status = set_from_environment(input, config, err);
+    if (status == OK)
+        status = set_from_flags(input, config, err);
+    const bool is_dir_named = config->state_dir != NULL;
+    if (is_dir_named)
+        free(dir_of_file);
+    else
+        config->state_dir = dir_of_file;
+    return status == OK ? set_reckoned(input, is_dir_named, config, err) : status;
+}
+
 enum status config_parse(const struct config_input *input, struct config *config, struct err *err)
 {
     for (int i = 0; i < input->argc && strcmp(input->argv[i], "--") != 0; i++)
@@ -239,11 +258,7 @@ enum status config_parse(const struct config_input *input, struct config *config
     enum status status = set_defaults(config, err);
     if (status == OK)
         status = set_from_file(input, config, err);
-    if (status == OK)
-        status = set_from_environment(input, config, err);
-    if (status == OK)
-        status = set_from_flags(input, config, err);
-    return status == OK ? set_reckoned(input, config, err) : status;
+    return status == OK ? set_for_start(input, config, err) : status;
 }
 
 static void free_secret(char *text)

@@ -37,7 +37,8 @@ const struct option config_options[] = {
      .type = OPTION_BOOL,
      at(dev),
      .fallback = "false",
-     .help = "development: a new store each time unless one is named, no token needed on a "
+     .help = "development: a new store each time unless it or its folder is named, no token needed "
+             "on a "
              "loopback admin_listen"},
     {.name = "drain",
      .type = OPTION_DURATION,
@@ -111,7 +112,8 @@ const struct option config_options[] = {
     {.name = "store",
      .type = OPTION_STORE,
      at(store_path),
-     .note = "sqlite:STATE_DIR/anzol.db, with dev one in a temporary folder",
+     .note = "sqlite:STATE_DIR/anzol.db, with dev one in a temporary folder unless STATE_DIR is "
+             "named by flag or environment",
      .help = "where events, messages and deliveries are kept"},
     {.name = "supervise",
      .type = OPTION_BOOL,

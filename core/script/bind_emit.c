@@ -76,9 +76,7 @@ int l_event_emit(lua_State *L)
         const struct options options = {.index = 4, .what = what};
         options_check_names(L, &options, option_names, NULL);
         key = option_check_key(L, &options);
-        delay_ms = option_check_duration(L, &options, "delay", 0);
-        if (delay_ms > DELAY_MS_MAX)
-            return luaL_error(L, "option 'delay' of %s is at most 366d", what);
+        delay_ms = option_check_time(L, &options, "delay", (struct range){0, DELAY_MS_MAX}, 0);
     }
     if (view->event->depth + 1 > LIMIT_CHAIN_DEPTH) {
         job->is_hopeless = true;

@@ -118,10 +118,9 @@ static void read_options(lua_State *L, struct send *send)
         return;
     const struct options options = {.index = 4, .what = send->what};
     options_check_names(L, &options, option_names, NULL);
-    send->delay_ms = option_check_duration(L, &options, "delay", 0);
-    const int64_t expires_ms = option_check_duration(L, &options, "expires", 0);
-    if (send->delay_ms > DELAY_MS_MAX || expires_ms > DELAY_MS_MAX)
-        (void)luaL_error(L, "options 'delay' and 'expires' of %s are at most 366d", send->what);
+    const struct range range_ms = {0, DELAY_MS_MAX};
+    send->delay_ms = option_check_time(L, &options, "delay", range_ms, 0);
+    const int64_t expires_ms = option_check_time(L, &options, "expires", range_ms, 0);
     if (expires_ms > 0 && expires_ms <= send->delay_ms)
         (void)luaL_error(L,
                          "option 'expires' of %s is over before its 'delay': give it more time, "

@@ -10,7 +10,8 @@
 #include <strings.h>
 
 #define NAMES_MAX 48
-#define DURATION_S_MAX 3.2e9 /* a hundred years */
+#define DURATION_S_MAX (36500 * 86400.0) /* a hundred years */
+#define DURATION_MS_MAX (36500 * INT64_C(86400000))
 
 static bool is_in(const char *name, const char *const *names)
 {
@@ -71,21 +72,21 @@ int option_error(lua_State *L, const struct options *options, const char *name,
                       shown(L, -1));
 }
 
-/* The value as a Duration; negative: it is none. */
+/* The value as a Duration, that may be more than DURATION_MS_MAX; negative: it is none. */
 static int64_t duration_of(lua_State *L, int index)
 {
     int64_t ms;
     struct slice text;
     if (lua_type(L, index) == LUA_TNUMBER) {
         const double seconds = lua_tonumber(L, index);
-        if (!(seconds >= 0) || seconds > DURATION_S_MAX)
+        if (!(seconds >= 0))
             return -1;
-        return (int64_t)llround(seconds * 1000);
+        return seconds > DURATION_S_MAX ? DURATION_MS_MAX + 1 : (int64_t)llround(seconds * 1000);
     }
     if (lua_type(L, index) != LUA_TSTRING)
         return -1;
     text.data = lua_tolstring(L, index, &text.len);
-    return text_parse_duration_ms(text, &ms) && ms <= (int64_t)(DURATION_S_MAX * 1000) ? ms : -1;
+    return text_parse_duration_ms(text, &ms) ? ms : -1;
 }
 
 const char *value_typename(lua_State *L, int index)
@@ -97,17 +98,39 @@ const char *value_typename(lua_State *L, int index)
     return name ? name : luaL_typename(L, index);
 }
 
+/* "from 0ms to 366d", left on the stack. */
+static const char *range_text(lua_State *L, struct range range_ms)
+{
+    char least[TEXT_DURATION_BYTES];
+    char most[TEXT_DURATION_BYTES];
+    text_format_duration(range_ms.least, least);
+    text_format_duration(range_ms.most, most);
+    return lua_pushfstring(L, "from %s to %s", least, most);
+}
+
 int64_t duration_check(lua_State *L, int index, const char *what)
 {
     const int64_t ms = duration_of(L, index);
     if (ms < 0)
         (void)luaL_error(L, "%s must be a duration (" TEXT_DURATION_FORMS "), got %s", what,
                          shown(L, index));
+    if (ms > DURATION_MS_MAX)
+        (void)luaL_error(L, "%s must be a duration %s, got %s", what,
+                         range_text(L, (struct range){0, DURATION_MS_MAX}), shown(L, index));
     return ms;
 }
 
-int64_t option_check_duration(lua_State *L, const struct options *options, const char *name,
-                              int64_t fallback_ms)
+static void check_range(lua_State *L, const struct options *options, const char *name,
+                        struct range range_ms, int64_t ms)
+{
+    if (ms < range_ms.least || ms > range_ms.most)
+        (void)option_error(L, options, name,
+                           lua_pushfstring(L, "a duration %s", range_text(L, range_ms)));
+}
+
+/* May be more than DURATION_MS_MAX. */
+static int64_t read_duration(lua_State *L, const struct options *options, const char *name,
+                             int64_t fallback_ms)
 {
     int64_t ms = fallback_ms;
     if (lua_getfield(L, options->index, name) != LUA_TNIL) {
@@ -119,18 +142,21 @@ int64_t option_check_duration(lua_State *L, const struct options *options, const
     return ms;
 }
 
+/* The fallback may say by its own value, below 0, that there is none. */
+int64_t option_check_duration(lua_State *L, const struct options *options, const char *name,
+                              int64_t fallback_ms)
+{
+    const int64_t ms = read_duration(L, options, name, fallback_ms);
+    if (ms != fallback_ms)
+        check_range(L, options, name, (struct range){0, DURATION_MS_MAX}, ms);
+    return ms;
+}
+
 int64_t option_check_time(lua_State *L, const struct options *options, const char *name,
                           struct range range_ms, int64_t fallback_ms)
 {
-    const int64_t ms = option_check_duration(L, options, name, fallback_ms);
-    if (ms < range_ms.least || ms > range_ms.most) {
-        char least[TEXT_DURATION_BYTES];
-        char most[TEXT_DURATION_BYTES];
-        text_format_duration(range_ms.least, least);
-        text_format_duration(range_ms.most, most);
-        (void)option_error(L, options, name,
-                           lua_pushfstring(L, "a duration from %s to %s", least, most));
-    }
+    const int64_t ms = read_duration(L, options, name, fallback_ms);
+    check_range(L, options, name, range_ms, ms);
     return ms;
 }
 

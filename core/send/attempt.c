@@ -237,6 +237,14 @@ static bool is_success(const struct running *running, const struct attempt *atte
     return options->hooks->success(options->ctx, running->spec, attempt->status);
 }
 
+/* The endpoint got another url while the attempt was under way: what it says of the endpoint is
+ * said of one that is not asked any more. */
+static bool is_elsewhere(const struct running *running)
+{
+    const struct endpoint_spec *spec = running->outlet->spec;
+    return spec && strcmp(spec->url, running->spec->url) != 0;
+}
+
 static void decide(struct running *running, const struct attempt *attempt,
                    struct decision *decision)
 {
@@ -256,6 +264,7 @@ static void decide(struct running *running, const struct attempt *attempt,
                                            .age_ms = delivery_age_ms(delivery, now_ms),
                                            .expires_in_ms = expires_ms ? expires_ms - now_ms : 0,
                                            .fresh_attempts = delivery->fresh_attempts,
+                                           .is_elsewhere = is_elsewhere(running),
                                            /* Chance costs: only where it is asked for. */
                                            .random = asks_policy ? random_unit() : 0},
                   decision);
@@ -291,6 +300,7 @@ static void conclude(struct running *running, struct attempt *attempt)
     else
         sender->failed_count++;
     const bool is_failing =
+        !is_elsewhere(running) &&
         outlet_note_failing(running->outlet, running->spec, attempt,
                             decision.state == DELIVERY_SUCCEEDED, &running->settle);
     if (decision.is_disabling) {

@@ -53,6 +53,10 @@ void decision_make(const struct decision_input *input, struct decision *decision
     *decision = (struct decision){.state = DELIVERY_SUCCEEDED};
     if (input->is_success)
         return;
+    if (is_gone(input->attempt) && input->is_elsewhere) {
+        decision->state = DELIVERY_RETRYING; /* at once, there */
+        return;
+    }
     if (is_gone(input->attempt)) {
         decision->state = DELIVERY_DEAD;
         decision->is_disabling = true;

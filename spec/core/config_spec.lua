@@ -165,6 +165,13 @@ describe("settings", function()
     assert.equal("kept.db", parse({ args = { "--dev", "--store", "sqlite:kept.db" } }).store_path)
   end)
 
+  it("keep the store of development in a folder that is named for it, but not in that of the file", function()
+    assert.equal("kept/anzol.db", parse({ args = { "--dev", "--state-dir", "kept" } }).store_path)
+    assert.equal("kept/anzol.db", parse({ args = { "--dev" }, env = { ANZOL_STATE_DIR = "kept" } }).store_path)
+    local of_file = parse { args = { "--dev" }, file = { { name = "state_dir", value = "/var/lib/anzol", line = 1 } } }
+    assert.same({ "/var/lib/anzol" }, { of_file.state_dir, of_file.store_path })
+  end)
+
   it("refuse --dev on an address that others can reach", function()
     assert.truthy(parse { args = { "--dev", "--admin-listen", "[::1]:0" } })
     assert.matches("loopback",

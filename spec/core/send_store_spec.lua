@@ -103,6 +103,18 @@ describe("sending over the real store", function()
       rig:run(WAIT_MS, function() return #bodies == 1 end)
     end)
 
+    it("unless its url is another one now: then it goes there", function()
+      local there, moved = {}, {}
+      for name, value in pairs(options) do moved[name] = value end
+      moved.url = "http://127.0.0.1:" .. rig:server(function(request)
+        there[#there + 1] = request.body
+        return rigs.ok()
+      end) .. "/"
+      rig:endpoints { moved }
+      assert.is_true(rig:run(WAIT_MS, function() return there[1] == "gone" end))
+      assert.same({ { 0 } }, store.sql(folder .. "/anzol.db", "select state from endpoint"))
+    end)
+
     local function assert_disabled()
       assert.same({ { 1 } }, store.sql(folder .. "/anzol.db", "select state from endpoint"))
       commit "more"

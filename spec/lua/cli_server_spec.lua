@@ -186,8 +186,8 @@ describe("anzol tail", function()
     assert.same({}, chosen("--type", "github-push"))
     assert.same({ 8, 9 }, chosen("--where", "bodyBytes > 50 or type:find 'issue'"))
     fake.reset()
-    chosen("events", "--source", "a b")
-    assert.matches("source=a+b", fake.requests[2].url, 1, true)
+    tail({ { json = { data = { { name = "a b" } } } }, page { event(5) }, page(rows) }, "events", "--source", "a b")
+    assert.matches("source=a+b", fake.requests[3].url, 1, true)
   end)
 
   it("prints attempts, chosen by endpoint and status, as JSON lines too", function()
@@ -197,9 +197,10 @@ describe("anzol tail", function()
     end
     local rows = { attempt(4, 503), attempt(3, nil, "timeout"), attempt(2, 404), attempt(1, 200) }
     local function shown(...) return (tail({ page {}, page(rows) }, "attempts", ...)) end
-    local out = shown("--endpoint", "crm")
-    assert.matches("endpoint=crm", fake.requests[2].url, 1, true)
-    assert.matches("^/api/v1/attempt", fake.requests[1].url:sub(#"http://localhost" + 1))
+    local out = tail({ { json = { data = { { name = "crm" } } } }, page {}, page(rows) },
+      "attempts", "--endpoint", "crm")
+    assert.matches("endpoint=crm", fake.requests[3].url, 1, true)
+    assert.matches("^/api/v1/attempt", fake.requests[2].url:sub(#"http://localhost" + 1))
     assert.matches("atmpt_00000000003  crm  a.b  number 1: timeout in 5 ms\n", out, 1, true)
     assert.same({ "404", "503" }, { shown("--status", "4xx,503"):match "1: (%d+) .-1: (%d+) " })
     assert.equal(404, dkjson.decode(shown("--status", "404", "-o", "json"):match "^[^\n]+\n$").status)

@@ -375,6 +375,10 @@ describe("anzol.testing", function()
       assert.matches("option 'priority' of event:send must be an integer from %-9 to 9, got '10'",
         error_of { priority = 10 })
       assert.matches("an integer from %-9 to 9", error_of { priority = -10 })
+      for _, delay in ipairs { "367d", "99999d", 1e12 } do
+        assert.matches("option 'delay' of event:send must be a duration from 0ms to 366d, got ",
+          error_of { delay = delay }, 1, true)
+      end
       assert.matches("option 'expires' of event:send is over before its 'delay'",
         error_of { delay = "2s", expires = "2s" })
     end)

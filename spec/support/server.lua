@@ -26,12 +26,14 @@ local function arguments(server, options)
     files.program(), "serve", server.project or server.dir,
     "--listen", "127.0.0.1:" .. (server.port or options.port or 0),
     "--admin-listen", "127.0.0.1:" .. (server.admin_port or 0),
-    "--state-dir", server.state_dir,
     "--admin-token", Server.token,
     "--workers", tostring(options.workers or 2),
   }
   for _, argument in ipairs(options.args or {}) do argv[#argv + 1] = argument end
-  if not options.is_dev then argv[#argv + 1] = "--store=sqlite:" .. server.state_dir .. "/anzol.db" end
+  if not options.is_dev then
+    argv[#argv + 1] = "--state-dir=" .. server.state_dir
+    argv[#argv + 1] = "--store=sqlite:" .. server.state_dir .. "/anzol.db"
+  end
   local wrap = options.wrap or {}
   table.move(argv, 1, #argv, #wrap + 1)
   return table.move(wrap, 1, #wrap, 1, argv)

@@ -40,7 +40,7 @@ describe("anzol serve --dev", function()
     local first = serve()
     server:restart()
     assert.are_not.equal(first, serve())
-    assert.is_false(files.exists(server.state_dir .. "/anzol.db"))
+    assert.is_false(files.exists(server.dir .. "/anzol.db"))
   end)
 
   it("leaves no store behind when it cannot start, and says where none can be made", function()

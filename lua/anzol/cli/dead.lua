@@ -4,6 +4,7 @@ local client = require "anzol.cli.client"
 local deliveries = require "anzol.cli.deliveries"
 local events = require "anzol.cli.events"
 local failure = require "anzol.cli.failure"
+local known = require "anzol.cli.known"
 local listing = require "anzol.cli.listing"
 local span = require "anzol.cli.span"
 local tasks = require "anzol.cli.tasks"
@@ -20,6 +21,8 @@ Dead letters: events whose handler failed too often, and deliveries that nobody 
   anzol dead retry dlv_0EJPp3QZQQ2 evt_0EJPp3QZQQ1
   anzol dead drop dlv_0EJPp3QZQQ2 --reason "sent by hand"
   anzol dead retry --endpoint crm --since 2h --contains "connect" --rate 20/s
+
+With filters there is a task for deliveries and one for events; -o json is { "data": [ task, … ] }.
 
 What is retried gets a fresh chance: it is due now and its policy begins anew.]],
 }
@@ -123,6 +126,7 @@ local function list(options, console)
         of = row.source, type = row.type, reason = row.error }
     end
   end
+  if #rows == 0 and not is_cut then known.check(options, console, options) end
   table.sort(rows, function(a, b) return a.createdAt > b.createdAt end)
   for i = #rows, math.tointeger(options.limit) + 1, -1 do rows[i], is_cut = nil, true end
   if console:is_json() then
@@ -154,7 +158,8 @@ local function change_many(options, console)
   if not has_filter then
     failure.raise(failure.USAGE, "name ids, say which (--endpoint, --since, ...), or --all")
   end
-  local code = 0
+  known.check(options, console, options)
+  local code, results = 0, {}
   for _, kind in ipairs { "delivery", "event" } do
     local name = kind == "event" and "handler" or kind
     local is_meant = options.kind == "all" or options.kind == name
@@ -164,9 +169,13 @@ local function change_many(options, console)
       query[#query + 1] = { "endpoint", options.endpoint }
       query[#query + 1] = { "reason", options.reason }
       local path = "/api/v1/dead-letter/" .. options.action
-      local ended = tasks.begin(options, console, path, query)
+      local ended = tasks.begin(options, console, path, query, results)
       code = math.max(code, ended)
     end
+  end
+  if console:is_json() then
+    local json = require "anzol.native".json
+    console:data(json.encode({ data = json.array(results) }, { sort = true }) .. "\n")
   end
   return code
 end

@@ -38,10 +38,10 @@ local function has_events(options, console, source)
 end
 
 -- For a list that is empty: ends the command if a name that it was filtered by is not known. What
--- was removed from the scripts and still has rows is known.
+-- was removed from the scripts and still has rows is known; an empty name the server refuses.
 function M.check(options, console, names)
   for _, noun in ipairs { "source", "endpoint", "subscription" } do
-    local name = names[noun]
+    local name = names[noun] ~= "" and names[noun] or nil
     local rows, is_known = name and M.rows(options, console, noun), false
     for _, row in ipairs(rows or {}) do is_known = is_known or row.name == name end
     if noun == "source" and name and not is_known then

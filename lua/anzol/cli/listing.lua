@@ -3,6 +3,7 @@
 local client = require "anzol.cli.client"
 local clean = require "anzol.cli.console".clean
 local failure = require "anzol.cli.failure"
+local known = require "anzol.cli.known"
 
 local M = { PAGE_ROWS = 50 }
 
@@ -49,8 +50,9 @@ local function list(options, console, resource)
   local query = { { "limit", options.limit }, { "iterator", options.iterator } }
   for _, row in ipairs(resource.query) do query[#query + 1] = row end
   local answer = client.request(options, console, { path = resource.path, query = query })
-  if console:is_json() then return client.print_json(console, answer) end
   local page = client.decode(answer)
+  if #page.data == 0 and page.done then known.check(options, console, options) end
+  if console:is_json() then return client.print_json(console, answer) end
   if #page.data > 0 then console:table(resource.columns, page.data) end
   if #page.data == 0 and page.done then console:say("no %s", resource.noun) end
   local iterator = client.plain(page.iterator)

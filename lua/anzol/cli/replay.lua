@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- anzol replay: what went well or not, once more.
 local failure = require "anzol.cli.failure"
+local known = require "anzol.cli.known"
 local replay_to = require "anzol.cli.replay_to"
 local span = require "anzol.cli.span"
 local tasks = require "anzol.cli.tasks"
@@ -72,6 +73,7 @@ function M.run(options, console)
   if options.dry_run and #options.ids > 0 then
     failure.raise(failure.USAGE, "--dry-run goes with filters: ids name what is replayed")
   end
+  known.check(options, console, options)
   local query = filters(options)
   if options.to and not options.dry_run then return replay_to.run(options, console, query) end
   query[#query + 1] = { "kind", options.to and "delivery" or options.kind }

@@ -4,6 +4,7 @@ local client = require "anzol.cli.client"
 local screen = require "anzol.cli.console"
 local failure = require "anzol.cli.failure"
 local follow = require "anzol.cli.follow"
+local known = require "anzol.cli.known"
 local type_pattern = require "anzol.cli.type_pattern"
 
 local M = {
@@ -142,6 +143,7 @@ function Tail:print(row)
 end
 
 function Tail:begin()
+  known.check(self.options, self.console, self.options)
   for _, row in ipairs(self.follower:begin(self.options.last)) do self:print(row) end
 end
 

@@ -53,20 +53,28 @@ local function draw(task)
     (" "):rep(BAR_CELLS - cells), task.permille // 10, task.done, task.skipped)
 end
 
--- Until the task of this id is over; gives the exit code, and the task.
-function M.follow(options, console, id)
+-- JSON that ends a command, or is one of several things that it tells: then it goes to results.
+local function tell_json(console, value, results)
+  if results then
+    results[#results + 1] = value
+  else
+    console:data(require "anzol.native".json.encode(value, { sort = true }) .. "\n")
+  end
+end
+
+-- Until the task of this id is over; gives the exit code, and the task. results: as of begin.
+function M.follow(options, console, id, results)
   local native = require "anzol.native"
   local has_bar = not options.quiet and native.isatty(2)
-  local answer, task
+  local task
   repeat
-    answer = listing.get(options, console, "/api/v1/task", id)
-    task = client.decode(answer)
+    task = client.decode(listing.get(options, console, "/api/v1/task", id))
     if has_bar then console:bar(draw(task)) end
     if task.state == "running" then native.sleep_ms(POLL_MS) end
   until task.state ~= "running"
   if has_bar then console:bar "\n" end
   if console:is_json() then
-    client.print_json(console, answer)
+    tell_json(console, task, results)
   else
     console:say("%s: %s, %d done, %d skipped", id, task.state, task.done, task.skipped)
   end
@@ -82,7 +90,7 @@ end
 local DRY = { replay = "replayed", retry = "retried", recover = "retried", drop = "dropped" }
 
 -- What the task would be done to: the server counts for a while, then says where to go on.
-local function dry_run(options, console, path, query)
+local function dry_run(options, console, path, query, results)
   local json = require "anzol.native".json
   local count, sample, at = 0, nil, #query + 1
   query[at] = { "dryRun", "true" }
@@ -95,8 +103,7 @@ local function dry_run(options, console, path, query)
   until answer.done
   sample = sample or {}
   if console:is_json() then
-    console:data(json.encode({ matched = count, sample = json.array(sample) },
-      { sort = true }) .. "\n")
+    tell_json(console, { matched = count, sample = json.array(sample) }, results)
     return 0
   end
   console:line(("%d would be %s"):format(count, DRY[path:match "%a+$"]))
@@ -108,20 +115,20 @@ local function dry_run(options, console, path, query)
 end
 
 -- Begins a task and follows it, unless --detach; with --dry-run only tells what it would be done
--- to. query as client.request's. Gives what follow does,
--- with --detach no task.
-function M.begin(options, console, path, query)
+-- to. query as client.request's. Gives what follow does, with --detach no task. results: with
+-- -o json what would be printed is put there, for commands that begin several.
+function M.begin(options, console, path, query, results)
   query[#query + 1] = { "rate", options.rate }
-  if options.dry_run then return dry_run(options, console, path, query) end
+  if options.dry_run then return dry_run(options, console, path, query, results) end
   local answer = client.request(options, console, { method = "POST", path = path, query = query,
     body = "{}" })
   local task = client.decode(answer)
   if options.detach then
-    if console:is_json() then client.print_json(console, answer) else console:line(task.id) end
+    if console:is_json() then tell_json(console, task, results) else console:line(task.id) end
     return 0
   end
   console:explain("task %s", task.id)
-  return M.follow(options, console, task.id)
+  return M.follow(options, console, task.id, results)
 end
 
 function M.configure(parser, add_help)
