@@ -23,6 +23,7 @@
 #define DATE_BYTES 32
 #define TURNS_MAX 8
 #define PATIENCE_MS 100
+#define TICK_MS 10 /* few at a time: each holds up the loop a little */
 
 static void flush(struct http_connection *connection);
 
@@ -78,7 +79,7 @@ void room_await(struct http_connection *connection)
     if (connection->request.is_stream)
         connection->phase_since_ms -= PATIENCE_MS; /* its client waits for the headers */
     if (!uv_is_active((uv_handle_t *)&listener->patience))
-        check(uv_timer_start(&listener->patience, on_patience, PATIENCE_MS, PATIENCE_MS) == 0);
+        check(uv_timer_start(&listener->patience, on_patience, PATIENCE_MS, TICK_MS) == 0);
 }
 
 void room_forget(struct http_connection *connection)

@@ -61,6 +61,8 @@ static void come(struct outlet *outlet, struct lease_take *take, struct node *be
 static void step_out(struct outlet *outlet, struct lease_take *take)
 {
     queue_remove(&outlet->leases.takes, &take->node);
+    if (node_is_linked(&take->late_node))
+        queue_remove(&outlet->leases.late, &take->late_node);
     outlet->leases.asked -= take->count_max;
     atomic_store(&outlet->gate->receivers, (int)outlet->leases.takes.count);
 }
@@ -206,13 +208,9 @@ static void hand_out(struct outlet *outlet, struct store_claim_deliveries *claim
 /* Receivers whose time was over while the claim was under way. */
 static void dismiss_late(struct outlet *outlet)
 {
-    struct queue *takes = &outlet->leases.takes;
-    struct node *next;
-    for (struct node *node = queue_first(takes); node; node = next) {
-        struct lease_take *take = container_of(node, struct lease_take, node);
-        next = queue_next(takes, node);
-        if (!take->is_late)
-            continue;
+    struct node *node;
+    while ((node = queue_first(&outlet->leases.late))) {
+        struct lease_take *take = container_of(node, struct lease_take, late_node);
         step_out(outlet, take);
         go_home(take, OK);
     }
@@ -353,8 +351,12 @@ static void on_late(struct timer *timer)
     struct lease_take *take = container_of(timer, struct lease_take, timer);
     struct outlet *outlet = outlet_get(take->sender, take->errand.endpoint);
     take->is_late = true;
-    if (!node_is_linked(&take->node) || outlet->leases.is_claiming)
-        return; /* what is under way may bring something yet */
+    if (!node_is_linked(&take->node))
+        return;                       /* it is being given something */
+    if (outlet->leases.is_claiming) { /* which may bring something yet */
+        queue_push(&outlet->leases.late, &take->late_node);
+        return;
+    }
     step_out(outlet, take);
     go_home(take, OK);
 }

@@ -38,6 +38,7 @@ struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
     outlet->urgent = INT_MIN;
     queue_init(&outlet->waiting);
     queue_init(&outlet->leases.takes);
+    queue_init(&outlet->leases.late);
     outlet->leases.is_due = true;
     check(uv_timer_init(sender->options.loop, &outlet->timer) == 0);
     sender->open_handles++;

@@ -200,7 +200,8 @@ struct lease_take {
     size_t delivery_count;
     int64_t until_ms; /* Unix ms, when the leases end */
     /* The sender's. */
-    struct node node; /* while it waits */
+    struct node node;      /* while it waits */
+    struct node late_node; /* while it waits though its time is over */
     struct timer timer;
     struct sender *sender;
     bool is_late; /* its time is over: it gets what the claim under way brings */

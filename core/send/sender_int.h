@@ -35,6 +35,7 @@ struct use {
 /* What an outlet that is a queue has instead of attempts. */
 struct leases {
     struct queue takes; /* receivers that wait, first come first served */
+    struct queue late;  /* of them, those whose time was over while a claim is under way */
     size_t asked;       /* messages that they would take */
     bool is_due;        /* messages (may) lie in the store */
     bool is_claiming;   /* a claim is under way */
