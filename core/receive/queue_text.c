@@ -83,26 +83,41 @@ static enum status read_limit(struct slice text, const struct queue_spec *queue,
     return OK;
 }
 
-static const char *const parameters[] = {"limit", "wait"};
+/* Places in the names of parameters; the last is where a token may stand, if the queue says so. */
+enum parameter { PARAMETER_LIMIT, PARAMETER_WAIT, PARAMETER_TOKEN, PARAMETER_COUNT };
+
+static enum status refuse_parameter(struct slice name, const char *const names[PARAMETER_COUNT],
+                                    struct err *err)
+{
+    const int shown = (int)(name.len < NAME_SHOWN_BYTES ? name.len : NAME_SHOWN_BYTES);
+    const char *nearest = text_nearest(name, names, PARAMETER_COUNT);
+    if (nearest)
+        return err_set(err, E_INVALID, "unknown parameter '%.*s'; did you mean '%s'?", shown,
+                       name.data, nearest);
+    return err_set(err, E_INVALID, "unknown parameter '%.*s'; there are wait and limit", shown,
+                   name.data);
+}
 
 /* A misspelt one would silently be as if it had not been said. */
-static enum status check_parameters(struct slice text, struct err *err)
+static enum status check_parameters(struct slice text, const struct queue_spec *queue,
+                                    struct err *err)
 {
-    bool is_given[array_count(parameters)] = {0};
+    const char *const token = queue->verifier ? queue->verifier->recipe.token_query : "";
+    const char *const names[PARAMETER_COUNT] = {
+        [PARAMETER_LIMIT] = "limit",
+        [PARAMETER_WAIT] = "wait",
+        [PARAMETER_TOKEN] = token[0] ? token : NULL,
+    };
+    bool is_given[PARAMETER_COUNT] = {0};
     for (struct slice name; http_query_next(&text, &name);) {
-        size_t i = 0;
-        while (i < array_count(parameters) && !slice_is(name, parameters[i]))
+        enum parameter i = 0;
+        while (i < PARAMETER_COUNT && !(names[i] && slice_is(name, names[i])))
             i++;
-        if (i == array_count(parameters) && name.len > 0) {
-            const char *nearest = text_nearest(name, parameters, array_count(parameters));
-            return err_set(err, E_INVALID, "unknown parameter '%.*s'; %s%s%s",
-                           (int)(name.len < NAME_SHOWN_BYTES ? name.len : NAME_SHOWN_BYTES),
-                           name.data, nearest ? "did you mean '" : "there are wait and limit",
-                           nearest ? nearest : "", nearest ? "'?" : "");
-        }
-        if (i < array_count(parameters) && is_given[i])
-            return err_set(err, E_INVALID, "%s is given twice", parameters[i]);
-        if (i < array_count(parameters))
+        if (i == PARAMETER_COUNT && name.len > 0)
+            return refuse_parameter(name, names, err);
+        if (i < PARAMETER_COUNT && is_given[i])
+            return err_set(err, E_INVALID, "%s is given twice", names[i]);
+        if (i < PARAMETER_COUNT)
             is_given[i] = true;
     }
     return OK;
@@ -113,7 +128,7 @@ enum status queue_read_query(struct slice text, const struct queue_spec *queue,
 {
     struct buf value;
     *query = (struct queue_query){.wait_ms = queue->wait_ms, .limit = queue->batch};
-    enum status status = check_parameters(text, err);
+    enum status status = check_parameters(text, queue, err);
     buf_init(&value, LIMIT_REQUEST_LINE_BYTES);
     if (status == OK && http_query_get(text, "wait", &value))
         status = read_wait(buf_slice(&value), queue, query, err);

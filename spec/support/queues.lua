@@ -16,7 +16,8 @@ end })
 local auth = anzol.verify.bearer { secret = anzol.secret "QUEUE" }
 anzol.endpoint("jobs", { kind = "long_poll", path = "/queue/jobs", auth = auth, wait = "20s",
   lease = "30s", batch = 10, retry = anzol.backoff.constant { base = "1h", attempts = 3 } })
-anzol.endpoint("short", { kind = "long_poll", path = "/queue/short", auth = auth, lease = "1s",
+anzol.endpoint("short", { kind = "long_poll", path = "/queue/short", lease = "1s",
+  auth = anzol.verify.bearer { secret = anzol.secret "QUEUE", query = true },
   retry = anzol.backoff.constant { base = "1h", attempts = 2 } })
 anzol.endpoint("line", { kind = "long_poll", path = "/queue/line", auth = auth,
   order_by = function(message) return message.json.key end })

@@ -151,6 +151,14 @@ describe("a queue", function()
     end
   end)
 
+  it("takes a token in the query where it says so, and only there", function()
+    assert.equal(204, ask("/queue/short?wait=0&access_token=q-secret", {}).status)
+    assert.equal(401, ask("/queue/short?wait=0&access_token=q-secreT", {}).status)
+    assert.equal(401, ask("/queue/jobs?wait=0&access_token=q-secret", {}).status)
+    local answer = ask "/queue/jobs?wait=0&access_token=q-secret"
+    assert.matches("unknown parameter 'access_token'", json.decode(answer.body).detail)
+  end)
+
   it("gives as much as it has to who asks for more, and tells so", function()
     for _ = 1, 11 do make { to = "jobs" } end
     wait.until_true("all deliveries", 5000, function() return #server:get("/api/v1/delivery").data == 11 end)
