@@ -405,6 +405,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .publish = server_publish,
                                                     .has_endpoint = server_has_endpoint,
                                                     .has_routine = server_has_routine,
+                                                    .run_routine = server_run_routine,
                                                     .change_endpoint = server_change_endpoint,
                                                     .pace = server_endpoint_pace,
                                                     .queue = server_queue,

@@ -39,6 +39,12 @@ bool server_has_routine(enum routine_kind kind, const char *name, void *ctx)
            registry_routine(generation_registry(server->generation), kind, slice_str(name)) != NULL;
 }
 
+void server_run_routine(enum routine_kind kind, const char *name, void *ctx)
+{
+    struct server *server = ctx;
+    worker_run_routine(server->workers[0], routine_id(kind, name));
+}
+
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
 {
     struct server *server = ctx;

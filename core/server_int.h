@@ -218,6 +218,7 @@ void server_watch_turn(struct server *server);
 /* server_endpoint.c */
 bool server_has_endpoint(const char *name, void *ctx);
 bool server_has_routine(enum routine_kind kind, const char *name, void *ctx);
+void server_run_routine(enum routine_kind kind, const char *name, void *ctx);
 void server_change_endpoint(struct api_endpoint_change *asked, void *ctx);
 /* Its owner took the state. */
 void server_endpoint_taken(struct worker_endpoint *change);

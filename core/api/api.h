@@ -166,6 +166,8 @@ struct api_hooks {
     bool (*has_endpoint)(const char *name, void *ctx);
     /* The same of a cron, every or poll. */
     bool (*has_routine)(enum routine_kind kind, const char *name, void *ctx);
+    /* One that there is runs now, unless it runs already; nobody is told when. */
+    void (*run_routine)(enum routine_kind kind, const char *name, void *ctx);
     /* Makes the change; change->on_done comes exactly once, at once or later, on the API's loop,
      * and before on_closed of api_close. */
     void (*change_endpoint)(struct api_endpoint_change *change, void *ctx);

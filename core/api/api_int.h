@@ -482,6 +482,8 @@ void api_list_subscriptions(struct call *call);
 void api_list_queues(struct call *call);
 void api_write_queues(const struct call *call, struct document *out);
 void api_list_routines(struct call *call);
+void api_run_cron(struct call *call);
+void api_run_poll(struct call *call);
 void api_write_crons(const struct call *call, struct document *out);
 void api_write_polls(const struct call *call, struct document *out);
 void api_list_endpoints(struct call *call);

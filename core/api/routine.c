@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /api/v1/cron, /api/v1/poll: what runs by itself, when it ran, when it runs next and why then.
- * Those of anzol.every are among the crons, those of anzol.sse among the polls. */
+ * POST …/{name}/run: it runs now. Those of anzol.every are among the crons, those of anzol.sse
+ * among the polls. */
 #include "api/api_int.h"
+
+#include <stdio.h>
 
 void api_list_routines(struct call *call)
 {
@@ -86,4 +89,44 @@ void api_write_crons(const struct call *call, struct document *out)
 void api_write_polls(const struct call *call, struct document *out)
 {
     write_list(call, out, true);
+}
+
+/* ---- POST …/{name}/run ----------------------------------------------------------------------- */
+
+/* Those of the kinds from first to last that have the name. */
+static void run(struct call *call, enum routine_kind first, enum routine_kind last)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    char name[LIMIT_NAME_BYTES + 1] = ""; /* a longer one has nobody */
+    unsigned count = 0;
+    if (call->id.len <= LIMIT_NAME_BYTES)
+        (void)snprintf(name, sizeof name, "%.*s", (int)call->id.len, call->id.data);
+    for (enum routine_kind kind = first; kind <= last; kind++)
+        if (hooks->has_routine(kind, name, hooks->ctx)) {
+            hooks->run_routine(kind, name, hooks->ctx);
+            count++;
+        }
+    if (count == 0) {
+        call_refuse(call, 404, "not_found", "the scripts that serve have none of this name");
+        return;
+    }
+    struct document out;
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
+    document_open(&out, '{');
+    document_key(&out, "name");
+    document_str(&out, name);
+    document_key(&out, "state");
+    document_str(&out, "due");
+    document_close(&out, '}');
+    call_answer(call, 200, &out);
+}
+
+void api_run_cron(struct call *call)
+{
+    run(call, ROUTINE_CRON, ROUTINE_EVERY);
+}
+
+void api_run_poll(struct call *call)
+{
+    run(call, ROUTINE_POLL, ROUTINE_SSE);
 }

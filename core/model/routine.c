@@ -91,9 +91,11 @@ static int64_t next_time(const struct routine_spec *spec, int64_t after_ms)
     return cron_next(&spec->cron, spec->zone, after_ms, &next_ms) ? next_ms : INT64_MAX / 4;
 }
 
-/* The last of its times that is not after now; first_ms is one. */
+/* The last of first_ms and its times behind that which is not after now. */
 static int64_t latest_time(const struct routine_spec *spec, int64_t first_ms, int64_t now_ms)
 {
+    if (next_time(spec, first_ms) > now_ms)
+        return first_ms;
     int64_t least = first_ms;
     int64_t most = now_ms;
     while (least < most) { /* the time that comes at or behind `least` is not after now */
@@ -297,6 +299,14 @@ enum routine_turn routine_take(const struct routine_spec *spec, struct routine_r
     if (row->due_ms > now_ms)
         return ROUTINE_EARLY;
     return spec->kind == ROUTINE_CRON ? take_cron(spec, row, now_ms) : ROUTINE_RUN;
+}
+
+void routine_hasten(const struct routine_spec *spec, struct routine_row *row, int64_t now_ms)
+{
+    const bool has_ticks = spec->kind == ROUTINE_CRON || spec->kind == ROUTINE_EVERY;
+    if (has_ticks && (row->tick_ms > now_ms || spec->missed == MISSED_NONE))
+        row->tick_ms = now_ms;
+    row->due_ms = now_ms;
 }
 
 static bool fail(const struct routine_spec *spec, struct routine_row *row,

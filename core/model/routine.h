@@ -125,6 +125,9 @@ enum routine_turn {
 };
 enum routine_turn routine_take(const struct routine_spec *spec, struct routine_row *row,
                                int64_t now_ms);
+/* It runs now. The time of a cron or an every is now then, if its own is still to come or would be
+ * let go; an every counts from there, a poll keeps its place. */
+void routine_hasten(const struct routine_spec *spec, struct routine_row *row, int64_t now_ms);
 /* A message of its stream is there: whatever ailed the stream is over. */
 void routine_heard(struct routine_row *row);
 /* The run ended: where the row stands now. True: it goes on as planned; false: the run failed, and

@@ -229,7 +229,7 @@ void metric_count(struct shared *shared, const char *name, const char *label, co
     if (status == OK)
         status =
             metric_update(shared, METRIC_OF_CORE, slice_str(name), slice_str(labels), 1, false);
-    if (status != OK)
+    if (status != OK && status != E_LIMIT) /* that was told */
         log_warn("not counted", "metric=%s reason=%s", name, status_name(status));
 }
 

@@ -156,6 +156,14 @@ static int l_news(lua_State *L)
     return 1;
 }
 
+/* hasten(now_ms): it is run by hand */
+static int l_hasten(lua_State *L)
+{
+    struct held_routine *held = check_routine(L);
+    routine_hasten(&held->spec, &held->row, luaL_checkinteger(L, 2));
+    return 0;
+}
+
 /* heard(): a message of its stream came */
 static int l_heard(lua_State *L)
 {
@@ -279,9 +287,9 @@ static int l_gc(lua_State *L)
 
 void open_routines(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"go_on", l_go_on}, {"heard", l_heard}, {"news", l_news},
-                                       {"plan", l_plan},   {"row", l_row},     {"rule", l_rule},
-                                       {"take", l_take},   {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"go_on", l_go_on}, {"hasten", l_hasten}, {"heard", l_heard},
+                                       {"news", l_news},   {"plan", l_plan},     {"row", l_row},
+                                       {"rule", l_rule},   {"take", l_take},     {NULL, NULL}};
     luaL_newmetatable(L, ROUTINE);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

@@ -118,6 +118,13 @@ static bool has_routine(enum routine_kind kind, const char *name, void *ctx)
     return has_endpoint(name, ctx);
 }
 
+static void run_routine(enum routine_kind kind, const char *name, void *ctx)
+{
+    (void)kind;
+    (void)name;
+    (void)ctx;
+}
+
 /* "gone" is not there, "crm" is enabled, others are disabled. */
 static void change_endpoint(struct api_endpoint_change *change, void *ctx)
 {
@@ -311,6 +318,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .registry = registry,
                   .has_endpoint = has_endpoint,
                   .has_routine = has_routine,
+                  .run_routine = run_routine,
                   .change_endpoint = change_endpoint,
                   .pace = pace,
                   .queue = queue,

@@ -60,3 +60,9 @@ void worker_set_endpoint(struct worker *worker, struct worker_endpoint *change)
     worker_post(worker->options.peers[worker_of_shard(worker, shard)],
                 &(struct worker_letter){.kind = LETTER_ENDPOINT, .of.change = change});
 }
+
+void worker_run_routine(struct worker *worker, uint64_t routine)
+{
+    worker_post(worker->options.peers[worker_of_shard(worker, (uint8_t)routine)],
+                &(struct worker_letter){.kind = LETTER_ROUTINE, .of.routine = routine});
+}

@@ -189,6 +189,16 @@ void routines_wake(struct worker *worker)
     free(list);
 }
 
+void routines_run(struct worker *worker, uint64_t id)
+{
+    struct routine *it = map_get(&worker->routines.all, id);
+    if (!it || it->is_gone || it->phase != PHASE_WAITING || worker->state != WORKER_RUNNING)
+        return;
+    black_box_clear(worker->options.box, black_box_routine(id)); /* a fresh chance */
+    routine_hasten(it->spec, &it->row, routine_now(it));
+    arm(it);
+}
+
 bool routines_plan_crons(struct worker *worker, bool is_asked)
 {
     size_t count;
@@ -307,7 +317,7 @@ static void adopt(struct worker *worker, uint64_t id, const struct routine_spec 
         it->timer.on_time = on_time;
         check(map_put(&worker->routines.all, id, it) == OK);
     }
-    if (worker->routines.is_open) /* not the first scripts of this process: a fresh chance */
+    if (worker->routines.is_open) /* not the first scripts of this process: a fresh chance too */
         black_box_clear(worker->options.box, black_box_routine(id));
     const bool was_long = !is_new && it->spec->is_long;
     set_spec(it, spec);

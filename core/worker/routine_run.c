@@ -16,7 +16,7 @@
 #define RETRY_MS 1000
 #define CRASH                                                                                      \
     "crash: the process ended three times in this script; it is not run any more until the "       \
-    "scripts are loaded anew (anzol reload)"
+    "scripts are loaded anew (anzol reload) or it is run by hand (anzol crons|polls run NAME)"
 
 static const char *kind_of(const struct routine *it)
 {

@@ -339,6 +339,12 @@ static void set_endpoint(struct worker *worker, struct worker_endpoint *change)
     change->on_done(change);
 }
 
+/* Letters that say all by their kind. */
+static void (*const bare[LETTER_KIND_COUNT])(struct worker *worker) = {
+    [LETTER_EVENTS_HINT] = backlog_hint, [LETTER_ABANDON] = abandon, [LETTER_OPEN] = start_work,
+    [LETTER_PING] = answer_ping,         [LETTER_WAKE] = wake,       [LETTER_FINISH] = finish,
+};
+
 static void on_letter(struct letter *base, void *ctx)
 {
     struct worker *worker = ctx;
@@ -346,9 +352,6 @@ static void on_letter(struct letter *base, void *ctx)
     switch (letter->kind) {
     case LETTER_EVENT:
         work_take(worker, letter->of.event);
-        break;
-    case LETTER_EVENTS_HINT:
-        backlog_hint(worker);
         break;
     case LETTER_EVENT_DUE:
         take_due(worker, letter->of.due.event, letter->of.due.due_ms);
@@ -383,26 +386,22 @@ static void on_letter(struct letter *base, void *ctx)
     case LETTER_ADOPT:
         adopt(worker, letter->of.standings);
         break;
-    case LETTER_ABANDON:
-        abandon(worker);
-        break;
     case LETTER_ENDPOINT:
         set_endpoint(worker, letter->of.change);
         break;
-    case LETTER_OPEN:
-        start_work(worker);
-        break;
-    case LETTER_PING:
-        answer_ping(worker);
-        break;
-    case LETTER_WAKE:
-        wake(worker);
+    case LETTER_ROUTINE:
+        routines_run(worker, letter->of.routine);
         break;
     case LETTER_STOP:
         stop(worker, letter->of.deadline_ms);
         break;
+    case LETTER_EVENTS_HINT:
+    case LETTER_ABANDON:
+    case LETTER_OPEN:
+    case LETTER_PING:
+    case LETTER_WAKE:
     case LETTER_FINISH:
-        finish(worker);
+        bare[letter->kind](worker);
         break;
     case LETTER_KIND_COUNT:
         check(false);

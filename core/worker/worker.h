@@ -86,6 +86,9 @@ struct worker_endpoint {
 };
 /* Any thread: to the owner among this worker and its peers. */
 void worker_set_endpoint(struct worker *worker, struct worker_endpoint *change);
+/* Any thread: the routine of this id (routine_id) runs now, by its owner, unless it runs already or
+ * is not registered there. */
+void worker_run_routine(struct worker *worker, uint64_t routine);
 /* Any thread: the generation that was prepared is to go. */
 void worker_abandon(struct worker *worker);
 /* Any thread, once all workers adopted their first generation: the work begins. */

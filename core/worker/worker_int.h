@@ -179,6 +179,7 @@ enum letter_kind {
     LETTER_ADOPT,
     LETTER_ABANDON,
     LETTER_ENDPOINT,
+    LETTER_ROUTINE,
     LETTER_OPEN,
     LETTER_PING,
     LETTER_WAKE,
@@ -213,6 +214,7 @@ struct worker_letter {
         struct generation *generation;
         struct endpoint_standing *standings;
         struct worker_endpoint *change;
+        uint64_t routine;
     } of;
 };
 
@@ -345,6 +347,8 @@ void routines_adopt(struct worker *worker);
 void routines_open(struct worker *worker);
 /* Room came free: starts what is due. */
 void routines_pump(struct worker *worker);
+/* That one runs now, if it waits for its time. */
+void routines_run(struct worker *worker, uint64_t id);
 /* The machine slept, and their timers with it. */
 void routines_wake(struct worker *worker);
 /* Nothing starts any more. */

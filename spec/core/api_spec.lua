@@ -472,6 +472,11 @@ describe("an endpoint's state by the API", function()
   end)
 
   it("is not changed of one that is not there, nor from a state that does not allow it", function()
+    for _, path in ipairs { "/api/v1/cron/%s/run", "/api/v1/poll/%s/run" } do
+      local asked, answered = post(path:format "daily")
+      assert.same({ 200, "daily", "due" }, { answered, asked.name, asked.state })
+      assert.equal(404, (select(2, post(path:format "gone"))))
+    end
     local body, status = post "/api/v1/endpoint/gone/pause"
     assert.same({ 404, "not_found" }, { status, body.code })
     body, status = post "/api/v1/endpoint/chat/resume"

@@ -475,6 +475,57 @@ describe("a long poll", function()
   end)
 end)
 
+describe("a routine that is run by hand", function()
+  local NOON = ms "2026-03-02T12:00:00Z"
+
+  it("runs for now, and its times go on", function()
+    for _, missed in ipairs { "latest", "all", "none" } do
+      local it = planned({ kind = "cron", schedule = "0 9 * * *", missed = missed }, NOON)
+      it:hasten(NOON + 5 * SECOND)
+      assert.equal("run", it:take(NOON + 5 * SECOND))
+      assert.equal("2026-03-02T12:00:05Z", iso(it:row().tick_ms))
+      it:go_on { started_ms = NOON + 5 * SECOND }
+      assert.equal("2026-03-03T09:00:00Z", iso(it:row().due_ms))
+    end
+  end)
+
+  it("runs for the time that it is late for, unless that is let go", function()
+    local late = ms "2026-03-03T10:00:00Z"
+    for missed, tick in pairs { latest = "2026-03-03T09:00:00Z", all = "2026-03-03T09:00:00Z",
+      none = "2026-03-03T10:00:00Z" } do
+      local it = planned({ kind = "cron", schedule = "0 9 * * *", missed = missed }, NOON)
+      it:hasten(late)
+      assert.equal("run", it:take(late))
+      assert.equal(tick, iso(it:row().tick_ms))
+    end
+  end)
+
+  it("is tried again for the same time when it fails", function()
+    local it = planned({ kind = "cron", schedule = "0 9 * * *" }, NOON)
+    it:hasten(NOON + 5 * SECOND)
+    it:take(NOON + 5 * SECOND)
+    it:go_on { started_ms = NOON + 5 * SECOND, error = "no" }
+    assert.equal("run", it:take(NOON + 6 * SECOND))
+    assert.equal("2026-03-02T12:00:05Z", iso(it:row().tick_ms))
+  end)
+
+  it("counts from there if it is an every; a regular poll keeps its place", function()
+    local every = planned({ kind = "every", rule = "10m", min_ms = 10 * MINUTE }, NOON)
+    every:hasten(NOON + 7 * MINUTE)
+    assert.equal("run", every:take(NOON + 7 * MINUTE))
+    every:go_on { started_ms = NOON + 7 * MINUTE }
+    assert.equal(NOON + 17 * MINUTE, every:row().due_ms)
+
+    local poll = planned({ kind = "poll", rule = "10m", min_ms = 10 * MINUTE }, NOON)
+    poll:go_on { started_ms = poll:row().due_ms }
+    local place = poll:row().due_ms
+    poll:hasten(place - MINUTE)
+    assert.equal("run", poll:take(place - MINUTE))
+    poll:go_on { started_ms = place - MINUTE }
+    assert.equal(place + 10 * MINUTE, poll:row().due_ms)
+  end)
+end)
+
 describe("a poll that keeps failing", function()
   it("is told once, at the sixth time in a row, and again when it was well meanwhile", function()
     local it = planned({ kind = "poll", min_ms = SECOND, error_ms = SECOND }, 0)

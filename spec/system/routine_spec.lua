@@ -35,6 +35,15 @@ describe("a routine of the server", function()
       return value and value >= least and value
     end)
   end
+  -- Due all at once: after a restart.
+  local function make_due(count)
+    wait.until_true("they have places", WITHIN_MS, function()
+      return sql("SELECT count(*) FROM routine")[1][1] == count
+    end)
+    server:stop()
+    sql "UPDATE routine SET due_ms = 0"
+    server:restart()
+  end
   local function row(name)
     return sql(("SELECT due_ms, tick_ms, failures, error, runs, items FROM routine WHERE name = '%s'"):format(name))[1]
   end
@@ -88,9 +97,7 @@ describe("a routine of the server", function()
         return 7
       end)
     ]]
-    server:stop()
-    sql "UPDATE routine SET due_ms = 0"
-    server:restart()
+    make_due(2)
     await_note("tries", 4)
     wait.until_true("the every has failed", WITHIN_MS, function() return row "flaky"[3] >= 1 end)
     assert.is_nil(note "lost")
@@ -111,9 +118,7 @@ describe("a routine of the server", function()
         notes:set("last-" .. event.data.name, event.data)
       end)
     ]]
-    server:stop()
-    sql "UPDATE routine SET due_ms = 0"
-    server:restart()
+    make_due(3)
     wait.until_true("the poll failed on", WITHIN_MS, function() return row "failing"[3] >= 10 end)
     await_note("told-failing", 1)
     await_note("told-gone", 1)
@@ -145,6 +150,39 @@ describe("a routine of the server", function()
     end
     await_note("ran", 10)
     assert.is_nil(note "overlap")
+  end)
+
+  it("runs by hand, whatever its time, once", function()
+    start [[
+      anzol.cron("yearly", { schedule = "@yearly" }, function(tick)
+        notes:set("at", tick.scheduled_ms)
+        notes:incr("yearly", 1)
+      end)
+      anzol.every("same", "1h", function() notes:incr("every", 1) end)
+      anzol.cron("same", { schedule = "@yearly" }, function() notes:incr("cron", 1) end)
+      anzol.poll("rare", { interval = "1h" }, function()
+        notes:incr("rare", 1)
+        anzol.sleep "300ms"
+        return 1
+      end)
+    ]]
+    wait.until_true("they have places", WITHIN_MS, function()
+      return sql("SELECT count(*) FROM routine")[1][1] == 4
+    end)
+    local due = row "yearly"[1]
+    local asked = cli.ask(server, { "crons", "run", "yearly", "same", "none" })
+    assert.equal(1, asked.code)
+    assert.equal("yearly due\nsame due\n", asked.output)
+    assert.matches("none: the scripts that serve have none of this name", asked.errors)
+    await_note("yearly", 1)
+    await_note("every", 1)
+    await_note("cron", 1)
+    assert.is_true(math.abs(note "at" - os.time() * 1000) < 30000 * wait.patience)
+    wait.until_true("it waits for its own time again", WITHIN_MS, function() return row "yearly"[1] == due end)
+    local rare = note "rare" or 0
+    for _ = 1, 3 do assert.equal(0, cli.ask(server, { "polls", "run", "rare", "-o", "json" }).code) end
+    wait.until_true("it ran", WITHIN_MS, function() return row "rare"[5] > rare end)
+    assert.is_true(note "yearly" == 1 and note "every" == 1 and note "cron" == 1)
   end)
 
   it("keeps its place in time over a kill and a reload, also before it ever ran", function()

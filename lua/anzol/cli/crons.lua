@@ -5,12 +5,14 @@ local routines = require "anzol.cli.routines"
 
 local M = {
   name = "crons",
-  summary = "List what runs at its times: last run, next run, errors.",
+  summary = "List what runs at its times: last run, next run, errors; run it now.",
   description = [[
 List what anzol.cron and anzol.every registered: when each ran and runs next, and what went wrong.
+`run` makes it due now; one that runs already is left alone.
 
   anzol crons
   anzol crons show daily-digest
+  anzol crons run daily-digest
   anzol crons -o json]],
 }
 

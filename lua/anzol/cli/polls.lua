@@ -5,16 +5,18 @@ local routines = require "anzol.cli.routines"
 
 local M = {
   name = "polls",
-  summary = "List polls: last run, next run, interval and why, items, errors.",
+  summary = "List polls: last run, next run, interval and why, items, errors; run one now.",
   description = [[
 List the polls: when each ran and runs next, how long it waits and why, what it found, what went
 wrong. Why is one of rule (as registered), items (some came: shorter), no_items (none came:
 longer), slow (the source takes long), max_age, rate_limit, retry_after (the source says so),
 script (anzol.after), error (on_error), long (at once), stream (the stream ended badly) and crash
-(the process ended in it three times: it rests until anzol reload).
+(the process ended in it three times: it rests until anzol reload). `run` makes it due now; one
+that runs already is left alone.
 
   anzol polls
   anzol polls show tickets
+  anzol polls run tickets
   anzol polls -o json]],
 }
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What `anzol crons` and `anzol polls` share: list and show what runs by itself.
+-- What `anzol crons` and `anzol polls` share: list, show and run what runs by itself.
 local client = require "anzol.cli.client"
 local failure = require "anzol.cli.failure"
 local span = require "anzol.cli.span"
@@ -27,6 +27,9 @@ function M.configure(parser, add_help)
   local show = parser:command "show":summary "Show one.":add_help(false)
   show:argument("name", "Its name."):argname "NAME"
   add_help(show)
+  local run = parser:command "run":summary "Run now, whatever the time.":add_help(false)
+  run:argument("names", "Their names."):args "+":argname "NAME"
+  add_help(run)
 end
 
 local function show(options, console, resource, rows)
@@ -53,6 +56,11 @@ end
 
 -- resource: { path, noun, nouns, columns, fields(row) }
 function M.run(options, console, resource)
+  if options.action == "run" then
+    return client.change(options, console, "run", options.names, function(name)
+      return resource.path .. "/" .. client.escape_name(name)
+    end)
+  end
   local answer = client.request(options, console, { path = resource.path })
   if options.action == "show" then
     show(options, console, resource, client.decode(answer).data)
