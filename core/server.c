@@ -128,6 +128,13 @@ static void on_tasks(void *ctx)
     server_post_letter(ctx, (struct server_letter){.kind = LETTER_TASKS});
 }
 
+static void on_disabled(uint64_t endpoint, void *ctx)
+{
+    if (endpoint >= ID_ENDPOINT_REGISTERED)
+        server_post_letter(ctx,
+                           (struct server_letter){.kind = LETTER_DISABLED, .number = endpoint});
+}
+
 static const struct worker_hooks worker_hooks = {
     .on_start = on_start,
     .on_quiesce = on_quiesce,
@@ -138,6 +145,7 @@ static const struct worker_hooks worker_hooks = {
     .on_adopted = on_adopted,
     .on_tasks = on_tasks,
     .on_published = server_published,
+    .on_disabled = on_disabled,
 };
 
 /* ---- What the API asks for
@@ -222,7 +230,7 @@ static void end(struct server *server)
 void server_end_if_quiet(struct server *server)
 {
     if (server->quiet_count == server->worker_count && !server->reload && !server->tasks &&
-        server->task_reads == 0 && !server->secrets.is_walking)
+        server->task_reads == 0 && server->refreshes == 0 && !server->secrets.is_walking)
         end(server);
 }
 
@@ -407,6 +415,8 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .has_routine = server_has_routine,
                                                     .run_routine = server_run_routine,
                                                     .change_endpoint = server_change_endpoint,
+                                                    .registered = server_registered,
+                                                    .check_url = server_check_url,
                                                     .pace = server_endpoint_pace,
                                                     .queue = server_queue,
                                                     .secrets = server_show_secrets,
@@ -445,6 +455,11 @@ static void on_first_loaded(const struct api_reload_result *result, void *ctx)
              server->admin, server->worker_count, server->config.store_path, (long)getpid());
 }
 
+static void load_scripts(struct server *server)
+{
+    server_reload(server, on_first_loaded, server);
+}
+
 static void init_loop(struct server *server)
 {
     check(uv_loop_init(&server->loop) == 0);
@@ -480,7 +495,7 @@ static int serve(struct server *server)
         return fail("cannot start", &err, EXIT_FAILURE);
     if (server->config.watch)
         server_watch_open(server);
-    server_reload(server, on_first_loaded, server);
+    server_registered_load(server, load_scripts);
     check(uv_run(&server->loop, UV_RUN_DEFAULT) == 0);
     check(uv_loop_close(&server->loop) == 0);
     store_close(server->store);

@@ -11,9 +11,20 @@
 
 #define BIT(state) (1u << (state))
 
+static bool is_in_directory(const struct server *server, const char *name)
+{
+    uint64_t id;
+    struct registry *one =
+        id_parse(ID_ENDPOINT, name, &id) ? directory_get(server->directory, id) : NULL;
+    registry_unref(one);
+    return one != NULL;
+}
+
 bool server_has_endpoint(const char *name, void *ctx)
 {
     const struct server *server = ctx;
+    if (is_in_directory(server, name))
+        return true;
     return server->generation &&
            registry_endpoint(generation_registry(server->generation), slice_str(name)) != NULL;
 }
@@ -121,12 +132,22 @@ static void tell_reload(const struct server *server, const struct store_endpoint
     }
 }
 
+static void on_refreshed(void *ctx)
+{
+    finish(ctx, OK);
+}
+
 static void on_stored(struct store_op *op)
 {
     struct server_endpoint *it = op->ctx;
     struct server *server = it->server;
     if (op->status != OK) {
         finish(it, op->status);
+        return;
+    }
+    if (it->op.id >= ID_ENDPOINT_REGISTERED) {
+        const struct endpoint_standing standing = {.state = it->op.state, .turn = it->op.turn};
+        server_registered_refresh(server, it->op.id, &standing, on_refreshed, it);
         return;
     }
     tell_reload(server, &it->op);

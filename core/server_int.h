@@ -44,7 +44,8 @@ struct reload {
     void *ctx;
 };
 
-struct watch; /* server_watch.c */
+struct watch;             /* server_watch.c */
+struct server_registered; /* server_registered.c */
 
 /* server_secrets.c: the keys, and the walk that seals anew. */
 struct server_secrets {
@@ -68,11 +69,13 @@ struct server {
     struct server_secrets secrets;
     struct shared *shared; /* what the scripts of all workers share */
     struct worker **workers;
-    struct turns *turns;         /* of the workers */
-    struct black_box *box;       /* of the workers */
-    struct directory *directory; /* of what applications registered */
-    struct receiver **receivers; /* by worker, each on its worker's thread */
-    int *fds;                    /* listening sockets until a receiver takes them */
+    struct turns *turns;               /* of the workers */
+    struct black_box *box;             /* of the workers */
+    struct directory *directory;       /* of what applications registered */
+    struct server_registered *loading; /* what was found of it at start, for the owners */
+    size_t refreshes;                  /* of it, that are read */
+    struct receiver **receivers;       /* by worker, each on its worker's thread */
+    int *fds;                          /* listening sockets until a receiver takes them */
     unsigned worker_count;
     unsigned quiet_count;
     struct api *api;
@@ -113,11 +116,13 @@ enum server_letter_kind {
     LETTER_ADOPTED,
     LETTER_CANCELLED,
     LETTER_READDRESSED,
-    LETTER_TAKEN,     /* an endpoint's owner took its state */
-    LETTER_TASKS,     /* a run began some */
-    LETTER_PUBLISHED, /* or was not */
-    LETTER_QUIET,     /* a worker has nothing left to do */
-    LETTER_FATAL      /* the store cannot go on */
+    LETTER_TAKEN,      /* an endpoint's owner took its state, or its version */
+    LETTER_REGISTERED, /* the same of one that an application registered */
+    LETTER_DISABLED,   /* its owner did that; number: the endpoint */
+    LETTER_TASKS,      /* a run began some */
+    LETTER_PUBLISHED,  /* or was not */
+    LETTER_QUIET,      /* a worker has nothing left to do */
+    LETTER_FATAL       /* the store cannot go on */
 };
 struct server_letter {
     struct letter letter;
@@ -126,7 +131,7 @@ struct server_letter {
     char *problem;   /* PREPARED: owned, NULL: none */
     struct sender_cancel *cancel;
     struct sender_readdress *readdress;
-    struct worker_endpoint *change; /* TAKEN */
+    struct worker_endpoint *change; /* TAKEN, REGISTERED */
     struct publishing *publishing;
 };
 /* Any thread: copied. */
@@ -214,6 +219,25 @@ void server_watch_close(struct server *server);
 void server_watch_update(struct server *server);
 /* Every second: lua/ may have come. */
 void server_watch_turn(struct server *server);
+
+/* server_registered.c: reads all endpoints that applications registered; then on_loaded, or the
+ * process ends. At start. */
+void server_registered_load(struct server *server, void (*on_loaded)(struct server *server));
+/* To their owners, which have their scripts. At start. */
+void server_registered_open(struct server *server);
+/* The API's hooks of these names; ctx: the server. */
+void server_registered(struct api_registered *asked, void *ctx);
+enum status server_check_url(const char *url, struct err *err, void *ctx);
+/* Its owner took it. */
+void server_registered_taken(struct worker_endpoint *change);
+/* Its state was stored under its name, and its resource says so: that version goes to its owner,
+ * with this standing unless the owner had it first (NULL); then on_done, which may be NULL. */
+void server_registered_refresh(struct server *server, uint64_t endpoint,
+                               const struct endpoint_standing *standing, void (*on_done)(void *ctx),
+                               void *ctx);
+
+/* server_reload.c: the gate of an endpoint, which stays. */
+struct gate *server_gate(struct server *server, uint64_t endpoint);
 
 /* server_endpoint.c */
 bool server_has_endpoint(const char *name, void *ctx);

@@ -19,6 +19,12 @@ void server_on_letter(struct letter *base, void *ctx)
     case LETTER_TAKEN:
         server_endpoint_taken(letter->change);
         break;
+    case LETTER_REGISTERED:
+        server_registered_taken(letter->change);
+        break;
+    case LETTER_DISABLED:
+        server_registered_refresh(server, letter->number, NULL, NULL, NULL);
+        break;
     case LETTER_PREPARED:
         server_reload_prepared(server, letter->number, letter->problem);
         free(letter->problem);

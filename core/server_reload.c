@@ -84,7 +84,8 @@ static void name_removed(struct reload *reload)
     for (size_t i = 0; i < reload->endpoints.row_count; i++) {
         const struct endpoint_row *row = &reload->endpoints.rows[i];
         char message[LIMIT_NAME_BYTES + 80];
-        if (row->pending_count == 0 || registry_endpoint(registry, slice_str(row->name)))
+        if (row->pending_count == 0 || row->id >= ID_ENDPOINT_REGISTERED ||
+            registry_endpoint(registry, slice_str(row->name)))
             continue;
         (void)snprintf(message, sizeof message, "%zu%s deliver%s pending for removed endpoint '%s'",
                        row->pending_count,
@@ -252,7 +253,7 @@ static void swap(struct reload *reload)
         worker_adopt(server->workers[i], server->generation, reload->standings);
 }
 
-static struct gate *gate_of(struct server *server, uint64_t endpoint)
+struct gate *server_gate(struct server *server, uint64_t endpoint)
 {
     struct gate *gate = map_get(&server->gates, endpoint);
     if (!gate) {
@@ -272,7 +273,7 @@ static void on_endpoint(struct store_op *op)
     if (op->status == OK) {
         struct endpoint_spec *spec = &generation_registry(reload->generation)->endpoints[index];
         spec->id = operation->id;
-        spec->gate = gate_of(server, operation->id);
+        spec->gate = server_gate(server, operation->id);
         if (operation->released_count > 0) {
             log_info("order keys released", "endpoint=%s count=%zu reason=\"on_dead is skip\"",
                      operation->name, operation->released_count);
@@ -410,6 +411,8 @@ void server_reload_adopted(struct server *server, uint64_t number)
     log_info("scripts loaded", "generation=%llu sources=%zu endpoints=%zu subscriptions=%zu",
              (unsigned long long)number, registry->source_count, registry->endpoint_count,
              registry->subscription_count);
+    if (server->state == SERVER_STARTING)
+        server_registered_open(server);
     for (unsigned i = 0; server->state == SERVER_STARTING && i < server->worker_count; i++)
         worker_open(server->workers[i]);
     finish(reload);

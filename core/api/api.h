@@ -135,6 +135,15 @@ struct api_secrets {
     uint64_t total_count;
 };
 
+/* An endpoint that an application registered, as it was stored just now. */
+struct api_registered {
+    const struct resource *row; /* borrowed until on_done; with its secrets, unless is_removed */
+    bool is_removed;            /* it is no more; of an application: nor are its endpoints */
+    struct endpoint_standing standing;
+    void (*on_done)(struct api_registered *registered);
+    void *ctx;
+};
+
 struct api_hooks {
     /* Starts a reload; on_reloaded comes exactly once, at once or later, on the API's loop, and
      * before on_closed of api_close. */
@@ -171,6 +180,11 @@ struct api_hooks {
     /* Makes the change; change->on_done comes exactly once, at once or later, on the API's loop,
      * and before on_closed of api_close. */
     void (*change_endpoint)(struct api_endpoint_change *change, void *ctx);
+    /* Whoever sends goes by it; on_done comes as change->on_done does, and from then on no attempt
+     * starts on the version before. */
+    void (*registered)(struct api_registered *registered, void *ctx);
+    /* Whether messages may be sent there. E_INVALID: err says why not. */
+    enum status (*check_url)(const char *url, struct err *err, void *ctx);
     /* False: no worker owns it (yet). */
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
     /* False: the scripts that serve have no queue of this name. */

@@ -73,6 +73,16 @@ enum resource_verb {
     RESOURCE_REMOVE
 };
 
+/* app_endpoint.c: what is stored beside the fields of an endpoint. */
+struct registered_call {
+    struct store_registered stored;
+    char *url;                     /* owned, as the next three */
+    char **types;                  /* with type_count of stored */
+    struct buf key;                /* a new one; empty: as it is */
+    struct secret_write writes[2]; /* borrow from the above */
+    size_t write_count;
+};
+
 /* resource.c: a call for what is registered. */
 struct resource_call {
     const struct resource_form *form;
@@ -84,6 +94,10 @@ struct resource_call {
     bool is_backward;
     bool with_content;
     unsigned tries;
+    struct registered_call *registered; /* owned; NULL: it is no endpoint */
+    struct api_registered told;         /* while whoever sends takes it */
+    enum status status;                 /* of the write */
+    bool is_repeat;                     /* it was done before, with row as it was then */
 };
 
 /* stream.c: what happens, told as it does. */
@@ -435,6 +449,16 @@ const char *endpoint_state_name(enum endpoint_state state);
 extern const struct field_forms application_fields;
 extern const struct field_forms event_type_fields;
 extern const struct field_forms message_fields;
+/* app_endpoint.c */
+extern const struct field_forms app_endpoint_fields;
+void api_list_app_endpoints(struct call *call);
+void api_make_app_endpoint(struct call *call);
+void api_get_app_endpoint(struct call *call);
+void api_replace_app_endpoint(struct call *call);
+void api_patch_app_endpoint(struct call *call);
+void api_remove_app_endpoint(struct call *call);
+/* NULL is fine. */
+void registered_call_destroy(struct registered_call *it);
 /* application.c, event_type.c; what they read is written by resource.c */
 /* The application that the path names first: then(call, true) with call->application, or
  * then(call, false) if there is none. Refuses if it cannot be read. */

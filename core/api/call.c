@@ -83,6 +83,7 @@ static void destroy(struct call *call)
     api_token_finish(&call->token);
     buf_finish(&call->resource.place);
     resource_finish(&call->resource.row);
+    registered_call_destroy(call->resource.registered);
     free(call);
 }
 

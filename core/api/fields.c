@@ -207,6 +207,7 @@ static void judge(struct reading *reading, const struct field_form *form, struct
         return;
     case FIELD_NAMES:
     case FIELD_FORM:
+    case FIELD_SECRET:
         return; /* they are judged where they are added */
     }
 }
@@ -277,6 +278,8 @@ static enum status add_field(struct reading *reading, const struct field_form *f
     const struct fields_input *input = reading->input;
     struct slice value;
     const bool is_patch = input->mode == FIELDS_PATCHED;
+    if (form->type == FIELD_SECRET)
+        return OK;
     if (form->is_of_path && input->mode != FIELDS_MADE) {
         const enum status status =
             buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", form->name);

@@ -17,7 +17,8 @@ enum field_type {
     FIELD_OBJECTS, /* an object of objects */
     FIELD_NAMES,   /* items_min to items_max different names, each as FIELD_NAME */
     FIELD_FORM,    /* an object with the fields of `forms` */
-    FIELD_OBJECT   /* any object */
+    FIELD_OBJECT,  /* any object */
+    FIELD_SECRET   /* when it is made; kept apart by whoever knows what it is */
 };
 struct field_forms;
 

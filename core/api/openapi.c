@@ -115,9 +115,10 @@ static void write_bounds(struct document *out, const struct field_form *form, in
 static void write_type(struct document *out, const struct field_form *form)
 {
     static const char *const types[] = {
-        [FIELD_TEXT] = "string",  [FIELD_NAME] = "string",  [FIELD_INTEGER] = "integer",
-        [FIELD_FLAG] = "boolean", [FIELD_TEXTS] = "object", [FIELD_OBJECTS] = "object",
-        [FIELD_NAMES] = "array",  [FIELD_FORM] = "object",  [FIELD_OBJECT] = "object",
+        [FIELD_TEXT] = "string",   [FIELD_NAME] = "string",  [FIELD_INTEGER] = "integer",
+        [FIELD_FLAG] = "boolean",  [FIELD_TEXTS] = "object", [FIELD_OBJECTS] = "object",
+        [FIELD_NAMES] = "array",   [FIELD_FORM] = "object",  [FIELD_OBJECT] = "object",
+        [FIELD_SECRET] = "string",
     };
     document_key(out, "type");
     if (form->is_nullable)
@@ -180,6 +181,9 @@ static void write_field(struct document *out, const struct field_form *form, enu
     case FIELD_NAMES:
         write_names(out, form, min);
         break;
+    case FIELD_SECRET:
+        write_text(out, "pattern", "^(whsec_)?[a-zA-Z0-9+/=]{32,100}$");
+        break;
     case FIELD_FORM:
         write_fields(out, form->forms, FIELDS_MADE);
         break;
@@ -189,15 +193,17 @@ static void write_field(struct document *out, const struct field_form *form, enu
     document_close(out, '}');
 }
 
-/* The members of an object's schema. */
+/* The members of an object's schema: of a request, or of what is shown. */
 static void write_properties(struct document *out, const struct field_forms *forms,
-                             enum field_mode mode)
+                             enum field_mode mode, bool is_shown)
 {
     document_key(out, "properties");
     document_open(out, '{');
     for (size_t i = 0; i < forms->count; i++) {
         const struct field_form *form = &forms->rows[i];
-        if (form->is_of_path && mode != FIELDS_MADE)
+        if ((form->is_of_path || form->type == FIELD_SECRET) && mode != FIELDS_MADE)
+            continue;
+        if (form->type == FIELD_SECRET && is_shown)
             continue;
         document_key(out, form->name);
         write_field(out, form, mode);
@@ -218,7 +224,7 @@ static void write_required(struct document *out, const struct field_forms *forms
 static void write_fields(struct document *out, const struct field_forms *forms,
                          enum field_mode mode)
 {
-    write_properties(out, forms, mode);
+    write_properties(out, forms, mode, false);
     document_close(out, '}');
     if (mode != FIELDS_PATCHED)
         write_required(out, forms, mode);
@@ -256,6 +262,7 @@ static const struct {
     bool has_id;
 } resources[] = {
     {"ApplicationOut", &application_fields, true},
+    {"EndpointOut", &app_endpoint_fields, true},
     {"EventTypeOut", &event_type_fields, false},
 };
 
@@ -292,7 +299,7 @@ static void write_resource(struct document *out, const struct field_forms *field
     static const char instant[] = "{\"type\":\"string\",\"format\":\"date-time\"}";
     document_open(out, '{');
     write_text(out, "type", "object");
-    write_properties(out, fields, FIELDS_MADE);
+    write_properties(out, fields, FIELDS_MADE, true);
     if (has_id)
         write_json(out, "id", "{\"type\":\"string\"}");
     write_json(out, "createdAt", instant);

@@ -20,6 +20,13 @@ static struct resource_call *state_of(struct call *call)
     return &call->resource;
 }
 
+/* Whoever sends has to know of it. */
+static bool is_sent_to(const struct resource_call *it)
+{
+    return it->form->is_sent_to ||
+           (it->form->kind == RESOURCE_APPLICATION && it->verb == RESOURCE_REMOVE);
+}
+
 /* ---- Answers -----------------------------------------------------------------------------------
  */
 
@@ -53,6 +60,17 @@ static void refuse_unknown(struct call *call)
     call_refuse(call, 404, "not_found", detail);
 }
 
+static void refuse_type(struct call *call, const struct store_registered *endpoint)
+{
+    char message[LIMIT_UID_BYTES + DETAIL_BYTES];
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    (void)snprintf(message, sizeof message, "there is no event type \"%s\": make it first",
+                   endpoint->types[endpoint->missing_type]);
+    complain(&complaints, "body", slice_str("eventTypes"), message);
+    (void)complaints_end(call, &complaints);
+}
+
 static void refuse_taken(struct call *call)
 {
     char detail[DETAIL_BYTES];
@@ -76,40 +94,85 @@ static void on_conflict(struct call *call, bool is_taken)
         call_refuse(call, 409, "conflict", "others change it all the time; try again");
 }
 
-static void on_written(struct store_op *op)
+/* What became of the write. */
+static void conclude(struct call *call)
 {
-    struct call *call = op->ctx;
-    const struct store_resource *put = container_of(op, struct store_resource, op);
-    const enum status status = op->status;
-    const bool is_taken = put->is_taken;
-    const bool is_repeat = put->is_repeat;
-    struct resource first = put->first;
-    if (!call_end_wait(call)) {
-        resource_finish(&first);
-        return;
-    }
     struct resource_call *it = state_of(call);
-    if (status == E_CONFLICT || status == E_NOTFOUND)
-        on_conflict(call, is_taken);
-    else if (status != OK)
+    const struct store_resource *put = &call->put_resource;
+    if (it->status == E_NOTFOUND && it->is_new)
+        call_refuse(call, 404, "not_found", "there is no application of this id or uid");
+    else if (it->status == E_CONFLICT || it->status == E_NOTFOUND)
+        on_conflict(call, put->is_taken);
+    else if (it->status == E_INVALID)
+        refuse_type(call, put->endpoint);
+    else if (it->status != OK)
         call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
     else if (it->verb == RESOURCE_REMOVE || it->verb == RESOURCE_ARCHIVE)
         api_respond(call->request, 204, slice_of("", 0), NULL, 0);
     else
-        answer(call, it->is_new ? 201 : 200, is_repeat ? &first : &it->row);
-    resource_finish(&first);
+        answer(call, it->is_new ? 201 : 200, &it->row);
+}
+
+static void on_told(struct api_registered *told)
+{
+    struct call *call = told->ctx;
+    if (call_end_wait(call))
+        conclude(call);
+}
+
+/* Whether or not somebody waits for the answer. */
+static void tell(struct call *call, const struct store_resource *put)
+{
+    struct resource_call *it = state_of(call);
+    it->told = (struct api_registered){
+        .row = &it->row,
+        .is_removed = put->is_removal,
+        .standing = put->endpoint ? put->endpoint->standing : (struct endpoint_standing){0},
+        .on_done = on_told,
+        .ctx = call,
+    };
+    call->api->hooks.registered(&it->told, call->api->hooks.ctx);
+}
+
+static void on_written(struct store_op *op)
+{
+    struct call *call = op->ctx;
+    struct store_resource *put = container_of(op, struct store_resource, op);
+    struct resource_call *it = state_of(call);
+    it->status = op->status;
+    if (put->is_repeat) {
+        resource_finish(&it->row);
+        it->row = put->first;
+        put->first = (struct resource){0};
+    }
+    if (op->status == OK && !put->is_repeat && is_sent_to(it))
+        tell(call, put);
+    else if (call_end_wait(call))
+        conclude(call);
+}
+
+static bool may_write(struct call *call)
+{
+    struct store_health health;
+    const struct api_hooks *hooks = &call->api->hooks;
+    const char *why;
+    store_health(call->api->store, &health);
+    if (!health.is_writable)
+        call_refuse(call, 503, "store_full", "the store cannot write now; try again later");
+    else if (is_sent_to(state_of(call)) && !hooks->is_serving(&why, hooks->ctx))
+        call_refuse(call, 503, "not_serving",
+                    "the server is starting or draining; nothing was done");
+    else
+        return true;
+    return false;
 }
 
 /* Writes state->row. */
 static void write_row(struct call *call)
 {
     struct resource_call *it = state_of(call);
-    struct store_health health;
-    store_health(call->api->store, &health);
-    if (!health.is_writable) {
-        call_refuse(call, 503, "store_full", "the store cannot write now; try again later");
+    if (!may_write(call))
         return;
-    }
     call->put_resource = (struct store_resource){
         .op = {.kind = STORE_RESOURCE, .on_done = on_written, .ctx = call},
         .resource = &it->row,
@@ -119,6 +182,8 @@ static void write_row(struct call *call)
         .now_ms = clock_due_ms(),
         .answer_key = call->has_key ? call->key : NULL,
     };
+    if (it->form->complete && it->verb != RESOURCE_REMOVE)
+        it->form->complete(call, &call->put_resource);
     call_begin_wait(call);
     check(store_submit(call->api->store, call->api->client, &call->put_resource.op) == OK);
 }
@@ -133,6 +198,8 @@ static bool read_fields(struct call *call, struct complaints *complaints,
     buf_init(&body, 2 * LIMIT_API_BODY_BYTES);
     buf_init(&uid, LIMIT_API_BODY_BYTES);
     enum status status = fields_read(input, complaints, &body);
+    if (status == OK && complaints->count == 0 && it->form->judge)
+        it->form->judge(call, body.data, input->old ? input->old : "{}", complaints);
     if (!complaints_end(call, complaints)) {
         buf_finish(&body);
         return false;
@@ -173,7 +240,7 @@ static void go_on_making(struct call *call, const struct resource *found)
     }
 }
 
-static void go_on_changing(struct call *call, const struct resource *found)
+static void go_on_changing(struct call *call, struct resource *found)
 {
     static const enum field_mode modes[] = {[RESOURCE_REPLACE] = FIELDS_REPLACED,
                                             [RESOURCE_PATCH] = FIELDS_PATCHED,
@@ -192,6 +259,12 @@ static void go_on_changing(struct call *call, const struct resource *found)
     it->is_new = !found;
     it->row.id = found ? found->id : 0;
     it->row.version = found ? found->version : 0;
+    if (found) {
+        it->row.secrets = found->secrets;
+        it->row.secret_count = found->secret_count;
+        found->secrets = NULL;
+        found->secret_count = 0;
+    }
     if (!found && it->form->is_named && !fields_is_name(buf_slice(&it->place)))
         complain(&complaints, "path", slice_str(it->form->uid_field),
                  "only letters, digits, '-', '_' and '.' may be part of it");
@@ -244,6 +317,7 @@ static void point(struct call *call)
         .kind = it->form->kind,
         .owner = call->application,
         .only_uid = name,
+        .secrets_ms = it->form->has_secrets && it->verb != RESOURCE_READ ? clock_due_ms() : 0,
     };
     token_narrow(call, &call->list_resources);
     if (!it->form->is_named && it->verb != RESOURCE_MAKE)
@@ -271,7 +345,9 @@ static bool query_is_down(struct call *call, struct complaints *complaints)
     struct buf text;
     buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
     const char *value = complaints_query_get(call, "order", &text, complaints);
-    const bool is_down = value && strcmp(value, "descending") == 0;
+    bool is_down = call->resource.form->is_newest_first;
+    if (value)
+        is_down = strcmp(value, "descending") == 0;
     if (value && !is_down && strcmp(value, "ascending") != 0)
         complain_of_query(complaints, "order", "ascending or descending is wanted");
     buf_finish(&text);
@@ -350,7 +426,8 @@ void resource_make(struct call *call, const struct resource_form *form)
         return;
     struct resource_call *it = state_of(call);
     it->is_new = true;
-    it->may_exist = !form->is_named && api_query_flag(call, "get_if_exists", false, &complaints);
+    it->may_exist = form->kind == RESOURCE_APPLICATION &&
+                    api_query_flag(call, "get_if_exists", false, &complaints);
     call_take_key(call);
     const struct fields_input input = {
         .forms = &form->fields, .mode = FIELDS_MADE, .body = http_body(call->request)};

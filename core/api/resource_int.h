@@ -15,7 +15,17 @@ struct resource_form {
     bool is_named;         /* it has no id: its uid is in paths and iterators, and lists go by it */
     enum id_kind id_kind;  /* unless is_named */
     bool is_archived_first; /* to delete it archives it, unless expunge=true */
-    const char *content;    /* a field that lists leave out, unless with_content=true. NULL: none */
+    bool is_newest_first;   /* lists, unless they say otherwise */
+    bool has_secrets;       /* they are read with the row that is to change */
+    /* Judges further what was read, all of it, and keeps what is stored beside it. old: what the
+     * fields were. NULL: there is nothing more to it. */
+    void (*judge)(struct call *call, const char *fields, const char *old,
+                  struct complaints *complaints);
+    /* Says what is stored with the row. NULL: nothing. */
+    void (*complete)(struct call *call, struct store_resource *put);
+    /* Whoever sends has to go by it before it is answered. */
+    bool is_sent_to;
+    const char *content; /* a field that lists leave out, unless with_content=true. NULL: none */
 };
 
 void resource_list(struct call *call, const struct resource_form *form);

@@ -16,6 +16,9 @@
 #define ID_TEXT_BYTES 24 /* longest prefix, digits, 0 */
 #define ID_SHARD_COUNT 256u
 #define ID_ORDINAL_MAX 255u
+/* Ids of endpoints: below it 1, 2, … are those that scripts registered, above it times (row ids) of
+ * those that applications registered. */
+#define ID_ENDPOINT_REGISTERED (UINT64_C(1) << 40)
 
 enum id_kind {
     ID_EVENT,

@@ -163,6 +163,7 @@
 #define LIMIT_LOADS_KEPT 20           /* of the scripts, to be shown */
 #define LIMIT_API_WAITS 64            /* lists that wait for events, at a time ... */
 #define LIMIT_API_WAIT_MS 60000       /* ... and so long */
+#define LIMIT_ENDPOINT_CHANNELS 10    /* that one listens to */
 #define LIMIT_UID_BYTES 256           /* a caller's own name of a resource */
 #define LIMIT_SECRET_BYTES 65536      /* one version of a secret of a resource */
 #define LIMIT_OLD_SECRETS 10          /* of one kind and resource, that are still good */

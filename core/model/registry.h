@@ -95,7 +95,15 @@ struct timeouts {
     int64_t whole_ms;
 };
 
-#define CONNECT_TIMEOUT_MS 10000 /* unless said otherwise */
+/* Of an endpoint, unless said otherwise. */
+#define CONNECT_TIMEOUT_MS 10000
+#define ENDPOINT_TIMEOUT_MS 15000
+#define ENDPOINT_CONCURRENCY 20
+#define ENDPOINT_DISABLE_AFTER_MS (INT64_C(5) * 86400 * 1000)
+#define ENDPOINT_BREAKER_FAILURES 20
+#define ENDPOINT_BREAKER_RATE 0.9
+#define ENDPOINT_BREAKER_WINDOW_MS 60000
+#define ENDPOINT_BREAKER_COOLDOWN_MS 10000
 
 /* Their parts if only the whole is said. */
 static inline struct timeouts timeouts_of(int64_t whole_ms)

@@ -7,7 +7,7 @@
 #include "model/secret.h"
 
 /* As stored. Never renumber. */
-enum resource_kind { RESOURCE_EVENT_TYPE = 0, RESOURCE_APPLICATION = 1 };
+enum resource_kind { RESOURCE_EVENT_TYPE = 0, RESOURCE_APPLICATION = 1, RESOURCE_ENDPOINT = 2 };
 
 /* Texts are owned where the holder says so. */
 struct resource {

@@ -5,18 +5,11 @@
 
 #include "base/text.h"
 
-#define TIMEOUT_MS 15000
 #define TIMEOUT_MS_MAX 600000
-#define CONCURRENCY 20
 #define CONCURRENCY_MAX 1000
 #define BURST_MAX 1e6
-#define DISABLE_AFTER_MS (INT64_C(5) * 86400 * 1000)
 #define DISABLE_AFTER_MS_MAX (INT64_C(366) * 86400 * 1000)
-#define BREAKER_FAILURES 20
 #define BREAKER_FAILURES_MAX 100000
-#define BREAKER_RATE 0.9
-#define BREAKER_WINDOW_MS 60000
-#define BREAKER_COOLDOWN_MS 10000
 #define BREAKER_MS_MAX 3600000
 
 static int64_t check_part(lua_State *L, const struct options *options, const char *name,
@@ -34,14 +27,14 @@ static void read_timeouts(lua_State *L, const struct options *options, struct ti
 {
     static const char *const names[] = {"connect", "first_byte", "whole", NULL};
     if (lua_getfield(L, options->index, "timeout") != LUA_TTABLE) {
-        *timeouts = timeouts_of(check_part(L, options, "timeout", TIMEOUT_MS));
+        *timeouts = timeouts_of(check_part(L, options, "timeout", ENDPOINT_TIMEOUT_MS));
         lua_pop(L, 1);
         return;
     }
     const struct options parts = {.index = lua_gettop(L),
                                   .what = lua_pushfstring(L, "'timeout' of %s", options->what)};
     options_check_names(L, &parts, names, NULL);
-    timeouts->whole_ms = check_part(L, &parts, "whole", TIMEOUT_MS);
+    timeouts->whole_ms = check_part(L, &parts, "whole", ENDPOINT_TIMEOUT_MS);
     timeouts->first_byte_ms = check_part(L, &parts, "first_byte", timeouts->whole_ms);
     timeouts->connect_ms =
         check_part(L, &parts, "connect", timeouts_of(timeouts->first_byte_ms).connect_ms);
@@ -97,11 +90,12 @@ static void read_breaker(lua_State *L, const struct options *options, struct cir
                                   .what = lua_pushfstring(L, "'breaker' of %s", options->what)};
     options_check_names(L, &parts, names, NULL);
     *circuit = (struct circuit_spec){
-        .failures = (uint32_t)option_check_integer(
-            L, &parts, "failures", (struct range){1, BREAKER_FAILURES_MAX}, BREAKER_FAILURES),
-        .rate = option_check_number(L, &parts, "rate", BREAKER_RATE),
-        .window_ms = check_time(L, &parts, "window", BREAKER_WINDOW_MS),
-        .cooldown_ms = check_time(L, &parts, "cooldown", BREAKER_COOLDOWN_MS),
+        .failures = (uint32_t)option_check_integer(L, &parts, "failures",
+                                                   (struct range){1, BREAKER_FAILURES_MAX},
+                                                   ENDPOINT_BREAKER_FAILURES),
+        .rate = option_check_number(L, &parts, "rate", ENDPOINT_BREAKER_RATE),
+        .window_ms = check_time(L, &parts, "window", ENDPOINT_BREAKER_WINDOW_MS),
+        .cooldown_ms = check_time(L, &parts, "cooldown", ENDPOINT_BREAKER_COOLDOWN_MS),
     };
     if (!(circuit->rate > 0) || circuit->rate > 1)
         (void)luaL_error(L,
@@ -121,7 +115,7 @@ static void read_disable_after(lua_State *L, const struct options *options,
     if (is_off)
         return;
     endpoint->disable_after_ms =
-        option_check_duration(L, options, "disable_after", DISABLE_AFTER_MS);
+        option_check_duration(L, options, "disable_after", ENDPOINT_DISABLE_AFTER_MS);
     if (endpoint->disable_after_ms < 1 || endpoint->disable_after_ms > DISABLE_AFTER_MS_MAX)
         (void)luaL_error(L,
                          "option 'disable_after' of %s is at least 1ms and at most 366d, or false",
@@ -136,5 +130,5 @@ void pace_check_read(lua_State *L, const struct options *options, struct endpoin
     read_disable_after(L, options, endpoint);
     endpoint->slows_down = option_check_bool(L, options, "slow_down", true);
     endpoint->concurrency = (uint32_t)option_check_integer(
-        L, options, "concurrency", (struct range){1, CONCURRENCY_MAX}, CONCURRENCY);
+        L, options, "concurrency", (struct range){1, CONCURRENCY_MAX}, ENDPOINT_CONCURRENCY);
 }

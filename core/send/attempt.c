@@ -195,6 +195,8 @@ static void on_disabled(struct store_op *op)
     if (op->status == OK)
         outlet_learn_state(outlet, disable->state, disable->turn);
     outlet_take_state(outlet);
+    if (op->status == OK && outlet->sender->options.hooks->disabled)
+        outlet->sender->options.hooks->disabled(outlet->sender->options.ctx, outlet->id);
     end_news(outlet->sender, op, &disable->news);
     outlet->sender->settling--;
     sender_check_idle(outlet->sender);

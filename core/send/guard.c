@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <strings.h>
 
 struct range4 {
     uint32_t first;
@@ -301,6 +302,62 @@ enum status guard_check_url(const char *url, struct err *err)
     if (!parts)
         return err_set(err, E_NOMEM, "no memory for a URL");
     const enum status status = check_parts(parts, url, err);
+    curl_url_cleanup(parts);
+    return status;
+}
+
+/* "localhost" is this machine without asking anybody. */
+bool host_is_local(const char *host)
+{
+    static const char local[] = ".localhost";
+    const size_t len = strlen(host);
+    const size_t tail = sizeof local - 1;
+    return strcasecmp(host, local + 1) == 0 ||
+           (len > tail && strcasecmp(host + len - tail, local) == 0);
+}
+
+/* ---- Targets of strangers -------------------------------------------------------------------- */
+
+/* "localhost" too: it is never looked up. False: a name, judged when it is looked up. */
+static bool read_host(const char *host, struct sockaddr_storage *address)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
+    char text[INET6_ADDRSTRLEN] = "";
+    *address = (struct sockaddr_storage){0};
+    if (host_is_local(host))
+        host = "127.0.0.1";
+    in->sin_family = AF_INET;
+    if (inet_pton(AF_INET, host, &in->sin_addr) == 1)
+        return true;
+    if (host[0] != '[')
+        return false;
+    const size_t len = strcspn(host + 1, "]%");
+    in6->sin6_family = AF_INET6;
+    if (len < sizeof text)
+        memcpy(text, host + 1, len);
+    return inet_pton(AF_INET6, text, &in6->sin6_addr) == 1;
+}
+
+enum status guard_check_target(const struct guard_rules *rules, const char *url, struct err *err)
+{
+    enum status status = guard_check_url(url, err);
+    CURLU *parts = status == OK ? curl_url() : NULL;
+    struct sockaddr_storage address;
+    const char *reason = NULL;
+    char *host = NULL;
+    if (status != OK)
+        return status;
+    if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        status = err_set(err, E_NOMEM, "no memory for a URL");
+    else if (read_host(host, &address) &&
+             guard_judge(rules, (struct sockaddr *)&address, &reason) != GUARD_ALLOWED)
+        status = err_set(err, E_INVALID,
+                         "the address %s is refused: %s; guard.allow of anzol.lua can let it "
+                         "through",
+                         host, reason);
+    curl_free(host);
     curl_url_cleanup(parts);
     return status;
 }

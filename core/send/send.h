@@ -77,6 +77,8 @@ struct sender_hooks {
     struct event *(*tell)(void *ctx, const struct sender_news *news);
     /* Takes the reference over. */
     void (*told)(void *ctx, struct event *event, bool is_made);
+    /* An endpoint was disabled by what its receiver answers, which is stored; may be NULL. */
+    void (*disabled)(void *ctx, uint64_t endpoint);
     /* Every settled attempt, for metrics and the demonstration; may be NULL. */
     void (*on_settled)(void *ctx, const struct endpoint_spec *endpoint,
                        const struct delivery *delivery, const struct attempt *attempt);
@@ -108,6 +110,16 @@ void sender_destroy(struct sender *sender);
  * known here already, and that has the same url, memory knows better. */
 void sender_set_registry(struct sender *sender, struct registry *registry,
                          const struct endpoint_standing *standings);
+/* An endpoint that an application registered, alone in a registry (a reference is taken), in this
+ * version: nothing if a later one is known. When this returns no attempt starts under the one
+ * before; those that run end with the one that they began with. */
+void sender_set_endpoint(struct sender *sender, struct registry *one,
+                         const struct endpoint_standing *standing);
+/* It was deleted: nothing is sent to it any more. */
+void sender_remove_endpoint(struct sender *sender, uint64_t endpoint);
+/* That endpoint, from its row with its secrets: the only one of a new registry. gate: NULL for none
+ * yet. registered.c; any thread. */
+struct registry *registered_make(const struct resource *row, struct gate *gate);
 /* The state was stored: nothing if a later one is known. When this returns no attempt starts under
  * the old one. */
 void sender_set_state(struct sender *sender, uint64_t endpoint,
@@ -435,6 +447,12 @@ enum guard_verdict guard_judge_connection(const struct guard_rules *rules,
 /* A URL as an endpoint may have it: http or https, no userinfo, a host, ports < 1024 only 80 and
  * 443, no control bytes or spaces, at most LIMIT_URL_BYTES. err says what is wrong and the mend. */
 MUST_USE enum status guard_check_url(const char *url, struct err *err);
+/* "localhost", "x.localhost": this machine, without asking anybody. */
+bool host_is_local(const char *host);
+/* The same of an endpoint that somebody else than the operator names: an address in it is one that
+ * may be sent to. */
+MUST_USE enum status guard_check_target(const struct guard_rules *rules, const char *url,
+                                        struct err *err);
 /* The URL of a proxy: http or https, perhaps a user and password, a host, perhaps a port, no path.
  */
 MUST_USE enum status proxy_check_url(const char *url, struct err *err);

@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <stdlib.h>
-#include <strings.h>
 
 void sender_use_memory(void)
 {
@@ -44,16 +43,6 @@ enum status sender_create(const struct sender_options *options, struct sender **
 /* ---- Endpoints
  * ------------------------------------------------------------------------------------------ */
 
-/* "localhost" is this machine without asking anybody. */
-static bool is_local_name(const char *host)
-{
-    static const char local[] = ".localhost";
-    const size_t len = strlen(host);
-    const size_t tail = sizeof local - 1;
-    return strcasecmp(host, local + 1) == 0 ||
-           (len > tail && strcasecmp(host + len - tail, local) == 0);
-}
-
 static bool is_address(const char *host)
 {
     unsigned char address[sizeof(struct in6_addr)];
@@ -72,7 +61,7 @@ struct target *target_create(CURLU *url)
     curl_free(scheme);
     if (curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
         curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-        !is_address(host) && !is_local_name(host)) {
+        !is_address(host) && !host_is_local(host)) {
         target->host = host;
         target->port = strtol(port, NULL, 10);
         host = NULL;
@@ -128,18 +117,18 @@ static void set_failing(struct outlet *outlet, int64_t since_ms)
     outlet->failing_ms = since_ms > 0 ? clock_mono_ms() - (for_ms > 0 ? for_ms : 0) : 0;
 }
 
-static void set_spec(struct outlet *outlet, const struct endpoint_spec *spec,
-                     const struct endpoint_standing *standing, size_t window)
+/* It is sent where it was sent before. */
+static bool is_same(const struct outlet *outlet, const struct endpoint_spec *spec)
+{
+    return outlet->gate && outlet->spec && strcmp(outlet->spec->url, spec->url) == 0;
+}
+
+static void set_spec(struct outlet *outlet, struct registry *registry,
+                     const struct endpoint_spec *spec, size_t window)
 {
     struct registry *old = outlet->registry;
-    const bool is_same = outlet->gate && outlet->spec && strcmp(outlet->spec->url, spec->url) == 0;
     outlet->spec = spec;
-    if (!is_same) {
-        outlet_learn_state(outlet, standing->state, standing->turn);
-        outlet->state = outlet_known_state(outlet);
-        set_failing(outlet, standing->failing_since_ms);
-    }
-    outlet->registry = registry_ref(outlet->sender->registry);
+    outlet->registry = registry_ref(registry);
     registry_unref(old);
     if (spec->queue) { /* what was to be sent to a url before lies in the store from now on */
         claim_fall_behind(outlet);
@@ -175,7 +164,8 @@ static void pause_removed(struct sender *sender)
     void *value;
     while (map_next(&sender->outlets, &place, &id, &value)) {
         struct outlet *outlet = value;
-        if (!outlet->spec || registry_endpoint_by_id(sender->registry, id))
+        if (!outlet->spec || outlet->spec->membership ||
+            registry_endpoint_by_id(sender->registry, id))
             continue;
         const char *name = outlet->spec->name; /* the old registry is there still */
         outlet->spec = NULL;
@@ -191,7 +181,8 @@ void sender_set_registry(struct sender *sender, struct registry *registry,
 {
     struct registry *old = sender->registry;
     sender->registry = registry_ref(registry);
-    const size_t window = window_of(registry->endpoint_count / sender->options.worker_count);
+    const size_t window = window_of(registry->endpoint_count / sender->options.worker_count +
+                                    sender->registered_count);
     for (size_t i = 0; i < registry->endpoint_count; i++) {
         const struct endpoint_spec *spec = &registry->endpoints[i];
         if (!is_own(sender, spec->id))
@@ -200,7 +191,12 @@ void sender_set_registry(struct sender *sender, struct registry *registry,
         if (!outlet)
             outlet = outlet_create(sender, spec->id);
         check(outlet != NULL);
-        set_spec(outlet, spec, &standings[i], window);
+        if (!is_same(outlet, spec)) {
+            outlet_learn_state(outlet, standings[i].state, standings[i].turn);
+            outlet->state = outlet_known_state(outlet);
+            set_failing(outlet, standings[i].failing_since_ms);
+        }
+        set_spec(outlet, registry, spec, window);
     }
     pause_removed(sender);
     for (size_t i = 0; i < registry->endpoint_count; i++) {
@@ -211,6 +207,42 @@ void sender_set_registry(struct sender *sender, struct registry *registry,
         outlet_schedule(outlet);
     }
     registry_unref(old);
+}
+
+/* What it holds is sent by the new version from now on, or not sent if it is disabled. */
+void sender_set_endpoint(struct sender *sender, struct registry *one,
+                         const struct endpoint_standing *standing)
+{
+    const struct endpoint_spec *spec = &one->endpoints[0];
+    struct outlet *outlet = outlet_get(sender, spec->id);
+    check(spec->membership && is_own(sender, spec->id));
+    if (!outlet)
+        outlet = outlet_create(sender, spec->id);
+    check(outlet != NULL);
+    if (outlet->spec && outlet->spec->membership->version > spec->membership->version)
+        return;
+    if (!outlet->spec)
+        sender->registered_count++;
+    if (!is_same(outlet, spec))
+        set_failing(outlet, standing->failing_since_ms);
+    outlet_learn_state(outlet, standing->state, standing->turn);
+    set_spec(outlet, one, spec, window_of(sender->registered_count));
+    outlet_take_state(outlet);
+    if (!outlet_is_open(outlet))
+        return;
+    claim_go_on(outlet);
+    outlet_schedule(outlet);
+}
+
+void sender_remove_endpoint(struct sender *sender, uint64_t endpoint)
+{
+    struct outlet *outlet = outlet_get(sender, endpoint);
+    if (!outlet || !outlet->spec)
+        return;
+    outlet->spec = NULL;
+    sender->registered_count--;
+    claim_fall_behind(outlet);
+    claim_give_back(outlet);
 }
 
 void sender_set_state(struct sender *sender, uint64_t endpoint,

@@ -92,6 +92,7 @@ struct sender {
     struct sender_options options;
     struct transport *transport;
     struct registry *registry;
+    size_t registered_count;      /* outlets of what applications registered */
     struct map outlets;           /* by endpoint id */
     struct map held;              /* delivery id -> delivery */
     struct map settled_meanwhile; /* while recovery reads: its rows may be stale */

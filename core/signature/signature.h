@@ -9,12 +9,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/head.h"
+#include "base/limits.h"
 
 #include <stdatomic.h>
 
 #define DIGEST_BYTES_MAX 64
-#define SIGNATURE_KEYS_MAX 8           /* keys of one set, while a secret rotates */
-#define SIGNATURE_CANDIDATES_MAX 16    /* signatures tried of one request */
+#define SIGNATURE_KEYS_MAX (1 + LIMIT_OLD_SECRETS) /* keys of one set, while a secret rotates */
+#define SIGNATURE_CANDIDATES_MAX 16                /* signatures tried of one request */
 #define SIGNATURE_PUBLIC_CHECKS_MAX 16 /* checks by public keys for one request: each is dear */
 #define SIGNATURE_BYTES_MAX 1024       /* of one signature: RSA with 8192 bits */
 #define SIGNATURE_TOLERANCE_S 300      /* Standard Webhooks: allowable difference of the clocks */
@@ -160,6 +161,7 @@ struct key {
     struct slice text;   /* as it was given; owned; empty: a pair, or it was bytes */
     struct pair *pair;   /* owned reference */
     enum algorithm algorithm;
+    int64_t until_s; /* Unix s: it signs until then; 0: for ever */
 };
 
 struct key_set {

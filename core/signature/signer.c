@@ -70,6 +70,11 @@ static enum status add_signature(const struct recipe *recipe, const struct key *
     return status;
 }
 
+static bool is_over(const struct key *key, int64_t timestamp_s)
+{
+    return key->until_s > 0 && key->until_s <= timestamp_s;
+}
+
 static enum status add_item(const struct recipe *recipe, const struct key *key,
                             const struct content *content, struct buf *value)
 {
@@ -85,8 +90,9 @@ static enum status add_item(const struct recipe *recipe, const struct key *key,
 }
 
 /* The header's value: one signature a key where there may be several. */
-static enum status add_value(const struct signer *signer, struct slice timestamp,
-                             const struct content *content, struct buf *value)
+static enum status add_value(const struct signer *signer, int64_t timestamp_s,
+                             struct slice timestamp, const struct content *content,
+                             struct buf *value)
 {
     const struct recipe *recipe = &signer->recipe;
     check(signer->keys.count > 0);
@@ -97,7 +103,8 @@ static enum status add_value(const struct signer *signer, struct slice timestamp
         status = buf_printf(value, "%s%c%.*s", recipe->timestamp_field, recipe->field_separator,
                             (int)timestamp.len, timestamp.data);
     for (size_t i = 0; i < signer->keys.count && status == OK; i++)
-        status = add_item(recipe, &signer->keys.keys[i], content, value);
+        if (!is_over(&signer->keys.keys[i], timestamp_s))
+            status = add_item(recipe, &signer->keys.keys[i], content, value);
     return status;
 }
 
@@ -135,7 +142,7 @@ static enum status add_headers(const struct signer *signer, const struct sign_in
     if (status == OK && signer->recipe.is_numbered) {
         status = add_numbered(signer, content, &value, head);
     } else if (status == OK) {
-        status = add_value(signer, timestamp, content, &value);
+        status = add_value(signer, input->timestamp_s, timestamp, content, &value);
         if (status == OK)
             status = add_header(head, names->signature, buf_slice(&value));
     }

@@ -348,7 +348,9 @@ static void finish_list_resources(struct store_list_resources *list)
     for (size_t i = 0; i < list->row_count; i++)
         resource_finish(&list->rows[i]);
     free(list->rows);
+    free(list->standings);
     list->rows = NULL;
+    list->standings = NULL;
     list->row_count = 0;
 }
 

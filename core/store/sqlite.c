@@ -157,6 +157,10 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
         " uid = excluded.uid, is_archived = excluded.is_archived, version = excluded.version,"
         " body = excluded.body, updated_ms = excluded.updated_ms",
     [SQL_RESOURCE_DELETE] = "DELETE FROM resource WHERE id = ?",
+    [SQL_RESOURCE_OWNED] = "SELECT id FROM resource INDEXED BY resource_place WHERE kind = ?"
+                           " AND owner = ? ORDER BY id LIMIT 1",
+    [SQL_RESOURCE_DISABLED] = "UPDATE resource SET body = json_set(body, '$.disabled', json(?2)),"
+                              " version = version + 1, updated_ms = ?3 WHERE id = ?1",
     [SQL_SECRET_NEWEST] = "SELECT coalesce(max(version), 0), count(iif(expires_ms > ?3, 1, NULL)),"
                           " count(iif(expires_ms IS NULL, 1, NULL)) FROM secret"
                           " WHERE owner = ?1 AND kind = ?2",
@@ -216,7 +220,11 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_ORDER_RELEASE] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1",
     [SQL_ENDPOINT_FIND] = "SELECT id, url, state, failing_since_ms FROM endpoint WHERE name = ?",
     [SQL_ENDPOINT_INSERT] =
-        "INSERT INTO endpoint(name, url, state, reason) VALUES (?, ?, ?, ?) RETURNING id",
+        /* Numbers below those of what applications registered: ID_ENDPOINT_REGISTERED. */
+    "INSERT INTO endpoint(id, name, url, state, reason) VALUES ((SELECT coalesce(max(id), 0) + 1"
+    " FROM endpoint WHERE id < (1 << 40)), ?, ?, ?, ?) RETURNING id",
+    [SQL_ENDPOINT_PUT] = "INSERT INTO endpoint(id, name, url, state) VALUES (?, ?, ?, ?)",
+    [SQL_ENDPOINT_STANDING] = "SELECT state, failing_since_ms FROM endpoint WHERE id = ?",
     [SQL_ENDPOINT_UPDATE] =
         "UPDATE endpoint SET url = coalesce(?2, url), state = ?3, reason = CASE WHEN ?3 = state "
         "THEN coalesce(?4, reason) ELSE ?4 END,"

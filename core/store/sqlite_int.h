@@ -95,6 +95,8 @@ enum write_sql {
     SQL_TOKEN_END,
     SQL_TOKEN_EXPIRE,
     SQL_TOKEN_DELETE,
+    SQL_RESOURCE_OWNED,
+    SQL_RESOURCE_DISABLED,
     SQL_SECRET_NEWEST,
     SQL_SECRET_KEEP,
     SQL_SECRET_END,
@@ -124,6 +126,8 @@ enum write_sql {
     SQL_ORDER_RELEASE,
     SQL_ENDPOINT_FIND,
     SQL_ENDPOINT_INSERT,
+    SQL_ENDPOINT_PUT,
+    SQL_ENDPOINT_STANDING,
     SQL_ENDPOINT_UPDATE,
     SQL_ENDPOINT_FAILING,
     SQL_KV_GET,
@@ -170,6 +174,7 @@ struct sqlite_engine {
     struct dedupe dedupe;
     uint64_t last_row;  /* the last delivery, attempt or kv version id */
     uint64_t last_turn; /* of endpoints */
+    unsigned endpoint_turn;
     struct source_entry sources[SOURCE_CACHE_COUNT];
     unsigned source_count;
     unsigned checkpoint_frames;
@@ -415,6 +420,18 @@ void sqlite_merge_rolled_back(struct dedupe *dedupe);
 int sqlite_dedupe_retain(struct sqlite_engine *engine, const struct store_retain_op *retain,
                          bool *is_end);
 
+/* sqlite_registered.c. Whether what it needs is there: sets the status. */
+int sqlite_judge_registered(struct sqlite_engine *engine, struct store_resource *op);
+/* Its resource is written. */
+int sqlite_put_registered(struct sqlite_engine *engine, struct store_resource *op);
+/* Its resource goes. */
+int sqlite_remove_registered(struct sqlite_engine *engine, uint64_t id);
+/* One of the endpoints of an application; 0: it has none. */
+int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, uint64_t *id);
+/* An endpoint gets this state: its resource says so. *is_there: it is not deleted. */
+int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpoint_state state,
+                           bool *is_there);
+
 /* sqlite_secret.c. At start: every secret can be opened; E_INVALID: err says which key is missing.
  */
 MUST_USE enum status sqlite_check_secrets(struct sqlite_engine *engine, struct err *err);
@@ -486,6 +503,7 @@ enum read_sql {
     READ_TOKEN,
     READ_RESOURCE,
     READ_RESOURCE_OF_UID,
+    READ_REGISTERED,
     READ_LIST_RESOURCES,
     READ_LIST_RESOURCES_DOWN,
     READ_LIST_RESOURCES_BY_UID,

@@ -127,7 +127,10 @@ static const char *const read_sql[READ_SQL_COUNT] = {
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id DESC",
     [READ_LIST_ATTEMPTS_BACKWARD] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id",
-    [READ_ENDPOINTS] = "SELECT id, name, state, reason, failing_since_ms, url = '' FROM endpoint"
+    /* Without those that were deleted. */
+    [READ_ENDPOINTS] = "SELECT id, name, state, reason, failing_since_ms, url = ''"
+                       " FROM endpoint p WHERE id < (1 << 40)"
+                       " OR EXISTS (SELECT 1 FROM resource WHERE id = p.id)"
                        " ORDER BY id",
     [READ_DUE_COUNT] = "SELECT count(*), min(id) FROM (SELECT id FROM delivery"
                        " INDEXED BY delivery_due WHERE endpoint = ? AND state < 3"
@@ -151,6 +154,10 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_TOKEN] = TOKEN_ROW " WHERE hash = ? AND expires_ms > ?",
     [READ_RESOURCE] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND id = ?",
     [READ_RESOURCE_OF_UID] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND uid = ?",
+    [READ_REGISTERED] =
+        "SELECT r.id, r.uid, r.is_archived, r.version, r.body, r.created_ms, r.updated_ms, r.owner,"
+        " p.state, p.failing_since_ms FROM resource r CROSS JOIN endpoint p ON p.id = r.id"
+        " WHERE r.kind = ? AND r.id > ? ORDER BY r.id",
     [READ_LIST_RESOURCES] =
         RESOURCE_ROW " INDEXED BY resource_place WHERE kind = ? AND owner = ? AND id > ?"
                      " AND is_archived <= ? ORDER BY id",

@@ -102,11 +102,21 @@ static int find_taken(struct sqlite_engine *it, struct store_resource *op)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* The low bits of an endpoint's id say who owns it: they go round. */
+static uint64_t next_id(struct sqlite_engine *it, enum resource_kind kind)
+{
+    const uint64_t id = id_next_row(&it->last_row);
+    if (kind != RESOURCE_ENDPOINT)
+        return id;
+    it->last_row = id + it->endpoint_turn++ % ID_SHARD_COUNT;
+    return it->last_row;
+}
+
 static int put_row(struct sqlite_engine *it, struct store_resource *op)
 {
     struct resource *resource = op->resource;
     if (op->is_new) {
-        resource->id = id_next_row(&it->last_row);
+        resource->id = next_id(it, resource->kind);
         resource->version = 0;
         resource->created_ms = op->now_ms;
     }
@@ -119,19 +129,35 @@ static int put_row(struct sqlite_engine *it, struct store_resource *op)
     int rc = sqlite_run(it, SQL_RESOURCE_PUT);
     if (rc == SQLITE_OK)
         rc = sqlite_put_secrets(it, resource->id, op->secrets, op->secret_count, op->now_ms);
+    if (rc == SQLITE_OK && op->endpoint)
+        rc = sqlite_put_registered(it, op);
     return rc == SQLITE_OK && op->answer_key
                ? sqlite_put_answer(it, op->answer_key, op->now_ms, resource)
                : rc;
 }
 
-static int delete_row(struct sqlite_engine *it, const struct resource *resource)
+static int delete_row(struct sqlite_engine *it, enum resource_kind kind, uint64_t id)
 {
-    const uint64_t id = resource->id;
     bind_id(it->statements[SQL_RESOURCE_DELETE], 1, id);
     int rc = sqlite_run(it, SQL_RESOURCE_DELETE);
-    if (rc == SQLITE_OK && resource->kind == RESOURCE_APPLICATION)
+    if (rc == SQLITE_OK && kind == RESOURCE_APPLICATION)
         rc = sqlite_delete_tokens(it, id);
-    return rc == SQLITE_OK ? sqlite_delete_secrets(it, id) : rc;
+    if (rc == SQLITE_OK)
+        rc = sqlite_delete_secrets(it, id);
+    return rc == SQLITE_OK && kind == RESOURCE_ENDPOINT ? sqlite_remove_registered(it, id) : rc;
+}
+
+/* With what belongs to it. */
+static int delete_all(struct sqlite_engine *it, const struct resource *resource)
+{
+    uint64_t owned = 0;
+    int rc = delete_row(it, resource->kind, resource->id);
+    if (resource->kind != RESOURCE_APPLICATION)
+        return rc;
+    while (rc == SQLITE_OK && (rc = sqlite_find_owned(it, resource->id, &owned)) == SQLITE_OK &&
+           owned != 0)
+        rc = delete_row(it, RESOURCE_ENDPOINT, owned);
+    return rc;
 }
 
 /* Whether its secrets leave too many behind. */
@@ -162,9 +188,11 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
         rc = find_taken(engine, op);
     if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && !op->is_new && !op->is_removal)
         rc = find_crowd(engine, op);
+    if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && op->endpoint)
+        rc = sqlite_judge_registered(engine, op);
     if (rc != SQLITE_OK || op->is_repeat || op->op.status != OK)
         return rc;
-    return op->is_removal ? delete_row(engine, op->resource) : put_row(engine, op);
+    return op->is_removal ? delete_all(engine, op->resource) : put_row(engine, op);
 }
 
 /* ---- Read ------------------------------------------------------------------------------------ */
@@ -252,8 +280,50 @@ static sqlite3_stmt *prepare_walk(struct sqlite_reader *reader,
     return statement;
 }
 
+/* The row that was just added: whose it is, and how its endpoint stands. */
+static int add_standing(sqlite3_stmt *walk, struct store_list_resources *list)
+{
+    struct endpoint_standing *standings =
+        array_grow(list->standings, list->row_count - 1, sizeof *standings);
+    if (!standings)
+        return SQLITE_NOMEM;
+    list->standings = standings;
+    list->rows[list->row_count - 1].owner = column_id(walk, 7);
+    standings[list->row_count - 1] = (struct endpoint_standing){
+        .state = (enum endpoint_state)sqlite3_column_int(walk, 8),
+        .failing_since_ms = sqlite3_column_int64(walk, 9),
+    };
+    return SQLITE_ROW;
+}
+
+static int list_registered(struct sqlite_reader *reader, struct store_list_resources *list)
+{
+    sqlite3_stmt *walk = reader->statements[READ_REGISTERED];
+    const size_t limit = list->only ? 1 : list->limit;
+    int rc = SQLITE_ROW;
+    check(list->kind == RESOURCE_ENDPOINT);
+    (void)sqlite3_bind_int(walk, 1, (int)list->kind);
+    bind_id(walk, 2, list->only ? list->only - 1 : list->behind);
+    while (rc == SQLITE_ROW && list->row_count < limit) {
+        rc = sqlite3_step(walk);
+        if (rc == SQLITE_ROW && list->only && column_id(walk, 0) != list->only)
+            rc = SQLITE_DONE;
+        if (rc == SQLITE_ROW)
+            rc = add_row(reader, walk, list);
+        if (rc == SQLITE_ROW)
+            rc = add_standing(walk, list);
+    }
+    (void)sqlite3_reset(walk);
+    list->is_end = rc == SQLITE_DONE;
+    if (list->only && list->row_count == 0)
+        list->read.status = E_NOTFOUND;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
 int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resources *list)
 {
+    if (list->is_everyones)
+        return list_registered(reader, list);
     if (list->only || list->only_uid)
         return get_resource(reader, list);
     sqlite3_stmt *walk = prepare_walk(reader, list);

@@ -261,8 +261,13 @@ static int put_endpoint(struct sqlite_engine *engine, struct store_endpoint *end
         if (stored.is_same_url)
             return SQLITE_OK;
     }
-    const int written = update_endpoint(engine, endpoint);
-    return written == SQLITE_OK ? sqlite_put_news(engine, &endpoint->news) : written;
+    bool is_there;
+    int written = sqlite_tell_registered(engine, endpoint->id, endpoint->state, &is_there);
+    if (!is_there)
+        endpoint->op.status = E_NOTFOUND;
+    if (written == SQLITE_OK && is_there)
+        written = update_endpoint(engine, endpoint);
+    return written == SQLITE_OK && is_there ? sqlite_put_news(engine, &endpoint->news) : written;
 }
 
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)

@@ -363,6 +363,23 @@ struct store_routine {
  * good still, and nothing was written. They are read with struct store_list_resources, never come
  * back from an operation, and go with their resource. */
 #define STORE_ANSWER_KEY_BYTES 32u
+
+/* Why an endpoint is disabled that was deleted, and its deliveries are cancelled. */
+#define STORE_DELETED_REASON "the endpoint was deleted"
+
+/* Of a RESOURCE_ENDPOINT: the row of its endpoint, of the same id and with the id's text for a
+ * name, is made, changed and disabled with it; when it goes, that row stays, disabled. Whoever
+ * changes the endpoint's state by name changes the member "disabled" of the resource's body with
+ * it. Endpoints go with their application; E_NOTFOUND: it has gone. */
+struct store_registered {
+    const char *url;
+    bool is_disabled;         /* not: enabled if it was disabled, else as it is */
+    const char *const *types; /* event types that have to be there */
+    size_t type_count;
+    size_t missing_type;               /* out, with E_INVALID: the first that is not there */
+    struct endpoint_standing standing; /* out */
+};
+
 struct store_resource {
     struct store_op op;
     struct resource *resource; /* borrowed */
@@ -373,10 +390,11 @@ struct store_resource {
     const unsigned char *answer_key;    /* STORE_ANSWER_KEY_BYTES; NULL: none */
     const struct secret_write *secrets; /* borrowed; at most one of a kind */
     size_t secret_count;
-    bool is_crowded;       /* out */
-    bool is_taken;         /* out */
-    bool is_repeat;        /* out */
-    struct resource first; /* out, with is_repeat; owned by the submitter */
+    struct store_registered *endpoint; /* borrowed; NULL: it is none, or goes */
+    bool is_crowded;                   /* out */
+    bool is_taken;                     /* out */
+    bool is_repeat;                    /* out */
+    struct resource first;             /* out, with is_repeat; owned by the submitter */
 };
 
 /* Mints a token (it gets its id), or with is_end lets the one of that id end now. E_CONFLICT: one

@@ -134,10 +134,12 @@ struct store_list_resources {
     /* Pure, on a reader thread: those that it says no to are not there. NULL: all are. */
     bool (*is_wanted)(const struct resource *resource, const void *ctx);
     const void *wanted_ctx; /* borrowed until on_done */
+    bool is_everyones;      /* whoever owns them, by id; of RESOURCE_ENDPOINT, also with `only` */
     size_t limit;
     uint64_t behind; /* goes on behind this id or uid, in the direction that it goes; 0 and NULL: */
-    const char *behind_uid; /* from the start */
-    struct resource *rows;  /* owned */
+    const char *behind_uid;              /* from the start */
+    struct resource *rows;               /* owned */
+    struct endpoint_standing *standings; /* owned; with is_everyones, one a row */
     size_t row_count;
     bool is_end;
 };

@@ -73,6 +73,7 @@ struct lua_op {
     struct resource resource;
     struct published published;
     struct api_token token;
+    struct store_registered registered;
     struct lua_store *store;
     int result; /* reference to the table */
     struct arena arena;

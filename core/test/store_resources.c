@@ -3,7 +3,7 @@
 #include "store_lua.h"
 
 static const char *const secret_names[] = {"key", "headers", "challenge", "hub", NULL};
-static const char *const kind_names[] = {"event_type", "application", NULL};
+static const char *const kind_names[] = {"event_type", "application", "endpoint", NULL};
 
 static void fill_resource(lua_State *L, const struct resource *resource)
 {
@@ -40,8 +40,36 @@ static void field_secrets(lua_State *L, struct lua_op *it)
     lua_pop(L, 1);
 }
 
+/* endpoint = { url, is_disabled, types = { … } } */
+static void field_endpoint(lua_State *L, struct lua_op *it)
+{
+    if (lua_getfield(L, 2, "endpoint") == LUA_TTABLE) {
+        const int index = lua_gettop(L);
+        struct store_registered *endpoint = &it->registered;
+        lua_getfield(L, index, "types");
+        const size_t count = lua_istable(L, -1) ? (size_t)luaL_len(L, -1) : 0;
+        char **types = arena_take(&it->arena, (count + 1) * sizeof *types);
+        for (size_t i = 0; i < count; i++) {
+            lua_geti(L, -1, (lua_Integer)i + 1);
+            const char *text = luaL_checkstring(L, -1);
+            types[i] = arena_take(&it->arena, strlen(text) + 1);
+            memcpy(types[i], text, strlen(text) + 1);
+            lua_pop(L, 1);
+        }
+        *endpoint = (struct store_registered){
+            .url = arena_field(L, &it->arena, index, "url"),
+            .is_disabled = field_boolean(L, index, "is_disabled"),
+            .types = (const char *const *)types,
+            .type_count = count,
+        };
+        it->u.resource.endpoint = endpoint;
+        lua_settop(L, index);
+    }
+    lua_pop(L, 1);
+}
+
 /* resource{ kind, owner, id, uid, is_archived, version, body, is_removal, now_ms, key = 32 bytes,
- * secrets } */
+ * secrets, endpoint } */
 int l_resource(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_RESOURCE);
@@ -61,11 +89,22 @@ int l_resource(lua_State *L)
     op->now_ms = field_integer(L, 2, "now_ms", 0);
     op->answer_key = (const unsigned char *)arena_field(L, &it->arena, 2, "key");
     field_secrets(L, it);
+    field_endpoint(L, it);
     return op_submit(L, it);
+}
+
+static void set_standing(lua_State *L, const struct endpoint_standing *standing)
+{
+    set_text(L, "state", endpoint_state_names[standing->state]);
+    set_integer(L, "failing_since_ms", standing->failing_since_ms);
 }
 
 void set_resource(lua_State *L, const struct store_resource *op)
 {
+    if (op->endpoint) {
+        set_standing(L, &op->endpoint->standing);
+        set_integer(L, "missing_type", (lua_Integer)op->endpoint->missing_type);
+    }
     set_bool(L, "is_taken", op->is_taken);
     set_bool(L, "is_repeat", op->is_repeat);
     set_bool(L, "is_crowded", op->is_crowded);
@@ -96,6 +135,10 @@ void set_resources(lua_State *L, const struct store_list_resources *list)
         fill_resource(L, &list->rows[i]);
         if (list->secrets_ms != 0)
             set_secrets(L, &list->rows[i]);
+        if (list->is_everyones) {
+            set_integer(L, "owner", (lua_Integer)list->rows[i].owner);
+            set_standing(L, &list->standings[i]);
+        }
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "resources");
@@ -103,7 +146,7 @@ void set_resources(lua_State *L, const struct store_list_resources *list)
 }
 
 /* list_resources{ kind, owner, only, only_uid, is_by_uid, is_down, with_archived, limit, behind,
- * behind_uid, secrets_ms } */
+ * behind_uid, secrets_ms, is_everyones } */
 int l_list_resources(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_RESOURCES);
@@ -115,6 +158,7 @@ int l_list_resources(lua_State *L)
     list->is_by_uid = field_boolean(L, 2, "is_by_uid");
     list->is_down = field_boolean(L, 2, "is_down");
     list->with_archived = field_boolean(L, 2, "with_archived");
+    list->is_everyones = field_boolean(L, 2, "is_everyones");
     list->secrets_ms = field_integer(L, 2, "secrets_ms", 0);
     list->limit = (size_t)field_integer(L, 2, "limit", 100);
     list->behind = (uint64_t)field_integer(L, 2, "behind", 0);

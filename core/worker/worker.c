@@ -6,7 +6,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define TICK_MS 20
@@ -23,93 +22,6 @@ unsigned worker_of_shard(const struct worker *worker, uint8_t shard)
 {
     return shard % worker->options.count;
 }
-
-/* ---- Into the sender and the script ------------------------------------------------------------
- */
-
-static enum status on_transform(void *ctx, const struct endpoint_spec *endpoint,
-                                const struct delivery *delivery, struct outgoing *outgoing,
-                                struct err *err)
-{
-    struct worker *worker = ctx;
-    struct outgoing_parts parts = {0};
-    const enum status status =
-        script_transform(worker->script, endpoint, delivery->message, &parts, err);
-    if (status != OK)
-        return status;
-    outgoing->is_skipped = parts.is_skipped;
-    (void)snprintf(outgoing->reason, sizeof outgoing->reason, "%s", parts.reason);
-    if (parts.content) {
-        outgoing->replaced = parts.content;
-        outgoing->head = content_head(parts.content);
-        outgoing->body = content_body(parts.content);
-    }
-    return OK;
-}
-
-static bool on_success(void *ctx, const struct endpoint_spec *endpoint, int status)
-{
-    const struct worker *worker = ctx;
-    return script_success(worker->script, endpoint, status);
-}
-
-static void on_retry(void *ctx, const struct endpoint_spec *endpoint, const struct attempt *attempt,
-                     const struct delivery *delivery, struct retry_decision *decision)
-{
-    struct worker *worker = ctx;
-    struct retry_answer answer = {.is_default = true};
-    script_retry(worker->script, endpoint, attempt, delivery,
-                 delivery_age_ms(delivery, clock_due_ms()), &answer);
-    decision->verdict = answer.is_default ? RETRY_DEFAULT
-                        : answer.is_stop  ? RETRY_STOP
-                                          : RETRY_AFTER;
-    decision->delay_ms = answer.delay_ms;
-    (void)snprintf(decision->reason, sizeof decision->reason, "%s", answer.reason);
-}
-
-static struct event *on_tell(void *ctx, const struct sender_news *news)
-{
-    struct worker *worker = ctx;
-    struct event *event = sender_news_event(worker->registry, news);
-    if (event) {
-        event->id = worker_next_event_id(worker);
-        script_plan(worker->script, event);
-    }
-    return event;
-}
-
-static void on_told(void *ctx, struct event *event, bool is_made)
-{
-    struct worker *worker = ctx;
-    if (!is_made) {
-        event_unref(event);
-        return;
-    }
-    const bool has_room = gate_take(&worker->gate);
-    worker_placed(worker, (struct placement){id_shard(event->id), has_room}, event, true);
-}
-
-static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
-                       const struct delivery *delivery, const struct attempt *attempt)
-{
-    struct worker *worker = ctx;
-    struct sender_counts counts;
-    sender_counts(worker->sender, &counts);
-    atomic_store(&worker->attempts, counts.attempts);
-    atomic_store(&worker->deliveries_held, counts.held);
-    atomic_store(&worker->in_flight, counts.in_flight);
-    if (worker->options.hooks->on_settled)
-        worker->options.hooks->on_settled(endpoint, delivery, attempt, worker->options.ctx);
-}
-
-static const struct sender_hooks sender_hooks = {
-    .transform = on_transform,
-    .success = on_success,
-    .retry = on_retry,
-    .tell = on_tell,
-    .told = on_told,
-    .on_settled = on_settled,
-};
 
 /* ---- Generations --------------------------------------------------------------------------------
  */
@@ -335,7 +247,12 @@ static void take_home(struct worker *worker, struct lease_errand *errand)
 
 static void set_endpoint(struct worker *worker, struct worker_endpoint *change)
 {
-    sender_set_state(worker->sender, change->endpoint, &change->standing);
+    if (change->is_removed)
+        sender_remove_endpoint(worker->sender, change->endpoint);
+    else if (change->one)
+        sender_set_endpoint(worker->sender, change->one, &change->standing);
+    else
+        sender_set_state(worker->sender, change->endpoint, &change->standing);
     change->on_done(change);
 }
 
@@ -503,7 +420,7 @@ enum status worker_create(const struct worker_options *options, struct worker **
         .client = it->client,
         .worker_count = options->count,
         .worker_index = options->index,
-        .hooks = &sender_hooks,
+        .hooks = &sending_hooks,
         .ctx = it,
         .user_agent = options->user_agent,
         .guard = options->guard,

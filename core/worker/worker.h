@@ -39,6 +39,8 @@ struct worker_hooks {
     void (*on_tasks)(void *ctx);
     /* What worker_publish was given is committed, or is not: see its status. */
     void (*on_published)(struct publishing *publishing, void *ctx);
+    /* The endpoint was disabled by what its receiver answers. */
+    void (*on_disabled)(uint64_t endpoint, void *ctx);
     /* Every settled attempt; may be NULL. */
     void (*on_settled)(const struct endpoint_spec *endpoint, const struct delivery *delivery,
                        const struct attempt *attempt, void *ctx);
@@ -77,11 +79,14 @@ void worker_prepare(struct worker *worker, struct generation *generation);
  * sender_set_registry says, copied. */
 void worker_adopt(struct worker *worker, struct generation *generation,
                   const struct endpoint_standing *standings);
-/* A stored change of an endpoint's state on its way to the owner. */
+/* A stored change of an endpoint on its way to the owner: of its state, or of one that an
+ * application registered. */
 struct worker_endpoint {
     uint64_t endpoint;
-    struct endpoint_standing standing;               /* as the store answered */
-    void (*on_done)(struct worker_endpoint *change); /* the owner's thread: it took the state */
+    struct registry *one;              /* a version of it, a reference; NULL: only the state */
+    bool is_removed;                   /* it is no more */
+    struct endpoint_standing standing; /* as the store answered */
+    void (*on_done)(struct worker_endpoint *change); /* the owner's thread: it took it */
     void *ctx;
 };
 /* Any thread: to the owner among this worker and its peers. */

@@ -261,6 +261,8 @@ void run_start_job(struct run *run);
 void publish_take(struct worker *worker, struct publishing *publishing);
 /* What the run of an event that no subscription takes asks for, owned; NULL: no memory. */
 struct outbox *publish_fan_out(struct worker *worker, const struct event *event);
+/* sending.c */
+extern const struct sender_hooks sending_hooks;
 /* retype.c: the run that waits for its event's type. */
 void retype_run(struct run *run);
 /* commit.c: the run ends well, with what is in the outbox, which is taken. */

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* /api/v1/app/{app}/endpoint: the endpoints of an application, which its owner registers. Each is
+ * sent to as any endpoint is; what its fields mean is said by send/registered.c. */
+#include "api/resource_int.h"
+
+#include <stdlib.h>
+
+#define KEY_PREFIX "whsec_"
+#define PRIVATE_PREFIX "whsk_"
+#define KEY_BYTES 24
+#define KEY_TEXT_MIN 32
+#define KEY_TEXT_MAX 100
+
+static const struct field_form rows[] = {
+    {.name = "uid",
+     .type = FIELD_NAME,
+     .min = 1,
+     .patch_min = 1,
+     .max = LIMIT_UID_BYTES,
+     .is_nullable = true},
+    {.name = "url",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .patch_min = 1,
+     .max = LIMIT_URL_BYTES,
+     .is_required = true},
+    {.name = "description", .type = FIELD_TEXT, .absent = "\"\""},
+    {.name = "disabled", .type = FIELD_FLAG, .absent = "false"},
+    {.name = "eventTypes",
+     .alias = "filterTypes",
+     .type = FIELD_NAMES,
+     .min = 1,
+     .patch_min = 1,
+     .max = LIMIT_UID_BYTES,
+     .items_min = 1,
+     .is_nullable = true},
+    {.name = "channels",
+     .type = FIELD_NAMES,
+     .min = 1,
+     .patch_min = 1,
+     .max = LIMIT_CHANNEL_BYTES,
+     .items_min = 1,
+     .items_max = LIMIT_ENDPOINT_CHANNELS,
+     .is_nullable = true},
+    {.name = "throttleRate",
+     .alias = "rateLimit",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .patch_min = 1,
+     .max = UINT16_MAX,
+     .is_nullable = true},
+    {.name = "metadata", .type = FIELD_TEXTS, .absent = "{}"},
+    {.name = "version",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .patch_min = 1,
+     .max = UINT16_MAX,
+     .absent = "1"},
+    {.name = "secret", .type = FIELD_SECRET},
+};
+const struct field_forms app_endpoint_fields = {rows, array_count(rows)};
+
+/* ---- Secrets --------------------------------------------------------------------------------- */
+
+static bool is_key_text(struct slice text)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=";
+    if (text.len < KEY_TEXT_MIN || text.len > KEY_TEXT_MAX)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!memchr(letters, text.data[i], sizeof letters - 1))
+            return false;
+    return true;
+}
+
+static bool begins_with(struct slice text, const char *prefix)
+{
+    const size_t len = strlen(prefix);
+    return text.len >= len && memcmp(text.data, prefix, len) == 0;
+}
+
+/* Of that many signs behind its prefix, and one that signs. */
+static bool is_key(struct slice text)
+{
+    struct key_set keys = {0};
+    const char *prefix = begins_with(text, PRIVATE_PREFIX) ? PRIVATE_PREFIX : KEY_PREFIX;
+    const size_t len = strlen(prefix);
+    const bool is_key = is_key_text(slice_of(text.data + len, text.len - len)) &&
+                        key_set_add_text(&keys, KEY_STANDARD, text, true) == OK;
+    key_set_finish(&keys);
+    return is_key;
+}
+
+/* Fills key with what a member of the body says, with its prefix. False: complained of. */
+static bool read_key(struct slice value, const char *name, struct buf *key,
+                     struct complaints *complaints)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    bool is_good = json_kind_of(value) == JSON_STRING && json_add_text(value, &text) == OK;
+    const struct slice given = buf_slice(&text);
+    const bool is_bare = !begins_with(given, KEY_PREFIX) && !begins_with(given, PRIVATE_PREFIX);
+    is_good = is_good && (!is_bare || buf_add_str(key, KEY_PREFIX) == OK) &&
+              buf_add_slice(key, given) == OK && is_key(buf_slice(key));
+    if (!is_good)
+        complain(complaints, "body", slice_str(name),
+                 "whsec_ and base64 of 24 to 75 bytes is wanted, or whsk_ and base64 of an Ed25519 "
+                 "key");
+    buf_finish(&text);
+    return is_good;
+}
+
+static void make_key(struct buf *key)
+{
+    char bytes[KEY_BYTES];
+    random_bytes(bytes, sizeof bytes);
+    check(buf_add_str(key, KEY_PREFIX) == OK &&
+          base64_encode(slice_of(bytes, sizeof bytes), key) == OK);
+    explicit_bzero(bytes, sizeof bytes);
+}
+
+/* ---- What is stored beside the fields -------------------------------------------------------- */
+
+static void forget(struct registered_call *it)
+{
+    for (size_t i = 0; it->types && i < it->stored.type_count; i++)
+        free(it->types[i]);
+    free(it->types);
+    free(it->url);
+    it->types = NULL;
+    it->url = NULL;
+    it->stored = (struct store_registered){0};
+}
+
+void registered_call_destroy(struct registered_call *it)
+{
+    if (!it)
+        return;
+    forget(it);
+    if (it->key.data)
+        explicit_bzero(it->key.data, it->key.len);
+    buf_finish(&it->key);
+    free(it);
+}
+
+static struct registered_call *state_of(struct call *call)
+{
+    if (!call->resource.registered) {
+        call->resource.registered = must_alloc(sizeof *call->resource.registered);
+        buf_init(&call->resource.registered->key, LIMIT_API_BODY_BYTES);
+    }
+    return call->resource.registered;
+}
+
+static void take_types(struct registered_call *it, const char *fields)
+{
+    struct slice list;
+    struct slice item;
+    if (!json_find(slice_str(fields), "eventTypes", &list))
+        return;
+    it->types = must_alloc((LIMIT_API_NAMES + 1) * sizeof *it->types);
+    /* Judged: names without escapes. */
+    for (size_t offset = 0; json_next_item(list, &offset, &item);)
+        it->types[it->stored.type_count++] = must_copy(item.data + 1, item.len - 2);
+    it->stored.types = (const char *const *)it->types;
+}
+
+/* The key of one that is made: given, or a new one. */
+static void take_key(struct call *call, struct registered_call *it, struct complaints *complaints)
+{
+    struct slice value;
+    if (it->key.len > 0)
+        return;
+    if (call->resource.verb == RESOURCE_MAKE &&
+        json_find(http_body(call->request), "secret", &value) && json_kind_of(value) != JSON_NULL)
+        (void)read_key(value, "secret", &it->key, complaints);
+    else
+        make_key(&it->key);
+}
+
+static bool is_same(const char *fields, const char *old, const char *name)
+{
+    struct slice value;
+    struct slice before;
+    return json_find(slice_str(fields), name, &value) && json_find(slice_str(old), name, &before) &&
+           slice_equal(value, before);
+}
+
+static void judge(struct call *call, const char *fields, const char *old,
+                  struct complaints *complaints)
+{
+    struct registered_call *it = state_of(call);
+    const struct api_hooks *hooks = &call->api->hooks;
+    struct buf url;
+    struct err err;
+    forget(it);
+    buf_init(&url, LIMIT_API_BODY_BYTES);
+    check(fields_text(fields, "url", &url) == OK);
+    if (strlen(url.data) != url.len)
+        complain(complaints, "body", slice_str("url"), "a zero byte cannot be part of it");
+    else if (!is_same(fields, old, "url") && hooks->check_url(url.data, &err, hooks->ctx) != OK)
+        complain(complaints, "body", slice_str("url"), err.text);
+    it->url = buf_take(&url, NULL);
+    it->stored.url = it->url;
+    it->stored.is_disabled = fields_flag(fields, "disabled");
+    take_types(it, fields);
+    if (call->resource.is_new)
+        take_key(call, it, complaints);
+}
+
+/* What was just made has no secrets yet but this one. */
+static void add_secret(struct resource *row, struct slice text)
+{
+    row->secrets = must_alloc(sizeof *row->secrets);
+    row->secret_count = 1;
+    row->secrets[0] = (struct secret){
+        .kind = SECRET_KEY, .version = 1, .text = must_copy(text.data, text.len), .len = text.len};
+}
+
+static void complete(struct call *call, struct store_resource *put)
+{
+    struct registered_call *it = state_of(call);
+    put->endpoint = &it->stored;
+    if (!put->is_new)
+        return;
+    it->writes[0] = (struct secret_write){.kind = SECRET_KEY, .text = buf_slice(&it->key)};
+    put->secrets = it->writes;
+    put->secret_count = 1;
+    if (call->resource.row.secret_count == 0)
+        add_secret(&call->resource.row, buf_slice(&it->key));
+}
+
+/* ---- Handlers -------------------------------------------------------------------------------- */
+
+static const struct resource_form form = {
+    .kind = RESOURCE_ENDPOINT,
+    .noun = "endpoint",
+    .fields = {rows, array_count(rows)},
+    .uid_field = "uid",
+    .id_kind = ID_ENDPOINT,
+    .is_newest_first = true,
+    .has_secrets = true,
+    .judge = judge,
+    .complete = complete,
+    .is_sent_to = true,
+};
+
+void api_list_app_endpoints(struct call *call)
+{
+    resource_list(call, &form);
+}
+
+void api_make_app_endpoint(struct call *call)
+{
+    resource_make(call, &form);
+}
+
+void api_get_app_endpoint(struct call *call)
+{
+    resource_get(call, &form);
+}
+
+void api_replace_app_endpoint(struct call *call)
+{
+    resource_replace(call, &form);
+}
+
+void api_patch_app_endpoint(struct call *call)
+{
+    resource_patch(call, &form);
+}
+
+void api_remove_app_endpoint(struct call *call)
+{
+    resource_remove(call, &form);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* The endpoint that an application registered over the API, made of its row: its fields, which the
+ * API has judged, its keys and its headers. */
+#include "send/send.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "signature/signature.h"
+
+#include <stdlib.h>
+
+static void destroy_signer(struct signer *signer)
+{
+    signer_unref(signer);
+}
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
+/* Owned; NULL: it has none. */
+static char *copy_text(const char *fields, const char *name)
+{
+    struct slice value;
+    struct buf text;
+    if (!json_find(slice_str(fields), name, &value) || json_kind_of(value) != JSON_STRING)
+        return NULL;
+    buf_init(&text, value.len + 1);
+    check(json_add_text(value, &text) == OK);
+    char *copy = must_copy(text.len > 0 ? text.data : "", text.len);
+    buf_finish(&text);
+    return copy;
+}
+
+/* Owned, with its texts; NULL: none. */
+static char **copy_list(const char *fields, const char *name, size_t *count)
+{
+    struct slice list;
+    struct slice item;
+    *count = 0;
+    if (!json_find(slice_str(fields), name, &list) || json_kind_of(list) != JSON_ARRAY)
+        return NULL;
+    for (size_t offset = 0; json_next_item(list, &offset, &item);)
+        ++*count;
+    char **texts = must_alloc((*count + 1) * sizeof *texts);
+    size_t at = 0;
+    /* Names have no escapes. */
+    for (size_t offset = 0; json_next_item(list, &offset, &item);)
+        texts[at++] = must_copy(item.data + 1, item.len - 2);
+    return texts;
+}
+
+static double read_rate(const char *fields)
+{
+    struct slice value;
+    if (!json_find(slice_str(fields), "throttleRate", &value) || json_kind_of(value) != JSON_NUMBER)
+        return 0;
+    return strtod(value.data, NULL);
+}
+
+static bool read_flag(const char *fields, const char *name)
+{
+    struct slice value;
+    return json_find(slice_str(fields), name, &value) && slice_is(value, "true");
+}
+
+static struct membership *make_membership(const struct resource *row)
+{
+    struct membership *membership = must_alloc(sizeof *membership);
+    struct slice metadata;
+    *membership = (struct membership){
+        .application = row->owner,
+        .version = row->version,
+        .is_disabled = read_flag(row->body, "disabled"),
+    };
+    membership->types = copy_list(row->body, "eventTypes", &membership->type_count);
+    membership->channels = copy_list(row->body, "channels", &membership->channel_count);
+    if (json_find(slice_str(row->body), "metadata", &metadata))
+        membership->metadata = must_copy(metadata.data, metadata.len);
+    return membership;
+}
+
+/* ---- Secrets --------------------------------------------------------------------------------- */
+
+/* All that are good, the newest first: each signs. */
+static struct signer *make_signer(const struct resource *row)
+{
+    struct signer *signer = signer_create(SIGNER_RECIPE);
+    check(signer != NULL);
+    recipe_standard(&signer->recipe);
+    for (size_t i = 0; i < row->secret_count; i++) {
+        const struct secret *secret = &row->secrets[i];
+        struct key_set *keys = &signer->keys;
+        if (secret->kind != SECRET_KEY || keys->count == SIGNATURE_KEYS_MAX)
+            continue;
+        if (key_set_add_text(keys, KEY_STANDARD, slice_of(secret->text, secret->len), true) == OK)
+            keys->keys[keys->count - 1].until_s = secret->expires_ms / 1000;
+        else
+            log_error("a key of an endpoint is not to be used", "endpoint=%llu version=%u",
+                      (unsigned long long)row->id, (unsigned)secret->version);
+    }
+    if (signer->keys.count > 0)
+        return signer;
+    signer_unref(signer);
+    return NULL;
+}
+
+static void add_header(struct slice name, struct slice value, struct buf *head)
+{
+    struct buf name_text;
+    struct buf value_text;
+    buf_init(&name_text, name.len + 1);
+    buf_init(&value_text, value.len + 1);
+    check(json_add_text(name, &name_text) == OK && json_add_text(value, &value_text) == OK);
+    check(head_add(head, buf_slice(&name_text), buf_slice(&value_text)) == OK);
+    buf_finish(&name_text);
+    buf_finish(&value_text);
+}
+
+/* A packed head; owned. */
+static struct slice make_head(const struct resource *row)
+{
+    struct buf head;
+    struct slice name;
+    struct slice value;
+    struct slice packed = {NULL, 0};
+    buf_init(&head, 2 * LIMIT_SECRET_BYTES);
+    for (size_t i = 0; i < row->secret_count; i++)
+        if (row->secrets[i].kind == SECRET_HEADERS && row->secrets[i].expires_ms == 0)
+            for (size_t offset = 0;
+                 json_next_member(slice_str(row->secrets[i].text), &offset, &name, &value);)
+                add_header(name, value, &head);
+    packed.data = buf_take(&head, &packed.len);
+    return packed;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+struct registry *registered_make(const struct resource *row, struct gate *gate)
+{
+    char name[ID_TEXT_BYTES];
+    struct registry *one = registry_create(0);
+    check(one != NULL);
+    one->signer_destroy = destroy_signer;
+    one->endpoints = must_alloc(sizeof *one->endpoints);
+    one->endpoint_count = 1;
+    id_format(ID_ENDPOINT, row->id, name);
+    const double rate_per_s = read_rate(row->body);
+    one->endpoints[0] = (struct endpoint_spec){
+        .name = must_copy(name, strlen(name)),
+        .membership = make_membership(row),
+        .id = row->id,
+        .gate = gate,
+        .url = copy_text(row->body, "url"),
+        .method = must_copy("POST", 4),
+        .head = make_head(row),
+        .signer = make_signer(row),
+        .retry = backoff_default,
+        .timeouts = timeouts_of(ENDPOINT_TIMEOUT_MS),
+        .concurrency = ENDPOINT_CONCURRENCY,
+        .rate_per_s = rate_per_s,
+        .burst = rate_per_s > 1 ? rate_per_s : 1,
+        .circuit = {.failures = ENDPOINT_BREAKER_FAILURES,
+                    .rate = ENDPOINT_BREAKER_RATE,
+                    .window_ms = ENDPOINT_BREAKER_WINDOW_MS,
+                    .cooldown_ms = ENDPOINT_BREAKER_COOLDOWN_MS},
+        .slows_down = true,
+        .disable_after_ms = ENDPOINT_DISABLE_AFTER_MS,
+    };
+    return one;
+}
