@@ -211,9 +211,10 @@ static void read_on_error(lua_State *L, const struct options *options, struct ro
     };
     if (lua_getfield(L, options->index, "on_error") != LUA_TNIL) {
         const struct backoff *backoff = object_test(L, -1, &backoff_kind);
-        if (!backoff)
+        if (backoff)
+            routine->on_error = *backoff;
+        else
             (void)option_error(L, options, "on_error", "one of anzol.backoff");
-        routine->on_error = *backoff;
     }
     lua_pop(L, 1);
 }

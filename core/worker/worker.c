@@ -42,15 +42,15 @@ static void drain_script(struct worker *worker, struct script *script)
 static void sweep_draining(struct worker *worker)
 {
     const int64_t now_ms = clock_mono_ms();
-    struct node *next;
-    for (struct node *node = queue_first(&worker->draining); node; node = next) {
-        next = queue_next(&worker->draining, node);
-        struct draining *draining = container_of(node, struct draining, node);
+    for (size_t rest = worker->draining.count; rest > 0; rest--) {
+        struct draining *draining =
+            container_of(queue_pop(&worker->draining), struct draining, node);
         if (now_ms >= draining->deadline_ms || worker->state == WORKER_ENDED)
             script_cancel_all(draining->script);
-        if (script_job_count(draining->script) > 0)
+        if (script_job_count(draining->script) > 0) {
+            queue_push(&worker->draining, &draining->node);
             continue;
-        queue_remove(&worker->draining, node);
+        }
         script_destroy(draining->script);
         free(draining);
     }
