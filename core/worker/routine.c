@@ -121,7 +121,7 @@ static void on_stream(void *ctx)
 /* It is due: a message that is there runs; else the stream is looked after. */
 static void listen_on(struct routine *it)
 {
-    char problem[ERR_TEXT_BYTES_MAX];
+    struct stream_problem problem = {0};
     struct err err = {0};
     if (it->stream && !stream_is_of(it->stream, it->spec)) {
         stream_destroy(it->stream);
@@ -135,12 +135,13 @@ static void listen_on(struct routine *it)
     } else if (stream_is_connected(it->stream)) {
         if (it->row.failures > 0 && stream_is_open(it->stream))
             routine_note(it, NULL);
-    } else if (stream_take_problem(it->stream, problem, sizeof problem)) {
-        routine_note(it, problem);
+    } else if (stream_take_problem(it->stream, &problem)) {
+        routine_note(it, &problem);
     } else if (stream_rest_ms(it->stream) > 0) {
         routine_wait(it, stream_rest_ms(it->stream));
     } else if (stream_connect(it->stream, it->row.place, &err) != OK) {
-        routine_note(it, err.text);
+        (void)snprintf(problem.text, sizeof problem.text, "%s", err.text);
+        routine_note(it, &problem);
     }
 }
 

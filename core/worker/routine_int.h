@@ -55,8 +55,8 @@ void routines_load(struct worker *worker);
 void routine_start(struct routine *it);
 /* Its row goes on without a run. */
 void routine_commit_row(struct routine *it);
-/* Its stream ended badly, or (error: NULL) stands again: that commits as a run does. */
-void routine_note(struct routine *it, const char *error);
+/* Its stream ended badly, or (NULL) stands again: that commits as a run does. */
+void routine_note(struct routine *it, const struct stream_problem *problem);
 /* The process ended in it too often: that commits, and is told. */
 void routine_stop(struct routine *it);
 /* A long poll waits for what may never come: nobody waits for it in turn. It committed nothing, so

@@ -173,11 +173,15 @@ static void go_on(struct routine *it)
     commit(it);
 }
 
-void routine_note(struct routine *it, const char *error)
+void routine_note(struct routine *it, const struct stream_problem *problem)
 {
     it->worker->active++;
     it->end = (struct routine_end){
-        .started_ms = routine_now(it), .ended_ms = routine_now(it), .error = error};
+        .started_ms = routine_now(it), .ended_ms = routine_now(it), .random = random_unit()};
+    if (problem) {
+        it->end.error = problem->text;
+        it->end.load.retry_after_ms = problem->retry_after_ms;
+    }
     go_on(it);
 }
 

@@ -27,10 +27,10 @@ struct stream {
     struct queue messages;
     size_t bytes;
     struct buf head;
-    bool is_paused;    /* too much came: the rest waits in the connection */
-    int refused;       /* the status of an answer that is no stream; 0: it is one */
-    bool is_open;      /* a piece of it came */
-    char problem[256]; /* why it ended; empty: it did not, or as it may */
+    bool is_paused;                /* too much came: the rest waits in the connection */
+    int refused;                   /* the status of an answer that is no stream; 0: it is one */
+    bool is_open;                  /* a piece of it came */
+    struct stream_problem problem; /* text empty: it did not end, or as it may */
     int64_t retry_ms;
     int64_t ended_ms; /* monotonic; 0: it was never connected */
 };
@@ -103,12 +103,19 @@ static bool is_stream(int status, struct slice head)
            slice_equal_nocase(slice_of(value.data, sizeof type - 1), slice_str(type));
 }
 
+/* retry_after_ms: -1 if it was not said. */
+static void refuse(struct stream *it, int status, int64_t retry_after_ms)
+{
+    it->refused = status;
+    it->problem.retry_after_ms = retry_after_ms > 0 ? retry_after_ms : 0;
+}
+
 /* In curl's callback: nothing here may end the exchange. */
 static enum piece_verdict on_piece(const struct exchange_piece *piece, void *ctx)
 {
     struct stream *it = ctx;
     if (!is_stream(piece->status, piece->head)) {
-        it->refused = piece->status;
+        refuse(it, piece->status, answer_retry_after_ms(piece->head));
         return PIECE_END;
     }
     if (it->bytes >= LIMIT_SSE_WAITING_BYTES) {
@@ -117,8 +124,8 @@ static enum piece_verdict on_piece(const struct exchange_piece *piece, void *ctx
     }
     await_more(it);
     if (sse_feed(&it->parser, piece->bytes) != OK) {
-        (void)snprintf(it->problem, sizeof it->problem, "a message is larger than %d bytes",
-                       LIMIT_SSE_BYTES);
+        (void)snprintf(it->problem.text, sizeof it->problem.text,
+                       "a message is larger than %d bytes", LIMIT_SSE_BYTES);
         return PIECE_END;
     }
     if (it->parser.retry_ms > 0)
@@ -131,16 +138,17 @@ static enum piece_verdict on_piece(const struct exchange_piece *piece, void *ctx
 static void on_end(const struct exchange_answer *answer, void *ctx)
 {
     struct stream *it = ctx;
-    const bool has_problem = it->problem[0] != '\0';
+    struct stream_problem *problem = &it->problem;
+    const bool has_problem = problem->text[0] != '\0';
     if (answer->error[0] == '\0' && !is_stream(answer->status, answer->head))
-        it->refused = answer->status;
+        refuse(it, answer->status, answer->retry_after_ms);
     if (it->refused != 0)
-        (void)snprintf(it->problem, sizeof it->problem,
+        (void)snprintf(problem->text, sizeof problem->text,
                        "%s answered %d, which is no stream of events (text/event-stream)",
                        answer->host, it->refused);
     else if (!has_problem && answer->error[0] != '\0' && strcmp(answer->error, "reset") != 0)
-        (void)snprintf(it->problem, sizeof it->problem, "%s: %s %s", answer->error, answer->host,
-                       answer->detail);
+        (void)snprintf(problem->text, sizeof problem->text, "%s: %s %s", answer->error,
+                       answer->host, answer->detail);
     close_connection(it);
     it->on_change(it->ctx);
 }
@@ -203,7 +211,7 @@ enum status stream_connect(struct stream *stream, const char *id, struct err *er
     check(!stream->exchange);
     stream->is_paused = false;
     stream->refused = 0;
-    stream->problem[0] = '\0';
+    stream->problem = (struct stream_problem){0};
     enum status status = write_head(stream, id);
     whole.head = buf_slice(&stream->head);
     if (status != OK)
@@ -245,13 +253,11 @@ int64_t stream_rest_ms(const struct stream *stream)
     return rest_ms > 0 ? rest_ms : 0;
 }
 
-bool stream_take_problem(struct stream *stream, char *problem, size_t size)
+bool stream_take_problem(struct stream *stream, struct stream_problem *problem)
 {
-    if (stream->problem[0] == '\0')
-        return false;
-    (void)snprintf(problem, size, "%s", stream->problem);
-    stream->problem[0] = '\0';
-    return true;
+    *problem = stream->problem;
+    stream->problem = (struct stream_problem){0};
+    return problem->text[0] != '\0';
 }
 
 const struct sse_message *stream_first(const struct stream *stream)

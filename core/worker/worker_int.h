@@ -327,8 +327,13 @@ bool stream_is_open(const struct stream *stream);
 bool stream_is_of(const struct stream *stream, const struct routine_spec *spec);
 /* Until it may be opened again. */
 int64_t stream_rest_ms(const struct stream *stream);
-/* Why it ended, once. False: it did not, or for no bad reason. */
-bool stream_take_problem(struct stream *stream, char *problem, size_t size);
+/* Why it ended badly. */
+struct stream_problem {
+    char text[ERR_TEXT_BYTES_MAX];
+    int64_t retry_after_ms; /* the source wants to be asked no sooner; 0: it did not say */
+};
+/* Once. False: it did not end, or for no bad reason. */
+bool stream_take_problem(struct stream *stream, struct stream_problem *problem);
 /* The first message that is not done with; NULL: none came. */
 const struct sse_message *stream_first(const struct stream *stream);
 void stream_drop_first(struct stream *stream);

@@ -107,6 +107,19 @@ describe("a stream as a source", function()
     end)
   end)
 
+  it("waits for the Retry-After of its source if on_error is shorter", function()
+    source:answer("/stream", { status = 503, headers = "Retry-After: 2\r\n", body = "not now" },
+      { status = 429, headers = "Retry-After: 7200\r\n" })
+    start(EMIT)
+    local asked = source:await(2, WITHIN_MS):take()
+    assert.is_true(asked[2].at_ms - asked[1].at_ms >= 2000, asked[2].at_ms - asked[1].at_ms)
+    local row = wait.until_true("it waits for two hours", WITHIN_MS, function()
+      local found = server:get "/api/v1/poll".data[1]
+      return found.failures == 2 and found
+    end)
+    assert.same({ 7200000, "stream" }, { row.intervalMs, row.why })
+  end)
+
   it("that is silent is opened anew; one that waits holds up no end", function()
     source:answer("/stream", { delay_ms = 60000 })
     start(EMIT, ', timeout = "1s"')
