@@ -460,6 +460,11 @@ static void load_scripts(struct server *server)
     server_reload(server, on_first_loaded, server);
 }
 
+static void load_registered(struct server *server)
+{
+    server_registered_load(server, load_scripts);
+}
+
 static void init_loop(struct server *server)
 {
     check(uv_loop_init(&server->loop) == 0);
@@ -495,7 +500,7 @@ static int serve(struct server *server)
         return fail("cannot start", &err, EXIT_FAILURE);
     if (server->config.watch)
         server_watch_open(server);
-    server_registered_load(server, load_scripts);
+    server_operational_make(server, load_registered);
     check(uv_run(&server->loop, UV_RUN_DEFAULT) == 0);
     check(uv_loop_close(&server->loop) == 0);
     store_close(server->store);

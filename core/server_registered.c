@@ -27,16 +27,23 @@ struct handing {
     size_t parts;          /* under way, and the one that makes them */
 };
 
+static void answer(void *ctx)
+{
+    struct api_registered *asked = ctx;
+    asked->on_done(asked);
+}
+
 static void finish(struct handing *it)
 {
     struct api_registered *asked = it->asked;
     struct handing *whole = it->whole;
+    struct server *server = it->server;
     registry_unref(it->one);
     if (it->on_done)
         it->on_done(it->ctx);
     free(it);
     if (asked)
-        asked->on_done(asked);
+        server_operational_tell(server, asked, answer, asked);
     if (whole && --whole->parts == 0)
         finish(whole);
 }
@@ -113,6 +120,7 @@ void server_registered(struct api_registered *asked, void *ctx)
 {
     struct server *server = ctx;
     if (asked->is_removed && asked->row->kind == RESOURCE_APPLICATION) {
+        server_operational_removed(server, asked->row->id);
         remove_all(server, asked);
         return;
     }

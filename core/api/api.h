@@ -137,8 +137,9 @@ struct api_secrets {
 
 /* An endpoint that an application registered, as it was stored just now. */
 struct api_registered {
-    const struct resource *row; /* borrowed until on_done; with its secrets, unless is_removed */
-    bool is_removed;            /* it is no more; of an application: nor are its endpoints */
+    const struct resource *row;  /* borrowed until on_done; with its secrets, unless is_removed */
+    const char *application_uid; /* of its application; NULL: that has none */
+    bool is_removed;             /* it is no more; of an application: nor are its endpoints */
     struct endpoint_standing standing;
     void (*on_done)(struct api_registered *registered);
     void *ctx;

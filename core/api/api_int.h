@@ -148,7 +148,8 @@ struct call {
     /* That it came with; owned. Its id is 0 if it is the admin's, or is not proven yet. */
     struct api_token token;
     bool is_unproven;
-    uint64_t application; /* of routes below an application: its id. 0: of no application */
+    uint64_t application;  /* of routes below an application: its id. 0: of no application */
+    char *application_uid; /* of that application; owned, NULL: it has none */
     char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
     void (*then)(struct call *call, bool is_found); /* while it is looked up */
     void (*proven)(struct call *call);              /* while its token is */

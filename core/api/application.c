@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 
+#include <stdlib.h>
+
 static const struct field_form fields[] = {
     {.name = "uid",
      .type = FIELD_NAME,
@@ -71,13 +73,16 @@ static void refuse_unknown(struct call *call)
 static void on_found(struct store_read *read)
 {
     struct call *call = read->ctx;
-    const struct store_list_resources *list = container_of(read, struct store_list_resources, read);
+    struct store_list_resources *list = container_of(read, struct store_list_resources, read);
     const enum status status = read->status;
     /* What is another's is not there, and takes as long. */
     const bool is_found = status == OK && token_may_enter(call, list->rows[0].id);
-    if (is_found)
+    if (is_found) {
         call->application = list->rows[0].id;
-    else if (status != OK && status != E_NOTFOUND)
+        free(call->application_uid);
+        call->application_uid = list->rows[0].uid;
+        list->rows[0].uid = NULL;
+    } else if (status != OK && status != E_NOTFOUND)
         log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,
                   read->err.text);
     store_read_finish(read);

@@ -126,6 +126,7 @@ static void tell(struct call *call, const struct store_resource *put)
     struct resource_call *it = state_of(call);
     it->told = (struct api_registered){
         .row = &it->row,
+        .application_uid = call->application_uid,
         .is_removed = put->is_removal,
         .standing = put->endpoint ? put->endpoint->standing : (struct endpoint_standing){0},
         .on_done = on_told,
@@ -298,9 +299,12 @@ static void on_looked(struct store_read *read)
     } else if (status == E_NOTFOUND && it->verb != RESOURCE_REPLACE) {
         refuse_unknown(call);
     } else if (it->verb == RESOURCE_REMOVE) {
+        resource_finish(&it->row);
         it->row.kind = it->form->kind;
         it->row.owner = call->application;
         it->row.id = found.id;
+        it->row.uid = found.uid;
+        found.uid = NULL;
         write_row(call);
     } else {
         go_on_changing(call, status == OK ? &found : NULL);

@@ -299,5 +299,6 @@ void config_finish(struct config *config)
     free(config->state_dir);
     free(config->store_path);
     free(config->timezone);
+    free(config->operational_application);
     *config = (struct config){0};
 }

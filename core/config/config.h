@@ -34,9 +34,10 @@ struct config {
     char *secrets_key;      /* that seals, and older ones; NULL: none */
     char *secrets_key_file; /* that holds them instead; NULL: none */
     char *state_dir;
-    char *store_path;       /* the file of "sqlite:FILE"; NULL: with dev, none was named */
-    char *timezone;         /* of os.date and os.time in scripts */
-    char **trusted_proxies; /* addresses and blocks whose X-Forwarded-For counts */
+    char *store_path;              /* the file of "sqlite:FILE"; NULL: with dev, none was named */
+    char *operational_application; /* its uid; NULL: none */
+    char *timezone;                /* of os.date and os.time in scripts */
+    char **trusted_proxies;        /* addresses and blocks whose X-Forwarded-For counts */
     size_t trusted_proxy_count;
     bool supervise;
     bool is_trusted; /* trust = "full" */

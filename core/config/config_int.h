@@ -21,6 +21,7 @@ enum option_type {
     OPTION_STORE,
     OPTION_TIMEZONE,
     OPTION_TRUST,
+    OPTION_UID,
     OPTION_TYPE_COUNT
 };
 

@@ -81,6 +81,12 @@ const struct option config_options[] = {
      at(log_level),
      .fallback = "info",
      .help = "the least important lines that are written"},
+    {.name = "operational_application",
+     .type = OPTION_UID,
+     at(operational_application),
+     .note = "none",
+     .help = "the uid of the application that operational webhooks go to; it is made if it is not "
+             "there"},
     {.name = "retention",
      .type = OPTION_DURATION,
      at(retention_ms),
@@ -154,11 +160,22 @@ const size_t config_option_count = array_count(config_options);
 #undef list_at
 
 static const char *const value_names[OPTION_TYPE_COUNT] = {
-    [OPTION_BLOCKS] = "A/N,B,…", [OPTION_ADDRESS] = "HOST:PORT",    [OPTION_BOOL] = "",
-    [OPTION_INTEGER] = "N",      [OPTION_DURATION] = "DURATION",    [OPTION_FILE] = "FILE",
-    [OPTION_LIST] = "A,B,…",     [OPTION_LOG_FORMAT] = "text|json", [OPTION_LOG_LEVEL] = "LEVEL",
-    [OPTION_PATH] = "DIR",       [OPTION_SECRET] = "TOKEN",         [OPTION_TRUST] = "sandbox|full",
-    [OPTION_SIZE] = "SIZE",      [OPTION_STORE] = "sqlite:FILE",    [OPTION_TIMEZONE] = "ZONE",
+    [OPTION_BLOCKS] = "A/N,B,…",
+    [OPTION_ADDRESS] = "HOST:PORT",
+    [OPTION_BOOL] = "",
+    [OPTION_INTEGER] = "N",
+    [OPTION_DURATION] = "DURATION",
+    [OPTION_FILE] = "FILE",
+    [OPTION_LIST] = "A,B,…",
+    [OPTION_LOG_FORMAT] = "text|json",
+    [OPTION_LOG_LEVEL] = "LEVEL",
+    [OPTION_PATH] = "DIR",
+    [OPTION_SECRET] = "TOKEN",
+    [OPTION_TRUST] = "sandbox|full",
+    [OPTION_UID] = "UID",
+    [OPTION_SIZE] = "SIZE",
+    [OPTION_STORE] = "sqlite:FILE",
+    [OPTION_TIMEZONE] = "ZONE",
 };
 
 const char *option_value_name(enum option_type type)

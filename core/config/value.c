@@ -3,6 +3,7 @@
 #include "config/config_int.h"
 
 #include "base/cidr.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "base/zone.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define UID_BYTES_ALLOWED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 #define PORT_MAX 65535
 #define LIST_ITEMS_MAX 1000
 #define STORE_SCHEME "sqlite:"
@@ -280,6 +282,14 @@ static enum status set_store(const struct assignment *assignment)
                     value_join_path(assignment->origin->dir, assignment->text + scheme_len));
 }
 
+static enum status set_uid(const struct assignment *assignment)
+{
+    const size_t len = strspn(assignment->text, UID_BYTES_ALLOWED);
+    if (assignment->text[len] != '\0' || len > LIMIT_UID_BYTES)
+        return refuse(assignment, "a uid: at most 256 of A-Z a-z 0-9 _ - .");
+    return put_text(assignment, strdup(assignment->text));
+}
+
 static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *) = {
     [OPTION_ADDRESS] = set_address,     [OPTION_BOOL] = set_bool,
     [OPTION_INTEGER] = set_count,       [OPTION_DURATION] = set_duration,
@@ -288,7 +298,7 @@ static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *
     [OPTION_LOG_LEVEL] = set_log_level, [OPTION_PATH] = set_path,
     [OPTION_SECRET] = set_secret,       [OPTION_SIZE] = set_size,
     [OPTION_STORE] = set_store,         [OPTION_TIMEZONE] = set_timezone,
-    [OPTION_TRUST] = set_trust,
+    [OPTION_TRUST] = set_trust,         [OPTION_UID] = set_uid,
 };
 
 enum status value_set(struct config *config, const struct option *option, const char *text,

@@ -13,6 +13,7 @@ struct members {
 struct directory {
     pthread_rwlock_t lock;
     struct members all;
+    atomic_uint_fast64_t operator_application;
     struct map applications; /* id -> struct members, whose references are its own */
 };
 
@@ -219,6 +220,16 @@ size_t directory_list(struct directory *directory, uint64_t application, uint64_
         endpoints[count++] = registry_ref(members->rows[i]);
     check(pthread_rwlock_unlock(&directory->lock) == 0);
     return count;
+}
+
+void directory_set_operator(struct directory *directory, uint64_t application)
+{
+    atomic_store(&directory->operator_application, application);
+}
+
+uint64_t directory_operator(const struct directory *directory)
+{
+    return atomic_load(&directory->operator_application);
 }
 
 size_t directory_count(struct directory *directory)

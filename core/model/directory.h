@@ -43,6 +43,9 @@ bool directory_is_match(const struct endpoint_spec *endpoint, const struct direc
  * ids: all of an application, or (0) of all. Returns how many it filled. */
 size_t directory_list(struct directory *directory, uint64_t application, uint64_t after,
                       struct registry **endpoints, size_t max);
+/* The operator's own application, which operational webhooks go to. 0: there is none. */
+void directory_set_operator(struct directory *directory, uint64_t application);
+uint64_t directory_operator(const struct directory *directory);
 size_t directory_count(struct directory *directory);
 
 #endif

@@ -100,6 +100,7 @@ static void destroy_membership(struct membership *membership)
 {
     if (!membership)
         return;
+    free(membership->uid);
     free_list(membership->types, membership->type_count);
     free_list(membership->channels, membership->channel_count);
     free(membership->metadata);

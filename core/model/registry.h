@@ -154,6 +154,7 @@ struct queue_spec {
  * registry of its own (model/directory.h), which is given away when the endpoint changes. */
 struct membership {
     uint64_t application;
+    char *uid; /* the caller's own name of the endpoint; NULL: none */
     uint64_t version;
     char **types; /* of events; none: every type */
     size_t type_count;

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "model/published.h"
 #include "signature/signature.h"
 
 #include <stdio.h>
@@ -88,9 +89,58 @@ static struct event *tell(const struct running *running, enum sender_news_kind k
                                                                     .reason = reason});
 }
 
+/* Since when there was nothing but failures. */
+static int64_t failing_for_ms(const struct outlet *outlet)
+{
+    return outlet->failing_ms > 0 ? clock_mono_ms() - outlet->failing_ms : 0;
+}
+
+static void publish(const struct running *running, enum operational_type type,
+                    const struct attempt *attempt, struct store_news *news)
+{
+    const struct sender_options *options = &running->outlet->sender->options;
+    const struct endpoint_spec *spec = running->spec;
+    const struct message *message = running->delivery->message;
+    if (!options->hooks->publish || !spec->membership)
+        return;
+    struct operational_news it = {
+        .type = type,
+        .application = spec->membership->application,
+        .endpoint = spec->id,
+        .endpoint_uid = spec->membership->uid,
+        .failing_since_ms = clock_due_ms() - failing_for_ms(running->outlet),
+        .message = message->id,
+        .status = attempt->status,
+        .started_ms = attempt->started_ms,
+        .trace = &message->trace,
+    };
+    if (!head_find(content_head(message->content), PUBLISHED_UID, &it.message_uid))
+        it.message_uid = slice_of("", 0);
+    news->published = options->hooks->publish(options->ctx, &it, &news->attempt_at);
+    news->application = it.operator_application;
+}
+
+/* What the operator's application gets to know of the end of an attempt. */
+static void publish_end(struct running *running, enum delivery_state state)
+{
+    const struct attempt *attempt = running->settle.attempt;
+    struct store_news *news = &running->settle.news;
+    if (!attempt)
+        return;
+    if (state == DELIVERY_DEAD)
+        publish(running, OPERATIONAL_ATTEMPT_EXHAUSTED, attempt, news);
+    else if (state == DELIVERY_RETRYING && attempt->number == OPERATIONAL_FAILING_AFTER)
+        publish(running, OPERATIONAL_ATTEMPT_FAILING, attempt, news);
+    else if (state == DELIVERY_SUCCEEDED && attempt->number > OPERATIONAL_FAILING_AFTER)
+        publish(running, OPERATIONAL_ATTEMPT_RECOVERED, attempt, news);
+}
+
 static void end_news(const struct sender *sender, const struct store_op *op,
                      const struct store_news *news)
 {
+    if (news->published)
+        sender->options.hooks->told(sender->options.ctx, news->published,
+                                    op->status == OK && news->is_published);
     if (news->event)
         sender->options.hooks->told(sender->options.ctx, news->event,
                                     op->status == OK && news->is_made);
@@ -176,6 +226,7 @@ static void settle(struct running *running, enum delivery_state state, int64_t d
     else if (state == DELIVERY_SUCCEEDED && running->spec->tells_success)
         running->settle.news.event =
             tell(running, SENDER_DELIVERY_SUCCEEDED, running->settle.attempt, running->reason);
+    publish_end(running, state);
     sender->settling++;
     /* Holds a credit: always taken. */
     check(store_submit(sender->options.store, sender->options.client, &running->settle.op) == OK);
@@ -225,6 +276,7 @@ static void disable(const struct running *running, const struct attempt *attempt
         .reason = must_copy(reason, strlen(reason)),
         .news = {.event = tell(running, SENDER_ENDPOINT_DISABLED, attempt, reason)},
     };
+    publish(running, OPERATIONAL_ENDPOINT_DISABLED, attempt, &it->news);
     log_warn("endpoint disabled", "endpoint=%s reason=\"%s\" mend=\"enable it, or change its url\"",
              it->name, reason);
     sender->settling++;

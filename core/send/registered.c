@@ -72,6 +72,8 @@ static struct membership *make_membership(const struct resource *row)
         .version = row->version,
         .is_disabled = read_flag(row->body, "disabled"),
     };
+    if (row->uid)
+        membership->uid = must_copy(row->uid, strlen(row->uid));
     membership->types = copy_list(row->body, "eventTypes", &membership->type_count);
     membership->channels = copy_list(row->body, "channels", &membership->channel_count);
     if (json_find(slice_str(row->body), "metadata", &metadata))

@@ -18,6 +18,7 @@
 #include "base/timer.h"
 #include "model/delivery.h"
 #include "model/exchange.h"
+#include "model/operational.h"
 #include "model/registry.h"
 #include "store/store.h"
 
@@ -75,6 +76,9 @@ struct sender_hooks {
     /* An event with its id, which commits with the outcome; NULL: nobody wants to know. Both may be
      * NULL. */
     struct event *(*tell)(void *ctx, const struct sender_news *news);
+    /* The same of what is published to the operator's application, which it names in the news; NULL
+     * also if there is none, or if it is that application's own. Fills *attempt_at. */
+    struct event *(*publish)(void *ctx, struct operational_news *news, size_t *attempt_at);
     /* Takes the reference over. */
     void (*told)(void *ctx, struct event *event, bool is_made);
     /* An endpoint was disabled by what its receiver answers, which is stored; may be NULL. */

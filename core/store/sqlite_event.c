@@ -2,6 +2,9 @@
 /* Writing events: sources' numbers, keys, the rows of an event. Store thread, inside a group. */
 #include "store/sqlite_int.h"
 
+#include "base/clock.h"
+#include "model/operational.h"
+
 /* Names longer than the cache's are looked up each time. */
 static void remember(struct sqlite_engine *it, struct slice name, int64_t id)
 {
@@ -109,19 +112,32 @@ static int find_depth(struct sqlite_engine *it, uint64_t event, uint32_t *depth)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news)
+/* One, with its place in the chain; *is_made: its chain is not too long. */
+static int put_one(struct sqlite_engine *engine, struct event *event, bool *is_made)
 {
-    struct event *event = news->event;
     uint32_t depth = 0;
-    if (!event)
-        return SQLITE_OK;
     int rc = find_depth(engine, event->parent, &depth);
     if (rc != SQLITE_OK || depth >= LIMIT_CHAIN_DEPTH)
         return rc;
     event->depth = depth + 1; /* nobody else reads it before the submitter is told */
     rc = sqlite_put_event(engine, event, true);
-    news->is_made = rc == SQLITE_OK;
+    *is_made = rc == SQLITE_OK;
     return rc;
+}
+
+int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news, uint64_t attempt)
+{
+    const struct published what = {.application = news->application,
+                                   .payload_until_ms = clock_due_ms() + OPERATIONAL_PAYLOAD_MS};
+    int rc = news->event ? put_one(engine, news->event, &news->is_made) : SQLITE_OK;
+    if (rc != SQLITE_OK || !news->published)
+        return rc;
+    if (news->attempt_at > 0)
+        operational_set_attempt(news->published, news->attempt_at, attempt);
+    rc = put_one(engine, news->published, &news->is_published);
+    return rc == SQLITE_OK && news->is_published
+               ? sqlite_insert_published(engine, news->published->id, &what)
+               : rc;
 }
 
 /* ---- Ingest ---------------------------------------------------------------------------------- */

@@ -257,6 +257,8 @@ int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bo
 /* sqlite_published.c: whether it may be written: else the ingest is a duplicate, or has E_CONFLICT;
  * and its row. */
 int sqlite_find_published(struct sqlite_engine *engine, struct store_ingest *ingest);
+int sqlite_insert_published(struct sqlite_engine *engine, uint64_t id,
+                            const struct published *published);
 int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest *ingest);
 /* sqlite_resource.c: what the first request with this key wrote. */
 int sqlite_find_answer(struct sqlite_engine *engine, const unsigned char *key, int64_t now_ms,
@@ -270,7 +272,7 @@ int sqlite_put_outbox(struct sqlite_engine *engine, struct outbox *outbox, bool 
 int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int64_t *due_ms);
 int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content);
 /* What is told of an outcome that was written. */
-int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news);
+int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news, uint64_t attempt);
 
 /* 8 bytes, little endian, as the ids of deliveries lie in their message. */
 #define DELIVERY_ID_BYTES 8u

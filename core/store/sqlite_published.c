@@ -39,10 +39,9 @@ int sqlite_find_published(struct sqlite_engine *engine, struct store_ingest *ing
                : rc;
 }
 
-int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest *ingest)
+int sqlite_insert_published(struct sqlite_engine *engine, uint64_t id,
+                            const struct published *published)
 {
-    const struct published *published = ingest->published;
-    const uint64_t id = ingest->event->id;
     sqlite3_stmt *statement = engine->statements[SQL_PUBLISHED_INSERT];
     bind_id(statement, 1, id);
     bind_id(statement, 2, published->application);
@@ -50,7 +49,13 @@ int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest
     bind_text_or_null(statement, 4, published->channels);
     bind_text_or_null(statement, 5, published->tags);
     (void)sqlite3_bind_int64(statement, 6, published->payload_until_ms);
-    const int rc = sqlite_run(engine, SQL_PUBLISHED_INSERT);
+    return sqlite_run(engine, SQL_PUBLISHED_INSERT);
+}
+
+int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest *ingest)
+{
+    const uint64_t id = ingest->event->id;
+    const int rc = sqlite_insert_published(engine, id, ingest->published);
     static char nothing[] = "";
     const struct resource first = {.id = id, .body = nothing};
     return rc == SQLITE_OK && ingest->answer_key

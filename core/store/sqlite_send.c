@@ -137,7 +137,7 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
     struct attempt *attempt = settle->attempt;
     check(settle->state != DELIVERY_IN_FLIGHT && settle->state < DELIVERY_STATE_COUNT);
     uint64_t previous = 0;
-    settle->news.is_made = false;
+    settle->news.is_made = settle->news.is_published = false;
     settle->is_settled = false;
     settle->released = 0;
     delivery_destroy(settle->next); /* of a group that was taken back */
@@ -164,7 +164,7 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
         rc = end_ordered(engine, settle);
     if (rc == SQLITE_OK && settle->notes_failing)
         rc = note_failing(engine, settle);
-    return rc == SQLITE_OK ? sqlite_put_news(engine, &settle->news) : rc;
+    return rc == SQLITE_OK ? sqlite_put_news(engine, &settle->news, attempt ? attempt->id : 0) : rc;
 }
 
 /* ---- Spill ----------------------------------------------------------------------------------- */
@@ -238,7 +238,7 @@ static int find_endpoint(struct sqlite_engine *it, struct store_endpoint *endpoi
 static int put_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)
 {
     struct stored_endpoint stored = {0};
-    endpoint->news.is_made = false;
+    endpoint->news.is_made = endpoint->news.is_published = false;
     const int rc = find_endpoint(engine, endpoint, &stored);
     if (rc == SQLITE_DONE && endpoint->from == 0)
         return insert_endpoint(engine, endpoint);
@@ -267,7 +267,7 @@ static int put_endpoint(struct sqlite_engine *engine, struct store_endpoint *end
         endpoint->op.status = E_NOTFOUND;
     if (written == SQLITE_OK && is_there)
         written = update_endpoint(engine, endpoint);
-    return written == SQLITE_OK && is_there ? sqlite_put_news(engine, &endpoint->news) : written;
+    return written == SQLITE_OK && is_there ? sqlite_put_news(engine, &endpoint->news, 0) : written;
 }
 
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint)

@@ -222,6 +222,11 @@ struct store_step {
 struct store_news {
     struct event *event; /* reference held by the submitter; id set. NULL: none */
     bool is_made;        /* out */
+    /* The same, of one that is published to the operator's application (model/operational.h). */
+    struct event *published;
+    uint64_t application;
+    size_t attempt_at; /* where the attempt's id is written in it; 0: nowhere */
+    bool is_published; /* out */
 };
 
 /* An attempt ended (or, attempt NULL, the delivery without one: state DEAD or CANCELLED).

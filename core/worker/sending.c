@@ -4,6 +4,7 @@
 #include "worker/worker_int.h"
 
 #include "base/clock.h"
+#include "model/directory.h"
 
 #include <stdio.h>
 
@@ -58,6 +59,20 @@ static struct event *on_tell(void *ctx, const struct sender_news *news)
     return event;
 }
 
+static struct event *on_publish(void *ctx, struct operational_news *news, size_t *attempt_at)
+{
+    struct worker *worker = ctx;
+    news->operator_application = directory_operator(worker->options.directory);
+    if (news->operator_application == 0 || news->operator_application == news->application)
+        return NULL;
+    struct event *event = operational_event(news, attempt_at);
+    if (event) {
+        event->id = worker_next_event_id(worker);
+        script_plan(worker->script, event);
+    }
+    return event;
+}
+
 static void on_told(void *ctx, struct event *event, bool is_made)
 {
     struct worker *worker = ctx;
@@ -93,6 +108,7 @@ const struct sender_hooks sending_hooks = {
     .success = on_success,
     .retry = on_retry,
     .tell = on_tell,
+    .publish = on_publish,
     .told = on_told,
     .disabled = on_disabled,
     .on_settled = on_settled,
