@@ -60,6 +60,8 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_number(out, (int64_t)row->pending_count);
         document_key(out, "pendingIsLeast"); /* there may be more: counting ends somewhere */
         document_bool(out, row->pending_count >= LIMIT_PENDING_COUNTED);
+        document_key(out, "blockingDead"); /* dead letters that their order keys wait for */
+        document_number(out, (int64_t)row->blocking_count);
         document_close(out, '}');
     }
     document_close(out, ']');

@@ -46,13 +46,14 @@ static int count_due(struct sqlite_reader *reader, struct endpoint_row *row)
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static int count_leased(struct sqlite_reader *reader, struct endpoint_row *row)
+static int count(struct sqlite_reader *reader, enum read_sql sql, uint64_t endpoint,
+                 size_t *found)
 {
-    sqlite3_stmt *statement = reader->statements[READ_LEASED_COUNT];
-    bind_id(statement, 1, row->id);
+    sqlite3_stmt *statement = reader->statements[sql];
+    bind_id(statement, 1, endpoint);
     (void)sqlite3_bind_int64(statement, 2, LIMIT_PENDING_COUNTED);
     const int rc = sqlite3_step(statement);
-    row->leased_count = (size_t)sqlite3_column_int64(statement, 0);
+    *found = (size_t)sqlite3_column_int64(statement, 0);
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
@@ -80,7 +81,9 @@ int sqlite_list_endpoints(struct sqlite_reader *reader, struct store_list_endpoi
     for (size_t i = 0; i < list->row_count && rc == SQLITE_OK; i++)
         rc = count_due(reader, &list->rows[i]);
     for (size_t i = 0; i < list->row_count && rc == SQLITE_OK; i++)
-        rc = count_leased(reader, &list->rows[i]);
+        rc = count(reader, READ_LEASED_COUNT, list->rows[i].id, &list->rows[i].leased_count);
+    for (size_t i = 0; i < list->row_count && rc == SQLITE_OK; i++)
+        rc = count(reader, READ_BLOCKING_COUNT, list->rows[i].id, &list->rows[i].blocking_count);
     if (rc == SQLITE_OK)
         rc = count_held(reader, list);
     for (size_t i = 0; i < list->row_count; i++)

@@ -137,6 +137,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                        " AND due_ms IS NOT NULL LIMIT ?)",
     [READ_LEASED_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_leased"
                           " WHERE endpoint = ? AND leased_ms IS NOT NULL LIMIT ?)",
+    [READ_BLOCKING_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY"
+                            " delivery_blocking WHERE endpoint = ? AND is_blocking LIMIT ?)",
     [READ_OPEN_COUNTS] = "SELECT endpoint, count(*) FROM delivery INDEXED BY delivery_open"
                          " WHERE state < 3 AND due_ms IS NULL GROUP BY endpoint",
     [READ_ENDPOINT] = "SELECT id FROM endpoint WHERE name = ?",

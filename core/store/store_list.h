@@ -100,6 +100,7 @@ struct endpoint_row {
     bool is_queue;        /* its url is empty: of kind "long_poll" when last it was registered */
     size_t pending_count; /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
     size_t leased_count;  /* of them, leased to receivers; counted as those */
+    size_t blocking_count; /* dead ones that their order keys wait for; counted as those */
     uint64_t oldest;      /* delivery: of those counted that lie in the store; 0: none */
 };
 

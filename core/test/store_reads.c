@@ -237,6 +237,7 @@ static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints
         set_text(L, "reason", row->reason);
         set_integer(L, "pending", (lua_Integer)row->pending_count);
         set_integer(L, "leased", (lua_Integer)row->leased_count);
+        set_integer(L, "blocking", (lua_Integer)row->blocking_count);
         set_integer(L, "oldest", (lua_Integer)row->oldest);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }

@@ -26,6 +26,17 @@ describe("anzol endpoints", function()
     assert.matches("chat +paused +0 +slowed to 1800/h +%- +the scripts no longer have it", out)
   end)
 
+  it("tells of dead letters that block their order keys", function()
+    local blocked = setmetatable({ blockingDead = 2 }, { __index = row })
+    for name, value in pairs(row) do blocked[name] = rawget(blocked, name) or value end
+    blocked.breaker, blocked.failingSince = "closed", dkjson.null
+    fake.answers = { { json = { data = { blocked } } }, { json = { data = { blocked } } } }
+    local _, out = run "endpoints"
+    assert.matches("2 dead letters block, each an order key: anzol dead list --endpoint crm\n", out, 1, true)
+    _, out = run("endpoints", "show", "crm")
+    assert.matches("blocked by dead +2\n", out)
+  end)
+
   it("shows one, and says that there is none", function()
     fake.answers = { { json = { data = { row } } }, { json = { data = { row } } } }
     local code, out = run("endpoints", "show", "crm")

@@ -190,6 +190,22 @@ return function(t)
       assert.equal(2, run("list_endpoints", {}).rows[1].pending)
       assert.same({}, run("backlog", {}).rows)
     end)
+
+    it("counts the dead ones that keys wait for, until they are let go", function()
+      local endpoint, other = t.endpoint "e", t.endpoint "f"
+      local function blocking()
+        local rows = run("list_endpoints", {}).rows
+        return { rows[1].blocking, rows[2].blocking }
+      end
+      local first = ordered("k", { endpoint = endpoint })
+      ordered("k", { endpoint = endpoint })
+      finish(ordered("l", { endpoint = other }), "dead")
+      assert.same({ 0, 0 }, blocking())
+      finish(first, "dead", { is_blocking = true })
+      assert.same({ 1, 0 }, blocking())
+      run("change", { { verb = "drop", delivery = first } })
+      assert.same({ 0, 0 }, blocking())
+    end)
   end)
 
   describe("priority", function()

@@ -31,15 +31,22 @@ local function pace(row)
   return per_hour and ("slowed to %d/h"):format(per_hour) or nil
 end
 
+-- Why it does not send what it should; nil: there is nothing to say.
+local function reason(row)
+  if not row.isRegistered then return "the scripts no longer have it" end
+  local blocking = row.blockingDead or 0
+  return client.plain(row.reason) or blocking > 0
+    and ("%d dead %s an order key: anzol dead list --endpoint %s"):format(blocking,
+      blocking == 1 and "letter blocks" or "letters block, each", row.name) or nil
+end
+
 M.columns = {
   { "NAME", "name" },
   { "STATE", "state", is_state = true },
   { "PENDING", pending, right = true },
   { "PACE", function(row) return pace(row) or "-" end },
   { "FAILING SINCE", function(row) return client.plain(row.failingSince) or "-" end },
-  { "REASON", function(row)
-    return not row.isRegistered and "the scripts no longer have it" or client.plain(row.reason)
-  end },
+  { "REASON", reason },
 }
 
 function M.configure(parser, add_help)
@@ -100,6 +107,7 @@ local function show(options, console)
     { "reason", client.plain(row.reason) },
     { "registered", row.isRegistered and "yes" or "no: the scripts no longer have it" },
     { "pending", pending(row) },
+    { "blocked by dead", (row.blockingDead or 0) > 0 and row.blockingDead or nil },
     { "pace", pace(row) or "full" },
     { "failing since", client.plain(row.failingSince) },
   }

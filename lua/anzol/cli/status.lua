@@ -41,7 +41,8 @@ local function show_endpoints(options, console)
   local answer = client.request(options, console, { path = "/api/v1/endpoint" })
   local rows = {}
   for _, row in ipairs(client.decode(answer).data) do
-    if row.pending > 0 or row.state ~= "enabled" or row.breaker ~= "closed" then
+    if row.pending > 0 or row.state ~= "enabled" or row.breaker ~= "closed"
+      or (row.blockingDead or 0) > 0 then
       rows[#rows + 1] = row
     end
   end
