@@ -37,6 +37,18 @@ static void write_timings(struct document *out, const struct attempt *attempt)
     document_close(out, '}');
 }
 
+/* null: nothing was sent, or it was not recorded then. */
+static void write_line_part(struct document *out, const char *name, struct slice head,
+                            const char *field)
+{
+    struct slice value;
+    document_key(out, name);
+    if (head_find(head, field, &value))
+        document_text(out, value);
+    else
+        document_null(out);
+}
+
 void show_attempt(struct document *out, const struct attempt_row *row, bool is_whole)
 {
     const struct attempt *attempt = &row->attempt;
@@ -60,6 +72,8 @@ void show_attempt(struct document *out, const struct attempt_row *row, bool is_w
     document_str(out, attempt->decided == DECIDED_NONE ? NULL : decided_by_name(attempt->decided));
     if (!is_whole)
         return;
+    write_line_part(out, "method", attempt->request, ":method");
+    write_line_part(out, "url", attempt->request, ":url");
     show_sent_headers(out, "requestHeaders", attempt->request);
     show_headers(out, "responseHeaders", attempt->head);
     document_bytes(out, "responseBody", attempt->body);

@@ -127,7 +127,7 @@ struct attempt {
     const char *detail; /* one sentence for people, never NULL */
     enum decided_by decided;
     struct slice request; /* the headers that went out, packed, what is secret masked; curl's own
-                             are not among them */
+                             are not among them. First ":method" and ":url" */
 };
 
 #endif

@@ -171,6 +171,7 @@ struct endpoint_spec {
     struct gate *gate;             /* set before the flip */
     struct queue_spec *queue;      /* NULL: messages are sent to url */
     char *url;
+    bool is_url_secret; /* it is not told */
     char *method;
     struct slice head;     /* packed headers set by the script; owned */
     struct signer *signer; /* NULL: sign = false */

@@ -32,6 +32,7 @@ static void read_url(lua_State *L, const struct options *options, struct endpoin
         url = slice_str(URL_MISSING);
     const bool is_secret = type != LUA_TSTRING;
     struct err err;
+    endpoint->is_url_secret = is_secret;
     endpoint->url = text_copy(L, url.data);
     if (strlen(url.data) == url.len && guard_check_url(endpoint->url, &err) == OK) {
         lua_pop(L, 1);

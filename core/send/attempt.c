@@ -15,6 +15,7 @@
 
 #define UNSETTLED_DELAY_MS 1000
 #define STATUS_UNAUTHORIZED 401
+#define TOLD_URL_BYTES_MAX (4 * LIMIT_URL_BYTES)
 
 /* Lives from the start of an attempt to its settlement. */
 struct running {
@@ -405,6 +406,17 @@ static enum status transform(struct running *running, struct outgoing *outgoing)
     return status;
 }
 
+/* For the record; own: the message's own URL, NULL: it is the endpoint's. */
+static void add_told_url(const struct endpoint_spec *spec, CURLU *own, struct buf *told)
+{
+    char *text = NULL;
+    if (own && curl_url_get(own, CURLUPART_URL, &text, 0) != CURLUE_OK)
+        return;
+    if (told_url_add(slice_str(text ? text : spec->url), spec->is_url_secret, told) != OK)
+        buf_clear(told);
+    curl_free(text);
+}
+
 static enum status begin(struct running *running, const struct outgoing *outgoing)
 {
     struct outlet *outlet = running->outlet;
@@ -413,6 +425,9 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
     struct outgoing_request *request = &running->request;
     enum status status = outgoing_make(spec, message, outgoing, request, &running->err);
     CURLU *url = outgoing_url(running->target->url, message, outgoing, &running->err);
+    struct buf told;
+    buf_init(&told, TOLD_URL_BYTES_MAX);
+    add_told_url(spec, url, &told);
     if (url) {
         target_unref(running->target);
         running->target = target_create(url);
@@ -424,6 +439,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
         status = transport_start(outlet->sender->transport,
                                  &(struct transfer_request){
                                      .url = running->target->url,
+                                     .told_url = buf_slice(&told),
                                      .method = request->method,
                                      .head = buf_slice(&request->head),
                                      .body = request->body,
@@ -439,6 +455,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                      .behind_proxy = running->target,
                                  },
                                  on_transfer_done, running, &running->transfer, &running->err);
+    buf_finish(&told);
     return status;
 }
 

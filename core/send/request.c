@@ -52,6 +52,12 @@ static void record(struct transfer *transfer, const struct field *field)
         transfer->attempt.request = buf_slice(&transfer->sent);
 }
 
+void request_record_line(struct transfer *transfer, struct slice method, struct slice url)
+{
+    record(transfer, &(struct field){slice_str(":method"), method});
+    record(transfer, &(struct field){slice_str(":url"), url});
+}
+
 /* The list of header lines, in memory of our own: nothing is allocated for a header. */
 enum status request_make_lines(struct transfer *transfer, struct slice head, struct err *err)
 {

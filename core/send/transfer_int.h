@@ -27,7 +27,8 @@ struct room {
 };
 
 struct transfer_request {
-    CURLU *url; /* parsed once for each endpoint; borrowed until done */
+    CURLU *url;            /* parsed once for each endpoint; borrowed until done */
+    struct slice told_url; /* as it may be told: for the record, with the method. Empty: is not */
     struct slice method;
     struct slice head; /* packed; copied */
     struct slice body; /* borrowed until done */
@@ -48,6 +49,10 @@ struct transfer_request {
     void *piece_ctx;
     bool is_of_endpoint; /* its options say how it goes */
 };
+
+/* told_url.c: appends the URL without who we are and without what may be a secret in its query; if
+ * it is a secret itself, only where it goes. */
+MUST_USE enum status told_url_add(struct slice url, bool is_secret, struct buf *out);
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };
 
@@ -129,6 +134,8 @@ enum guard_verdict proxy_judge(const struct guard_rules *rules, const struct tar
 /* request.c: what goes out. */
 /* Made by the connection, never taken from a message. */
 bool request_is_framing(struct slice name);
+/* For the record, before the lines. */
+void request_record_line(struct transfer *transfer, struct slice method, struct slice url);
 MUST_USE enum status request_make_lines(struct transfer *transfer, struct slice head,
                                         struct err *err);
 MUST_USE enum status request_set_method(struct transfer *transfer, struct slice method,

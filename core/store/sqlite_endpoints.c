@@ -46,8 +46,7 @@ static int count_due(struct sqlite_reader *reader, struct endpoint_row *row)
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static int count(struct sqlite_reader *reader, enum read_sql sql, uint64_t endpoint,
-                 size_t *found)
+static int count(struct sqlite_reader *reader, enum read_sql sql, uint64_t endpoint, size_t *found)
 {
     sqlite3_stmt *statement = reader->statements[sql];
     bind_id(statement, 1, endpoint);

@@ -97,11 +97,11 @@ struct endpoint_row {
     enum endpoint_state state;
     char *reason;             /* why paused or disabled; owned, may be NULL */
     int64_t failing_since_ms; /* 0: not known to fail */
-    bool is_queue;        /* its url is empty: of kind "long_poll" when last it was registered */
-    size_t pending_count; /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
-    size_t leased_count;  /* of them, leased to receivers; counted as those */
+    bool is_queue;         /* its url is empty: of kind "long_poll" when last it was registered */
+    size_t pending_count;  /* open deliveries, counted up to LIMIT_PENDING_COUNTED */
+    size_t leased_count;   /* of them, leased to receivers; counted as those */
     size_t blocking_count; /* dead ones that their order keys wait for; counted as those */
-    uint64_t oldest;      /* delivery: of those counted that lie in the store; 0: none */
+    uint64_t oldest;       /* delivery: of those counted that lie in the store; 0: none */
 };
 
 struct store_list_endpoints {

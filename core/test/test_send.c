@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "send/transfer_int.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -74,10 +75,23 @@ static int l_real(lua_State *L)
     return 0;
 }
 
+/* told_url(url, is_secret) -> as it may be told */
+static int l_told_url(lua_State *L)
+{
+    struct buf told;
+    buf_init(&told, LIMIT_REQUEST_LINE_BYTES);
+    const enum status status =
+        told_url_add(slice_str(luaL_checkstring(L, 1)), lua_toboolean(L, 2), &told);
+    lua_pushlstring(L, buf_slice(&told).data, told.len);
+    buf_finish(&told);
+    return status == OK ? 1 : luaL_error(L, "%s", status_name(status));
+}
+
 static const luaL_Reg functions[] = {
-    {"advance", l_advance}, {"check_url", l_check_url}, {"has_slot", l_has_slot},
-    {"judge", l_judge},     {"pace", l_pace},           {"real", l_real},
-    {NULL, NULL},
+    {"advance", l_advance},   {"check_url", l_check_url},
+    {"has_slot", l_has_slot}, {"judge", l_judge},
+    {"pace", l_pace},         {"real", l_real},
+    {"told_url", l_told_url}, {NULL, NULL},
 };
 
 /* A look-up that nobody waits for may outlive the Lua state, which would unload its code. */

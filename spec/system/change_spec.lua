@@ -207,6 +207,7 @@ describe("by hand", function()
     local row = server:get("/api/v1/attempt/" .. attempt.id)
     assert.same({ id, 503, "retry_after", 1 }, { row.deliveryId, row.status, row.decidedBy,
       row.number })
+    assert.same({ "POST", receiver:url "/failing" }, { row.method, row.url })
     local sent = {}
     for _, header in ipairs(row.requestHeaders) do sent[header.name:lower()] = header.value end
     assert.equal("[hidden]", sent.authorization)
@@ -217,6 +218,7 @@ describe("by hand", function()
     assert.matches("^v1,", sent["webhook-signature"])
     local result = cli.ask(server, { "attempts", "show", attempt.id })
     assert.matches("webhook%-signature: v1,", result.output)
+    assert.matches("request +POST http://127.0.0.1:%d+/failing\n", result.output)
     assert.matches("the receiver's Retry%-After", result.output)
     result = cli.ask(server, { "attempts", "list", "--status", "5xx", "--since", "1h" })
     assert.truthy(result.output:find(attempt.id, 1, true))

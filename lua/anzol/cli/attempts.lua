@@ -64,7 +64,9 @@ local function show(console, row)
   console:fields {
     { "id", row.id }, { "delivery", row.deliveryId }, { "event", row.eventId },
     { "message", row.messageId }, { "endpoint", plain(row.endpoint) }, { "type", plain(row.type) },
-    { "number", row.number }, { "started", row.startedAt }, { "outcome", outcome(row) },
+    { "number", row.number },
+    { "request", plain(row.method) and row.method .. " " .. (plain(row.url) or "") },
+    { "started", row.startedAt }, { "outcome", outcome(row) },
     { "detail", plain(row.detail) ~= "" and plain(row.detail) or nil, is_text = true },
     { "time", timings(row) }, { "then", row.state, is_state = true },
     { "decided by", words[plain(row.decidedBy)] }, { "next", plain(row.nextAttemptAt) },
