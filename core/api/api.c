@@ -8,12 +8,6 @@
 
 #define SOCKET_NAME_BYTES 128
 
-/* Its body has a payload, and may bring the application that its path names. */
-static bool publishes(const struct route *route)
-{
-    return route->handle == api_publish;
-}
-
 static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
@@ -43,17 +37,18 @@ static void on_head(struct http_request *request, void *ctx)
     call->is_unproven = visitor.is_unproven;
     memcpy(call->token.hash, visitor.hash, sizeof call->token.hash);
     http_set_data(request, call);
-    http_accept(request, publishes(route) ? LIMIT_API_MESSAGE_BYTES : LIMIT_API_BODY_BYTES);
+    http_accept(request,
+                route->body == &message_fields ? LIMIT_API_MESSAGE_BYTES : LIMIT_API_BODY_BYTES);
 }
 
 /* Whether the call is for what one application has; of a token's, whether it names one at all. What
- * publishes looks it up itself. */
+ * may bring one looks it up itself. */
 static bool is_of_application(const struct call *call)
 {
     static const char above[] = "/api/v1/app/{app}/";
     static const char itself[] = "/api/v1/app/{";
     const char *path = call->route->path;
-    if (publishes(call->route))
+    if (call->route->brings)
         return false;
     return strncmp(path, above, sizeof above - 1) == 0 ||
            (call->token.id != 0 && strncmp(path, itself, sizeof itself - 1) == 0);
@@ -131,6 +126,7 @@ static enum status copy_options(struct api *api, const struct api_options *optio
     api->dev = options->dev;
     queue_init(&api->keyed);
     door_set_token(api, options->token);
+    random_bytes(api->mint_key, sizeof api->mint_key);
     api->version = strdup(options->version);
     api->hosts = calloc(options->host_count + 1, sizeof *api->hosts);
     if (!api->version || !api->hosts)

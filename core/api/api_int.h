@@ -41,6 +41,7 @@ struct api {
     char *version;
     bool has_token;
     unsigned char token_digest[DIGEST_BYTES_MAX];
+    unsigned char mint_key[DIGEST_BYTES_MAX]; /* random, of this process: token.c */
     bool dev;
     char **hosts;
     size_t host_count;
@@ -58,6 +59,7 @@ struct api {
     void *closed_ctx;
 };
 
+struct call;
 struct route;
 struct resource_form;
 struct field_forms;
@@ -129,6 +131,7 @@ struct token_call {
     char *application;      /* as the body names it; owned */
     int64_t ttl_ms;
     struct buf text;
+    void (*answer)(struct call *call, bool is_repeat);
 };
 
 /* What the braces of a route's path stand for, in order. */
@@ -152,7 +155,7 @@ struct call {
     char *application_uid; /* of that application; owned, NULL: it has none */
     char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
     void (*then)(struct call *call, bool is_found); /* while it is looked up */
-    void (*proven)(struct call *call);              /* while its token is */
+    void (*go_on)(struct call *call); /* when its token is proven, or its application made */
     bool is_pending;
     bool has_key; /* of idempotency */
     unsigned char key[STORE_ANSWER_KEY_BYTES];
@@ -204,6 +207,7 @@ struct route {
     const char *method;
     const char *path; /* "/api/v1/app/{app}/endpoint/{id}" */
     bool is_public;   /* no token, no Host check */
+    bool brings; /* its body may bring the application that its path names: `handle` finds it */
     enum route_user user;
     /* The request is complete, and the application that it is for is found if its path is below
      * one: answer it, or start what it waits for. */
@@ -379,6 +383,9 @@ bool token_may_enter(const struct call *call, uint64_t application);
 /* Leaves out event types behind a feature flag that the call's token lacks: as if there were none.
  * For every read of event types on behalf of a call. */
 void token_narrow(const struct call *call, struct store_list_resources *list);
+/* Mints what call->minting has (its scope, label, flags, ttl_ms) for call->application: then its
+ * text is there, of a repeated idempotency key the same as before (is_repeat). Or refuses. */
+void token_mint(struct call *call, void (*answer)(struct call *call, bool is_repeat));
 void token_call_finish(struct token_call *it);
 
 /* ---- show.c: what several resources show --------------------------------------------------------
@@ -467,6 +474,15 @@ void api_find_application(struct call *call, void (*then)(struct call *call, boo
 /* The same of any id or uid, which the call borrows until then. */
 void api_look_up_application(struct call *call, struct slice name,
                              void (*then)(struct call *call, bool is_found));
+/* What a body brings as `application`, where the path names one that is not there. */
+/* Whether it brings any. False: refused and answered. */
+bool api_brings_application(struct call *call);
+/* It, of fields that were read, becomes the call's row. Complains unless it is the path's. */
+MUST_USE enum status api_take_brought(struct call *call, struct slice read,
+                                      struct complaints *complaints);
+/* Makes that row an application, or finds the one that somebody made meanwhile; then goes on with
+ * call->application. Or refuses. */
+void api_make_brought(struct call *call, void (*go_on)(struct call *call));
 /* The same for all routes but those that may make it: refuses if there is none, else goes on with
  * the route's handler. */
 void api_enter_application(struct call *call);
@@ -494,6 +510,8 @@ void api_write_tokens(const struct call *call, struct document *out);
 void api_mint_token(struct call *call);
 void api_end_token(struct call *call);
 void api_log_out(struct call *call);
+void api_open_portal(struct call *call);
+extern const struct field_forms portal_fields;
 extern const struct field_forms token_fields;
 extern const struct field_forms rotation_fields;
 /* secret.c */

@@ -2,6 +2,7 @@
 /* /api/v1/app: the applications (tenants), found by their id or by the caller's own uid. */
 #include "api/resource_int.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -133,4 +134,82 @@ static void enter(struct call *call, bool is_found)
 void api_enter_application(struct call *call)
 {
     api_find_application(call, enter);
+}
+
+/* ---- One that a request brings -----------------------------------------------------------------
+ */
+
+bool api_brings_application(struct call *call)
+{
+    const struct slice body = http_body(call->request);
+    struct slice given;
+    const bool brings = json_is_valid(body) && json_kind_of(body) == JSON_OBJECT &&
+                        json_find(body, "application", &given) && json_kind_of(given) != JSON_NULL;
+    if (!brings)
+        refuse_unknown(call);
+    return brings;
+}
+
+enum status api_take_brought(struct call *call, struct slice read, struct complaints *complaints)
+{
+    struct resource *row = &call->resource.row;
+    struct slice application;
+    struct buf text;
+    check(json_find(read, "application", &application));
+    buf_init(&text, 2 * LIMIT_API_BODY_BYTES);
+    const enum status status = buf_add_slice(&text, application);
+    if (status != OK) {
+        buf_finish(&text);
+        return status;
+    }
+    *row = (struct resource){.kind = RESOURCE_APPLICATION, .body = buf_take(&text, NULL)};
+    row->uid = fields_copy(row->body, "uid");
+    if (!row->uid || strcmp(row->uid, call->application_name) != 0)
+        complain_of_member(complaints, "application", slice_str("\"uid\""),
+                           "it is the application that the path names");
+    return OK;
+}
+
+static void make(struct call *call);
+
+static void on_looked_again(struct call *call, bool is_found)
+{
+    if (is_found)
+        call->go_on(call);
+    else
+        make(call);
+}
+
+static void on_made(struct store_op *op)
+{
+    struct call *call = op->ctx;
+    const enum status status = op->status;
+    if (!call_end_wait(call))
+        return;
+    if (status == OK) {
+        call->application = call->resource.row.id;
+        call->go_on(call);
+    } else if (status == E_CONFLICT) { /* another was faster */
+        api_find_application(call, on_looked_again);
+    } else {
+        call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
+    }
+}
+
+static void make(struct call *call)
+{
+    call->put_resource = (struct store_resource){
+        .op = {.kind = STORE_RESOURCE, .on_done = on_made, .ctx = call},
+        .resource = &call->resource.row,
+        .is_new = true,
+        .now_ms = clock_due_ms(),
+    };
+    call_begin_wait(call);
+    check(store_submit(call->api->store, call->api->client, &call->put_resource.op) == OK);
+}
+
+void api_make_brought(struct call *call, void (*go_on)(struct call *call))
+{
+    call->go_on = go_on;
+    make(call);
 }

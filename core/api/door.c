@@ -243,13 +243,13 @@ static void on_token(struct store_read *read)
                         : "a token of a portal is not enough: this takes the admin token, or one "
                           "of the application");
     else
-        call->proven(call);
+        call->go_on(call);
 }
 
 void door_prove(struct call *call, void (*go_on)(struct call *call))
 {
     struct store_list_tokens *list = &call->list_tokens;
-    call->proven = go_on;
+    call->go_on = go_on;
     *list = (struct store_list_tokens){
         .read = {.kind = STORE_LIST_TOKENS, .on_done = on_token, .ctx = call},
         .only = call->token.hash,

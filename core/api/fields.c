@@ -327,6 +327,19 @@ enum status fields_text(const char *fields, const char *name, struct buf *out)
     return json_find(slice_str(fields), name, &value) ? json_add_text(value, out) : OK;
 }
 
+char *fields_copy(const char *fields, const char *name)
+{
+    struct slice value;
+    struct buf text;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    const bool is_there = json_find(slice_str(fields), name, &value);
+    if (is_there && json_kind_of(value) == JSON_STRING)
+        check(json_add_text(value, &text) == OK);
+    else if (is_there)
+        check(buf_add_slice(&text, value) == OK);
+    return buf_take(&text, NULL);
+}
+
 bool fields_flag(const char *fields, const char *name)
 {
     struct slice value;

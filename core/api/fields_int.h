@@ -61,6 +61,9 @@ bool fields_is_name(struct slice text);
 size_t fields_items_max(const struct field_form *form);
 /* Adds the text of a field; nothing if it has none. */
 MUST_USE enum status fields_text(const char *fields, const char *name, struct buf *out);
+/* Owned text of a field with at most LIMIT_API_BODY_BYTES: of a string what it says, else its JSON.
+ * NULL: it has none. */
+char *fields_copy(const char *fields, const char *name);
 /* Whether a flag is true. */
 bool fields_flag(const char *fields, const char *name);
 /* Members of the object that is open; without: this one is left out. NULL: none is. */

@@ -130,20 +130,6 @@ static enum status read_raw(struct message_call *message)
     return message->is_raw ? json_add_text(raw, &message->raw) : OK;
 }
 
-/* Owned text of a small field; NULL: it has none. */
-static char *copy_field(const char *body, const char *name)
-{
-    struct slice value;
-    struct buf text;
-    buf_init(&text, LIMIT_API_BODY_BYTES);
-    const bool is_there = json_find(slice_str(body), name, &value);
-    if (is_there && json_kind_of(value) == JSON_STRING)
-        check(json_add_text(value, &text) == OK);
-    else if (is_there)
-        check(buf_add_slice(&text, value) == OK);
-    return buf_take(&text, NULL);
-}
-
 static void refuse_fields(struct call *call, enum status status)
 {
     call_refuse(call, status == E_LIMIT ? 413 : 503, status == E_LIMIT ? "too_large" : "memory",
@@ -157,34 +143,13 @@ static enum status take_fields(struct message_call *message)
 {
     const char *read = message->body.data;
     check(json_find(slice_str(read), "payload", &message->payload));
-    message->publishing.what.uid = copy_field(read, "eventId");
-    message->publishing.what.channels = copy_field(read, "channels");
-    message->publishing.what.tags = copy_field(read, "tags");
+    message->publishing.what.uid = fields_copy(read, "eventId");
+    message->publishing.what.channels = fields_copy(read, "channels");
+    message->publishing.what.tags = fields_copy(read, "tags");
     const enum status status = read_raw(message);
     const bool is_large =
         message->payload.len > LIMIT_PAYLOAD_BYTES || message->raw.len > LIMIT_PAYLOAD_BYTES;
     return status == OK && is_large ? E_LIMIT : status;
-}
-
-/* The application that comes with it is that of the path. */
-static enum status take_application(struct call *call, struct complaints *complaints)
-{
-    struct resource *row = &call->resource.row;
-    struct slice fields;
-    struct buf text;
-    check(json_find(buf_slice(&call->message->body), "application", &fields));
-    buf_init(&text, 2 * LIMIT_API_BODY_BYTES);
-    const enum status status = buf_add_slice(&text, fields);
-    if (status != OK) {
-        buf_finish(&text);
-        return status;
-    }
-    *row = (struct resource){.kind = RESOURCE_APPLICATION, .body = buf_take(&text, NULL)};
-    row->uid = copy_field(row->body, "uid");
-    if (!row->uid || strcmp(row->uid, call->application_name) != 0)
-        complain_of_member(complaints, "application", slice_str("\"uid\""),
-                           "it is the application that the path names");
-    return OK;
 }
 
 /* False: refused and answered. */
@@ -198,7 +163,7 @@ static bool read_message(struct call *call, bool has_application, struct complai
     };
     enum status status = fields_read(&input, complaints, &message->body);
     if (status == OK && !has_application && complaints->count == 0)
-        status = take_application(call, complaints);
+        status = api_take_brought(call, buf_slice(&message->body), complaints);
     if (status == OK && !complaints_end(call, complaints))
         return false;
     if (status == OK)
@@ -359,55 +324,6 @@ static void publish(struct call *call)
     call->api->hooks.publish(publishing, call->api->hooks.ctx);
 }
 
-/* ---- The application that comes with it --------------------------------------------------------
- */
-
-static void go_on(struct call *call, bool is_found);
-
-static void on_application(struct store_op *op)
-{
-    struct call *call = op->ctx;
-    const enum status status = op->status;
-    if (!call_end_wait(call))
-        return;
-    if (status == OK) {
-        call->application = call->resource.row.id;
-        publish(call);
-    } else if (status == E_CONFLICT) { /* another was faster */
-        api_find_application(call, go_on);
-    } else {
-        call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
-    }
-}
-
-static void make_application(struct call *call)
-{
-    call->put_resource = (struct store_resource){
-        .op = {.kind = STORE_RESOURCE, .on_done = on_application, .ctx = call},
-        .resource = &call->resource.row,
-        .is_new = true,
-        .now_ms = clock_due_ms(),
-    };
-    call_begin_wait(call);
-    check(store_submit(call->api->store, call->api->client, &call->put_resource.op) == OK);
-}
-
-static bool brings_application(const struct call *call)
-{
-    const struct slice body = http_body(call->request);
-    struct slice given;
-    return json_is_valid(body) && json_kind_of(body) == JSON_OBJECT &&
-           json_find(body, "application", &given) && json_kind_of(given) != JSON_NULL;
-}
-
-static void go_on(struct call *call, bool is_found)
-{
-    if (is_found)
-        publish(call);
-    else
-        make_application(call);
-}
-
 static void begin(struct call *call, bool is_found)
 {
     struct message_call *message = calloc(1, sizeof *message);
@@ -419,14 +335,16 @@ static void begin(struct call *call, bool is_found)
     }
     buf_init(&message->body, LIMIT_API_MESSAGE_BYTES + LIMIT_API_BODY_BYTES);
     buf_init(&message->raw, LIMIT_API_MESSAGE_BYTES);
-    if (!is_found && !brings_application(call)) {
-        call_refuse(call, 404, "not_found", "there is no application of this id or uid");
+    if (!is_found && !api_brings_application(call))
         return;
-    }
     complaints_begin(&complaints);
     message->with_content = api_query_flag(call, "with_content", true, &complaints);
-    if (read_message(call, is_found, &complaints) && call_hold_key(call))
-        go_on(call, is_found);
+    if (!read_message(call, is_found, &complaints) || !call_hold_key(call))
+        return;
+    if (is_found)
+        publish(call);
+    else
+        api_make_brought(call, publish);
 }
 
 void api_publish(struct call *call)

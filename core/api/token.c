@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define TOKEN_SECRET_BYTES 32
@@ -54,15 +53,23 @@ void token_hash(struct slice text, unsigned char out[API_TOKEN_HASH_BYTES])
     memcpy(out, digest, API_TOKEN_HASH_BYTES);
 }
 
-/* *text: a fresh one. */
-static enum status make_text(struct buf *text)
+/* A fresh one; of an idempotency key the same again, as long as the process lives: what the store
+ * has of a token cannot give it back. */
+static enum status make_text(struct call *call)
 {
-    unsigned char secret[TOKEN_SECRET_BYTES];
-    random_bytes(secret, sizeof secret);
+    struct buf *text = &call->minting.text;
+    unsigned char secret[DIGEST_BYTES_MAX];
+    const struct slice key = slice_of((const char *)call->key, sizeof call->key);
+    if (call->has_key)
+        check(hmac(DIGEST_SHA256,
+                   slice_of((const char *)call->api->mint_key, sizeof call->api->mint_key), &key, 1,
+                   secret) == TOKEN_SECRET_BYTES);
+    else
+        random_bytes(secret, TOKEN_SECRET_BYTES);
     const enum status status = buf_add_str(text, TOKEN_PREFIX);
     if (status != OK)
         return status;
-    return base64url_encode(slice_of((const char *)secret, sizeof secret), text);
+    return base64url_encode(slice_of((const char *)secret, TOKEN_SECRET_BYTES), text);
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------
@@ -108,28 +115,24 @@ static void on_minted(struct store_op *op)
     const enum status status = op->status;
     if (!call_end_wait(call))
         return;
-    if (status != OK) {
+    if (status == OK || status == E_CONFLICT)
+        call->minting.answer(call, status == E_CONFLICT);
+    else
         refuse_store(call);
-        return;
-    }
-    struct document out;
-    document_init(&out, SMALL_ANSWER_BYTES_MAX);
-    write_token(&out, &call->minting.token, call->minting.text.data);
-    call_answer(call, 201, &out);
 }
 
-static void mint(struct call *call, bool is_found)
+void token_mint(struct call *call, void (*answer)(struct call *call, bool is_repeat))
 {
     struct token_call *it = &call->minting;
-    if (!is_found) {
-        struct complaints complaints;
-        complaints_begin(&complaints);
-        complain(&complaints, "body", slice_str("application"),
-                 "there is no application of this id or uid");
-        (void)complaints_end(call, &complaints);
+    it->answer = answer;
+    it->token.application = call->application;
+    call_take_key(call);
+    buf_init(&it->text, LIMIT_UID_BYTES);
+    if (make_text(call) != OK) {
+        call_refuse(call, 503, "memory", "no memory; try again");
         return;
     }
-    it->token.application = call->application;
+    token_hash(buf_slice(&it->text), it->token.hash);
     call->put_token = (struct store_token){
         .op = {.kind = STORE_TOKEN, .on_done = on_minted, .ctx = call},
         .token = &it->token,
@@ -140,37 +143,43 @@ static void mint(struct call *call, bool is_found)
     check(store_submit(call->api->store, call->api->client, &call->put_token.op) == OK);
 }
 
-/* Owned; NULL if it has none. */
-static char *take_text(const char *body, const char *name)
+static void answer_minted(struct call *call, bool is_repeat)
 {
-    struct buf text;
-    buf_init(&text, LIMIT_API_BODY_BYTES);
-    check(fields_text(body, name, &text) == OK);
-    return buf_take(&text, NULL);
+    if (is_repeat) {
+        call_refuse(call, 409, "conflict",
+                    "a token was minted for this idempotency key; it is told once");
+        return;
+    }
+    struct document out;
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
+    write_token(&out, &call->minting.token, call->minting.text.data);
+    call_answer(call, 201, &out);
 }
 
-/* Owned; NULL if it has none. */
-static char *take_json(const char *body, const char *name)
+static void mint(struct call *call, bool is_found)
 {
-    struct slice value;
-    struct buf text;
-    buf_init(&text, LIMIT_API_BODY_BYTES);
-    if (json_find(slice_str(body), name, &value))
-        check(buf_add_slice(&text, value) == OK);
-    return buf_take(&text, NULL);
+    struct complaints complaints;
+    if (is_found) {
+        token_mint(call, answer_minted);
+        return;
+    }
+    complaints_begin(&complaints);
+    complain(&complaints, "body", slice_str("application"),
+             "there is no application of this id or uid");
+    (void)complaints_end(call, &complaints);
 }
 
 /* Of fields that were read. Complains of a scope that there is not. */
 static void fill(struct token_call *it, const char *body, struct complaints *complaints)
 {
     struct slice value;
-    char *scope = take_text(body, "scope");
+    char *scope = fields_copy(body, "scope");
     if (!api_token_scope_parse(slice_str(scope), &it->token.scope))
         complain(complaints, "body", slice_str("scope"), "application or portal is wanted");
     free(scope);
-    it->application = take_text(body, "application");
-    it->token.label = take_text(body, "label");
-    it->token.flags = take_json(body, "featureFlags");
+    it->application = fields_copy(body, "application");
+    it->token.label = fields_copy(body, "label");
+    it->token.flags = fields_copy(body, "featureFlags");
     if (!it->token.flags && it->token.scope == TOKEN_PORTAL)
         check((it->token.flags = strdup(NO_FLAGS)) != NULL);
     check(json_find(slice_str(body), "ttlSeconds", &value));
@@ -186,20 +195,15 @@ void api_mint_token(struct call *call)
         .forms = &token_fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
     complaints_begin(&complaints);
     buf_init(&body, 2 * LIMIT_API_BODY_BYTES);
-    buf_init(&it->text, LIMIT_UID_BYTES);
-    enum status status = fields_read(&input, &complaints, &body);
-    if (status == OK && complaints.count == 0) {
+    const enum status status = fields_read(&input, &complaints, &body);
+    if (status == OK && complaints.count == 0)
         fill(it, body.data, &complaints);
-        status = make_text(&it->text);
-    }
     const bool is_right = complaints_end(call, &complaints);
     buf_finish(&body);
-    if (is_right && status == OK) {
-        token_hash(buf_slice(&it->text), it->token.hash);
+    if (is_right && status == OK)
         api_look_up_application(call, slice_str(it->application), mint);
-    } else if (is_right) {
+    else if (is_right)
         call_refuse(call, 503, "memory", "no memory; try again");
-    }
 }
 
 void token_call_finish(struct token_call *it)

@@ -171,6 +171,7 @@
 #define LIMIT_CHANNELS_PER_MESSAGE 5  /* and tags */
 #define LIMIT_ANSWER_KEPT_MS 43200000 /* to a request with an idempotency key */
 #define LIMIT_TOKEN_TTL_S 31622400    /* 366 days: a minted token ends by then */
+#define LIMIT_PORTAL_TTL_S 604800     /* 7 days: how long a token of a portal is good */
 #define LIMIT_TOKEN_LABEL 100         /* characters */
 #define LIMIT_REASON_BYTES 256        /* why something is dropped or cancelled */
 #define LIMIT_API_FAILURES 10         /* wrong tokens of one address ... */

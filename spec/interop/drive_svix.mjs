@@ -59,4 +59,19 @@ seen.left = (await svix.eventType.list()).data.map((row) => row.name);
 seen.withArchived = (await svix.eventType.list({ includeArchived: true })).data.length;
 await svix.eventType.delete("invoice.paid", { expunge: true });
 seen.expunged = await refusal(svix.eventType.get("invoice.paid"));
+
+const owner = await svix.application.create({ name: "Owner", uid: "owner" });
+const access = await svix.authentication.appPortalAccess("owner", { featureFlags: ["beta"] },
+  { idempotencyKey: "portal" });
+const portal = new Svix(access.token, { serverUrl: url });
+seen.portal = {
+  hasUrl: URL.canParse(access.url),
+  same: (await svix.authentication.appPortalAccess("owner", {}, { idempotencyKey: "portal" })).token === access.token,
+  own: (await portal.application.get("owner")).id === owner.id,
+  other: await refusal(portal.application.get(app.id)),
+  list: await refusal(portal.application.list()),
+  types: (await portal.eventType.list()).data.map((row) => row.name),
+};
+await portal.authentication.logout();
+seen.portal.after = (await refusal(portal.application.get("owner"))).code;
 process.stdout.write(JSON.stringify(seen));

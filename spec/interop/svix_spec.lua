@@ -62,6 +62,17 @@ describe("npm's svix", function()
     assert.equal(2, seen.withArchived)
     assert.same({ 404, "not_found" }, { seen.expunged.code, seen.expunged.body.code })
   end)
+
+  it("gives a portal a token that sees one application, until it logs out", function()
+    local portal = seen.portal
+    assert.is_true(portal.hasUrl)
+    assert.is_true(portal.same)
+    assert.is_true(portal.own)
+    assert.same({ 404, "not_found" }, { portal.other.code, portal.other.body.code })
+    assert.same({ 403, "forbidden" }, { portal.list.code, portal.list.body.code })
+    assert.same({ "a.first" }, portal.types)
+    assert.equal(401, portal.after)
+  end)
 end)
 
 describe("the OpenAPI document", function()

@@ -77,7 +77,7 @@ describe("a token", function()
     for _, row in ipairs { { "GET", "/app" }, { "POST", "/app" }, { "PUT", "/app/acme" },
         { "DELETE", "/app/acme" }, { "GET", "/token" }, { "POST", "/token" }, { "POST", "/event-type" },
         { "GET", "/status" }, { "POST", "/script/reload" }, { "GET", "/event" } } do
-      local answer, status = with(token, row[1], row[2], row[1] ~= "GET" and {} or nil)
+      local answer, status = with(token, row[1], row[2], row[1] ~= "GET" and "{}" or nil)
       assert.same({ 403, "forbidden" }, { status, answer.code })
     end
   end)

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* POST /api/v1/auth/app-portal-access/{app}: a token for the customers of an application, as a page
+ * that shows them their endpoints wants it. */
+#include "api/fields_int.h"
+
+#include <stdlib.h>
+
+#define NO_FLAGS "[]"
+#define MS_PER_S INT64_C(1000)
+
+/* The last counts only if the path's application is not there. */
+static const struct field_form rows[] = {
+    {.name = "featureFlags",
+     .type = FIELD_NAMES,
+     .min = 1,
+     .max = LIMIT_UID_BYTES,
+     .absent = NO_FLAGS},
+    {.name = "application", .type = FIELD_FORM, .forms = &application_fields},
+};
+const struct field_forms portal_fields = {rows, array_count(rows)};
+static const struct field_forms fields_without_application = {rows, array_count(rows) - 1};
+
+static enum status add_url(const struct call *call, struct buf *url)
+{
+    struct slice host = slice_str("localhost");
+    char application[ID_TEXT_BYTES];
+    (void)http_header(call->request, "host", &host);
+    id_format(ID_APPLICATION, call->application, application);
+    return buf_printf(url, "http://%.*s/#app=%s&token=%s", (int)host.len, host.data, application,
+                      call->minting.text.data);
+}
+
+/* A repeated request is answered as the first one was. */
+static void answer(struct call *call, bool is_repeat)
+{
+    (void)is_repeat;
+    struct document out;
+    struct buf url;
+    buf_init(&url, LIMIT_REQUEST_LINE_BYTES);
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
+    if (add_url(call, &url) != OK) {
+        call_refuse(call, 503, "memory", "no memory; try again");
+        buf_finish(&url);
+        return;
+    }
+    document_open(&out, '{');
+    document_key(&out, "url");
+    document_text(&out, buf_slice(&url));
+    document_key(&out, "token");
+    document_text(&out, buf_slice(&call->minting.text));
+    document_close(&out, '}');
+    call_answer(call, 200, &out);
+    buf_finish(&url);
+}
+
+static void mint(struct call *call)
+{
+    token_mint(call, answer);
+}
+
+/* False: refused and answered. */
+static bool read_body(struct call *call, bool has_application)
+{
+    const struct fields_input input = {
+        .forms = has_application ? &fields_without_application : &portal_fields,
+        .mode = FIELDS_MADE,
+        .body = http_body(call->request),
+    };
+    struct complaints complaints;
+    struct buf body;
+    complaints_begin(&complaints);
+    buf_init(&body, 2 * LIMIT_API_BODY_BYTES);
+    enum status status = fields_read(&input, &complaints, &body);
+    if (status == OK && complaints.count == 0) {
+        call->minting.token.flags = fields_copy(body.data, "featureFlags");
+        if (!has_application)
+            status = api_take_brought(call, buf_slice(&body), &complaints);
+    }
+    buf_finish(&body);
+    if (!complaints_end(call, &complaints))
+        return false;
+    if (status != OK)
+        call_refuse(call, 503, "memory", "no memory; try again");
+    return status == OK;
+}
+
+static void begin(struct call *call, bool is_found)
+{
+    call->minting.token.scope = TOKEN_PORTAL;
+    call->minting.ttl_ms = LIMIT_PORTAL_TTL_S * MS_PER_S;
+    if ((!is_found && !api_brings_application(call)) || !read_body(call, is_found))
+        return;
+    if (is_found)
+        mint(call);
+    else
+        api_make_brought(call, mint);
+}
+
+void api_open_portal(struct call *call)
+{
+    api_find_application(call, begin);
+}
