@@ -383,6 +383,8 @@ bool token_may_enter(const struct call *call, uint64_t application);
 /* Leaves out event types behind a feature flag that the call's token lacks: as if there were none.
  * For every read of event types on behalf of a call. */
 void token_narrow(const struct call *call, struct store_list_resources *list);
+/* The same of the event types that an endpoint wants. */
+void token_narrow_types(const struct call *call, struct store_registered *endpoint);
 /* Mints what call->minting has (its scope, label, flags, ttl_ms) for call->application: then its
  * text is there, of a repeated idempotency key the same as before (is_repeat). Or refuses. */
 void token_mint(struct call *call, void (*answer)(struct call *call, bool is_repeat));

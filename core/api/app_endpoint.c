@@ -205,6 +205,8 @@ static void judge(struct call *call, const char *fields, const char *old,
     it->stored.url = it->url;
     it->stored.is_disabled = fields_flag(fields, "disabled");
     take_types(it, fields);
+    if (!is_same(fields, old, "eventTypes"))
+        token_narrow_types(call, &it->stored);
     if (call->resource.is_new)
         take_key(call, it, complaints);
 }

@@ -310,6 +310,12 @@ static bool is_seen(const struct resource *type, const void *flags)
     return false;
 }
 
+void token_narrow_types(const struct call *call, struct store_registered *endpoint)
+{
+    endpoint->is_wanted = call->token.flags ? is_seen : NULL;
+    endpoint->wanted_ctx = call->token.flags;
+}
+
 void token_narrow(const struct call *call, struct store_list_resources *list)
 {
     if (list->kind != RESOURCE_EVENT_TYPE || !call->token.flags)

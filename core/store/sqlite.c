@@ -150,7 +150,8 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_TASK_END] = "UPDATE task SET state = 2, ended_ms = ?2 WHERE id = ?1",
     [SQL_TASK_EXPIRE] = "DELETE FROM task WHERE state > 0 AND ended_ms < ?",
     [SQL_RESOURCE_FIND] = "SELECT version, created_ms FROM resource WHERE id = ?",
-    [SQL_RESOURCE_OF_UID] = "SELECT id FROM resource WHERE kind = ? AND owner = ? AND uid = ?",
+    [SQL_RESOURCE_OF_UID] =
+        "SELECT id, body FROM resource WHERE kind = ? AND owner = ? AND uid = ?",
     [SQL_RESOURCE_PUT] =
         "INSERT INTO resource(id, uid, is_archived, version, body, created_ms, updated_ms, kind,"
         " owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET"

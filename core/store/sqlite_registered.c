@@ -21,13 +21,22 @@ static int find_resource(struct sqlite_engine *it, uint64_t id, bool *is_there)
     return rc;
 }
 
-static int find_type(struct sqlite_engine *it, const char *name, bool *is_there)
+static bool is_wanted(const struct store_registered *endpoint, sqlite3_stmt *type)
+{
+    const struct resource resource = {.kind = RESOURCE_EVENT_TYPE,
+                                      .body = (char *)(uintptr_t)sqlite3_column_text(type, 1)};
+    return !endpoint->is_wanted || endpoint->is_wanted(&resource, endpoint->wanted_ctx);
+}
+
+static int find_type(struct sqlite_engine *it, const struct store_registered *endpoint,
+                     const char *name, bool *is_there)
 {
     sqlite3_stmt *statement = it->statements[SQL_RESOURCE_OF_UID];
     (void)sqlite3_bind_int(statement, 1, (int)RESOURCE_EVENT_TYPE);
     bind_id(statement, 2, 0);
     bind_text(statement, 3, slice_str(name));
     const int rc = step(statement, is_there);
+    *is_there = *is_there && is_wanted(endpoint, statement);
     (void)sqlite3_reset(statement);
     return rc;
 }
@@ -40,7 +49,7 @@ int sqlite_judge_registered(struct sqlite_engine *engine, struct store_resource 
     if (!is_there)
         op->op.status = E_NOTFOUND;
     for (size_t i = 0; rc == SQLITE_OK && is_there && i < endpoint->type_count; i++) {
-        rc = find_type(engine, endpoint->types[i], &is_there);
+        rc = find_type(engine, endpoint, endpoint->types[i], &is_there);
         if (is_there || rc != SQLITE_OK)
             continue;
         endpoint->missing_type = i;

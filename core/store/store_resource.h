@@ -17,6 +17,10 @@ struct store_registered {
     bool is_disabled;         /* not: enabled if it was disabled, else as it is */
     const char *const *types; /* event types that have to be there */
     size_t type_count;
+    /* Pure, on the store thread: those that it says no to are not there; it knows a type's body
+     * alone. NULL: all are. */
+    bool (*is_wanted)(const struct resource *type, const void *ctx);
+    const void *wanted_ctx;
     size_t missing_type;               /* out, with E_INVALID: the first that is not there */
     struct endpoint_standing standing; /* out */
 };

@@ -139,6 +139,24 @@ describe("a token", function()
     assert.equal(200, status_with(beta, "GET", "/event-type/flag.beta"))
   end)
 
+  it("cannot have an endpoint of types that it does not see", function()
+    call("POST", "/event-type", { name = "hidden.type", description = "x", featureFlag = "hidden" })
+    local portal, seeing = mint { scope = "portal" }, mint { scope = "portal", featureFlags = { "hidden" } }
+    local function make(token, name)
+      return with(token, "POST", "/app/acme/endpoint", { url = "https://example.com/", uid = "flagged",
+        eventTypes = { name } })
+    end
+    local refused = make(portal, "hidden.type")
+    local unknown, status = make(portal, "hidden.never")
+    assert.equal(422, status)
+    assert.equal((json.encode(unknown):gsub("hidden.never", "hidden.type")), json.encode(refused))
+    assert.equal("flagged", (make(seeing, "hidden.type")).uid)
+    -- What the endpoint has already stays, while something else is changed.
+    assert.equal(200, status_with(portal, "PATCH", "/app/acme/endpoint/flagged", { description = "d" }))
+    assert.equal(422, status_with(portal, "PATCH", "/app/acme/endpoint/flagged",
+      { eventTypes = { "hidden.type", "hidden.type2" } }))
+  end)
+
   it("is refused where a field of it is wrong", function()
     for place, fields in pairs {
       application = { application = "nobody" }, ttlSeconds = { ttlSeconds = 0 },
