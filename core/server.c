@@ -419,6 +419,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .check_url = server_check_url,
                                                     .pace = server_endpoint_pace,
                                                     .queue = server_queue,
+                                                    .erase = server_erase,
                                                     .secrets = server_show_secrets,
                                                     .rotate = server_rotate,
                                                     .ctx = server}},

@@ -55,6 +55,7 @@ struct server_secrets {
     bool is_complete; /* the last walk left nothing that an older key sealed */
     struct store_count_secrets count;
     struct store_reseal step;
+    struct store_scrub scrub;
     size_t looked_at_count, sealed_count, failed_count; /* of the last walk */
     uint64_t total_count;                               /* when it began */
 };
@@ -199,6 +200,9 @@ void server_secrets_close(struct server *server);
 /* The API's hooks of these names; ctx: the server. */
 void server_show_secrets(struct api_secrets *out, void *ctx);
 enum status server_rotate(const char *keys, struct err *err, void *ctx);
+
+/* server_erase.c: the API's hook of that name; ctx: the server. */
+void server_erase(struct api_erasure *asked, void *ctx);
 
 /* server_upkeep.c: begins, on the loop. */
 void server_upkeep_start(struct server *server);

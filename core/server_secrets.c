@@ -103,6 +103,25 @@ static void end_walk(struct server *server)
         server_end_if_quiet(server);
 }
 
+/* What was sealed anew is to be nowhere in the files as it was. */
+static void on_scrubbed(struct store_op *op)
+{
+    struct server *server = op->ctx;
+    struct server_secrets *it = &server->secrets;
+    if (op->status == OK && !it->scrub.is_end && server->state <= SERVER_SERVING)
+        check(store_submit(server->store, server->client, op) == OK);
+    else
+        end_walk(server);
+}
+
+static void begin_scrub(struct server *server)
+{
+    struct server_secrets *it = &server->secrets;
+    it->scrub =
+        (struct store_scrub){.op = {.kind = STORE_SCRUB, .on_done = on_scrubbed, .ctx = server}};
+    check(store_submit(server->store, server->client, &it->scrub.op) == OK);
+}
+
 static void on_step(struct store_op *op)
 {
     struct server *server = op->ctx;
@@ -113,6 +132,10 @@ static void on_step(struct store_op *op)
         it->failed_count += it->step.failed_count;
     } else {
         it->step.is_end = false;
+    }
+    if (op->status == OK && it->step.is_end && it->sealed_count > 0) {
+        begin_scrub(server);
+        return;
     }
     if (op->status != OK || it->step.is_end || server->state > SERVER_SERVING) {
         end_walk(server);

@@ -125,6 +125,17 @@ struct api_endpoint_change {
     void *ctx;
 };
 
+/* Something that is to be erased, with all that it led to. */
+struct api_erasure {
+    struct store_erase what; /* filled in down to uid: which event; then op.status and event count.
+                                OK; E_NOTFOUND; E_BUSY: deliveries of it do not end; E_LIMIT: it led
+                                to more than is erased at once, ask again; E_IO; E_CANCELLED: the
+                                server stops */
+    size_t event_count;      /* erased, with those that it led to */
+    void (*on_done)(struct api_erasure *erasure);
+    void *ctx;
+};
+
 /* How secrets in the store are sealed. */
 struct api_secrets {
     const char *source;                           /* of the keys: a file, a variable. NULL: none */
@@ -190,6 +201,8 @@ struct api_hooks {
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
     /* False: the scripts that serve have no queue of this name. */
     bool (*queue)(const char *name, struct api_queue *queue, void *ctx);
+    /* Erases, in the files too; erasure->on_done comes as change->on_done does. */
+    void (*erase)(struct api_erasure *erasure, void *ctx);
     void (*secrets)(struct api_secrets *out, void *ctx);
     /* Takes these keys, or (NULL) reads those of the settings' file anew, and begins to seal anew
      * what another key sealed. E_INVALID, E_NOTFOUND, E_LIMIT: nothing has changed, err says why;

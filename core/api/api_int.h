@@ -176,6 +176,7 @@ struct call {
     union {
         struct api_endpoint_change endpoint_change;
         struct api_change change;
+        struct api_erasure erasure;
         struct api_task task;
         struct api_request asked_request;
         struct store_list_tasks list_tasks;
@@ -515,6 +516,8 @@ void api_log_out(struct call *call);
 void api_open_portal(struct call *call);
 extern const struct field_forms portal_fields;
 extern const struct field_forms token_fields;
+extern const struct field_forms erasure_fields;
+void api_erase(struct call *call);
 extern const struct field_forms rotation_fields;
 /* secret.c */
 void api_show_secrets(struct call *call);

@@ -11,7 +11,7 @@ static int parse_run_state(const char *text)
 static const struct list_form form = {
     .kind = ID_EVENT,
     .parse_state = parse_run_state,
-    .states = "pending, retrying, handled, skipped, dead",
+    .states = "pending, retrying, handled, skipped, dead, erased",
 };
 
 void api_list_events(struct call *call)

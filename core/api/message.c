@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 #define DAY_MS INT64_C(86400000)
-#define NO_PAYLOAD "{}" /* as it is shown when it is not asked for */
+#define EXPIRED "{\"expired\":true}" /* it went */
+#define NO_PAYLOAD "{}"              /* as it is shown when it is not asked for */
 #define RAW "transformationsParams"
 
 static const struct field_form raw_rows[] = {{.name = "rawPayload", .type = FIELD_TEXT}};
@@ -104,12 +105,12 @@ static void write_message(const struct shown_message *shown, struct document *ou
 
 static void write_row(const struct published_row *row, struct document *out)
 {
-    write_message(
-        &(struct shown_message){.event = row->id,
-                                .type = slice_str(row->type),
-                                .what = &row->what,
-                                .payload = slice_str(row->payload ? row->payload : NO_PAYLOAD)},
-        out);
+    const char *payload = row->payload ? row->payload : NO_PAYLOAD;
+    write_message(&(struct shown_message){.event = row->id,
+                                          .type = slice_str(row->type),
+                                          .what = &row->what,
+                                          .payload = slice_str(*payload ? payload : EXPIRED)},
+                  out);
 }
 
 void api_write_message(const struct call *call, struct document *out)

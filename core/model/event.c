@@ -7,7 +7,7 @@
 
 static const char *const run_state_names[RUN_STATE_COUNT] = {
     [RUN_PENDING] = "pending", [RUN_RETRYING] = "retrying", [RUN_HANDLED] = "handled",
-    [RUN_SKIPPED] = "skipped", [RUN_DEAD] = "dead",
+    [RUN_SKIPPED] = "skipped", [RUN_DEAD] = "dead",         [RUN_ERASED] = "erased",
 };
 
 const char *run_state_name(enum run_state state)

@@ -73,6 +73,7 @@ enum run_state {
     RUN_HANDLED = 2,
     RUN_SKIPPED = 3,
     RUN_DEAD = 4,
+    RUN_ERASED = 5, /* of an event alone: nothing is known of it any more */
     RUN_STATE_COUNT
 };
 const char *run_state_name(enum run_state state);

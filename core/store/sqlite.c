@@ -26,10 +26,11 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_PROBE] = "REPLACE INTO meta(key, value) VALUES ('probe', ?)",
     [SQL_SOURCE_ID] = "SELECT id FROM source WHERE name = ?",
     [SQL_SOURCE_INSERT] = "INSERT INTO source(name) VALUES (?) RETURNING id",
-    [SQL_KEY_OF_EVENT] = "SELECT key FROM event WHERE id = ? AND source = ?",
-    [SQL_DEDUPE_FIND] = "SELECT d.event, e.key FROM dedupe d JOIN event e ON e.id = d.event"
-                        " WHERE d.run = ? AND d.hash = ? AND d.event >= ? AND e.source = ?"
-                        " ORDER BY d.event DESC",
+    [SQL_KEY_OF_EVENT] = "SELECT key, erased_ms FROM event WHERE id = ? AND source = ?",
+    [SQL_DEDUPE_FIND] =
+        "SELECT d.event, e.key, e.erased_ms FROM dedupe d JOIN event e ON e.id = d.event"
+        " WHERE d.run = ? AND d.hash = ? AND d.event >= ? AND e.source = ?"
+        " ORDER BY d.event DESC",
     [SQL_DEDUPE_INSERT] = "INSERT OR IGNORE INTO dedupe(run, hash, event) VALUES (?, ?, ?)",
     [SQL_DEDUPE_EXPIRE] =
         "DELETE FROM dedupe WHERE run = ?1 AND hash <= coalesce((SELECT hash"
@@ -119,8 +120,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
         " AND (d.is_blocking OR d.due_ms IS NULL OR d.due_ms < (1 << 62)) LIMIT 1",
     [SQL_CHANGE_DROP] = "UPDATE delivery SET state = 5, due_ms = NULL, reason = ?2,"
                         " is_blocking = NULL, leased_ms = NULL WHERE id = ?1",
-    [SQL_CHANGE_RUNS] = "SELECT subscription, state, first_ordinal, order_key FROM run"
-                        " WHERE event = ? ORDER BY first_ordinal, subscription",
+    [SQL_CHANGE_RUNS] =
+        "SELECT subscription, state, first_ordinal, order_key, number, batch FROM run"
+        " WHERE event = ? ORDER BY first_ordinal, subscription",
     [SQL_CHANGE_RUN] = "UPDATE run SET state = ?3, number = ?4, due_ms = ?5, error = ?6"
                        " WHERE event = ?1 AND subscription = ?2",
     [SQL_REPLAY_RUN] = "INSERT INTO run(event, subscription, state, number, due_ms,"
@@ -186,6 +188,30 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_TOKEN_END] = "UPDATE api_token SET expires_ms = ?2 WHERE id = ?1 AND expires_ms > ?2",
     [SQL_TOKEN_EXPIRE] = "DELETE FROM api_token WHERE expires_ms <= ?",
     [SQL_TOKEN_DELETE] = "DELETE FROM api_token WHERE application = ?",
+    [SQL_ERASE_FIND] = "SELECT 1 FROM event WHERE id = ?",
+    [SQL_ERASE_CONTENT_OF] = "SELECT content FROM message WHERE id = ?",
+    [SQL_ERASE_COPIES] = "SELECT id, content, delivery, deliveries FROM message"
+                         " INDEXED BY message_copy WHERE content BETWEEN ?1 AND ?1 | 255"
+                         " AND content <> id AND content <> id & -256",
+    [SQL_ERASE_CHILDREN] = "SELECT id FROM event INDEXED BY event_parent WHERE parent = ?",
+    [SQL_ERASE_ATTEMPT] = "UPDATE attempt SET detail = '', head = x'', body = x'', request = x''"
+                          " WHERE id = ?",
+    [SQL_ERASE_DELIVERY] = "UPDATE delivery SET reason = '" STORE_ERASED "', order_key = NULL"
+                           " WHERE id = ?",
+    [SQL_ERASE_CONTENT] = "UPDATE content SET head = x'', body = x'' WHERE id BETWEEN ?1"
+                          " AND ?1 | 255",
+    [SQL_ERASE_RUNS] = "UPDATE run SET state = iif(state = 4, 3, state), order_key = NULL,"
+                       " error = iif(error IS NULL, NULL, '" STORE_ERASED "') WHERE event = ?",
+    [SQL_ERASE_PUBLISHED] = "UPDATE published SET channels = NULL, tags = NULL,"
+                            " payload_until_ms = NULL WHERE id = ?",
+    [SQL_ERASE_EVENT] = "UPDATE event SET key = NULL, trace = NULL, bytes = 0,"
+                        " erased_ms = coalesce(erased_ms, ?2) WHERE id = ?1",
+    [SQL_IS_ERASED_EVENT] = "SELECT 1 FROM event WHERE id = ? AND erased_ms IS NOT NULL",
+    [SQL_IS_ERASED_MESSAGE] = "SELECT 1 FROM message m JOIN event e ON e.id = m.content & -256"
+                              " WHERE m.id = ? AND e.erased_ms IS NOT NULL",
+    [SQL_IS_ERASED_DELIVERY] = "SELECT 1 FROM delivery d JOIN message m ON m.id = d.message"
+                               " JOIN event e ON e.id = m.content & -256 WHERE d.id = ?"
+                               " AND e.erased_ms IS NOT NULL",
     [SQL_RESEAL_NEXT] = "SELECT owner, kind, version, sealed FROM secret WHERE (owner, kind,"
                         " version) > (?, ?, ?) ORDER BY owner, kind, version LIMIT 1",
     [SQL_RESEAL] = "UPDATE secret SET sealed = ?4 WHERE owner = ?1 AND kind = ?2 AND version = ?3",

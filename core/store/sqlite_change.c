@@ -124,6 +124,8 @@ static int read_run(sqlite3_stmt *statement, struct stored_runs *runs)
         .subscription = column_copy(statement, 0),
         .state = (enum run_state)sqlite3_column_int(statement, 1),
         .first_ordinal = (unsigned)sqlite3_column_int(statement, 2),
+        .number = (uint32_t)sqlite3_column_int64(statement, 4),
+        .batch = column_id(statement, 5),
         .order_key = column_copy(statement, 3),
         .order_key_len = (size_t)sqlite3_column_bytes(statement, 3),
     };
@@ -240,6 +242,14 @@ static int change_event(struct sqlite_engine *it, const struct store_change *op,
 static int make_change(struct sqlite_engine *it, const struct store_change *op,
                        struct change *change)
 {
+    bool is_erased = false;
+    const bool is_again = change->verb == CHANGE_REPLAY || change->verb == CHANGE_RETRY;
+    const int rc =
+        is_again ? sqlite_is_erased(it, change->kind, change->id, &is_erased) : SQLITE_OK;
+    if (rc != SQLITE_OK || is_erased) {
+        change->status = E_CONFLICT;
+        return rc;
+    }
     if (change->verb == CHANGE_REPLAY)
         return sqlite_replay(it, op, change);
     if (change->kind == ID_EVENT)

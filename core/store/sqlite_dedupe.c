@@ -21,14 +21,22 @@ struct key_search {
     uint64_t first; /* 0: none yet */
 };
 
-/* Is that event's key the one, and not only its hash? Deleted events have none. */
+/* Is the row's key (then erased_ms) the one, and not only its hash? Of one that was erased nothing
+ * but the hash is left: 63 bits that only this store knows how to make. */
+static bool is_key(sqlite3_stmt *statement, int column, struct slice key)
+{
+    return sqlite3_column_type(statement, column + 1) != SQLITE_NULL ||
+           slice_equal(column_text(statement, column), key);
+}
+
+/* Deleted events have none. */
 static int check_event(struct sqlite_engine *it, struct key_search *search, uint64_t event)
 {
     sqlite3_stmt *statement = it->statements[SQL_KEY_OF_EVENT];
     bind_id(statement, 1, event);
     (void)sqlite3_bind_int64(statement, 2, search->source);
     const int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW && slice_equal(column_text(statement, 0), search->key))
+    if (rc == SQLITE_ROW && is_key(statement, 0, search->key))
         search->first = event;
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -56,7 +64,7 @@ static int search_run(struct sqlite_engine *it, const struct key_run *run,
     bool is_found = false;
     int rc = SQLITE_DONE;
     while (!is_found && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        is_found = slice_equal(column_text(statement, 1), search->key);
+        is_found = is_key(statement, 1, search->key);
         if (is_found && column_id(statement, 0) > search->first)
             search->first = column_id(statement, 0);
     }

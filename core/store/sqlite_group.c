@@ -143,9 +143,8 @@ static enum group_result give_up(struct sqlite_engine *it, int rc, enum written_
 /* ---- Overwriting -----------------------------------------------------------------------------
  */
 
-int sqlite_wipe(struct sqlite_engine *engine, bool and_log)
+int sqlite_wipe(struct sqlite_engine *engine)
 {
-    engine->wants_short_log |= and_log;
     if (engine->is_wiping)
         return SQLITE_OK;
     engine->is_wiping = true;
@@ -170,10 +169,6 @@ static void end_wipe(struct sqlite_engine *it, enum group_result result)
     if (result == GROUP_FATAL)
         return;
     (void)sqlite3_exec(it->db, "PRAGMA secure_delete = FAST", NULL, NULL, NULL);
-    if (result != GROUP_OK)
-        it->wants_short_log = false;
-    else if (it->wants_short_log)
-        shorten_log(it);
 }
 
 /* ---- Groups ---------------------------------------------------------------------------------- */
@@ -208,6 +203,10 @@ static int apply(struct sqlite_engine *it, struct store_op *op)
         return sqlite_resource(it, container_of(op, struct store_resource, op));
     case STORE_TOKEN:
         return sqlite_token(it, container_of(op, struct store_token, op));
+    case STORE_ERASE:
+        return sqlite_erase(it, container_of(op, struct store_erase, op));
+    case STORE_SCRUB:
+        return sqlite_scrub(it, container_of(op, struct store_scrub, op));
     case STORE_RESEAL:
         return sqlite_reseal(it, container_of(op, struct store_reseal, op));
     case STORE_ROUTINE:
@@ -257,6 +256,8 @@ enum group_result sqlite_commit_group(struct engine *engine, struct store_op **o
     const enum group_result result = commit_group(it, ops, count);
     if (it->is_wiping)
         end_wipe(it, result);
+    if (it->wants_short_log && result == GROUP_OK)
+        shorten_log(it);
     return result;
 }
 

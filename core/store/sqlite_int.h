@@ -107,6 +107,19 @@ enum write_sql {
     SQL_PUBLISHED_OF_UID,
     SQL_PUBLISHED_INSERT,
     SQL_PUBLISHED_DELETE,
+    SQL_ERASE_FIND,
+    SQL_ERASE_CONTENT_OF,
+    SQL_ERASE_COPIES,
+    SQL_ERASE_CHILDREN,
+    SQL_ERASE_ATTEMPT,
+    SQL_ERASE_DELIVERY,
+    SQL_ERASE_CONTENT,
+    SQL_ERASE_RUNS,
+    SQL_ERASE_PUBLISHED,
+    SQL_ERASE_EVENT,
+    SQL_IS_ERASED_EVENT,
+    SQL_IS_ERASED_MESSAGE,
+    SQL_IS_ERASED_DELIVERY,
     SQL_RESEAL_NEXT,
     SQL_RESEAL,
     SQL_ANSWER_FIND,
@@ -182,8 +195,8 @@ struct sqlite_engine {
     int64_t checkpoint_ns; /* not before */
     int last_failure;      /* logged; 0: the last group went well */
     bool is_failed;        /* the file is not touched any more */
-    bool is_wiping;        /* what this group deletes or replaces is overwritten */
-    bool wants_short_log;  /* and what the log has of it goes before the group is answered */
+    bool is_wiping;        /* pages that this group frees are overwritten */
+    bool wants_short_log;  /* the log is to be emptied, before the group is answered if it can be */
 };
 
 struct sqlite_reader;
@@ -228,9 +241,8 @@ enum group_result sqlite_commit_group(struct engine *engine, struct store_op **o
 enum group_result sqlite_probe(struct engine *engine);
 enum group_result sqlite_upkeep(struct engine *engine);
 
-/* From here to the end of the group, what is deleted or replaced is overwritten in the database;
- * and_log: in the log too, with what earlier groups left there. */
-int sqlite_wipe(struct sqlite_engine *engine, bool and_log);
+/* From here to the end of the group, pages that become free are overwritten too. */
+int sqlite_wipe(struct sqlite_engine *engine);
 
 /* The operations: SQLITE_OK with op->status set, or the error, which rolls the group back. */
 int sqlite_ingest(struct sqlite_engine *engine, struct store_ingest *ingest);
@@ -247,6 +259,8 @@ int sqlite_token(struct sqlite_engine *engine, struct store_token *op);
 int sqlite_delete_tokens(struct sqlite_engine *engine, uint64_t application);
 int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
 int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op);
+int sqlite_scrub(struct sqlite_engine *engine, struct store_scrub *op);
+int sqlite_erase(struct sqlite_engine *engine, struct store_erase *op);
 int sqlite_reseal(struct sqlite_engine *engine, struct store_reseal *op);
 int sqlite_routine(struct sqlite_engine *engine, struct store_routine *op);
 int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
@@ -308,6 +322,8 @@ struct stored_run {
     char *subscription; /* owned */
     enum run_state state;
     unsigned first_ordinal;
+    uint32_t number;
+    uint64_t batch;  /* 0: none */
     char *order_key; /* owned; NULL: none */
     size_t order_key_len;
 };
@@ -322,6 +338,8 @@ int sqlite_reopened_due(struct sqlite_engine *engine, const struct stored_run *r
                         int64_t *due_ms);
 /* The event has work again: its row in event_due follows. */
 int sqlite_open_event(struct sqlite_engine *engine, uint64_t event, int64_t now_ms);
+/* sqlite_erase.c: whether the event behind it was erased. */
+int sqlite_is_erased(struct sqlite_engine *engine, enum id_kind kind, uint64_t id, bool *is_it);
 int sqlite_find_event(struct sqlite_engine *engine, uint64_t event, enum status *status);
 /* sqlite_run.c: whether a run of this subscription with this order key is open. */
 int sqlite_is_order_taken(struct sqlite_engine *engine, struct slice subscription,
@@ -395,45 +413,6 @@ void sqlite_kv_walk_begin(struct kv_walk *walk, sqlite3_stmt *statement);
 int sqlite_kv_walk_step(struct kv_walk *walk, sqlite3_stmt *statement);
 int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox);
 
-/* sqlite_dedupe_load.c: the tail and the filters. run_keys: 0 for the usual. */
-MUST_USE enum status sqlite_dedupe_open(struct sqlite_engine *engine, unsigned run_keys,
-                                        struct err *err);
-void sqlite_dedupe_close(struct sqlite_engine *engine);
-
-/* sqlite_dedupe.c. *first: the youngest event with this source and key whose id is at least from;
- * 0: none. source: its number. */
-int sqlite_dedupe_find(struct sqlite_engine *engine, const struct event *event, int64_t source,
-                       uint64_t from, uint64_t *first);
-/* The event's key is known from now on, unless this group is rolled back. */
-int sqlite_dedupe_add(struct sqlite_engine *engine, const struct event *event, int64_t window_ms);
-/* What the group adds is written as its last step. */
-int sqlite_dedupe_write(struct sqlite_engine *engine);
-void sqlite_dedupe_committed(struct sqlite_engine *engine);
-void sqlite_dedupe_rolled_back(struct sqlite_engine *engine);
-
-/* sqlite_merge.c: freezes the tail when it is time; outside a group. */
-void sqlite_merge_start(struct dedupe *dedupe);
-/* Writes what is owed of a merge, inside a group; then what became of the group. */
-int sqlite_merge_write(struct sqlite_engine *engine);
-void sqlite_merge_committed(struct dedupe *dedupe);
-void sqlite_merge_rolled_back(struct dedupe *dedupe);
-/* Deletes up to that many rows of a run that no window reaches any more, and when nobody waits,
- * lets a merge go on faster. *is_end: nothing is left to do. */
-int sqlite_dedupe_retain(struct sqlite_engine *engine, const struct store_retain_op *retain,
-                         bool *is_end);
-
-/* sqlite_registered.c. Whether what it needs is there: sets the status. */
-int sqlite_judge_registered(struct sqlite_engine *engine, struct store_resource *op);
-/* Its resource is written. */
-int sqlite_put_registered(struct sqlite_engine *engine, struct store_resource *op);
-/* Its resource goes. */
-int sqlite_remove_registered(struct sqlite_engine *engine, uint64_t id);
-/* One of the endpoints of an application; 0: it has none. */
-int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, uint64_t *id);
-/* An endpoint gets this state: its resource says so. *is_there: it is not deleted. */
-int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpoint_state state,
-                           bool *is_there);
-
 /* sqlite_secret.c. At start: every secret can be opened; E_INVALID: err says which key is missing.
  */
 MUST_USE enum status sqlite_check_secrets(struct sqlite_engine *engine, struct err *err);
@@ -480,6 +459,7 @@ enum read_sql {
     READ_LIST_DEAD_EVENTS_BACKWARD,
     READ_EVENT_ROW,
     READ_IS_DUE,
+    READ_IS_ERASED,
     READ_LIST_DELIVERIES,
     READ_LIST_DELIVERIES_BACKWARD,
     READ_LIST_DEAD_DELIVERIES,
@@ -590,5 +570,7 @@ struct delivery *sqlite_delivery_of(sqlite3_stmt *statement);
 /* sqlite_claim.c: an event from the columns source, type, key, parent, depth, trace, received_ms.
  * Takes the content (NULL: no memory). NULL: no memory. */
 struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct content *content);
+
+#include "store/sqlite_dedupe_int.h"
 
 #endif

@@ -52,7 +52,13 @@ static int find_state(struct sqlite_reader *reader, uint64_t id, struct event_ro
         return due;
     const int rc = sqlite_read_runs(reader, id, &row->runs, &row->errors, &row->run_count);
     row->state = worst_state(row->runs, row->run_count, due == SQLITE_ROW);
-    return rc;
+    statement = reader->statements[READ_IS_ERASED];
+    bind_id(statement, 1, id);
+    const int erased = sqlite3_step(statement);
+    (void)sqlite3_reset(statement);
+    if (erased == SQLITE_ROW)
+        row->state = RUN_ERASED;
+    return erased == SQLITE_ROW || erased == SQLITE_DONE ? rc : erased;
 }
 
 /* The event of a list: without its bytes. */

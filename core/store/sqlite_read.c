@@ -102,6 +102,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_EVENT_ROW] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
                        " e.bytes FROM event e JOIN source s ON s.id = e.source WHERE e.id = ?",
     [READ_IS_DUE] = "SELECT 1 FROM event_due WHERE id = ?",
+    [READ_IS_ERASED] = "SELECT 1 FROM event WHERE id = ? AND erased_ms IS NOT NULL",
     [READ_LIST_DELIVERIES] =
         DELIVERY_ROW DELIVERY_ROW_JOINS " WHERE d.id < ? AND d.id > ? ORDER BY d.id DESC",
     [READ_LIST_DELIVERIES_BACKWARD] =

@@ -233,7 +233,7 @@ static int reseal(struct sqlite_engine *it, const struct secret_place *at, struc
     if (status == OK)
         status = seal_close(it->ring, place, buf_slice(&plain), &anew);
     if (status == OK) {
-        rc = sqlite_wipe(it, false);
+        rc = sqlite_wipe(it);
         if (rc == SQLITE_OK)
             rc = write_sealed(it, at, buf_slice(&anew));
         op->sealed_count++;
@@ -270,9 +270,6 @@ int sqlite_reseal(struct sqlite_engine *engine, struct store_reseal *op)
             rc = reseal(engine, &op->last, sealed, op);
         sqlite_reset(engine, SQL_RESEAL_NEXT);
     }
-    /* What earlier groups replaced is in the log still. */
-    if (rc == SQLITE_OK && op->is_end && key_count > 0)
-        rc = sqlite_wipe(engine, true);
     return rc;
 }
 

@@ -285,6 +285,8 @@ static size_t op_bytes(const struct store_op *op)
     case STORE_CHANGE:
     case STORE_TASK:
     case STORE_TOKEN:
+    case STORE_ERASE:
+    case STORE_SCRUB:
     case STORE_RESEAL:
     case STORE_OP_KIND_COUNT:
         break;

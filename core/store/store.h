@@ -34,12 +34,10 @@ struct store_client;
 typedef void (*store_fatal_cb)(const char *why, void *ctx);
 
 struct store_options {
-    const char *path;      /* sqlite: the database file */
-    unsigned reader_count; /* 2-4 */
-    const char *vfs;       /* sqlite: a VFS by name; NULL: the system's. For specs. */
-    /* Seals and opens the secrets; outlives the store. NULL or without a key: secrets are stored as
-     * they are. */
-    struct seal_ring *ring;
+    const char *path;       /* sqlite: the database file */
+    unsigned reader_count;  /* 2-4 */
+    const char *vfs;        /* sqlite: a VFS by name; NULL: the system's. For specs. */
+    struct seal_ring *ring; /* for secrets; outlives the store. NULL: they are stored as they are */
     store_fatal_cb on_fatal;
     void *ctx;
 };
@@ -114,6 +112,8 @@ enum store_op_kind {
     STORE_TASK,     /* a task begins, or is cancelled */
     STORE_RESOURCE, /* what is registered over the API: made, changed or gone */
     STORE_TOKEN,    /* a token of the API: minted, or it ends */
+    STORE_ERASE,    /* what is known of an event goes */
+    STORE_SCRUB,    /* the files: what was replaced or deleted leaves them */
     STORE_RESEAL,   /* secrets: sealed with the key that seals now */
     STORE_ROUTINE,  /* a run of a routine ended, or its place in time changed */
     STORE_OP_KIND_COUNT
@@ -562,6 +562,7 @@ struct store_retention {
 };
 void store_retain(struct store *store, const struct store_retention *classes, size_t count);
 
+#include "store/store_erase.h"
 #include "store/store_list.h"
 #include "store/store_secret.h"
 

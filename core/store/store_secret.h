@@ -8,8 +8,8 @@
 #include "store/store.h"
 
 /* A step over the secrets by owner, kind and version: those that another key sealed, or none, are
- * sealed with the first key of the ring. What they were is not in the files any more when the last
- * step is done. */
+ * sealed with the first key of the ring. What they were is overwritten; what is left of it in the
+ * files goes with struct store_scrub. */
 struct secret_place {
     uint64_t owner;
     enum secret_kind kind;

@@ -65,6 +65,8 @@ struct lua_op {
         struct store_task task;
         struct store_resource resource;
         struct store_reseal reseal;
+        struct store_erase erase;
+        struct store_scrub scrub;
         struct store_routine routine;
         struct store_token token;
     } u;
@@ -145,6 +147,11 @@ int l_list_resources(lua_State *L);
 void field_published(lua_State *L, struct lua_op *it);
 void set_published(lua_State *L, const struct store_list_published *list);
 int l_list_published(lua_State *L);
+
+/* store_erase.c */
+void set_erase(lua_State *L, struct store_erase *op);
+int l_erase(lua_State *L);
+int l_scrub(lua_State *L);
 
 /* store_secrets.c */
 void set_reseal(lua_State *L, const struct store_reseal *op);

@@ -35,7 +35,7 @@ static void set_leased(lua_State *L, const struct store_lease *lease)
     lua_setfield(L, -2, "done");
 }
 
-static void set_results(lua_State *L, const struct lua_op *it)
+static void set_results(lua_State *L, struct lua_op *it)
 {
     switch (it->u.op.kind) {
     case STORE_INGEST:
@@ -82,6 +82,12 @@ static void set_results(lua_State *L, const struct lua_op *it)
         break;
     case STORE_RESOURCE:
         set_resource(L, &it->u.resource);
+        break;
+    case STORE_ERASE:
+        set_erase(L, &it->u.erase);
+        break;
+    case STORE_SCRUB:
+        set_bool(L, "is_end", it->u.scrub.is_end);
         break;
     case STORE_RESEAL:
         set_reseal(L, &it->u.reseal);
@@ -574,9 +580,21 @@ static int l_endpoint(lua_State *L)
 }
 
 const luaL_Reg store_op_methods[] = {
-    {"change", l_change},     {"endpoint", l_endpoint}, {"handled", l_handled},
-    {"ingest", l_ingest},     {"lease", l_lease},       {"reseal", l_reseal},
-    {"resource", l_resource}, {"routine", l_routine},   {"run", l_run},
-    {"settle", l_settle},     {"spill", l_spill},       {"step", l_step},
-    {"task", l_task},         {"token", l_token},       {NULL, NULL},
+    {"change", l_change},
+    {"endpoint", l_endpoint},
+    {"erase", l_erase},
+    {"scrub", l_scrub},
+    {"handled", l_handled},
+    {"ingest", l_ingest},
+    {"lease", l_lease},
+    {"reseal", l_reseal},
+    {"resource", l_resource},
+    {"routine", l_routine},
+    {"run", l_run},
+    {"settle", l_settle},
+    {"spill", l_spill},
+    {"step", l_step},
+    {"task", l_task},
+    {"token", l_token},
+    {NULL, NULL},
 };

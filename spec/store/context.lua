@@ -71,6 +71,25 @@ local function add_operations(t)
     return op
   end
 
+  -- Until nothing that was replaced or deleted is in the files.
+  function t.scrub()
+    repeat
+      local step = t.run("scrub", {})
+      assert(step.status == "ok", step.status)
+    until step.is_end
+  end
+
+  -- Whether the text lies in the database or its log.
+  function t.file_holds(text)
+    for _, suffix in ipairs { "", "-wal" } do
+      local file = io.open(t.path .. suffix, "rb")
+      local bytes = file and file:read "a" or ""
+      if file then file:close() end
+      if bytes:find(text, 1, true) then return true end
+    end
+    return false
+  end
+
   -- Stores an event; its id.
   function t.event(fields)
     local usual = { source = "github", type = "github.push", body = "{}" }

@@ -12,9 +12,9 @@ local M = {}
 
 -- Files beside this one, in the order of the commands' names.
 local command_files = { "add", "api", "attempts", "capture", "check", "completion", "cron", "crons",
-  "dead", "deliveries", "endpoints", "eval", "events", "health", "listen", "man", "new_project",
-  "polls", "queues", "recover", "reload", "repl", "replay", "secrets", "sign", "status", "stop",
-  "tail", "tasks", "test", "token", "trigger", "verify" }
+  "dead", "deliveries", "endpoints", "erase", "eval", "events", "health", "listen", "man",
+  "new_project", "polls", "queues", "recover", "reload", "repl", "replay", "secrets", "sign",
+  "status", "stop", "tail", "tasks", "test", "token", "trigger", "verify" }
 
 local description = [[
 Anzol receives webhooks, keeps them, runs your Lua on them and sends signed webhooks on.

@@ -4,7 +4,7 @@ local anzol = require "anzol"
 ---@class anzol.EventsOptions
 ---@field source? string
 ---@field type? string A pattern, as `anzol.on` takes it: `"order.paid"`, `"order.*"`.
----@field state? "pending"|"retrying"|"handled"|"skipped"|"dead" The worst of its runs.
+---@field state? "pending"|"retrying"|"handled"|"skipped"|"dead"|"erased" The worst of its runs; or nothing is known of it any more.
 ---@field since_ms? integer Received then or later: Unix ms.
 ---@field until_ms? integer Received before.
 ---@field limit? integer At most so many. Default: all.

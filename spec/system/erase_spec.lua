@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: MIT
+-- anzol erase on the real server: nothing of the event is in its files any more, what was due is not
+-- sent, and what is under way is awaited.
+local Receiver = require "support.receiver"
+local Server = require "support.server"
+local cli = require "support.cli"
+local files = require "support.files"
+local json = require "dkjson"
+local lfs = require "lfs"
+local scripts = require "support.scripts"
+local wait = require "support.wait"
+
+local SCRIPT = [[
+anzol.source("shop", { verify = anzol.verify.none(), type = "order.paid",
+  idempotency_key = function(request) return request.headers["x-key"] end })
+anzol.endpoint("crm", { url = "$URL/crm", sign = false, allow_private = true,
+  retry = anzol.backoff.constant { base = "1h", attempts = 3 } })
+anzol.endpoint("held", { url = "$URL/held", sign = false, allow_private = true })
+anzol.on("order.paid", function(event)
+  event:step("look", function() return "step of " .. event.data.person end)
+  event:send("crm", { json = { hello = "dear " .. event.data.person } })
+  event:send "held"
+  event:emit("mail.wanted", { to = event.data.person })
+end)
+anzol.on("mail.wanted", function(event) error("no mail for " .. event.data.to) end)
+]]
+
+local WITHIN_MS = 15000
+
+-- The names of the server's files that hold the text.
+local function holders(server, text)
+  local names = {}
+  for name in lfs.dir(server.state_dir) do
+    local path = server.state_dir .. "/" .. name
+    if lfs.attributes(path, "mode") == "file" and files.read(path):find(text, 1, true) then
+      names[#names + 1] = name
+    end
+  end
+  return names
+end
+
+describe("anzol erase", function()
+  local server, receiver
+
+  before_each(function()
+    receiver = Receiver.start()
+    receiver:answer("/crm", { status = 500, body = "cannot find Zaphod here" },
+      { status = 500 })
+    server = Server.start { scripts = scripts.with(receiver, SCRIPT) }
+    assert.equal(0, cli.ask(server, { "endpoints", "pause", "held" }).code)
+  end)
+  after_each(function()
+    receiver:stop()
+    server:close()
+  end)
+
+  local function receive(person, key)
+    local answer = server:post("/in/shop", json.encode { person = person }, { ["x-key"] = key })
+    assert.equal(200, answer.status)
+    return answer.headers["x-anzol-event"] or server:get("/api/v1/event?type=order.paid&limit=1").data[1].id
+  end
+
+  local function await_attempt(id)
+    wait.until_true("an attempt failed, a handler too", WITHIN_MS, function()
+      local attempts = 0
+      for _, row in ipairs(server:get("/api/v1/delivery?event=" .. id).data) do
+        attempts = attempts + row.attemptCount
+      end
+      return attempts == 1 and #server:get("/api/v1/event?type=mail.wanted&state=retrying").data > 0
+    end)
+  end
+
+  it("leaves nothing of the person in any file, and cancels what was due", function()
+    local id = receive("Zaphod", "key-of-Zaphod")
+    await_attempt(id)
+    local other = receive("Trillian", "key-of-Trillian")
+    assert.is_true(#holders(server, "Zaphod") > 0)
+    local result = cli.ask(server, { "erase", id, "--yes" })
+    assert.equal(0, result.code, result.errors)
+    assert.equal(id .. " erased (2 events)\n", result.output)
+    assert.same({}, holders(server, "Zaphod"))
+    assert.is_true(#holders(server, "Trillian") > 0)
+    local shown = server:get("/api/v1/event/" .. id)
+    assert.same({ "erased", 0 }, { shown.state, shown.bodyBytes })
+    assert.is_nil(shown.idempotencyKey)
+    for _, row in ipairs(server:get("/api/v1/delivery?event=" .. id).data) do
+      assert.same({ "cancelled", "erased" }, { row.state, row.reason })
+      local whole = json.encode((server:get("/api/v1/delivery/" .. row.id)))
+      assert.is_nil(whole:find("Zaphod", 1, true))
+    end
+    local listed = cli.ask(server, { "events", "list" }).output
+    assert.matches(id .. "%s+%S+%s+%S+%s+%S*%s*erased", (listed:gsub(" +", " ")))
+    assert.equal("pending", (function()
+      for _, row in ipairs(server:get("/api/v1/delivery?event=" .. other).data) do
+        if row.endpoint == "held" then return row.state end
+      end
+    end)())
+    result = cli.ask(server, { "replay", id })
+    assert.is_true(result.code ~= 0)
+    local again = server:post("/in/shop", json.encode { person = "Zaphod" }, { ["x-key"] = "key-of-Zaphod" })
+    assert.equal(200, again.status)
+    assert.same({}, holders(server, "Zaphod"))
+    server:kill()
+    server:restart()
+    assert.equal("erased", (server:get("/api/v1/event/" .. id)).state)
+  end)
+
+  it("finds the event by its source and key, or says that there is none", function()
+    local id = receive("Ford", "key-of-Ford")
+    await_attempt(id)
+    local result = cli.ask(server, { "erase", "--source", "shop", "--key", "key-of-Ford", "-y" })
+    assert.equal(0, result.code, result.errors)
+    assert.same({}, holders(server, "Ford"))
+    assert.equal(1, cli.ask(server, { "erase", "--source", "shop", "--key", "no", "-y" }).code)
+    assert.equal(1, cli.ask(server, { "erase", "evt_00000000001", "-y" }).code)
+    assert.equal(2, cli.ask(server, { "erase", "dlv_00000000001", "-y" }).code)
+    assert.equal(2, cli.ask(server, { "erase", "-y" }).code)
+    assert.equal(2, cli.ask(server, { "erase", "--source", "shop", "-y" }).code)
+    local unasked = cli.ask(server, { "erase", id })
+    assert.equal(2, unasked.code)
+    assert.matches("give --yes", unasked.errors, 1, true)
+  end)
+
+  it("finds what was published by the application's eventId", function()
+    local http = require "support.http"
+    local function post(path, body)
+      return http.request { port = server.admin_port, method = "POST", path = path,
+        body = json.encode(body), headers = { Authorization = "Bearer " .. Server.token,
+          ["Content-Type"] = "application/json" } }
+    end
+    assert.equal(201, post("/api/v1/app", { name = "Acme", uid = "acme" }).status)
+    local made = json.decode(post("/api/v1/app/acme/msg", { eventType = "user.made", eventId = "u-1",
+      payload = { name = "Slartibartfast" } }).body)
+    local result = cli.ask(server, { "erase", "--app", "acme", "--event-id", "u-1", "-y" })
+    assert.equal(0, result.code, result.errors)
+    assert.same({}, holders(server, "Slartibartfast"))
+    local message = server:get("/api/v1/app/acme/msg/u-1")
+    assert.same({ made.id, { expired = true } }, { message.id, message.payload })
+    assert.equal(1, cli.ask(server, { "erase", "--app", "acme", "--event-id", "u-2", "-y" }).code)
+    assert.equal(1, cli.ask(server, { "erase", "--app", "other", "--event-id", "u-1", "-y" }).code)
+  end)
+end)
