@@ -40,9 +40,10 @@ struct pull {
     bool is_told;     /* answered with messages: end is what goes back if that is not written */
     struct queue_query query; /* of a take */
     struct lease_take take;
-    struct lease_end end; /* of the verb; of a take its messages, to go back */
-    struct buf invalid;   /* JSON: what was said in ids and is none */
-    size_t told_bytes;    /* of the answer, or what a stream was given and has not written */
+    struct lease_stream stream; /* if it is one */
+    struct lease_end end;       /* of the verb; of a take its messages, to go back */
+    struct buf invalid;         /* JSON: what was said in ids and is none */
+    size_t told_bytes;          /* of the answer, or what a stream was given and has not written */
 };
 
 static void free_if_over(struct pull *pull)
@@ -244,6 +245,7 @@ static void take_once(struct pull *pull)
     if (pull->is_stream && wait_ms < LIMIT_QUEUE_STREAM_WAIT_MS_MIN)
         wait_ms = LIMIT_QUEUE_STREAM_WAIT_MS_MIN; /* else it would write comments all the time */
     pull->take = (struct lease_take){.errand = errand_of(pull, lease_take, on_taken),
+                                     .stream = pull->is_stream ? &pull->stream : NULL,
                                      .count_max = pull->query.limit,
                                      .wait_ms = wait_ms};
     pull->is_taking = true;
@@ -281,6 +283,7 @@ static void stream(struct pull *pull)
     tell_cut(&pull->query, &cut);
     add_header(&cut, "Cache-Control", "no-store");
     pull->is_stream = true;
+    pull->stream.limit = pull->query.limit;
     pull->is_open = false;
     http_stream(pull->request, &(struct http_response){.status = 200,
                                                        .content_type = "text/event-stream",
@@ -479,6 +482,11 @@ void queue_on_over(struct http_request *request)
         pull->take.leaving = errand_of(pull, lease_leave, on_left);
         pull->errands++;
         options->hooks->errand(options->ctx, &pull->take.leaving);
+    }
+    if (pull->is_stream) {
+        pull->stream.ending = errand_of(pull, lease_stream_end, on_left);
+        pull->errands++;
+        options->hooks->errand(options->ctx, &pull->stream.ending);
     }
     free_if_over(pull);
 }

@@ -29,13 +29,15 @@ static void on_changed(struct store_op *op)
                   (unsigned long long)cancel->delivery, status_name(op->status));
     if (outlet)
         claim_note_settled(outlet, cancel->delivery);
+    if (outlet && cancel->status == OK)
+        lease_let_go(outlet, cancel->delivery);
     (void)map_remove(&sender->cancels, cancel->delivery);
     if (cancel->status == OK && change->was_held && !cancel->has_come &&
         map_put(&sender->cancelled, cancel->delivery, sender) != OK)
         log_warn("cancelled delivery not noted", "delivery=%llu",
                  (unsigned long long)cancel->delivery);
-    if (outlet && change->has_released)
-        claim_hint(outlet, LIMIT_PRIORITY);
+    if (change->has_released)
+        sender_hint(sender, cancel->endpoint, LIMIT_PRIORITY);
     finish(cancel);
 }
 

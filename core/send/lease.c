@@ -51,20 +51,38 @@ static void go_home(struct lease_take *take, enum status status)
 }
 
 /* The number is shown to those who ask from other threads. */
+static void show_receivers(struct outlet *outlet)
+{
+    const struct leases *leases = &outlet->leases;
+    atomic_store(&outlet->gate->receivers, (int)(leases->takes.count + leases->parked.count));
+}
+
 static void come(struct outlet *outlet, struct lease_take *take, struct node *before)
 {
-    queue_insert_before(&outlet->leases.takes, before, &take->node);
-    outlet->leases.asked += take->count_max;
-    atomic_store(&outlet->gate->receivers, (int)outlet->leases.takes.count);
+    if (take->stream)
+        take->count_max = stream_room(take->stream);
+    if (take->count_max == 0) {
+        queue_push(&outlet->leases.parked, &take->node);
+        take->stream->parked = take;
+    } else {
+        queue_insert_before(&outlet->leases.takes, before, &take->node);
+        outlet->leases.asked += take->count_max;
+    }
+    show_receivers(outlet);
 }
 
 static void step_out(struct outlet *outlet, struct lease_take *take)
 {
-    queue_remove(&outlet->leases.takes, &take->node);
+    if (take->stream && take->stream->parked == take) {
+        queue_remove(&outlet->leases.parked, &take->node);
+        take->stream->parked = NULL;
+    } else {
+        queue_remove(&outlet->leases.takes, &take->node);
+        outlet->leases.asked -= take->count_max;
+    }
     if (node_is_linked(&take->late_node))
         queue_remove(&outlet->leases.late, &take->late_node);
-    outlet->leases.asked -= take->count_max;
-    atomic_store(&outlet->gate->receivers, (int)outlet->leases.takes.count);
+    show_receivers(outlet);
 }
 
 static void claim(struct outlet *outlet);
@@ -93,6 +111,7 @@ static void on_given(struct store_op *op)
     struct sender *sender = outlet->sender;
     struct lease_take *take = it->take;
     keep_leased(it);
+    stream_hold(outlet, take);
     if (op->status != OK)
         log_error("leases not stored", "endpoint=%llu status=%s", (unsigned long long)outlet->id,
                   status_name(op->status));
@@ -388,12 +407,28 @@ void lease_leave(struct sender *sender, struct lease_errand *leaving)
     take->leaving.go_home(&take->leaving);
 }
 
-void lease_send_home(struct outlet *outlet)
+static void send_home(struct outlet *outlet, const struct queue *takes)
 {
     struct node *node;
-    while ((node = queue_first(&outlet->leases.takes))) {
+    while ((node = queue_first(takes))) {
         struct lease_take *take = container_of(node, struct lease_take, node);
         step_out(outlet, take);
         go_home(take, E_CANCELLED);
     }
+}
+
+void lease_send_home(struct outlet *outlet)
+{
+    send_home(outlet, &outlet->leases.takes);
+    send_home(outlet, &outlet->leases.parked);
+}
+
+void lease_let_go(struct outlet *outlet, uint64_t delivery)
+{
+    struct lease_take *take = stream_let_go(outlet, delivery);
+    if (!take)
+        return;
+    step_out(outlet, take);
+    come(outlet, take, &outlet->leases.takes.head);
+    claim(outlet);
 }

@@ -98,8 +98,10 @@ static void on_settled(struct store_op *op)
     if (it->settle.news.event)
         sender->options.hooks->told(sender->options.ctx, it->settle.news.event,
                                     op->status == OK && it->settle.news.is_made);
-    if (op->status == OK && it->settle.is_settled)
+    if (op->status == OK && it->settle.is_settled) {
         note(it);
+        lease_let_go(outlet, it->settle.delivery);
+    }
     if (op->status != OK) {
         log_error("end of a lease not stored", "endpoint=%s status=%s", it->spec->name,
                   status_name(op->status));
@@ -349,6 +351,9 @@ static void on_moved(struct store_op *op)
     it->outlet->sender->settling--;
     if (op->status == OK)
         claim_due(it->outlet, it->lease.due_ms);
+    for (size_t i = 0; it->lease.verb == LEASE_RETURN && i < it->lease.row_count; i++)
+        if (it->lease.rows[i].is_done)
+            lease_let_go(it->outlet, it->lease.rows[i].delivery);
     finish(it, op->status);
 }
 

@@ -39,6 +39,7 @@ struct outlet *outlet_create(struct sender *sender, uint64_t endpoint)
     queue_init(&outlet->waiting);
     queue_init(&outlet->leases.takes);
     queue_init(&outlet->leases.late);
+    queue_init(&outlet->leases.parked);
     outlet->leases.is_due = true;
     check(uv_timer_init(sender->options.loop, &outlet->timer) == 0);
     sender->open_handles++;

@@ -205,11 +205,24 @@ struct lease_errand {
     enum status status;
 };
 
+/* A receiver that takes again and again, and is given no more than limit that have not ended. Who
+ * asks keeps it from its first take until ending is home. */
+struct lease_stream {
+    struct lease_errand ending;
+    size_t limit;
+    /* The sender's. */
+    size_t held_count;
+    struct lease_take *parked; /* its take, while it holds as many as it may */
+};
+/* Runs ending: nothing is counted for it any more. Not before its last take was left. */
+void lease_stream_end(struct sender *sender, struct lease_errand *ending);
+
 /* Messages that are due, leased, as soon as there are any; none when the time is over. Status OK;
  * E_CANCELLED: the sender stops, the queue is gone, or the receiver left; E_IO. */
 struct lease_take {
     struct lease_errand errand;
     struct lease_errand leaving;
+    struct lease_stream *stream; /* NULL: none; else count_max is the sender's */
     size_t count_max;
     int64_t wait_ms;
     struct delivery **deliveries; /* owned; lease number attempts + 1 */

@@ -370,6 +370,7 @@ static void on_outlet_closed(uv_handle_t *handle)
     target_unref(outlet->proxy);
     token_destroy(outlet->token);
     map_finish(&outlet->settled_meanwhile);
+    map_finish(&outlet->leases.held_by);
     free(outlet);
     on_handle_closed(sender);
 }

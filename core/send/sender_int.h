@@ -34,14 +34,16 @@ struct use {
 
 /* What an outlet that is a queue has instead of attempts. */
 struct leases {
-    struct queue takes; /* receivers that wait, first come first served */
-    struct queue late;  /* of them, those whose time was over while a claim is under way */
-    size_t asked;       /* messages that they would take */
-    bool is_due;        /* messages (may) lie in the store */
-    bool is_claiming;   /* a claim is under way */
-    bool is_looking;    /* for leases that have ended */
-    size_t giving;      /* takes whose leases are being written */
-    size_t ending;      /* of leases that ended by time, messages that expired: settled now */
+    struct queue takes;  /* receivers that wait, first come first served */
+    struct queue parked; /* those of streams that hold as many as they may */
+    struct map held_by;  /* delivery id -> the stream that it was given to and has not ended at */
+    struct queue late;   /* of them, those whose time was over while a claim is under way */
+    size_t asked;        /* messages that they would take */
+    bool is_due;         /* messages (may) lie in the store */
+    bool is_claiming;    /* a claim is under way */
+    bool is_looking;     /* for leases that have ended */
+    size_t giving;       /* takes whose leases are being written */
+    size_t ending;       /* of leases that ended by time, messages that expired: settled now */
 };
 
 /* One endpoint that this worker owns. */
@@ -200,6 +202,18 @@ void lease_hint(struct outlet *outlet);
 void lease_on_time(struct outlet *outlet);
 /* Whoever waits is sent home: the queue is gone, or the sender stops. */
 void lease_send_home(struct outlet *outlet);
+
+/* A lease of the delivery ended, however: a stream may have room again. */
+void lease_let_go(struct outlet *outlet, uint64_t delivery);
+
+/* lease_stream.c */
+
+/* How many more it may be given. */
+size_t stream_room(const struct lease_stream *stream);
+/* What the take was given is its stream's, if it is of one. */
+void stream_hold(struct outlet *outlet, const struct lease_take *take);
+/* The take that waits for this; NULL: none. */
+struct lease_take *stream_let_go(struct outlet *outlet, uint64_t delivery);
 
 /* lease_end.c */
 /* What was claimed as ended: a lease is a failed attempt, a message that expired is dead. Takes the

@@ -119,6 +119,18 @@ describe("a queue", function()
     assert.equal(2, json.decode(second[1].body).n)
   end)
 
+  it("wakes who waits for a key when the message before is cancelled", function()
+    make { to = "line", key = "a", n = 1 }
+    local first = take "line"[1]
+    make { to = "line", key = "a", n = 2 }
+    local connection = waiting "line"
+    assert.equal(0, cli.ask(server, { "deliveries", "cancel", first.id:match "^[^.]+" }).code)
+    local answer = assert(connection:receive())
+    connection:close()
+    assert.equal(2, json.decode(json.decode(answer.body).data[1].body).n)
+    assert.same({ first.id }, finish("line", "ack", { ids = { first.id } }).lost)
+  end)
+
   it("gives the higher priority first, and at most as many as asked for", function()
     make { to = "jobs", priority = 0, n = 1 }
     make { to = "jobs", priority = 5, n = 2 }

@@ -52,6 +52,11 @@ describe("a queue as a stream of server-sent events", function()
     end
   end
 
+  -- What comes in the next second is a comment: there is nothing.
+  local function expect_silence()
+    assert.same({ ":", "" }, { connection.line:receive "*l", (connection.line:receive "*l") })
+  end
+
   it("gives message after message, each to be acknowledged", function()
     local _, head = open_stream "jobs"
     assert.matches("^HTTP/1.1 200 OK\n", head)
@@ -118,14 +123,39 @@ describe("a queue as a stream of server-sent events", function()
     local _, head = open_stream("jobs", "?limit=11&wait=0")
     assert.matches("\nanzol%-limit: 10\n", head:lower())
     local from = process.mono_ms()
-    for _ = 1, 2 do
-      assert.same({ ":", "" }, { connection.line:receive "*l", (connection.line:receive "*l") })
-    end
+    for _ = 1, 2 do expect_silence() end
     assert.is_true(process.mono_ms() - from >= 1900)
     connection:close()
     local refused = http.request { port = server.port, method = "GET", path = "/queue/jobs?limit=0",
       headers = { Authorization = queues.auth.Authorization, Accept = "text/event-stream" } }
     assert.equal(400, refused.status)
+  end)
+
+  it("gives no more than limit that have not ended: acknowledged, given back, over, cancelled", function()
+    open_stream("jobs", "?limit=2&wait=1s")
+    for n = 1, 6 do make { to = "jobs", n = n } end
+    local first = event_of()
+    local second = event_of()
+    expect_silence()
+    assert.equal(1, counts("jobs").receivers)
+    ack("jobs", first)
+    local third = event_of()
+    expect_silence()
+    finish("jobs", "nack", { ids = { second }, delay = "1h" })
+    local fourth = event_of()
+    finish("jobs", "extend", { ids = { third }, lease = 0 }) -- behind those that were due before
+    local fifth = event_of()
+    expect_silence()
+    assert.equal(0, cli.ask(server, { "deliveries", "cancel", fourth:match "^[^.]+" }).code)
+    local sixth = event_of()
+    expect_silence()
+    finish("jobs", "extend", { ids = { fifth }, lease = "1s" })
+    assert.equal(third, (event_of()))
+    local ids = { first, second, third, fourth, fifth, sixth }
+    table.sort(ids)
+    for i = 2, 6 do assert.not_equal(ids[i - 1], ids[i]) end
+    connection:close()
+    wait.until_true("that it left", 5000, function() return counts("jobs").receivers == 0 end)
   end)
 
   it("leases no more to a receiver that does not read", function()
