@@ -8,7 +8,7 @@
 #include <curl/curl.h>
 #include <stdio.h>
 
-#define ANSWER_BYTES_MAX (64u * 1024 * 1024)
+#define ANSWER_BYTES_MAX LIMIT_API_ANSWER_BYTES /* what our own server says at most */
 #define WAKE_FDS_MAX 4u
 #define POLL_MS 1000 /* curl wakes by itself for its own timers */
 
@@ -53,16 +53,25 @@ static struct curl_slist *add_header(struct curl_slist *list, const struct field
     return list;
 }
 
+static bool is_given(const struct fetch_options *options, const char *name)
+{
+    for (size_t i = 0; i < options->header_count; i++)
+        if (slice_equal_nocase(options->headers[i].name, slice_str(name)))
+            return true;
+    return false;
+}
+
 /* Curl's own additions are taken out: a name without a value does that. */
 static struct curl_slist *make_headers(const struct fetch_options *options)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
-    bool has_type = false;
-    for (size_t i = 0; i < options->header_count; i++) {
+    if (!is_given(options, "content-type"))
+        headers = curl_slist_append(headers, "Content-Type:");
+    if (!is_given(options, "accept"))
+        headers = curl_slist_append(headers, "Accept:");
+    for (size_t i = 0; i < options->header_count; i++)
         headers = add_header(headers, &options->headers[i]);
-        has_type |= slice_equal_nocase(options->headers[i].name, slice_str("content-type"));
-    }
-    return has_type ? headers : curl_slist_append(headers, "Content-Type:");
+    return headers;
 }
 
 static enum status describe(CURLcode code, const char *error, const struct fetch_options *options,
@@ -127,6 +136,7 @@ enum status fetch(const struct fetch_options *options, struct fetch_answer *answ
         SET(CURLOPT_SSL_VERIFYHOST, 0L);
     }
     SET(CURLOPT_URL, options->url);
+    SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_PROTOCOLS_STR, "http,https");

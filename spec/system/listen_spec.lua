@@ -16,7 +16,7 @@ local SECRET = "whsec_" .. ("A"):rep(32)
 local script = [[
 local anzol = require "anzol"
 for _, name in ipairs { "one", "two" } do
-  anzol.source(name, { verify = anzol.verify.none(), methods = { "GET", "POST" },
+  anzol.source(name, { verify = anzol.verify.none(), methods = { "GET", "POST" }, max_body = "64MiB",
     type = function(req) return name .. "." .. (req.headers["x-type"] or "thing") end })
 end
 anzol.source("token", { verify = anzol.verify.bearer { secret = anzol.secret "TOKEN" } })
@@ -102,10 +102,17 @@ describe("anzol listen", function()
     assert.equal("\0\255 bytes", request.body)
     local headers = request.headers
     assert.same({ "abc", "1", "t" }, { headers["x-signature"], headers["x-odd"], headers["x-api-token"] })
-    assert.is_nil(headers.authorization)
+    assert.same({}, { headers.authorization, headers.accept, headers["content-type"] })
     until_told(1)
     local row = json.decode(files.read(dir .. "/output"))
     assert.same({ "one.thing", "one", 200 }, { row.type, row.source, row.status })
+  end)
+
+  it("forwards the largest body that is taken", function()
+    local body = ("\0\255"):rep(63 << 19) -- with its head 64 MiB, nearly
+    start("one", "--forward-to", receiver:url "/hooks")
+    assert.equal(200, server:post("/in/one", body).status)
+    assert.is_true(came(1)[1].body == body)
   end)
 
   it("gives back the token by which the source judges, which is not kept", function()

@@ -33,11 +33,6 @@ local function content_type(event)
   return (client.plain(event.contentType) or ""):lower():match "^[^;%s]*"
 end
 
-local function body_of(event)
-  if event.bodyEncoding == "utf-8" then return event.body end
-  return assert(require "anzol".base64.decode(event.body))
-end
-
 -- How a fixture's file ends, and what masks such a body.
 local function kind_of(event, bytes)
   local kind = content_type(event)
@@ -57,7 +52,7 @@ end
 
 -- { files, masked, left_out, is_looked_at: whether there is a way to mask such a body }
 local function make_fixture(event, is_masking)
-  local bytes = body_of(event)
+  local bytes = client.bytes(event.body, event.bodyEncoding)
   local ending, mask_body = kind_of(event, bytes)
   local masked = {}
   if is_masking and mask_body then bytes, masked = mask_body(bytes) end

@@ -12,6 +12,7 @@ local TIMEOUT_MS = 30000
 local codes = {
   [400] = failure.USAGE, [422] = failure.USAGE,
   [409] = failure.TRY_AGAIN, [503] = failure.TRY_AGAIN,
+  [502] = failure.TRY_AGAIN, [504] = failure.TRY_AGAIN, -- of a proxy before a server that is away
 }
 
 -- For accept: whatever the status is.
@@ -150,6 +151,18 @@ function M.change(options, console, verb, ids, path_of)
     console:data(native.json.encode({ data = rows }, { sort = true }) .. "\n")
   end
   return code
+end
+
+local PIECE_BYTES = 1 << 20 -- of base64 at a time, whole groups of four
+
+-- What a member of an answer and its Encoding hold.
+function M.bytes(text, encoding)
+  if encoding == "utf-8" then return text end
+  local anzol, parts = require "anzol", {}
+  for at = 1, #text, PIECE_BYTES do
+    parts[#parts + 1] = assert(anzol.base64.decode(text:sub(at, at + PIECE_BYTES - 1)))
+  end
+  return table.concat(parts)
 end
 
 -- nil for JSON null.

@@ -119,7 +119,7 @@ local function print_secret(options, console)
     return 0
   end
   for _, row in ipairs(client.decode(answer).secrets) do
-    console:data(forward.secret(row) .. "\n")
+    console:data(client.bytes(row.value, row.valueEncoding) .. "\n")
   end
   return 0
 end

@@ -42,13 +42,6 @@ local function headers_of(request)
   return rows
 end
 
--- What a member of an answer and its Encoding hold.
-local function bytes(text, encoding)
-  return encoding == "utf-8" and text or assert(require "anzol".base64.decode(text))
-end
-
-function M.secret(row) return bytes(row.value, row.valueEncoding) end
-
 -- The request that brought an event, as the API tells it. nil: it was not received but made by the
 -- server itself, is gone, or (broken off) an interrupt came.
 function M.request_of(options, console, id)
@@ -62,10 +55,10 @@ end
 -- Sends it once: { status?, error?, durationMs, may_pass?: nobody was there to take it }.
 function M.send(target, request)
   local native = require "anzol.native"
+  local body = client.bytes(request.body, request.bodyEncoding)
   local started_ms = native.mono_ms()
   local answer, err, kind = native.fetch { method = request.method, url = url_of(target, request),
-    headers = headers_of(request), body = bytes(request.body, request.bodyEncoding),
-    timeout_ms = TIMEOUT_MS,
+    headers = headers_of(request), body = body, timeout_ms = TIMEOUT_MS,
     skips_verify = target.skips_verify }
   local result = { durationMs = native.mono_ms() - started_ms }
   if answer then

@@ -79,11 +79,6 @@ local function header_list(headers)
   return rows
 end
 
-local function body_of(request)
-  if request.bodyEncoding == "utf-8" then return request.body end
-  return assert(require "anzol".base64.decode(request.body))
-end
-
 -- { id, messageId, endpoint, type, status?, error?, durationMs? }, and names of headers that the
 -- server keeps to itself.
 local function send(options, console, row)
@@ -98,9 +93,10 @@ local function send(options, console, row)
     return result, {}
   end
   local request = client.decode(answer)
+  local body = client.bytes(request.body, request.bodyEncoding)
   local started_ms = native.mono_ms()
   local got, err = native.fetch { method = request.method, url = request.url,
-    headers = header_list(request.headers), body = body_of(request), timeout_ms = TIMEOUT_MS }
+    headers = header_list(request.headers), body = body, timeout_ms = TIMEOUT_MS }
   result.durationMs = native.mono_ms() - started_ms
   if got then result.status = got.status else result.error = err end
   return result, request.leftOut
