@@ -177,8 +177,8 @@ void stream_destroy(struct stream *stream)
     if (exchange)
         exchanges_cancel(stream->worker->streams, exchange);
     struct node *node;
-    while ((node = queue_first(&stream->messages)))
-        drop(stream, container_of(node, struct waiting_message, node));
+    while ((node = queue_pop(&stream->messages)))
+        free(container_of(node, struct waiting_message, node));
     generation_unref(stream->generation);
     buf_finish(&stream->head);
     free(stream);
