@@ -231,8 +231,8 @@ describe("a recipe", function()
     ["no secret"] = { "header = 'X'", "needs 'secret'" },
     ["no secrets"] = { "secret = {}, header = 'X'", "a secret or a list of secrets" },
     ["a number"] = { "secret = 1, header = 'X'", "a secret or a list of secrets" },
-    ["nine secrets"] = { "secret = { '1', '2', '3', '4', '5', '6', '7', '8', '9' }, header = 'X'",
-      "more than 8 secrets" },
+    ["twelve secrets"] = { "secret = { '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '12' }, header = 'X'",
+      "more than 11 secrets" },
     ["a large secret"] = { "secret = ('x'):rep(16385), header = 'X'", "at most 16384 bytes" },
     ["a slip of the pen"] = { "secret = 's', heder = 'X'", "did you mean 'header'" },
   }
