@@ -37,12 +37,20 @@ struct reload {
     size_t pending; /* workers that prepare, then endpoints at the store, then workers that swap */
     bool is_prepared;                      /* the workers have its states */
     struct store_list_endpoints endpoints; /* what is still to be sent, to name removed ones */
+    struct store_list_kv kept;             /* of anzol.websub */
+    struct buf websub;                     /* the same, as JSON by key */
     struct store_ingest told;              /* that it was refused */
+    void (*on_websub)(struct reload *reload);
+    char after[LIMIT_KV_KEY_BYTES + 1]; /* the last of the page before */
     bool is_listing;
     bool is_over;                /* but for the list */
     api_reloaded_cb on_reloaded; /* NULL: nobody waits */
     void *ctx;
 };
+
+/* server_websub.c: what is kept of anzol.websub goes into the options of the load; on_read comes
+ * on the loop, or before it returns. */
+void server_websub_read(struct reload *reload, void (*on_read)(struct reload *reload));
 
 struct watch;             /* server_watch.c */
 struct server_registered; /* server_registered.c */

@@ -141,6 +141,7 @@ static void finish(struct reload *reload)
     if (reload->status == OK)
         name_removed(reload);
     store_read_finish(&reload->endpoints.read);
+    buf_finish(&reload->websub);
     server->reload = NULL;
     server->is_last_reload_good = reload->status == OK;
     note_load(reload);
@@ -369,6 +370,11 @@ static void on_loaded(uv_work_t *work, int status)
         refuse(reload);
 }
 
+static void start_load(struct reload *reload)
+{
+    check(uv_queue_work(&reload->server->loop, &reload->work, load, on_loaded) == 0);
+}
+
 void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx)
 {
     if (server->reload) {
@@ -397,7 +403,7 @@ void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx
     };
     server->reload = reload;
     list_endpoints(reload);
-    check(uv_queue_work(&server->loop, &reload->work, load, on_loaded) == 0);
+    server_websub_read(reload, start_load);
 }
 
 void server_reload_adopted(struct server *server, uint64_t number)

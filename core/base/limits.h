@@ -76,6 +76,7 @@
 #define LIMIT_KV_READS_PER_RUN 1000
 #define LIMIT_KV_LIST 1000                    /* keys of one list */
 #define LIMIT_KV_LIST_BYTES (4 * 1024 * 1024) /* values of one list */
+#define LIMIT_WEBSUB_BYTES (4 * 1024 * 1024)  /* kept of subscriptions at hubs, for a load */
 #define LIMIT_KV_CONFLICTS 5                  /* then runs on the same key go in turn */
 #define LIMIT_STEP_NAME_BYTES 100
 #define LIMIT_STEP_RESULTS 8                /* values that a step returns */

@@ -350,8 +350,31 @@ static int l_source(lua_State *L)
     return 0;
 }
 
+/* (name, path): whether no source, poll or path is called so. Load phase only. */
+static int l_is_free(lua_State *L)
+{
+    const struct draft *draft = script_of(L)->draft;
+    const struct slice name = slice_str(luaL_checkstring(L, 1));
+    const struct slice path = slice_str(luaL_checkstring(L, 2));
+    struct slice rest;
+    luaL_argcheck(L, draft, 1, "nothing is loaded now");
+    lua_pushboolean(L, !registry_source(draft->registry, name) &&
+                           !registry_routine(draft->registry, ROUTINE_POLL, name) &&
+                           !registry_source_by_path(draft->registry, path) &&
+                           !registry_queue_by_path(draft->registry, path, &rest));
+    return 1;
+}
+
+static int l_open_is_free(lua_State *L)
+{
+    lua_pushcfunction(L, l_is_free);
+    return 1;
+}
+
 void open_source(lua_State *L)
 {
+    luaL_requiref(L, "anzol.is_free", l_open_is_free, 0);
+    lua_pop(L, 1);
     lua_pushcfunction(L, l_source);
     lua_setfield(L, -2, "source");
 }

@@ -40,6 +40,27 @@ static bool load_file(struct script *script, const char *path, struct findings *
     return false;
 }
 
+/* Ends what the scripts do not subscribe to any more. */
+static int l_end_removed(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "anzol.websub.removed");
+    lua_call(L, 1, 1);
+    lua_pushstring(L, script_of(L)->generation->websub);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static bool end_removed(struct script *script, struct findings *findings)
+{
+    struct context context;
+    context_init(&context, PHASE_LOAD, 0);
+    if (!script->generation->websub || script_call(script, &context, l_end_removed, NULL, 0) == OK)
+        return true;
+    report(script, NULL, findings);
+    return false;
+}
+
 static int l_close(lua_State *L)
 {
     if (!script_of(L)->generation->is_trusted)
@@ -67,6 +88,7 @@ static struct registry *load_state(struct generation *generation, struct script 
         if (generation->snapshot.files[i].is_script)
             is_whole = load_file(script, path, findings) && is_whole;
     }
+    is_whole = is_whole && end_removed(script, findings);
     script->draft = NULL;
     if (draft.begun != draft.ended && !findings_have_error(findings)) {
         char message[ERR_TEXT_BYTES_MAX];
@@ -252,6 +274,7 @@ static struct generation *load_once(const struct generation_options *options,
         it->allow_missing_secrets = options->allow_missing_secrets;
         it->is_trusted = options->trust == TRUST_FULL;
         it->environment = options->environment;
+        it->websub = options->websub;
         it->worker_count = options->worker_count;
         it->scripts = calloc(options->worker_count, sizeof(struct script *));
     }

@@ -89,8 +89,11 @@ struct generation_options {
     bool allow_missing_secrets; /* check: a missing secret is a finding, not an error */
     bool needs_scripts;         /* that there is none is an error, not a warning */
     enum trust trust;
-    const char *const *c_modules;   /* with TRUST_SANDBOX, names that may be C; NULL: none */
-    const char *timezone;           /* but with TRUST_SETTINGS, of os.date; NULL: UTC */
+    const char *const *c_modules; /* with TRUST_SANDBOX, names that may be C; NULL: none */
+    const char *timezone;         /* but with TRUST_SETTINGS, of os.date; NULL: UTC */
+    /* What was kept of anzol.websub, as JSON by key: what the scripts no longer have is ended.
+     * Borrowed until the load is over; NULL: nothing. */
+    const char *websub;
     struct environment environment; /* outlives the generation */
 };
 

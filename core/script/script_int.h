@@ -528,6 +528,7 @@ struct generation {
     char *c_modules;   /* names, a line each; NULL: none */
     struct zone *zone; /* of os.date and os.time; NULL: UTC */
     struct environment environment;
+    const char *websub; /* of the options, while it is loaded */
     struct snapshot snapshot;
     const char **files;
     size_t file_count;

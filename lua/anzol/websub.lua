@@ -8,6 +8,7 @@ local anzol = require "anzol.core"
 local callback = require "anzol.websub.callback"
 local misuse = require "anzol.declare".misuse
 local nearest = require "anzol.nearest"
+local registered = require "anzol.websub.registered"
 local request = require "anzol.websub.request"
 
 local LEASE_MS_MIN, LEASE_MS_MAX = 1000, 366 * 86400000
@@ -76,12 +77,14 @@ local function add_source(name, options)
   anzol.source(name, source)
 end
 
-return function(name, options)
+-- is_removed: the scripts have it no longer (websub/removed.lua).
+return function(name, options, is_removed)
   local lease_s = check_options(name, options)
   local is_active = options.active ~= false
   add_source(name, options)
   anzol.on({ "websub.subscribed", "websub.unsubscribed", "websub.denied" },
     { name = "websub:" .. name, source = name }, function(event) callback.note(name, event) end)
   anzol.poll(name, { interval = "1s", version = (is_active and "" or "no ") .. options.topic },
-    function() return request(name, options, lease_s) end)
+    function() return request(name, options, lease_s, is_removed) end)
+  registered[name] = not is_removed or nil
 end

@@ -236,4 +236,65 @@ describe("a subscriber of WebSub", function()
     assert.equal(0, cli.ask(server, { "reload" }).code)
     assert.equal("subscribe", form_at("/hub/300", 3)["hub.mode"])
   end)
+
+  it("ends what the scripts no longer have, at the callback that they had", function()
+    local form = form_at "/hub/205"
+    local function lines_without(...)
+      local text = script_of(receiver)
+      for _, number in ipairs { ... } do
+        text = text:gsub("anzol%.websub%(\"w" .. number .. "\".-allow_private = true }%)", "")
+      end
+      return text
+    end
+    -- Another serves at the path of w302.
+    server:write_script("main.lua", lines_without(205, 302)
+      .. '\nanzol.source("other", { path = "/in/w302", verify = anzol.verify.none(), type = "other" })')
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    local ending = form_at("/hub/205", 2)
+    assert.same({ "unsubscribe", form["hub.topic"], form["hub.callback"] },
+      { ending["hub.mode"], ending["hub.topic"], ending["hub.callback"] })
+    server:kill() -- what is to be ended is so after a restart as well
+    server:restart()
+    assert.equal(404, verify(205, form).status)
+    local answer = verify(205, ending)
+    assert.same({ 200, "random-205" }, { answer.status, answer.body })
+    wait.until_true("the subscription is over", 20000, function()
+      local status = post(205, form, "late", sign(form, "late")).status
+      return status == 404 or status == 410
+    end)
+    wait.until_true("nothing is kept of it", 20000, function()
+      assert.equal(0, cli.ask(server, { "reload" }).code)
+      return call(205, form, {}, { body = "x" }).status == 404
+        and http.request({ port = server.port, path = "/in/w205" }).body:find "unknown_source"
+    end)
+    collect()
+    assert.equal(1, #asked["/hub/302"])
+  end)
+
+  it("serves on when more is kept than a load is told", function()
+    local other = Server.start { scripts = { ["main.lua"] = [[
+      local anzol = require "anzol"
+      anzol.source("fill", { verify = anzol.verify.none(), type = "fill" })
+      anzol.on("fill", function(event)
+        for i = 1, event.data.count do
+          anzol.kv("anzol.websub"):set(event.data.name .. i, { x = ("y"):rep(65000) })
+        end
+      end)]] } }
+    finally(function() other:close() end)
+    local function fill(name, count)
+      assert.equal(200, other:post("/in/fill", ('{"name":"%s","count":%d}'):format(name, count)).status)
+      wait.until_true("it was kept", 5000, function()
+        return #other:list "/api/v1/event?state=handled&type=fill" > 0
+      end)
+      assert.equal(0, cli.ask(other, { "reload" }).code)
+      return other:log():find("subscriptions not read", 1, true) ~= nil
+    end
+    assert.is_false(fill("a", 50))
+    fill("b", 50)
+    wait.until_true("all is kept", 5000, function()
+      assert.equal(0, cli.ask(other, { "reload" }).code)
+      return other:log():find("subscriptions not read", 1, true)
+    end)
+    assert.equal(200, other:post("/in/fill", '{"name":"c","count":0}').status)
+  end)
 end)

@@ -6,7 +6,7 @@ local links = require "anzol.websub.links"
 
 local REDIRECTS = 5
 local TOPIC_BYTES = "8MiB"
-local VERIFIED_MS = 60000 -- the hub has so long for its verification
+local VERIFIED_MS, LOOK_S = 60000, 5 -- the hub has so long for its verification; we look so often
 local UNVERIFIED_MAX_S = 3600
 local RENEW_AT = 0.8 -- of the lease
 local DENIED_MS = 86400000 -- until a hub that denied is asked again
@@ -79,7 +79,7 @@ function steps.ask(asked, name, options, lease_s)
     local res, err = anzol.http.post(hub, ask)
     if res and res.ok then
       kept:set(name, asked)
-      return anzol.after(VERIFIED_MS / 1000)
+      return anzol.after(LOOK_S)
     end
     why = err or res:error()
   end
@@ -103,7 +103,7 @@ function steps.wait(asked, name)
   local granted = answered(asked, name)
   if granted then return hold(asked, name, granted) end
   local rest = rest_s(asked.at_ms + VERIFIED_MS)
-  if rest then return anzol.after(rest) end
+  if rest then return anzol.after(math.min(rest, LOOK_S)) end
   asked.tries = (asked.tries or 0) + 1
   local delay_s = math.min(10 * 2 ^ math.min(asked.tries, 20), UNVERIFIED_MAX_S)
   anzol.log.warn("the hub did not verify the request", { websub = name, hub = asked.hubs[1],
@@ -134,20 +134,31 @@ local function is_live(name)
   return granted and granted.mode == "subscribe" and rest_s(granted.at_ms + granted.lease_s * 1000)
 end
 
--- One run: the step that is next. lease_s: to ask for, nil: as the hub likes.
-return function(name, options, lease_s)
+-- There is nothing more to end.
+local function rest(asked, name, is_removed)
+  if asked and is_removed then
+    kept:delete(name)
+    kept:delete(name .. " granted")
+  elseif asked and asked.step ~= "over" then
+    asked.mode, asked.step = "unsubscribe", "over"
+    kept:set(name, asked)
+  end
+  return anzol.after(REST_S)
+end
+
+-- One run: the step that is next. lease_s: to ask for, nil: as the hub likes. is_removed: it is
+-- only to be ended.
+return function(name, options, lease_s, is_removed)
   local asked = kept:get(name)
   local mode = options.active == false and "unsubscribe" or "subscribe"
   if mode == "unsubscribe" and (not asked or asked.step == "over" or not is_live(name)) then
-    if asked and asked.step ~= "over" then
-      asked.mode, asked.step = mode, "over"
-      kept:set(name, asked)
-    end
-    return anzol.after(REST_S)
+    return rest(asked, name, is_removed)
   end
   if not asked or (mode == "subscribe" and asked.topic ~= options.topic) then
     asked = create(options)
   end
+  asked.callback = { public_url = options.public_url, path = options.path or "/in/" .. name,
+    allow_private = options.allow_private }
   if asked.mode ~= mode then
     asked.mode = mode
     return begin(asked, name)

@@ -6,7 +6,7 @@ local anzol = require "anzol"
 ---@field topic string The URL of what to follow: a page or feed that names its hub.
 ---@field public_url string The URL of the callback as hubs reach it, without a query: `https://hooks.example/in/NAME`.
 ---@field lease? anzol.Duration For how long to ask: 1 s to 366 d. The hub decides; it is renewed before it ends. Default: as the hub likes.
----@field active? boolean `false`: unsubscribes, and answers the hub's verification. Default: `true`.
+---@field active? boolean `false`: ends the subscription, as taking it out does. Default: `true`.
 ---@field allow_private? boolean Topic and hub may be at addresses that are not public. Default: `false`.
 ---@field type? string|fun(req: anzol.Request): string The type of events of content. Default: the name.
 ---@field path? string Default: `/in/` and the name.
