@@ -267,7 +267,8 @@ static void read_hidden(lua_State *L, const struct options *options, int provide
             name = lua_tostring(L, -1);
             lua_pop(L, 1); /* the table holds it */
         }
-        source->hidden_headers[i] = lower_copy(L, name);
+        const bool is_parameter = name[0] == CONTENT_PARAMETER[0]; /* its case counts */
+        source->hidden_headers[i] = is_parameter ? text_copy(L, name) : lower_copy(L, name);
         source->hidden_header_count = i + 1;
     }
     lua_pop(L, 1);

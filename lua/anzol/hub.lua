@@ -45,7 +45,9 @@ end
 
 -- "https://a.example/*": all that begin so.
 local function check_topics(what, topics)
-  if type(topics) == "function" then return topics end
+  if type(topics) == "function" then
+    return function(topic) return topics(subscribers.plain(topic)) end
+  end
   if type(topics) ~= "table" or #topics == 0 then
     misuse("option 'topics' of %s must be a list of URLs (one that ends with * stands for all that "
       .. "begin so), or a function(topic) -> true | false; got %s", what, type(topics))
@@ -54,9 +56,14 @@ local function check_topics(what, topics)
   for _, topic in ipairs(topics) do
     local beginning = type(topic) == "string" and topic:match "^(.*)%*$"
     check_url(what, "topics", beginning or topic)
-    if beginning then beginnings[#beginnings + 1] = beginning else whole[topic] = true end
+    if beginning then
+      beginnings[#beginnings + 1] = subscribers.plain(beginning)
+    else
+      whole[subscribers.plain(topic)] = true
+    end
   end
   return function(topic)
+    topic = subscribers.plain(topic)
     if whole[topic] then return true end
     for _, beginning in ipairs(beginnings) do
       if topic:sub(1, #beginning) == beginning then return true end

@@ -65,6 +65,13 @@ end
 
 -- ---- The registration ----
 
+-- The callback's token is nobody's to see.
+local function hidden(names)
+  local list = table.move(names or { "authorization", "cookie" }, 1, names and #names or 2, 1, {})
+  list[#list + 1] = "?token"
+  return list
+end
+
 local function add_source(name, options)
   local source = { methods = { "POST", "GET" }, public_url = options.public_url,
     challenge = function(req) return callback.judge(name, req) end,
@@ -74,6 +81,7 @@ local function add_source(name, options)
   for _, key in ipairs(source_names) do
     if key ~= "respond" then source[key] = options[key] end
   end
+  source.hide_headers = hidden(options.hide_headers)
   anzol.source(name, source)
 end
 

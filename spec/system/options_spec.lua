@@ -10,7 +10,7 @@ local script = [[
 local anzol = require "anzol"
 local none = anzol.verify.none()
 anzol.source("default", { verify = none, type = "kept" })
-anzol.source("hiding", { verify = none, type = "kept", hide_headers = { "X-Token" } })
+anzol.source("hiding", { verify = none, type = "kept", hide_headers = { "X-Token", "?Key" } })
 anzol.source("brief", { verify = none, type = "kept", retention = "1s", idempotency_window = "1s" })
 anzol.source("elsewhere", { verify = none, type = "else", path = "/hooks/a-b", methods = { "PUT", "PATCH" } })
 anzol.on({ "else", "kept" }, { source = "elsewhere" }, function(event)
@@ -72,6 +72,13 @@ describe("an option", function()
         assert.equal(is_kept, there[name:lower()] or false, source .. ": " .. name)
       end
     end
+  end)
+
+  it("hide_headers strikes a parameter out of the query, wherever it stands, and no other", function()
+    local answer = http.request { port = server.port, body = "{}",
+      path = "/in/hiding?Key=one&key=two&xKey=three&Key=&Key&Key=a%20b=c" }
+    local event = server:get("/api/v1/event/" .. json.decode(answer.body).id)
+    assert.equal("Key=***&key=two&xKey=three&Key=&Key&Key=*******", event.query)
   end)
 
   it("path and methods say what a source takes", function()

@@ -211,6 +211,12 @@ describe("a subscriber of WebSub", function()
     assert.equal(200, post(100, form, "after a kill", sign(form, "after a kill")).status)
     await_out "after a kill"
     assert.is_nil(server:log():find(form["hub.secret"], 1, true))
+    local token = form["hub.callback"]:match "token=(%x+)"
+    for _, event in ipairs(server:list "/api/v1/event?source=w100") do
+      local query = server:get("/api/v1/event/" .. event.id).query
+      assert.matches("^token=%*+", query)
+      assert.is_nil(query:find(token, 1, true))
+    end
   end)
 
   it("asks anew for another topic, and unsubscribes from what is not active any more", function()

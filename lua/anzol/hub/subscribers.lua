@@ -10,12 +10,21 @@ local kept = anzol.kv "anzol.hub"
 
 M.DIGITS = "0123456789abcdef"
 
+-- "%7e", "%7E" and "~" are the same (WebSub, 5.1.1): what need not be written as %XX is not.
+local function plain(url)
+  return (url:gsub("%%(%x%x)", function(hex)
+    local char = string.char(tonumber(hex, 16))
+    return char:find "[%w%-._~]" and char or "%" .. hex:upper()
+  end))
+end
+M.plain = plain
+
 local function digest(text) return anzol.crypto.hash("sha256", text, "hex"):sub(1, 32) end
 
 -- The rows of a topic begin with it.
-function M.prefix(hub, topic) return hub .. " " .. digest(topic) .. " " end
+function M.prefix(hub, topic) return hub .. " " .. digest(plain(topic)) .. " " end
 
-function M.key(hub, topic, callback) return M.prefix(hub, topic) .. digest(callback) end
+function M.key(hub, topic, callback) return M.prefix(hub, topic) .. digest(plain(callback)) end
 
 -- subscriber { topic, callback, secret? }: until its lease ends, instead of the one before.
 function M.put(key, subscriber, lease_s) kept:set(key, subscriber, { ttl = lease_s }) end
