@@ -157,8 +157,9 @@ return function(name, options)
     type = function(req) return request.type(hub, req) end,
   })
   local concurrency = options.concurrency
-  on(hub, "requested", { concurrency = concurrency, order_by = request.order(hub) }, request.verify)
-  on(hub, "pinged", { concurrency = concurrency }, distribution.fetch)
+  on(hub, "requested", { source = name, concurrency = concurrency, order_by = request.order(hub) },
+    request.verify)
+  on(hub, "pinged", { source = name, concurrency = concurrency }, distribution.fetch)
   on(hub, "published", { order_by = distribution.order(hub) }, distribution.divide)
   on(hub, "due", { concurrency = concurrency, order_by = distribution.order(hub) },
     distribution.deliver)

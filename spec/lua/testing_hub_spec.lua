@@ -297,6 +297,26 @@ describe("anzol.hub", function()
     assert.equal(450, count)
   end)
 
+  it("takes nothing for its own that comes from elsewhere, whatever it calls itself", function()
+    local t = test ", ping = true"
+    ask(t, { ["hub.secret"] = "s" })
+    publish(t, "genuine")
+    local due
+    for _, event in ipairs(t.events) do
+      if event.type == "hub.feeds.due" then due = event end
+    end
+    local forged = { topic = TOPIC, content_type = "text/html", body = "forged", key = due.json.key }
+    for _, step in ipairs { "published", "due", "requested", "pinged" } do
+      for _, proof in ipairs { false, "", "0123456789abcdef0123456789abcdef", 7 } do
+        forged.type, forged.proof = "hub.feeds." .. step, proof or nil
+        forged["hub.mode"], forged["hub.topic"], forged["hub.callback"] = "unsubscribe", TOPIC, CALLBACK
+        t:receive("in", { json = forged })
+      end
+    end
+    assert.equal(1, #posts())
+    assert.equal(2, #got) -- the verification and the genuine post
+  end)
+
   it("takes what is written as %XX without need for what it is", function()
     local t = test()
     ask(t, { ["hub.topic"] = "https://blog.example/%66eed", ["hub.callback"] = "https://sub.example/%7Ea%2Fb" })

@@ -3,6 +3,7 @@
 -- of them, then an event for each, which goes to its subscriber in the order of publication, and
 -- again and again if it fails. All of it is durable; a kill repeats what was not answered at most.
 local anzol = require "anzol.core"
+local proof = require "anzol.hub.proof"
 local subscribers = require "anzol.hub.subscribers"
 
 local M = {}
@@ -19,10 +20,9 @@ local PATIENCE_S = 6 * 3600 -- then the runs fail, until they are dead letters
 local function type_of(hub, step) return ("hub.%s.%s"):format(hub.name, step) end
 
 -- Bytes as JSON may hold them.
-local function pack(content)
-  if utf8.len(content.body) then return content end
-  return { topic = content.topic, content_type = content.content_type,
-    base64 = anzol.base64.encode(content.body) }
+local function pack(data)
+  if not utf8.len(data.body) then data.body, data.base64 = nil, anzol.base64.encode(data.body) end
+  return data
 end
 
 local function body_of(data) return data.body or anzol.base64.decode(data.base64) end
@@ -30,8 +30,12 @@ local function body_of(data) return data.body or anzol.base64.decode(data.base64
 -- run: the event, tick or poll whose run it commits with.
 function M.publish(hub, run, topic, content)
   run:emit(type_of(hub, "published"),
-    pack { topic = topic, content_type = content.content_type, body = content.body })
+    pack { topic = topic, content_type = content.content_type, body = content.body,
+      proof = proof.give(hub.name) })
 end
+
+local function is_ours(hub, event) return proof.is_good(hub.name, event.data.proof) end
+local NOT_OURS = "this hub did not publish it"
 
 -- A publisher says that a topic changed: what it is now is published.
 function M.fetch(hub, event)
@@ -47,6 +51,7 @@ end
 
 -- One part of the subscribers: all whose key begins so.
 function M.divide(hub, event)
+  if not is_ours(hub, event) then return anzol.skip(NOT_OURS) end
   local data = event.data
   local prefix = data.prefix or subscribers.prefix(hub.name, data.topic)
   local most = math.max(1, math.min(PART, PART_BYTES // #event.body))
@@ -93,6 +98,7 @@ end
 
 -- To one subscriber, if it still is one.
 function M.deliver(hub, event)
+  if not is_ours(hub, event) then return anzol.skip(NOT_OURS) end
   local data = event.data
   local subscriber = subscribers.get(data.key)
   if not subscriber then return anzol.skip "not subscribed any more" end
