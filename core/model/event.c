@@ -130,17 +130,30 @@ static bool next_segment(struct slice *rest, struct slice *segment)
     return true;
 }
 
+/* What such a type begins with; NULL: it is none of the server's. */
+static const char *reserved_beginning(struct slice type)
+{
+    static const char *const beginnings[] = {"anzol.", "api."};
+    for (size_t i = 0; i < array_count(beginnings); i++) {
+        const size_t len = strlen(beginnings[i]);
+        if (type.len >= len && memcmp(type.data, beginnings[i], len) == 0)
+            return beginnings[i];
+    }
+    return NULL;
+}
+
+bool event_type_is_reserved(struct slice type)
+{
+    return reserved_beginning(type) != NULL;
+}
+
 /* What the server makes, and what is published over the API, is taken by those only that name it.
  */
 static bool is_kept_apart(struct slice pattern, struct slice type)
 {
-    static const char *const apart[] = {"anzol.", "api."};
-    for (size_t i = 0; i < array_count(apart); i++) {
-        const size_t len = strlen(apart[i]);
-        if (type.len >= len && memcmp(type.data, apart[i], len) == 0)
-            return pattern.len < len || memcmp(pattern.data, apart[i], len) != 0;
-    }
-    return false;
+    const char *beginning = reserved_beginning(type);
+    const size_t len = beginning ? strlen(beginning) : 0;
+    return beginning && (pattern.len < len || memcmp(pattern.data, beginning, len) != 0);
 }
 
 bool event_pattern_matches(struct slice pattern, struct slice type)

@@ -81,6 +81,8 @@ bool run_state_parse(const char *text, enum run_state *state);
 
 /* ^[A-Za-z0-9_.-]+$, at most LIMIT_TYPE_BYTES. */
 bool event_type_is_valid(struct slice type);
+/* Of what the server makes itself, and of what is published over the API: "anzol.…", "api.…". */
+bool event_type_is_reserved(struct slice type);
 /* "*" is one segment; "**" one or more, last only; "anzol." and "api." types match only
  * patterns that begin so too. */
 bool event_pattern_matches(struct slice pattern, struct slice type);

@@ -15,11 +15,8 @@ static struct slice check_type(lua_State *L)
     if (!event_type_is_valid(type))
         (void)luaL_error(L, "bad event type '%s': at most %d of A-Z a-z 0-9 _ . -", type.data,
                          LIMIT_TYPE_BYTES);
-    if (strncmp(type.data, "anzol.", 6) == 0 || strncmp(type.data, "api.", 4) == 0)
-        (void)luaL_error(L,
-                         "bad event type '%s': types that begin with anzol. or api. are made by "
-                         "the server",
-                         type.data);
+    if (event_type_is_reserved(type))
+        (void)luaL_error(L, "bad event type '%s': " TYPE_RESERVED, type.data);
     return type;
 }
 

@@ -100,6 +100,8 @@ bool option_check_bool(lua_State *L, const struct options *options, const char *
 /* Borrowed from the table. Absent: fallback. */
 const char *option_check_text(lua_State *L, const struct options *options, const char *name,
                               const char *fallback);
+/* Of an event type that is not the caller's to give. */
+#define TYPE_RESERVED "types that begin with anzol. or api. are made by the server"
 /* path.c: a path of the public listener, borrowed from the table; NULL: absent. */
 const char *option_check_path(lua_State *L, const struct options *options);
 /* Raises if a source or a queue is there already; for a queue with all its paths. */

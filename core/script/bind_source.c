@@ -78,6 +78,8 @@ static void read_type(lua_State *L, const struct options *options, int provider,
             (void)option_error(L, options, "type",
                                "an event type (at most 256 of A-Z a-z 0-9 _ . -) or "
                                "function(req) -> string");
+        if (event_type_is_reserved(slice_of(text, len)))
+            (void)luaL_error(L, "option 'type' of %s is '%s': " TYPE_RESERVED, options->what, text);
         source->type = text_copy(L, text);
     }
     lua_pop(L, 1);

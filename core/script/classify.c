@@ -42,6 +42,8 @@ static void read_type(lua_State *L, struct classify *classify, int view)
     if (!event_type_is_valid(type))
         (void)luaL_error(L, "type returned '%s': at most %d of A-Z a-z 0-9 _ . -", type.data,
                          LIMIT_TYPE_BYTES);
+    if (event_type_is_reserved(type))
+        (void)luaL_error(L, "type returned '%s': " TYPE_RESERVED, type.data);
     memcpy(classify->type, type.data, type.len);
     classify->type_len = type.len;
     lua_pop(L, 1);

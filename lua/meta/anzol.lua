@@ -26,7 +26,7 @@ local anzol = {}
 ---@field path? string Default: `/in/` and the name.
 ---@field public_url? string The URL as the sender knows it, without a query: some senders sign it.
 ---@field methods? string[] Default: `{ "POST" }`.
----@field type? string|fun(req: anzol.Request): string The event's type; default: the source's name. At most 256 of `A-Z a-z 0-9 _ . -`.
+---@field type? string|fun(req: anzol.Request): string The event's type; default: the source's name. At most 256 of `A-Z a-z 0-9 _ . -`, not beginning with `anzol.` or `api.`.
 ---@field idempotency_key? fun(req: anzol.Request): string? A request with the key of an earlier one is answered, but makes no event.
 ---@field idempotency_window? anzol.Duration How long keys are kept. Default: `"24h"`.
 ---@field max_body? anzol.Size Default: `"1MiB"`.

@@ -83,6 +83,21 @@ describe("the answer to a sender", function()
       assert.same({ "unverified", "forged" }, { result.outcome, result.reason })
     end)
 
+    it("cannot make a sender's event one of the server's own", function()
+      for _, type in ipairs { "anzol.endpoint.disabled", "api.invoice.paid", "anzol." } do
+        local result = admit { type = ("return %q"):format(type) }
+        assert.equal("untyped", result.outcome)
+        assert.matches(("type returned '%s': types that begin with anzol. or api. are made by the server"):format(type),
+          result.reason, 1, true)
+        local why, findings = rig.refusal(("anzol.source('a', { verify = anzol.verify.none(), type = %q })")
+          :format(type))
+        assert.matches(("option 'type' of anzol.source 'a' is '%s': types that begin with"):format(type),
+          why or findings[1].message, 1, true)
+      end
+      assert.equal("ok", admit({ type = "return 'anzolian.x'" }).outcome)
+      assert.equal("ok", admit({ type = "return 'api'" }).outcome)
+    end)
+
     it("keeps its answer when the type is unknown", function()
       local result = admit { respond = "return { status = 201 }", type = "error 'no type'" }
       assert.same({ "untyped", 201 }, { result.outcome, result.answer.status })
