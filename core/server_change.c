@@ -28,7 +28,7 @@ static void finish(struct server_change *it, enum status status)
 void server_hint_change(struct server *server, const struct change *what)
 {
     const bool is_due = what->verb == CHANGE_RETRY || what->verb == CHANGE_REPLAY;
-    if (what->status != OK || (!is_due && !what->has_released))
+    if (what->status != OK || what->verb == CHANGE_EXPUNGE || (!is_due && !what->has_released))
         return;
     const struct registry *registry = generation_registry(server->generation);
     if (what->kind == ID_EVENT)
@@ -56,6 +56,7 @@ static void submit(struct server_change *it)
         .reason = it->asked->reason,
         .changes = &it->asked->what,
         .change_count = 1,
+        .answer_key = it->asked->answer_key,
     };
     /* Without a credit: as many as the API has connections. */
     check(store_submit(it->server->store, it->server->client, &it->op.op) == OK);

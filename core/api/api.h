@@ -40,8 +40,9 @@ typedef void (*api_reloaded_cb)(const struct api_reload_result *result, void *ct
 
 /* A change of one delivery or event that somebody asks for. */
 struct api_change {
-    struct change what; /* filled in down to subscription; then what became of it */
-    const char *reason; /* of DROP and CANCEL */
+    struct change what;              /* filled in down to subscription; then what became of it */
+    const char *reason;              /* of DROP and CANCEL */
+    const unsigned char *answer_key; /* as of struct store_change; NULL: none */
     enum status status; /* OK: see what.status; E_BUSY, E_IO; E_CANCELLED: the server stops */
     void (*on_done)(struct api_change *change);
     void *ctx;

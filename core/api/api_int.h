@@ -64,6 +64,7 @@ struct route;
 struct resource_form;
 struct field_forms;
 struct message_call;
+struct sent_call;
 
 /* What is done to a resource. */
 enum resource_verb {
@@ -163,6 +164,7 @@ struct call {
     struct resource_call resource;
     struct stream_call stream;
     struct message_call *message; /* of what is published; owned */
+    struct sent_call *sent;       /* of what became of it; owned */
     struct list_wait wait;
     struct token_call minting;
     struct buf source, type, endpoint; /* filters of a list */
@@ -189,6 +191,10 @@ struct call {
         struct store_count_secrets count_secrets;
         struct store_resource put_resource;
         struct store_list_published list_published;
+        struct store_list_destinations list_destinations;
+        struct store_list_sent list_sent;
+        struct store_count_sent count_sent;
+        struct store_list_tried list_tried;
         struct store_token put_token;
         struct store_list_tokens list_tokens;
         struct store_list_routines list_routines;
@@ -224,15 +230,18 @@ struct route {
     const struct field_forms *body; /* NULL: none */
 };
 
-/* ---- route.c: which handler a request is for ---------------------------------------------------
+/* ---- route.c: all routes, in the order of their paths ------------------------------------------
+ */
+const struct route *api_routes(size_t *count);
+
+/* ---- route_find.c: which handler a request is for
+ * ---------------------------------------------------
  */
 
 #define ALLOW_BYTES 32
 /* NULL: none; allow then names the methods of a path that is known, or is empty. parts borrow. */
 const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
                                    char allow[ALLOW_BYTES]);
-/* All of them, in the order of their paths. */
-const struct route *api_routes(size_t *count);
 /* True if a parameter of this name is one of its query. */
 bool api_route_knows(const struct route *route, const char *parameter);
 /* Takes the next word off a text of words apart by blanks. False at the end. */
@@ -508,6 +517,31 @@ void api_publish(struct call *call);
 void api_get_message(struct call *call);
 void api_write_message(const struct call *call, struct document *out);
 void message_call_free(struct message_call *message);
+/* sent.c */
+void api_list_messages(struct call *call);
+void api_write_messages(const struct call *call, struct document *out);
+void api_list_destinations(struct call *call);
+void api_write_destinations(const struct call *call, struct document *out);
+void api_list_sent(struct call *call);
+void api_write_sent(const struct call *call, struct document *out);
+void api_count_sent(struct call *call);
+void api_write_sent_count(const struct call *call, struct document *out);
+/* sent_query.c; NULL is fine */
+void sent_call_free(struct sent_call *sent);
+/* again.c */
+extern const struct field_forms recover_fields;
+extern const struct field_forms example_fields;
+void api_resend(struct call *call);
+void api_expunge_payload(struct call *call);
+void api_expunge_answer(struct call *call);
+void api_recover_app_endpoint(struct call *call);
+void api_send_example(struct call *call);
+/* tried.c */
+void api_list_tried_of_endpoint(struct call *call);
+void api_list_tried_of_message(struct call *call);
+void api_write_tried(const struct call *call, struct document *out);
+void api_get_tried(struct call *call);
+void api_write_one_tried(const struct call *call, struct document *out);
 void api_list_tokens(struct call *call);
 void api_write_tokens(const struct call *call, struct document *out);
 void api_mint_token(struct call *call);

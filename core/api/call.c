@@ -78,6 +78,7 @@ static void destroy(struct call *call)
     buf_finish(&call->kind);
     call_put_key(call);
     message_call_free(call->message);
+    sent_call_free(call->sent);
     buf_finish(&call->secrets);
     token_call_finish(&call->minting);
     api_token_finish(&call->token);

@@ -2,6 +2,7 @@
 /* /api/v1/app/{app}/msg: what an application publishes, and what it published, found by its message
  * id or by the caller's own eventId. */
 #include "api/resource_int.h"
+#include "api/sent_int.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -49,6 +50,7 @@ struct message_call {
     struct slice payload;
     struct buf raw; /* what is sent instead of it */
     bool is_raw;
+    uint64_t endpoint; /* it is an example, for this one; 0: it is none */
     struct publishing publishing;
     bool with_content;
 };
@@ -69,48 +71,40 @@ void message_call_free(struct message_call *message)
 /* ---- Answers -----------------------------------------------------------------------------------
  */
 
-struct shown_message {
-    uint64_t event;
-    struct slice type;
-    const struct published *what;
-    struct slice payload;
-};
-
-static void write_message(const struct shown_message *shown, struct document *out)
+void show_message(const struct published_row *row, struct document *out)
 {
-    document_open(out, '{');
-    if (shown->what->channels) {
+    const struct published *what = &row->what;
+    const struct slice kept =
+        row->payload ? slice_of(row->payload, row->payload_len) : slice_str(NO_PAYLOAD);
+    const struct slice payload = kept.len > 0 ? kept : slice_str(EXPIRED);
+    if (what->channels) {
         document_key(out, "channels");
-        document_json(out, slice_str(shown->what->channels));
+        document_json(out, slice_str(what->channels));
     }
-    if (shown->what->uid) {
+    if (what->uid) {
         document_key(out, "eventId");
-        document_str(out, shown->what->uid);
+        document_str(out, what->uid);
     }
     document_key(out, "eventType");
-    document_text(out, shown->type);
-    show_id(out, "id", ID_MESSAGE, published_message(shown->event));
+    document_str(out, row->type);
+    show_id(out, "id", ID_MESSAGE, published_message(row->id));
     document_key(out, "payload");
-    document_json(out, shown->payload);
+    document_json(out, payload);
     document_key(out, "data");
-    document_json(out, shown->payload);
-    if (shown->what->tags) {
+    document_json(out, payload);
+    if (what->tags) {
         document_key(out, "tags");
-        document_json(out, slice_str(shown->what->tags));
+        document_json(out, slice_str(what->tags));
     }
     document_key(out, "timestamp");
-    document_due(out, id_event_ms(shown->event));
-    document_close(out, '}');
+    document_due(out, id_event_ms(row->id));
 }
 
 static void write_row(const struct published_row *row, struct document *out)
 {
-    const char *payload = row->payload ? row->payload : NO_PAYLOAD;
-    write_message(&(struct shown_message){.event = row->id,
-                                          .type = slice_str(row->type),
-                                          .what = &row->what,
-                                          .payload = slice_str(*payload ? payload : EXPIRED)},
-                  out);
+    document_open(out, '{');
+    show_message(row, out);
+    document_close(out, '}');
 }
 
 void api_write_message(const struct call *call, struct document *out)
@@ -187,6 +181,11 @@ static enum status add_head(const struct call *call, struct buf *head)
         status = head_add(head, slice_str(PUBLISHED_UID), slice_str(what->uid));
     if (status == OK && what->channels)
         status = head_add(head, slice_str(PUBLISHED_CHANNELS), slice_str(what->channels));
+    if (status == OK && message->endpoint != 0) {
+        char endpoint[ID_TEXT_BYTES];
+        id_format(ID_ENDPOINT, message->endpoint, endpoint);
+        status = head_add(head, slice_str(PUBLISHED_ENDPOINT), slice_str(endpoint));
+    }
     if (status == OK && message->is_raw)
         status = head_add(head, slice_str(PUBLISHED_RAW), slice_str("1"));
     if (status == OK)
@@ -234,16 +233,19 @@ static struct event *make_event(const struct call *call)
 static void answer(struct call *call)
 {
     const struct message_call *message = call->message;
+    const struct event *event = message->publishing.event;
     const bool is_shown = message->with_content && !message->is_raw;
     struct document out;
     document_init(&out, LIMIT_API_ANSWER_BYTES);
-    write_message(
-        &(struct shown_message){.event = message->publishing.event->id,
-                                .type = published_type(message->publishing.event->type),
-                                .what = &message->publishing.what,
-                                .payload = is_shown ? message->payload : slice_str(NO_PAYLOAD)},
-        &out);
-    call_answer(call, 202, &out);
+    const struct published_row row = {
+        .id = event->id,
+        .what = message->publishing.what,
+        .type = (char *)(uintptr_t)published_type(event->type).data,
+        .payload = is_shown ? (char *)(uintptr_t)message->payload.data : NULL,
+        .payload_len = message->payload.len,
+    };
+    write_row(&row, &out);
+    call_answer(call, message->endpoint ? 200 : 202, &out);
 }
 
 /* The same answer as the first time. */
@@ -259,7 +261,7 @@ static void on_first(struct store_read *read)
     store_read_finish(read);
     if (call_end_wait(call)) {
         if (status == OK)
-            call_answer(call, 202, &out);
+            call_answer(call, call->message->endpoint ? 200 : 202, &out);
         else if (status == E_NOTFOUND)
             call_refuse(call, 409, "conflict",
                         "the message of this idempotency key is removed; use another key");
@@ -273,9 +275,8 @@ static void answer_first(struct call *call, uint64_t first)
 {
     call->list_published = (struct store_list_published){
         .read = {.kind = STORE_LIST_PUBLISHED, .on_done = on_first, .ctx = call},
-        .application = call->application,
+        .filter = {.application = call->application, .with_payload = call->message->with_content},
         .only = first,
-        .with_payload = call->message->with_content,
     };
     call_begin_wait(call);
     if (store_read(call->api->store, call->api->client, &call->list_published.read) == OK)
@@ -325,17 +326,50 @@ static void publish(struct call *call)
     call->api->hooks.publish(publishing, call->api->hooks.ctx);
 }
 
-static void begin(struct call *call, bool is_found)
+/* What the call publishes; NULL: no memory, answered. */
+static struct message_call *create(struct call *call)
 {
     struct message_call *message = calloc(1, sizeof *message);
-    struct complaints complaints;
     call->message = message;
     if (!message) {
         call_refuse(call, 503, "memory", "no memory; try again");
-        return;
+        return NULL;
     }
     buf_init(&message->body, LIMIT_API_MESSAGE_BYTES + LIMIT_API_BODY_BYTES);
     buf_init(&message->raw, LIMIT_API_MESSAGE_BYTES);
+    message->with_content = true;
+    return message;
+}
+
+void message_publish_example(struct call *call, uint64_t endpoint, const char *type,
+                             struct slice payload)
+{
+    struct message_call *message = create(call);
+    if (!message)
+        return;
+    message->endpoint = endpoint;
+    enum status status = buf_printf(&message->body,
+                                    "{\"eventType\":\"%s\",\"payloadRetentionPeriod\":90,"
+                                    "\"payload\":",
+                                    type);
+    if (status == OK)
+        status = json_add_compact(payload, &message->body);
+    if (status == OK)
+        status = buf_add_byte(&message->body, '}');
+    if (status == OK)
+        status = take_fields(message);
+    if (status != OK)
+        refuse_fields(call, status);
+    else if (call_hold_key(call))
+        publish(call);
+}
+
+static void begin(struct call *call, bool is_found)
+{
+    struct message_call *message = create(call);
+    struct complaints complaints;
+    if (!message)
+        return;
     if (!is_found && !api_brings_application(call))
         return;
     complaints_begin(&complaints);
@@ -377,10 +411,9 @@ void api_get_message(struct call *call)
         return;
     }
     call->list_published = (struct store_list_published){
-        .application = call->application,
+        .filter = {.application = call->application, .with_payload = with_payload},
         .only = event_of(call->resource.place.data),
         .only_uid = call->resource.place.data,
-        .with_payload = with_payload,
     };
     call_read(call, STORE_LIST_PUBLISHED);
 }

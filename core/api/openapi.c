@@ -22,12 +22,17 @@ static const struct {
 } parameters[] = {
 #define TEXT "{\"type\":\"string\"}"
 #define FLAG "{\"type\":\"boolean\"}"
+    {"after", TEXT, "An instant (RFC 3339): not before it"},
+    {"before", TEXT, "An instant (RFC 3339): before it"},
+    {"channel", TEXT, "A channel that the message has"},
     {"contains", TEXT, "Bytes that the body or a header has"},
     {"drain", TEXT, "How long what is under way may take: 250ms, 5s, 10m"},
     {"dryRun", FLAG, "Count what it would be done to, and do nothing"},
     {"endpoint", TEXT, "The name of an endpoint"},
+    {"endpoint_id", TEXT, "The id or uid of an endpoint"},
     {"error", TEXT, "Why attempts had no answer: timeout, connect, dns, tls …"},
     {"event", TEXT, "The id of an event"},
+    {"event_types", TEXT, "Event types, apart by commas"},
     {"expunge", FLAG, "Delete it for good, do not archive it"},
     {"get_if_exists", FLAG, "Answer with the one that has this uid, if there is one"},
     {"ids", TEXT, "Ids, apart by blanks or commas"},
@@ -47,6 +52,8 @@ static const struct {
     {"state", TEXT, "A state, or several apart by commas"},
     {"status", TEXT, "The status of an answer, or a class of them: 404, 5xx"},
     {"stored_last", TEXT, "What storedLast of the answer before was: what wait goes by"},
+    {"status_code_class", "{\"type\":\"integer\",\"enum\":[0,100,200,300,400,500]}",
+     "The class of an answer's status; 0: there was none"},
     {"subscription", TEXT, "The name of a subscription"},
     {"to", TEXT, "An absolute URL"},
     {"type", TEXT, "A type of events, or a pattern of types"},
@@ -278,13 +285,46 @@ static const struct {
      "\"items\":{\"type\":\"object\",\"required\":[\"loc\",\"msg\",\"type\"],\"properties\":{"
      "\"loc\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"msg\":{\"type\":\"string\"},"
      "\"type\":{\"type\":\"string\"}}}}}}"},
+#define NAMES "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
+#define TEXT "{\"type\":\"string\"}"
+#define WHOLE "{\"type\":\"integer\"}"
+#define INSTANT "{\"type\":\"string\",\"format\":\"date-time\"}"
+#define MAYBE_INSTANT "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"
+#define SENT                                                                                       \
+    "\"status\":{\"type\":\"integer\",\"enum\":[0,1,2,3]},\"statusText\":{\"type\":\"string\","    \
+    "\"enum\":[\"success\",\"pending\",\"fail\",\"sending\"]}"
+#define MESSAGE                                                                                    \
+    "\"channels\":" NAMES ",\"eventId\":" TEXT ",\"eventType\":" TEXT ",\"id\":" TEXT              \
+    ",\"payload\":{\"type\":\"object\"},\"tags\":" NAMES ",\"timestamp\":" INSTANT
     {"MessageOut",
      "{\"type\":\"object\",\"required\":[\"eventType\",\"id\",\"payload\",\"timestamp\"],"
-     "\"properties\":{\"channels\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-     "\"eventId\":{\"type\":\"string\"},\"eventType\":{\"type\":\"string\"},"
-     "\"id\":{\"type\":\"string\"},\"payload\":{\"type\":\"object\"},"
-     "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-     "\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"}}}"},
+     "\"properties\":{" MESSAGE "}}"},
+    {"EndpointMessageOut",
+     "{\"type\":\"object\",\"required\":[\"eventType\",\"id\",\"payload\",\"status\",\"timestamp\"]"
+     ","
+     "\"properties\":{" MESSAGE "," SENT ",\"nextAttempt\":" MAYBE_INSTANT "}}"},
+    {"MessageEndpointOut",
+     "{\"type\":\"object\",\"required\":[\"id\",\"url\",\"status\"],\"properties\":{\"id\":" TEXT
+     ",\"url\":" TEXT "," SENT ",\"nextAttempt\":" MAYBE_INSTANT "}}"},
+    {"MessageAttemptOut",
+     "{\"type\":\"object\",\"required\":[\"endpointId\",\"id\",\"msgId\",\"response\","
+     "\"responseDurationMs\",\"responseStatusCode\",\"status\",\"timestamp\",\"triggerType\","
+     "\"url\"],"
+     "\"properties\":{\"endpointId\":" TEXT ",\"id\":" TEXT ",\"msgId\":" TEXT ",\"response\":" TEXT
+     ",\"responseDurationMs\":" WHOLE ",\"responseStatusCode\":" WHOLE "," SENT
+     ",\"timestamp\":" INSTANT ",\"triggerType\":" WHOLE ",\"url\":" TEXT "}}"},
+    {"RecoverOut", "{\"type\":\"object\",\"properties\":{\"id\":" TEXT ",\"status\":" TEXT
+                   ",\"task\":" TEXT ",\"updatedAt\":" INSTANT "}}"},
+    {"EndpointStats",
+     "{\"type\":\"object\",\"properties\":{\"success\":" WHOLE ",\"pending\":" WHOLE
+     ",\"sending\":" WHOLE ",\"fail\":" WHOLE ",\"canceled\":" WHOLE "}}"},
+#undef NAMES
+#undef TEXT
+#undef WHOLE
+#undef INSTANT
+#undef MAYBE_INSTANT
+#undef SENT
+#undef MESSAGE
     {"Object", "{\"type\":\"object\",\"description\":\"See the guide\"}"},
     {"List", "{\"type\":\"object\",\"required\":[\"data\"],\"properties\":{\"data\":{\"type\":"
              "\"array\",\"items\":{\"type\":\"object\"}}}}"},
@@ -293,6 +333,10 @@ static const struct {
              "\"string\",\"null\"]},\"prevIterator\":{\"type\":[\"string\",\"null\"]},\"done\":{"
              "\"type\":\"boolean\"}}}"},
 };
+
+/* Those of them that are listed. */
+static const char *const lists[] = {"EndpointMessageOut", "MessageAttemptOut", "MessageEndpointOut",
+                                    "MessageOut"};
 
 static void write_resource(struct document *out, const struct field_forms *fields, bool has_id)
 {
@@ -340,6 +384,11 @@ static void write_schemas(struct document *out)
     }
     for (size_t i = 0; i < array_count(others); i++)
         write_json(out, others[i].name, others[i].schema);
+    for (size_t i = 0; i < array_count(lists); i++) {
+        (void)snprintf(list, sizeof list, LIST_PREFIX "%s_", lists[i]);
+        document_key(out, list);
+        write_list(out, lists[i]);
+    }
     document_close(out, '}');
 }
 

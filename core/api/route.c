@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* The routes: what is served, and what is said of it. */
 #include "api/api_int.h"
-
-#include <stdio.h>
-
-#define API_ID_BYTES_MAX LIMIT_UID_BYTES
 
 /* In the order of their paths. */
 static const struct route routes[] = {
@@ -45,23 +42,24 @@ static const struct route routes[] = {
      .answers = "200 201 ApplicationOut",
      .body = &application_fields,
      .handle = api_replace_application},
-    {.method = "POST",
-     .path = "/api/v1/app/{app}/msg",
-     .brings = true,
-     .user = FOR_APPLICATION,
-     .summary = "Publish a message",
-     .query = "with_content",
-     .answers = "202 MessageOut",
-     .body = &message_fields,
-     .handle = api_publish},
     {.method = "GET",
-     .path = "/api/v1/app/{app}/msg/{msg}",
+     .path = "/api/v1/app/{app}/attempt/endpoint/{endpoint}",
      .user = FOR_PORTAL,
-     .summary = "Show a message that was published",
-     .query = "with_content",
-     .answers = "200 MessageOut",
-     .handle = api_get_message,
-     .write = api_write_message},
+     .summary = "List the attempts at an endpoint, newest first",
+     .query = "after before channel event_types iterator limit status status_code_class "
+              "with_content",
+     .answers = "200 ListResponse_MessageAttemptOut_",
+     .handle = api_list_tried_of_endpoint,
+     .write = api_write_tried},
+    {.method = "GET",
+     .path = "/api/v1/app/{app}/attempt/msg/{msg}",
+     .user = FOR_PORTAL,
+     .summary = "List the attempts of a message, newest first",
+     .query = "after before channel endpoint_id event_types iterator limit status "
+              "status_code_class with_content",
+     .answers = "200 ListResponse_MessageAttemptOut_",
+     .handle = api_list_tried_of_message,
+     .write = api_write_tried},
     {.method = "GET",
      .path = "/api/v1/app/{app}/endpoint",
      .user = FOR_PORTAL,
@@ -104,6 +102,94 @@ static const struct route routes[] = {
      .answers = "200 201 EndpointOut",
      .body = &app_endpoint_fields,
      .handle = api_replace_app_endpoint},
+    {.method = "GET",
+     .path = "/api/v1/app/{app}/endpoint/{endpoint}/msg",
+     .user = FOR_PORTAL,
+     .summary = "List what went to an endpoint, newest first",
+     .query = "after before channel event_types iterator limit status with_content",
+     .answers = "200 ListResponse_EndpointMessageOut_",
+     .handle = api_list_sent,
+     .write = api_write_sent},
+    {.method = "POST",
+     .path = "/api/v1/app/{app}/endpoint/{endpoint}/recover",
+     .user = FOR_PORTAL,
+     .summary = "Try once more what failed at an endpoint: a task",
+     .answers = "202 RecoverOut",
+     .body = &recover_fields,
+     .handle = api_recover_app_endpoint},
+    {.method = "POST",
+     .path = "/api/v1/app/{app}/endpoint/{endpoint}/send-example",
+     .user = FOR_PORTAL,
+     .summary = "Send an example of an event type to an endpoint",
+     .answers = "200 MessageOut",
+     .body = &example_fields,
+     .handle = api_send_example},
+    {.method = "GET",
+     .path = "/api/v1/app/{app}/endpoint/{endpoint}/stats",
+     .user = FOR_PORTAL,
+     .summary = "Count what became of messages at an endpoint",
+     .query = "since until",
+     .answers = "200 EndpointStats",
+     .handle = api_count_sent,
+     .write = api_write_sent_count},
+    {.method = "GET",
+     .path = "/api/v1/app/{app}/msg",
+     .user = FOR_PORTAL,
+     .summary = "List what was published, newest first",
+     .query = "after before channel event_types iterator limit with_content",
+     .answers = "200 ListResponse_MessageOut_",
+     .handle = api_list_messages,
+     .write = api_write_messages},
+    {.method = "POST",
+     .path = "/api/v1/app/{app}/msg",
+     .brings = true,
+     .user = FOR_APPLICATION,
+     .summary = "Publish a message",
+     .query = "with_content",
+     .answers = "202 MessageOut",
+     .body = &message_fields,
+     .handle = api_publish},
+    {.method = "GET",
+     .path = "/api/v1/app/{app}/msg/{msg}",
+     .user = FOR_PORTAL,
+     .summary = "Show a message that was published",
+     .query = "with_content",
+     .answers = "200 MessageOut",
+     .handle = api_get_message,
+     .write = api_write_message},
+    {.method = "GET",
+     .path = "/api/v1/app/{app}/msg/{msg}/attempt/{attempt}",
+     .user = FOR_PORTAL,
+     .summary = "Show an attempt of a message",
+     .answers = "200 MessageAttemptOut",
+     .handle = api_get_tried,
+     .write = api_write_one_tried},
+    {.method = "DELETE",
+     .path = "/api/v1/app/{app}/msg/{msg}/attempt/{attempt}/content",
+     .user = FOR_APPLICATION,
+     .summary = "Forget what was answered to an attempt",
+     .answers = "204",
+     .handle = api_expunge_answer},
+    {.method = "DELETE",
+     .path = "/api/v1/app/{app}/msg/{msg}/content",
+     .user = FOR_APPLICATION,
+     .summary = "Forget the payload of a message",
+     .answers = "204",
+     .handle = api_expunge_payload},
+    {.method = "GET",
+     .path = "/api/v1/app/{app}/msg/{msg}/endpoint",
+     .user = FOR_PORTAL,
+     .summary = "List where a message went",
+     .query = "iterator limit",
+     .answers = "200 ListResponse_MessageEndpointOut_",
+     .handle = api_list_destinations,
+     .write = api_write_destinations},
+    {.method = "POST",
+     .path = "/api/v1/app/{app}/msg/{msg}/endpoint/{endpoint}/resend",
+     .user = FOR_PORTAL,
+     .summary = "Send a message to an endpoint once more",
+     .answers = "202 Object",
+     .handle = api_resend},
     {.method = "GET",
      .path = "/api/v1/attempt",
      .summary = "List attempts, newest first",
@@ -462,77 +548,8 @@ static const struct route routes[] = {
      .handle = api_show_metrics},
 };
 
-/* Takes what goes before the next '/' off the text. */
-static struct slice next_part(struct slice *text)
-{
-    const char *end = memchr(text->data, '/', text->len);
-    const size_t len = end ? (size_t)(end - text->data) : text->len;
-    const struct slice part = slice_of(text->data, len);
-    const size_t skipped = end ? len + 1 : len;
-    *text = slice_of(text->data + skipped, text->len - skipped);
-    return part;
-}
-
-/* A part in braces stands for any one of a path. */
-static bool path_matches(struct slice pattern, struct slice path, struct path_parts *parts)
-{
-    parts->count = 0;
-    while (pattern.len > 0 && path.len > 0) {
-        const struct slice wanted = next_part(&pattern);
-        const bool is_last = !memchr(path.data, '/', path.len);
-        const struct slice part = next_part(&path);
-        if (wanted.len == 0 || wanted.data[0] != '{') {
-            if (!slice_equal(wanted, part))
-                return false;
-        } else if (part.len == 0 || part.len > API_ID_BYTES_MAX) {
-            return false;
-        } else {
-            check(parts->count < PATH_PARTS_MAX);
-            parts->rows[parts->count++] = part;
-        }
-        if (pattern.len == 0)
-            return is_last;
-    }
-    return false;
-}
-
-const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
-                                   char allow[ALLOW_BYTES])
-{
-    allow[0] = '\0';
-    for (size_t i = 0; i < array_count(routes); i++) {
-        if (!path_matches(slice_str(routes[i].path), path, parts))
-            continue;
-        if (slice_is(method, routes[i].method))
-            return &routes[i];
-        const size_t len = strlen(allow);
-        (void)snprintf(allow + len, ALLOW_BYTES - len, "%s%s", len > 0 ? ", " : "",
-                       routes[i].method);
-    }
-    return NULL;
-}
-
 const struct route *api_routes(size_t *count)
 {
     *count = array_count(routes);
     return routes;
-}
-
-bool api_next_word(const char **words, struct slice *word)
-{
-    if (!*words || **words == '\0')
-        return false;
-    const char *end = strchr(*words, ' ');
-    *word = end ? slice_of(*words, (size_t)(end - *words)) : slice_str(*words);
-    *words = end ? end + 1 : NULL;
-    return true;
-}
-
-bool api_route_knows(const struct route *route, const char *parameter)
-{
-    const char *names = route->query;
-    for (struct slice name; api_next_word(&names, &name);)
-        if (slice_is(name, parameter))
-            return true;
-    return false;
 }

@@ -15,25 +15,26 @@ struct fan_out fan_out_of(const struct event *event)
     return what;
 }
 
-/* The id of the event's application; 0: it has none. */
-static uint64_t application_of(const struct event *event)
+/* The id that a field of the event's head has; 0: it has none. */
+static uint64_t id_of(const struct event *event, const char *field, enum id_kind kind)
 {
     char text[ID_TEXT_BYTES];
     struct slice value;
     uint64_t id = 0;
-    if (!head_find(content_head(event->content), PUBLISHED_APPLICATION, &value) ||
-        value.len >= sizeof text)
+    if (!head_find(content_head(event->content), field, &value) || value.len >= sizeof text)
         return 0;
     memcpy(text, value.data, value.len);
     text[value.len] = '\0';
-    return id_parse(ID_APPLICATION, text, &id) ? id : 0;
+    return id_parse(kind, text, &id) ? id : 0;
 }
 
 static struct directory_query query_of(const struct fan_out *what,
                                        struct slice channels[LIMIT_CHANNELS_PER_MESSAGE])
 {
-    struct directory_query query = {
-        .application = application_of(what->event), .type = what->type, .channels = channels};
+    struct directory_query query = {.application =
+                                        id_of(what->event, PUBLISHED_APPLICATION, ID_APPLICATION),
+                                    .type = what->type,
+                                    .channels = channels};
     struct slice item;
     for (size_t offset = 0; what->channels.len > 0 &&
                             query.channel_count < LIMIT_CHANNELS_PER_MESSAGE &&
@@ -44,9 +45,21 @@ static struct directory_query query_of(const struct fan_out *what,
 
 bool fan_out_has_target(const struct fan_out *what, struct directory *directory)
 {
+    if (id_of(what->event, PUBLISHED_ENDPOINT, ID_ENDPOINT) != 0)
+        return true;
     struct slice channels[LIMIT_CHANNELS_PER_MESSAGE];
     const struct directory_query query = query_of(what, channels);
     return directory_match(directory, &query, NULL, 0) > 0;
+}
+
+/* The endpoint that an example is for, whatever else it wants. */
+static struct registry **match_one(struct directory *directory, uint64_t endpoint, size_t *count)
+{
+    struct registry **matches = malloc(sizeof(struct registry *));
+    if (matches)
+        matches[0] = directory_get(directory, endpoint);
+    *count = matches && matches[0];
+    return matches;
 }
 
 /* The endpoints that match, each a reference; owned. NULL: no memory. */
@@ -55,6 +68,9 @@ static struct registry **match(const struct fan_out *what, struct directory *dir
 {
     struct slice channels[LIMIT_CHANNELS_PER_MESSAGE];
     const struct directory_query query = query_of(what, channels);
+    const uint64_t only = id_of(what->event, PUBLISHED_ENDPOINT, ID_ENDPOINT);
+    if (only != 0)
+        return match_one(directory, only, count);
     for (size_t room = MATCHES_FIRST;; room = *count) {
         struct registry **matches = malloc(room * sizeof(struct registry *));
         if (!matches)

@@ -13,6 +13,7 @@
 #define PUBLISHED_APPLICATION ":application" /* its id as text; such an event has it */
 #define PUBLISHED_UID ":event-id"            /* the caller's own id of it, unless there is none */
 #define PUBLISHED_CHANNELS ":channels"       /* a JSON array of texts, unless there are none */
+#define PUBLISHED_ENDPOINT ":endpoint"       /* an example, for this one alone; its id as text */
 #define PUBLISHED_RAW ":raw-payload"         /* its body is what was given as such, not JSON */
 
 /* What it is beside its event. Texts are owned where the holder says so. */

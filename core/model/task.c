@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-static const char *const verb_names[CHANGE_VERB_COUNT] = {"retry", "drop", "cancel", "replay"};
+static const char *const verb_names[CHANGE_VERB_COUNT] = {"retry", "drop", "cancel", "replay",
+                                                          "expunge"};
 static const char *const state_names[TASK_STATE_COUNT] = {"running", "done", "cancelled"};
 
 const char *change_verb_name(enum change_verb verb)

@@ -10,11 +10,12 @@
 
 /* The numbers are stored: never renumber. */
 enum change_verb {
-    CHANGE_RETRY = 0,  /* a dead or cancelled delivery, dead runs: a fresh chance, due now */
-    CHANGE_DROP = 1,   /* a dead delivery is cancelled, dead runs are skipped, with the reason */
-    CHANGE_CANCEL = 2, /* an open delivery is not sent any more. Only its owner may ask (send.h) */
-    CHANGE_REPLAY = 3, /* one more delivery; of a message: to each of its endpoints; of an event:
-                          its handlers run once more */
+    CHANGE_RETRY = 0,   /* a dead or cancelled delivery, dead runs: a fresh chance, due now */
+    CHANGE_DROP = 1,    /* a dead delivery is cancelled, dead runs are skipped, with the reason */
+    CHANGE_CANCEL = 2,  /* an open delivery is not sent any more. Only its owner may ask (send.h) */
+    CHANGE_REPLAY = 3,  /* one more delivery; of a message: to each of its endpoints; of an event:
+                           its handlers run once more */
+    CHANGE_EXPUNGE = 4, /* what a published message, or the answer to an attempt, says is no more */
     CHANGE_VERB_COUNT
 };
 const char *change_verb_name(enum change_verb verb);
@@ -22,8 +23,11 @@ const char *change_verb_name(enum change_verb verb);
 /* One thing done by hand. */
 struct change {
     enum change_verb verb;
-    enum id_kind kind; /* of id: ID_DELIVERY, ID_EVENT, and to replay ID_MESSAGE */
+    enum id_kind kind; /* of id: ID_DELIVERY, ID_EVENT, and to replay ID_MESSAGE; to expunge
+                          ID_MESSAGE or ID_ATTEMPT */
     uint64_t id;
+    uint64_t to; /* to replay a published message: to this registered endpoint, whether it went
+                    there before or not; 0: to each that it went to */
     const char *subscription; /* of an event: only this run; NULL: all that died, or that match */
     /* To replay an event: the subscriptions that match it now, in order of registration. A run that
      * the event has keeps its message ids; others get ids that nothing of it has. */

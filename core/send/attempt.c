@@ -312,17 +312,19 @@ static void decide(struct running *running, const struct attempt *attempt,
     struct retry_decision retry = {.verdict = RETRY_DEFAULT};
     if (asks_policy && running->spec->retry_function)
         sender->options.hooks->retry(sender->options.ctx, running->spec, attempt, delivery, &retry);
-    decision_make(&(struct decision_input){.endpoint = running->spec,
-                                           .attempt = attempt,
-                                           .is_success = succeeded,
-                                           .retry = &retry,
-                                           .age_ms = delivery_age_ms(delivery, now_ms),
-                                           .expires_in_ms = expires_ms ? expires_ms - now_ms : 0,
-                                           .fresh_attempts = delivery->fresh_attempts,
-                                           .is_elsewhere = is_elsewhere(running),
-                                           /* Chance costs: only where it is asked for. */
-                                           .random = asks_policy ? random_unit() : 0},
-                  decision);
+    decision_make(
+        &(struct decision_input){.endpoint = running->spec,
+                                 .attempt = attempt,
+                                 .is_success = succeeded,
+                                 .retry = &retry,
+                                 .age_ms = delivery_age_ms(delivery, now_ms),
+                                 .expires_in_ms = expires_ms ? expires_ms - now_ms : 0,
+                                 .fresh_attempts = delivery->fresh_attempts,
+                                 .is_single = running->spec->membership && delivery->fresh_ms != 0,
+                                 .is_elsewhere = is_elsewhere(running),
+                                 /* Chance costs: only where it is asked for. */
+                                 .random = asks_policy ? random_unit() : 0},
+        decision);
     (void)snprintf(running->reason, sizeof running->reason, "%s", decision->reason);
 }
 

@@ -26,6 +26,11 @@ static bool follow_policy(const struct decision_input *input, struct decision *d
 {
     const struct attempt *attempt = input->attempt;
     const struct retry_decision *retry = input->retry;
+    if (input->is_single) {
+        (void)snprintf(decision->reason, sizeof decision->reason,
+                       "the one more attempt that was asked for failed");
+        return false;
+    }
     decision->by = retry->verdict == RETRY_DEFAULT ? DECIDED_SCHEDULE : DECIDED_SCRIPT;
     if (retry->verdict == RETRY_STOP) {
         (void)snprintf(decision->reason, sizeof decision->reason, "%s", retry->reason);

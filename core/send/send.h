@@ -412,6 +412,7 @@ struct decision_input {
     const struct retry_decision *retry; /* of the endpoint's function; RETRY_DEFAULT: has none */
     int64_t age_ms;
     uint32_t fresh_attempts; /* of the delivery: they do not count for the policy */
+    bool is_single;          /* somebody asked for one more attempt, and no others */
     int64_t expires_in_ms;   /* 0: never; less: it has */
     bool is_elsewhere;       /* the endpoint has another url now: a 410 is not of it */
     double random;           /* uniform in [0, 1) */

@@ -29,6 +29,10 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_LIST_ATTEMPTS:
     case STORE_LIST_RESOURCES:
     case STORE_LIST_PUBLISHED:
+    case STORE_LIST_DESTINATIONS:
+    case STORE_LIST_SENT:
+    case STORE_COUNT_SENT:
+    case STORE_LIST_TRIED:
     case STORE_LIST_TOKENS:
     case STORE_COUNT_SECRETS:
     case STORE_READ_KIND_COUNT:
@@ -319,21 +323,6 @@ static void finish_list_tasks(struct store_list_tasks *list)
     list->row_count = 0;
 }
 
-static void finish_list_published(struct store_list_published *list)
-{
-    for (size_t i = 0; i < list->row_count; i++) {
-        struct published_row *row = &list->rows[i];
-        free(row->what.uid);
-        free(row->what.channels);
-        free(row->what.tags);
-        free(row->type);
-        free(row->payload);
-    }
-    free(list->rows);
-    list->rows = NULL;
-    list->row_count = 0;
-}
-
 static void finish_list_tokens(struct store_list_tokens *list)
 {
     for (size_t i = 0; list->rows && i < list->row_count; i++)
@@ -386,6 +375,14 @@ static void finish_count_secrets(struct store_count_secrets *count)
     count->row_count = 0;
 }
 
+static void finish_kv(struct store_read *read)
+{
+    if (read->kind == STORE_GET_KV)
+        finish_get_kv(container_of(read, struct store_get_kv, read));
+    else
+        finish_list_kv(container_of(read, struct store_list_kv, read));
+}
+
 void store_read_finish(struct store_read *read)
 {
     switch (read->kind) {
@@ -417,10 +414,8 @@ void store_read_finish(struct store_read *read)
         finish_get_delivery(container_of(read, struct store_get_delivery, read));
         break;
     case STORE_GET_KV:
-        finish_get_kv(container_of(read, struct store_get_kv, read));
-        break;
     case STORE_LIST_KV:
-        finish_list_kv(container_of(read, struct store_list_kv, read));
+        finish_kv(read);
         break;
     case STORE_CLAIM_BATCH:
         finish_claim_batch(container_of(read, struct store_claim_batch, read));
@@ -441,7 +436,10 @@ void store_read_finish(struct store_read *read)
         finish_list_resources(container_of(read, struct store_list_resources, read));
         break;
     case STORE_LIST_PUBLISHED:
-        finish_list_published(container_of(read, struct store_list_published, read));
+    case STORE_LIST_DESTINATIONS:
+    case STORE_LIST_SENT:
+    case STORE_LIST_TRIED:
+        published_read_finish(read);
         break;
     case STORE_LIST_TOKENS:
         finish_list_tokens(container_of(read, struct store_list_tokens, read));
@@ -449,6 +447,7 @@ void store_read_finish(struct store_read *read)
     case STORE_COUNT_SECRETS:
         finish_count_secrets(container_of(read, struct store_count_secrets, read));
         break;
+    case STORE_COUNT_SENT:
     case STORE_READ_KIND_COUNT:
         break;
     }

@@ -182,6 +182,18 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_PUBLISHED_INSERT] = "INSERT INTO published(id, application, uid, channels, tags,"
                              " payload_until_ms) VALUES (?, ?, ?, ?, ?, ?)",
     [SQL_PUBLISHED_DELETE] = "DELETE FROM published WHERE id = ?",
+    [SQL_PUBLISHED_EXPUNGE] = "UPDATE published SET payload_until_ms = NULL WHERE id = ?",
+    [SQL_PUBLISHED_OLD] = "SELECT id FROM published INDEXED BY published_payload"
+                          " WHERE payload_until_ms IS NOT NULL AND payload_until_ms <= ? LIMIT 1",
+    [SQL_CONTENT_EXPUNGE] = "UPDATE content SET body = CAST('{\"expired\":true}' AS BLOB)"
+                            " WHERE id = ?1 OR id = ?1 | 255",
+    [SQL_ATTEMPT_EXPUNGE] = "UPDATE attempt SET body = CAST('EXPUNGED' AS BLOB), head = x'',"
+                            " detail = NULL WHERE id = ?",
+    [SQL_RESEND_MESSAGE] = "INSERT INTO message(id, type, content)"
+                           " SELECT ?1, substr(type, 5), id FROM event WHERE id = ?2",
+    [SQL_RESEND_DELIVERY] = "INSERT INTO delivery(id, message, endpoint, state, attempts, due_ms,"
+                            " priority, fresh_ms, fresh_attempts)"
+                            " VALUES (?1, ?2, ?3, 0, 0, ?4, 0, ?4, 0)",
     [SQL_TOKEN_INSERT] =
         "INSERT INTO api_token(id, application, scope, hash, label, flags, created_ms, expires_ms)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(hash) DO NOTHING",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is asked by hand: a fresh chance for what died, its end, the end of what is still open.
  * Store thread, inside a group. */
-#include "store/sqlite_int.h"
+#include "store/sqlite_published_int.h"
 
 #include <stdlib.h>
 
@@ -17,6 +17,7 @@ static bool delivery_allows(enum change_verb verb, enum delivery_state state)
     case CHANGE_CANCEL:
         return state < DELIVERY_SUCCEEDED;
     case CHANGE_REPLAY:
+    case CHANGE_EXPUNGE:
     case CHANGE_VERB_COUNT:
         break;
     }
@@ -252,6 +253,8 @@ static int make_change(struct sqlite_engine *it, const struct store_change *op,
     }
     if (change->verb == CHANGE_REPLAY)
         return sqlite_replay(it, op, change);
+    if (change->verb == CHANGE_EXPUNGE)
+        return sqlite_expunge(it, change);
     if (change->kind == ID_EVENT)
         return change_event(it, op, change);
     if (change->kind == ID_DELIVERY)
@@ -260,15 +263,35 @@ static int make_change(struct sqlite_engine *it, const struct store_change *op,
     return SQLITE_OK;
 }
 
+/* Whether the same was done before; then its change is told as that. */
+static int find_repeat(struct sqlite_engine *it, struct store_change *op, bool *is_repeat)
+{
+    struct resource first = {0};
+    const int rc = sqlite_find_answer(it, op->answer_key, op->now_ms, &first, is_repeat);
+    resource_finish(&first);
+    if (*is_repeat)
+        op->changes[0].status = OK;
+    return rc;
+}
+
 int sqlite_change(struct sqlite_engine *engine, struct store_change *op)
 {
     int rc = op->task ? sqlite_task_check(engine, op) : SQLITE_OK;
     if (rc != SQLITE_OK || op->op.status != OK)
         return rc;
     op->done_count = 0;
+    bool is_repeat = false;
+    if (op->answer_key)
+        rc = find_repeat(engine, op, &is_repeat);
+    if (is_repeat || rc != SQLITE_OK)
+        return rc;
     for (size_t i = 0; i < op->change_count && rc == SQLITE_OK; i++) {
         rc = make_change(engine, op, &op->changes[i]);
         op->done_count += op->changes[i].status == OK;
     }
+    static char nothing[] = "";
+    const struct resource first = {.body = nothing};
+    if (rc == SQLITE_OK && op->answer_key && op->done_count > 0)
+        rc = sqlite_put_answer(engine, op->answer_key, op->now_ms, &first);
     return rc == SQLITE_OK && op->task ? sqlite_task_move(engine, op) : rc;
 }

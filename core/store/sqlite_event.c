@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Writing events: sources' numbers, keys, the rows of an event. Store thread, inside a group. */
-#include "store/sqlite_int.h"
+#include "store/sqlite_published_int.h"
 
 #include "base/clock.h"
 #include "model/operational.h"

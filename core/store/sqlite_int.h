@@ -120,6 +120,12 @@ enum write_sql {
     SQL_IS_ERASED_EVENT,
     SQL_IS_ERASED_MESSAGE,
     SQL_IS_ERASED_DELIVERY,
+    SQL_PUBLISHED_EXPUNGE,
+    SQL_PUBLISHED_OLD,
+    SQL_CONTENT_EXPUNGE,
+    SQL_ATTEMPT_EXPUNGE,
+    SQL_RESEND_MESSAGE,
+    SQL_RESEND_DELIVERY,
     SQL_RESEAL_NEXT,
     SQL_RESEAL,
     SQL_ANSWER_FIND,
@@ -268,17 +274,6 @@ int sqlite_retain(struct sqlite_engine *engine, struct store_retain_op *retain);
 /* sqlite_event.c: the rows of an event; is_due: with its row in event_due, and its runs if they are
  * planned. */
 int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bool is_due);
-/* sqlite_published.c: whether it may be written: else the ingest is a duplicate, or has E_CONFLICT;
- * and its row. */
-int sqlite_find_published(struct sqlite_engine *engine, struct store_ingest *ingest);
-int sqlite_insert_published(struct sqlite_engine *engine, uint64_t id,
-                            const struct published *published);
-int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest *ingest);
-/* sqlite_resource.c: what the first request with this key wrote. */
-int sqlite_find_answer(struct sqlite_engine *engine, const unsigned char *key, int64_t now_ms,
-                       struct resource *first, bool *is_repeat);
-int sqlite_put_answer(struct sqlite_engine *engine, const unsigned char *key, int64_t now_ms,
-                      const struct resource *first);
 /* sqlite_run.c: writes the planned runs. *due_ms: the least of theirs. */
 /* Messages, emits, changes, and keys and values of a run; may_be_again: it may have made messages
  * before. */
@@ -497,6 +492,17 @@ enum read_sql {
     READ_LIST_PUBLISHED,
     READ_LIST_PUBLISHED_BACKWARD,
     READ_SECRET_COUNTS,
+    READ_LIST_SENT,
+    READ_LIST_SENT_BACKWARD,
+    READ_COUNT_SENT,
+    READ_SENT,
+    READ_SENT_URL,
+    READ_MESSAGE_DELIVERIES,
+    READ_DELIVERY_ATTEMPT,
+    READ_PREVIOUS_ATTEMPT,
+    READ_TRIED,
+    READ_LIST_TRIED,
+    READ_LIST_TRIED_BACKWARD,
     READ_LIST_ATTEMPTS,
     READ_LIST_ATTEMPTS_BACKWARD,
     READ_ATTEMPT_ROW,
@@ -540,7 +546,8 @@ int sqlite_count_secrets(struct sqlite_reader *reader, struct store_count_secret
 #define SECRET_UNREADABLE SQLITE_AUTH
 int sqlite_read_secrets(struct sqlite_reader *reader, uint64_t owner, int64_t now_ms,
                         struct secret **secrets, size_t *count, struct err *err);
-int sqlite_list_published(struct sqlite_reader *reader, struct store_list_published *list);
+/* sqlite_resource.c: of the columns of READ_RESOURCE. False: no memory. */
+bool sqlite_resource_of(sqlite3_stmt *statement, struct resource *resource);
 int sqlite_list_tokens(struct sqlite_reader *reader, struct store_list_tokens *list);
 int sqlite_list_tasks(struct sqlite_reader *reader, struct store_list_tasks *list);
 int sqlite_get_event(struct sqlite_reader *reader, struct store_get_event *get);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The readers' connections: read-only, one a thread; the statements; what an error means. */
-#include "store/sqlite_int.h"
+#include "store/sqlite_published_int.h"
 
 #include "base/log.h"
 
@@ -25,6 +25,22 @@
     " reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped, created_ms,"     \
     " ended_ms FROM task"
 
+/* Of registered endpoints, as the index says. */
+#define SENT_RANGE                                                                                 \
+    " FROM delivery d INDEXED BY delivery_registered WHERE d.endpoint = ?"                         \
+    " AND d.endpoint >= 1099511627776 AND d.message < ? AND d.message > ?"
+#define SENT_WALK                                                                                  \
+    "SELECT d.message, max(d.state = 3), count(iif(d.state = 1, 1, NULL)),"                        \
+    " count(iif(d.state = 0, 1, NULL)),"                                                           \
+    " min(iif(d.state < 3 AND d.due_ms < (1 << 62), d.due_ms, NULL))" SENT_RANGE
+#define TRIED_ROW                                                                                  \
+    "SELECT a.id, d.message, d.endpoint, p.url, a.status, a.state, a.started_ms, a.duration_ms,"   \
+    " a.body, d.fresh_ms IS NOT NULL AND a.number > coalesce(d.fresh_attempts, 0) FROM attempt a"
+#define TRIED_JOINS                                                                                \
+    " CROSS JOIN delivery d ON d.id = a.delivery CROSS JOIN endpoint p ON p.id = d.endpoint"
+#define TRIED_WALK                                                                                 \
+    TRIED_ROW " INDEXED BY attempt_registered" TRIED_JOINS " WHERE a.endpoint = ? AND a.id < ?"    \
+              " AND a.id > ? AND a.endpoint IS NOT NULL"
 #define PUBLISHED_COLUMNS                                                                          \
     "SELECT p.id, p.application, p.uid, p.channels, p.tags, p.payload_until_ms, e.type, c.head,"   \
     " c.body FROM published p"
@@ -177,6 +193,20 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_PUBLISHED_OF_UID] = PUBLISHED_ROW " WHERE p.application = ? AND p.uid = ?",
     [READ_LIST_PUBLISHED] = PUBLISHED_WALK " AND p.id < ? AND p.id > ? ORDER BY p.id DESC",
     [READ_LIST_PUBLISHED_BACKWARD] = PUBLISHED_WALK " AND p.id < ? AND p.id > ? ORDER BY p.id",
+    [READ_LIST_SENT] = SENT_WALK " GROUP BY d.message ORDER BY d.message DESC",
+    [READ_LIST_SENT_BACKWARD] = SENT_WALK " GROUP BY d.message ORDER BY d.message",
+    [READ_COUNT_SENT] =
+        "SELECT max(d.state = 3), count(iif(d.state = 1, 1, NULL)),"
+        " count(iif(d.state = 0, 1, NULL)), count(iif(d.state = 5, 1, NULL))" SENT_RANGE
+        " GROUP BY d.message",
+    [READ_SENT] = "SELECT endpoint, state, due_ms FROM delivery WHERE id = ?",
+    [READ_SENT_URL] = "SELECT url FROM endpoint WHERE id = ?",
+    [READ_MESSAGE_DELIVERIES] = "SELECT delivery, deliveries FROM message WHERE id = ?",
+    [READ_DELIVERY_ATTEMPT] = "SELECT attempt FROM delivery WHERE id = ?",
+    [READ_PREVIOUS_ATTEMPT] = "SELECT previous FROM attempt WHERE id = ?",
+    [READ_TRIED] = TRIED_ROW TRIED_JOINS " WHERE a.id = ?",
+    [READ_LIST_TRIED] = TRIED_WALK " ORDER BY a.id DESC",
+    [READ_LIST_TRIED_BACKWARD] = TRIED_WALK " ORDER BY a.id",
     [READ_KV_LIST] = SQL_TEXT_KV_LIST,
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
@@ -347,6 +377,15 @@ static int dispatch(struct sqlite_reader *it, struct store_read *read)
         return sqlite_list_resources(it, container_of(read, struct store_list_resources, read));
     case STORE_LIST_PUBLISHED:
         return sqlite_list_published(it, container_of(read, struct store_list_published, read));
+    case STORE_LIST_DESTINATIONS:
+        return sqlite_list_destinations(it,
+                                        container_of(read, struct store_list_destinations, read));
+    case STORE_LIST_SENT:
+        return sqlite_list_sent(it, container_of(read, struct store_list_sent, read));
+    case STORE_COUNT_SENT:
+        return sqlite_count_sent(it, container_of(read, struct store_count_sent, read));
+    case STORE_LIST_TRIED:
+        return sqlite_list_tried(it, container_of(read, struct store_list_tried, read));
     case STORE_LIST_TOKENS:
         return sqlite_list_tokens(it, container_of(read, struct store_list_tokens, read));
     case STORE_COUNT_SECRETS:

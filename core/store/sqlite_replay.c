@@ -88,6 +88,45 @@ static int replay_delivery(struct sqlite_engine *it, const struct store_change *
     return add_delivery(it, message, change->id, op->now_ms);
 }
 
+/* ---- To one endpoint ---------------------------------------------------------------------------
+ */
+
+/* A published message that went nowhere yet has no row. */
+static int put_published(struct sqlite_engine *it, uint64_t message, bool *is_there)
+{
+    sqlite3_stmt *statement = it->statements[SQL_MESSAGE_FIND];
+    bind_id(statement, 1, message);
+    int rc = sqlite3_step(statement);
+    (void)sqlite3_reset(statement);
+    *is_there = rc == SQLITE_ROW;
+    if (rc != SQLITE_DONE)
+        return rc == SQLITE_ROW ? SQLITE_OK : rc;
+    statement = it->statements[SQL_RESEND_MESSAGE];
+    bind_id(statement, 1, message);
+    bind_id(statement, 2, id_event_of(message));
+    rc = sqlite_run(it, SQL_RESEND_MESSAGE);
+    *is_there = rc == SQLITE_OK && sqlite3_changes(it->db) > 0;
+    return rc;
+}
+
+static int resend(struct sqlite_engine *it, const struct store_change *op, struct change *change)
+{
+    bool is_there = false;
+    int rc = put_published(it, change->id, &is_there);
+    change->status = is_there ? OK : E_NOTFOUND;
+    change->endpoint = change->to;
+    if (rc != SQLITE_OK || !is_there)
+        return rc;
+    const uint64_t id = id_next_row(&it->last_row);
+    sqlite3_stmt *statement = it->statements[SQL_RESEND_DELIVERY];
+    bind_id(statement, 1, id);
+    bind_id(statement, 2, change->id);
+    bind_id(statement, 3, change->to);
+    (void)sqlite3_bind_int64(statement, 4, op->now_ms);
+    rc = sqlite_run(it, SQL_RESEND_DELIVERY);
+    return rc == SQLITE_OK ? sqlite_add_delivery(it, change->id, id) : rc;
+}
+
 /* ---- Messages -------------------------------------------------------------------------------- */
 
 /* Where the message went, each endpoint once, and the first delivery there. */
@@ -292,6 +331,8 @@ int sqlite_replay(struct sqlite_engine *engine, const struct store_change *op,
 {
     if (change->kind == ID_EVENT)
         return replay_event(engine, op, change);
+    if (change->kind == ID_MESSAGE && change->to != 0)
+        return resend(engine, op, change);
     if (change->kind == ID_MESSAGE)
         return replay_message(engine, op, change);
     if (change->kind == ID_DELIVERY)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The rows of what is registered over the API, and the first answers to requests with an
  * idempotency key: written on the store thread, inside a group; read by reader threads. */
-#include "store/sqlite_int.h"
+#include "store/sqlite_published_int.h"
 
 #include "base/limits.h"
 
@@ -21,7 +21,7 @@ static void bind_row(sqlite3_stmt *statement, int index, const struct resource *
 }
 
 /* The same columns, from the first on. False: no memory. */
-static bool read_row(sqlite3_stmt *statement, struct resource *resource)
+bool sqlite_resource_of(sqlite3_stmt *statement, struct resource *resource)
 {
     resource->id = column_id(statement, 0);
     resource->uid = column_copy(statement, 1);
@@ -49,7 +49,7 @@ int sqlite_find_answer(struct sqlite_engine *engine, const unsigned char *key, i
     int rc = sqlite3_step(statement);
     *is_repeat = rc == SQLITE_ROW;
     if (rc == SQLITE_ROW)
-        rc = read_row(statement, first) ? SQLITE_ROW : SQLITE_NOMEM;
+        rc = sqlite_resource_of(statement, first) ? SQLITE_ROW : SQLITE_NOMEM;
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -212,7 +212,7 @@ static int add_row(struct sqlite_reader *reader, sqlite3_stmt *statement,
     list->rows = rows;
     struct resource *row = &rows[list->row_count++];
     *row = (struct resource){.kind = list->kind, .owner = list->owner};
-    if (!read_row(statement, row))
+    if (!sqlite_resource_of(statement, row))
         return SQLITE_NOMEM;
     if (list->is_wanted && !list->is_wanted(row, list->wanted_ctx)) {
         drop_last(list);

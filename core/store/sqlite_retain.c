@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Retention: deletes finished events with all that hangs on them, a few in each group. Store
  * thread, inside a group. */
-#include "store/sqlite_int.h"
+#include "store/sqlite_published_int.h"
 
 #include "base/clock.h"
 
@@ -224,7 +224,10 @@ static int retain_rest(struct sqlite_engine *it, struct store_retain_op *op)
         rc = sqlite_expire_secrets(it, clock_due_ms(), op->count_max, &is_secret_end);
     if (rc == SQLITE_OK)
         rc = sqlite_dedupe_retain(it, op, &op->is_end);
-    op->is_end = op->is_end && is_kv_end && is_secret_end;
+    bool is_expunge_end = true;
+    if (rc == SQLITE_OK)
+        rc = sqlite_expunge_old(it, op->count_max, &is_expunge_end);
+    op->is_end = op->is_end && is_kv_end && is_secret_end && is_expunge_end;
     if (rc != SQLITE_OK || !op->is_idle)
         return rc;
     sqlite3_stmt *free_pages = it->statements[SQL_FREE_PAGES];

@@ -332,6 +332,9 @@ struct store_change {
     uint64_t next_cursor; /* where it stands then */
     bool is_last;         /* and then it is done */
     uint64_t done_count;  /* out: changes with status OK */
+    /* Of a single change, as of struct store_resource: who comes again is told OK, and nothing is
+     * changed. NULL: none. */
+    const unsigned char *answer_key;
 };
 
 /* Makes the row of a task (it gets its id), or with is_end cancels the one of that id: E_NOTFOUND,
@@ -384,6 +387,10 @@ enum store_read_kind {
     STORE_LIST_ROUTINES,
     STORE_LIST_RESOURCES,
     STORE_LIST_PUBLISHED,
+    STORE_LIST_DESTINATIONS,
+    STORE_LIST_SENT,
+    STORE_COUNT_SENT,
+    STORE_LIST_TRIED,
     STORE_LIST_TOKENS,
     STORE_COUNT_SECRETS,
     STORE_READ_KIND_COUNT

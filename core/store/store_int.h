@@ -81,6 +81,10 @@ MUST_USE enum status sqlite_engine_open(const struct store_options *options,
                                         const struct sqlite_tuning *tuning, struct engine **engine,
                                         struct err *err);
 
+/* published.c: frees a row, and what a read of published messages found. */
+void published_row_finish(struct published_row *row);
+void published_read_finish(struct store_read *read);
+
 /* store_trace.c: logs every call at level debug. Takes the engine. */
 struct engine *store_trace_wrap(struct engine *engine);
 

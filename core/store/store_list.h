@@ -153,17 +153,21 @@ struct published_row {
     char *payload; /* JSON; NULL: not asked for */
     size_t payload_len;
 };
+/* Which of what an application published. */
+struct published_filter {
+    uint64_t application;
+    const char *channel;       /* that it has; NULL: any */
+    const struct slice *types; /* one of them, as the caller said it; none: any */
+    size_t type_count;
+    bool with_payload; /* of what is read: it is shown */
+};
 struct store_list_published {
     struct store_read read;
-    uint64_t application;
+    struct published_filter filter;
     uint64_t only;        /* this one, or if there is none that of only_uid; with neither all. */
     const char *only_uid; /* E_NOTFOUND: there is none */
     struct store_list_query query; /* limit, before, after, is_backward */
-    const char *channel;           /* that it has; NULL: any */
-    const struct slice *types;     /* one of them, as the caller said it; none: any */
-    size_t type_count;
-    bool with_payload;
-    struct published_row *rows; /* owned */
+    struct published_row *rows;    /* owned */
     size_t row_count;
     uint64_t last;
     bool is_end;
@@ -176,6 +180,87 @@ struct store_list_tokens {
     const unsigned char *only;     /* API_TOKEN_HASH_BYTES: the one of this hash; E_NOTFOUND */
     int64_t now_ms;
     struct api_token *rows; /* owned */
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
+};
+
+/* What became of a message at an endpoint: the best that its deliveries there came to. The numbers
+ * are those of the API. */
+enum sent_state {
+    SENT_SUCCESS = 0,
+    SENT_PENDING = 1,
+    SENT_FAILED = 2, /* dead or cancelled */
+    SENT_AGAIN = 3,  /* failed, and a retry is due */
+    SENT_STATE_COUNT
+};
+
+/* Where a published message went, by endpoint, newest first; endpoints that are deleted too. */
+struct destination_row {
+    uint64_t endpoint;
+    struct resource resource; /* its; body NULL: it is deleted. Owned */
+    char *url;                /* owned */
+    enum sent_state state;
+    int64_t next_ms; /* of the due clock; 0: none is due at a time */
+};
+struct store_list_destinations {
+    struct store_read read; /* E_NOTFOUND: the application published no such event */
+    uint64_t application;
+    uint64_t event;
+    uint64_t endpoint;             /* this one alone; 0: all */
+    struct store_list_query query; /* limit, before, after, is_backward: endpoints */
+    struct destination_row *rows;  /* owned */
+    size_t row_count;
+    bool is_end;
+};
+
+/* What was published and went to a registered endpoint, newest first. */
+struct sent_row {
+    struct published_row published;
+    enum sent_state state;
+    int64_t next_ms; /* as above */
+};
+struct store_list_sent {
+    struct store_read read;
+    struct published_filter filter;
+    uint64_t endpoint;
+    struct store_list_query query; /* limit, before, after, is_backward: events; state of the kind
+                                    * above, -1: any */
+    struct sent_row *rows;         /* owned */
+    size_t row_count;
+    uint64_t last;
+    bool is_end;
+};
+/* How many messages of events in before and after came to what at an endpoint. */
+struct store_count_sent {
+    struct store_read read;
+    uint64_t endpoint;
+    uint64_t before, after;
+    uint64_t counts[SENT_STATE_COUNT];
+    uint64_t cancelled; /* beside those that failed */
+};
+
+/* Attempts of what was published, newest first: of one endpoint, or of one message. */
+struct tried_row {
+    uint64_t id, event, endpoint;
+    char *url; /* of the endpoint now; owned */
+    int status;
+    enum delivery_state state; /* what it led to */
+    int64_t started_ms, duration_ms;
+    char *body; /* that was answered; owned */
+    size_t body_len;
+    bool is_manual; /* somebody asked for it */
+};
+struct store_list_tried {
+    struct store_read
+        read; /* E_NOTFOUND: there is no such event, or (only) no such attempt of it */
+    struct published_filter filter;
+    uint64_t endpoint;             /* 0: any */
+    uint64_t event;                /* 0: any; then there is an endpoint */
+    uint64_t only;                 /* this attempt; 0: all */
+    struct store_list_query query; /* limit, before, after, is_backward: attempts; state as above */
+    int class_from, class_to;      /* of the status; class_to 0: any */
+    struct tried_row *rows;        /* owned */
     size_t row_count;
     uint64_t last;
     bool is_end;

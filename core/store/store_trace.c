@@ -35,6 +35,10 @@ static const char *const read_names[STORE_READ_KIND_COUNT] = {
     [STORE_LIST_ROUTINES] = "list_routines",
     [STORE_LIST_RESOURCES] = "list_resources",
     [STORE_LIST_PUBLISHED] = "list_published",
+    [STORE_LIST_DESTINATIONS] = "list_destinations",
+    [STORE_LIST_SENT] = "list_sent",
+    [STORE_COUNT_SENT] = "count_sent",
+    [STORE_LIST_TRIED] = "list_tried",
     [STORE_LIST_TOKENS] = "list_tokens",
     [STORE_COUNT_SECRETS] = "count_secrets",
 };

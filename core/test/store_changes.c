@@ -41,7 +41,7 @@ static void field_subscriptions(lua_State *L, struct arena *arena, struct change
     change->subscription_count = count;
 }
 
-const char *const change_verb_names[] = {"retry", "drop", "cancel", "replay", NULL};
+const char *const change_verb_names[] = {"retry", "drop", "cancel", "replay", "expunge", NULL};
 
 /* change{ now_ms, reason, task, cursor, next_cursor, is_last, { verb = "retry", delivery = id } |
  * { verb, message = id } | { verb, event = id, subscription, subscriptions }, … }; each with

@@ -107,6 +107,10 @@ struct lua_read {
         struct store_list_steps list_steps;
         struct store_list_resources list_resources;
         struct store_list_published list_published;
+        struct store_list_destinations list_destinations;
+        struct store_list_sent list_sent;
+        struct store_count_sent count_sent;
+        struct store_list_tried list_tried;
         struct store_count_secrets count_secrets;
         struct store_list_routines list_routines;
         struct store_list_tasks list_tasks;
@@ -143,10 +147,19 @@ void set_resources(lua_State *L, const struct store_list_resources *list);
 int l_resource(lua_State *L);
 int l_list_resources(lua_State *L);
 
+/* store_kv.c */
+void set_kv_read(lua_State *L, const struct lua_read *it);
+int l_get_kv(lua_State *L);
+int l_list_kv(lua_State *L);
+
 /* store_published.c */
 void field_published(lua_State *L, struct lua_op *it);
-void set_published(lua_State *L, const struct store_list_published *list);
+void set_published_read(lua_State *L, const struct lua_read *it);
 int l_list_published(lua_State *L);
+int l_list_destinations(lua_State *L);
+int l_list_sent(lua_State *L);
+int l_count_sent(lua_State *L);
+int l_list_tried(lua_State *L);
 
 /* store_erase.c */
 void set_erase(lua_State *L, struct store_erase *op);

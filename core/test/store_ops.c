@@ -242,8 +242,7 @@ struct event *field_event(lua_State *L, struct lua_store *store, int index)
     return event;
 }
 
-/* ingest{ id, source, type, key, window_ms, body, head, is_finished, dead_reason, published,
- * answer_key, plan, due_ms, trace } */
+/* ingest{ the fields of an event, window_ms, is_finished, dead_reason, published, answer_key } */
 static int l_ingest(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_INGEST);
@@ -521,7 +520,7 @@ static struct event *field_news(lua_State *L, struct lua_op *it)
 }
 
 /* settle{ delivery, state, due_ms, reason, is_ordered, is_blocking, takes_next, leased_of,
- * attempt = { … }, news } */
+ * registered, attempt = { … }, news } */
 static int l_settle(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_SETTLE);
@@ -535,6 +534,7 @@ static int l_settle(lua_State *L)
     it->u.settle.leased_of = (uint64_t)field_integer(L, 2, "leased_of", 0);
     it->u.settle.failing_since_ms = field_integer(L, 2, "failing_since_ms", -1);
     it->u.settle.notes_failing = it->u.settle.failing_since_ms >= 0;
+    it->u.settle.registered = (uint64_t)field_integer(L, 2, "registered", 0);
     it->u.settle.news.event = field_news(L, it);
     lua_getfield(L, 2, "attempt");
     if (lua_istable(L, -1))

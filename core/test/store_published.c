@@ -23,7 +23,7 @@ void field_published(lua_State *L, struct lua_op *it)
     lua_pop(L, 1);
 }
 
-void set_published(lua_State *L, const struct store_list_published *list)
+static void set_published(lua_State *L, const struct store_list_published *list)
 {
     lua_newtable(L);
     for (size_t i = 0; i < list->row_count; i++) {
@@ -44,17 +44,35 @@ void set_published(lua_State *L, const struct store_list_published *list)
 }
 
 /* types = "a,b" */
-static void field_types(lua_State *L, struct lua_read *it)
+static void field_types(lua_State *L, struct lua_read *it, struct published_filter *filter)
 {
-    struct store_list_published *list = &it->u.list_published;
     const char *text = arena_field(L, &it->arena, 2, "types");
     struct slice *types = arena_take(&it->arena, TYPES_MAX * sizeof *types);
-    list->types = types;
-    while (text && *text && list->type_count < TYPES_MAX) {
+    filter->types = types;
+    while (text && *text && filter->type_count < TYPES_MAX) {
         const size_t len = strcspn(text, ",");
-        types[list->type_count++] = slice_of(text, len);
+        types[filter->type_count++] = slice_of(text, len);
         text += len + (text[len] == ',');
     }
+}
+
+static void field_filter(lua_State *L, struct lua_read *it, struct published_filter *filter)
+{
+    filter->application = (uint64_t)field_integer(L, 2, "application", 1);
+    filter->channel = arena_field(L, &it->arena, 2, "channel");
+    filter->with_payload = field_boolean(L, 2, "with_payload");
+    field_types(L, it, filter);
+}
+
+static struct store_list_query field_page(lua_State *L)
+{
+    return (struct store_list_query){
+        .limit = (size_t)field_integer(L, 2, "limit", 100),
+        .before = (uint64_t)field_integer(L, 2, "before", 0),
+        .after = (uint64_t)field_integer(L, 2, "after", 0),
+        .is_backward = field_boolean(L, 2, "is_backward"),
+        .state = (int)field_integer(L, 2, "state", -1),
+    };
 }
 
 /* list_published{ application, only, only_uid, limit, before, after, is_backward, channel, types,
@@ -63,15 +81,137 @@ int l_list_published(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_PUBLISHED);
     struct store_list_published *list = &it->u.list_published;
-    list->application = (uint64_t)field_integer(L, 2, "application", 1);
     list->only = (uint64_t)field_integer(L, 2, "only", 0);
     list->only_uid = arena_field(L, &it->arena, 2, "only_uid");
-    list->query.limit = (size_t)field_integer(L, 2, "limit", 100);
-    list->query.before = (uint64_t)field_integer(L, 2, "before", 0);
-    list->query.after = (uint64_t)field_integer(L, 2, "after", 0);
-    list->query.is_backward = field_boolean(L, 2, "is_backward");
-    list->channel = arena_field(L, &it->arena, 2, "channel");
-    list->with_payload = field_boolean(L, 2, "with_payload");
-    field_types(L, it);
+    list->query = field_page(L);
+    field_filter(L, it, &list->filter);
     return read_start(L, it);
+}
+
+/* list_destinations{ application, event, endpoint, limit, before, after, is_backward } */
+int l_list_destinations(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_DESTINATIONS);
+    struct store_list_destinations *list = &it->u.list_destinations;
+    list->application = (uint64_t)field_integer(L, 2, "application", 1);
+    list->event = (uint64_t)field_integer(L, 2, "event", 0);
+    list->query = field_page(L);
+    return read_start(L, it);
+}
+
+/* list_sent{ endpoint } and what list_published takes; state */
+int l_list_sent(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_SENT);
+    struct store_list_sent *list = &it->u.list_sent;
+    list->endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
+    list->query = field_page(L);
+    field_filter(L, it, &list->filter);
+    return read_start(L, it);
+}
+
+/* count_sent{ endpoint, before, after } */
+int l_count_sent(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_COUNT_SENT);
+    it->u.count_sent.endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
+    it->u.count_sent.before = (uint64_t)field_integer(L, 2, "before", 0);
+    it->u.count_sent.after = (uint64_t)field_integer(L, 2, "after", 0);
+    return read_start(L, it);
+}
+
+/* list_tried{ endpoint, event, only, class_from, class_to } and what list_published takes; state */
+int l_list_tried(lua_State *L)
+{
+    struct lua_read *it = read_create(L, STORE_LIST_TRIED);
+    struct store_list_tried *list = &it->u.list_tried;
+    list->endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
+    list->event = (uint64_t)field_integer(L, 2, "event", 0);
+    list->only = (uint64_t)field_integer(L, 2, "only", 0);
+    list->class_from = (int)field_integer(L, 2, "class_from", 0);
+    list->class_to = (int)field_integer(L, 2, "class_to", 0);
+    list->query = field_page(L);
+    field_filter(L, it, &list->filter);
+    return read_start(L, it);
+}
+
+/* ---- What they found --------------------------------------------------------------------------
+ */
+
+static void begin_row(lua_State *L, uint64_t id)
+{
+    lua_newtable(L);
+    set_integer(L, "id", (lua_Integer)id);
+}
+
+static void set_destinations(lua_State *L, const struct store_list_destinations *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct destination_row *row = &list->rows[i];
+        begin_row(L, row->endpoint);
+        set_text(L, "body", row->resource.body);
+        set_text(L, "url", row->url);
+        set_integer(L, "state", (lua_Integer)row->state);
+        set_integer(L, "next_ms", row->next_ms);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+    set_bool(L, "is_end", list->is_end);
+}
+
+static void set_sent(lua_State *L, const struct store_list_sent *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        begin_row(L, list->rows[i].published.id);
+        set_text(L, "payload", list->rows[i].published.payload);
+        set_integer(L, "state", (lua_Integer)list->rows[i].state);
+        set_integer(L, "next_ms", list->rows[i].next_ms);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+    set_bool(L, "is_end", list->is_end);
+}
+
+static void set_tried(lua_State *L, const struct store_list_tried *list)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct tried_row *row = &list->rows[i];
+        begin_row(L, row->id);
+        set_integer(L, "event", (lua_Integer)row->event);
+        set_integer(L, "endpoint", (lua_Integer)row->endpoint);
+        set_integer(L, "answer", row->status);
+        set_text(L, "body", row->body);
+        set_bool(L, "is_manual", row->is_manual);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "rows");
+    set_bool(L, "is_end", list->is_end);
+}
+
+static void set_count(lua_State *L, const struct store_count_sent *count)
+{
+    lua_newtable(L);
+    for (lua_Integer i = 0; i < SENT_STATE_COUNT; i++) {
+        lua_pushinteger(L, (lua_Integer)count->counts[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_setfield(L, -2, "counts");
+    set_integer(L, "cancelled", (lua_Integer)count->cancelled);
+}
+
+void set_published_read(lua_State *L, const struct lua_read *it)
+{
+    if (it->u.read.kind == STORE_LIST_PUBLISHED)
+        set_published(L, &it->u.list_published);
+    else if (it->u.read.kind == STORE_LIST_DESTINATIONS)
+        set_destinations(L, &it->u.list_destinations);
+    else if (it->u.read.kind == STORE_LIST_SENT)
+        set_sent(L, &it->u.list_sent);
+    else if (it->u.read.kind == STORE_COUNT_SENT)
+        set_count(L, &it->u.count_sent);
+    else
+        set_tried(L, &it->u.list_tried);
 }

@@ -208,20 +208,6 @@ static void set_steps(lua_State *L, const struct store_list_steps *list)
     lua_setfield(L, -2, "steps");
 }
 
-static void set_listed_kv(lua_State *L, const struct store_list_kv *list)
-{
-    lua_newtable(L);
-    for (size_t i = 0; i < list->row_count; i++) {
-        lua_newtable(L);
-        set_text(L, "key", list->rows[i].key);
-        set_text(L, "value", list->rows[i].value);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    lua_setfield(L, -2, "rows");
-    set_integer(L, "version", (lua_Integer)list->version);
-    set_bool(L, "is_cut", list->is_cut);
-}
-
 static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints *list)
 {
     static const char *const states[] = {"enabled", "disabled", "paused"};
@@ -272,10 +258,17 @@ static void set_claimed_open(lua_State *L, const struct store_claim_open *claim)
     set_integer(L, "last", (lua_Integer)claim->last);
 }
 
-static void set_kv(lua_State *L, const struct store_get_kv *get)
+static void set_event(lua_State *L, const struct store_get_event *get)
 {
-    set_text(L, "value", get->value);
-    set_integer(L, "version", (lua_Integer)get->version);
+    push_event_row(L, &get->row);
+    lua_setfield(L, -2, "row");
+}
+
+static void set_delivery(lua_State *L, const struct store_get_delivery *get)
+{
+    push_delivery_row(L, &get->row);
+    lua_setfield(L, -2, "row");
+    set_deliveries(L, (struct delivery **)(uintptr_t)&get->delivery, get->delivery ? 1 : 0);
 }
 
 static void set_results(lua_State *L, const struct lua_read *it)
@@ -306,19 +299,14 @@ static void set_results(lua_State *L, const struct lua_read *it)
         set_listed_endpoints(L, &it->u.list_endpoints);
         break;
     case STORE_GET_EVENT:
-        push_event_row(L, &it->u.get_event.row);
-        lua_setfield(L, -2, "row");
+        set_event(L, &it->u.get_event);
         break;
     case STORE_GET_DELIVERY:
-        push_delivery_row(L, &it->u.get_delivery.row);
-        lua_setfield(L, -2, "row");
-        set_deliveries(L, &it->u.get_delivery.delivery, it->u.get_delivery.delivery ? 1 : 0);
+        set_delivery(L, &it->u.get_delivery);
         break;
     case STORE_GET_KV:
-        set_kv(L, &it->u.get_kv);
-        break;
     case STORE_LIST_KV:
-        set_listed_kv(L, &it->u.list_kv);
+        set_kv_read(L, it);
         break;
     case STORE_LIST_TOKENS:
         set_tokens(L, &it->u.list_tokens);
@@ -330,7 +318,11 @@ static void set_results(lua_State *L, const struct lua_read *it)
         set_resources(L, &it->u.list_resources);
         break;
     case STORE_LIST_PUBLISHED:
-        set_published(L, &it->u.list_published);
+    case STORE_LIST_DESTINATIONS:
+    case STORE_LIST_SENT:
+    case STORE_COUNT_SENT:
+    case STORE_LIST_TRIED:
+        set_published_read(L, it);
         break;
     case STORE_LIST_ROUTINES:
         set_routines(L, &it->u.list_routines);
@@ -505,28 +497,6 @@ static int l_get_delivery(lua_State *L)
     return read_start(L, it);
 }
 
-static int l_get_kv(lua_State *L)
-{
-    struct lua_read *it = read_create(L, STORE_GET_KV);
-    it->u.get_kv.ns = arena_field(L, &it->arena, 2, "ns");
-    it->u.get_kv.key = arena_field(L, &it->arena, 2, "key");
-    it->u.get_kv.now_ms = field_integer(L, 2, "now_ms", 0);
-    return read_start(L, it);
-}
-
-static int l_list_kv(lua_State *L)
-{
-    struct lua_read *it = read_create(L, STORE_LIST_KV);
-    struct store_list_kv *list = &it->u.list_kv;
-    list->ns = arena_field(L, &it->arena, 2, "ns");
-    list->prefix = arena_field(L, &it->arena, 2, "prefix");
-    list->after = arena_field(L, &it->arena, 2, "after");
-    list->limit = (size_t)field_integer(L, 2, "limit", 100);
-    list->bytes_max = (size_t)field_integer(L, 2, "bytes_max", 1 << 20);
-    list->now_ms = field_integer(L, 2, "now_ms", 0);
-    return read_start(L, it);
-}
-
 static int l_list_steps(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_STEPS);
@@ -583,6 +553,10 @@ const luaL_Reg store_read_methods[] = {
     {"count_secrets", l_count_secrets},
     {"list_resources", l_list_resources},
     {"list_published", l_list_published},
+    {"list_destinations", l_list_destinations},
+    {"list_sent", l_list_sent},
+    {"count_sent", l_count_sent},
+    {"list_tried", l_list_tried},
     {"list_routines", l_list_routines},
     {"list_steps", l_list_steps},
     {"list_tasks", l_list_tasks},

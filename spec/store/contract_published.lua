@@ -95,4 +95,96 @@ return function(t)
       assert.equal("ok", publish({ uid = "old" }).status)
     end)
   end)
+
+  local FIRST = 1 << 40 -- of registered endpoints
+
+  -- A published event that went to these endpoints: its id, and its deliveries.
+  local function sent(endpoints, published, fields)
+    local id = publish(published, fields).id
+    local deliveries = {}
+    for i, endpoint in ipairs(endpoints) do deliveries[i] = { endpoint = FIRST + endpoint } end
+    local op = run("handled", { event = id, subscriptions = {}, messages = { { type = "invoice.paid",
+      ordinal = 255, is_forwarded = true, deliveries = deliveries } } })
+    assert.equal("ok", op.status)
+    return id, t.ids(op.deliveries)
+  end
+  local function settle(delivery, endpoint, state, status, more)
+    local all = { delivery = delivery, state = state, registered = FIRST + endpoint, due_ms = 5000,
+      attempt = { number = 1, status = status, body = "answer " .. status } }
+    for key, value in pairs(more or {}) do all[key] = value end
+    local op = run("settle", all)
+    assert.equal("ok", op.status)
+    return op.attempt
+  end
+
+  describe("what was published and sent", function()
+    it("is listed by endpoint, once for each message, by the best that became of it", function()
+      local one, first = sent { 1, 2 }
+      local two, second = sent { 1 }
+      local three, third = sent { 1 }
+      local four = sent { 1 }
+      sent { 2 }
+      settle(first[1], 1, "succeeded", 200)
+      settle(second[1], 1, "retrying", 500)
+      settle(third[1], 1, "dead", 500)
+      local page = run("list_sent", { endpoint = FIRST + 1, with_payload = true })
+      local states = {}
+      for i, row in ipairs(page.rows) do states[i] = { row.id, row.state, row.next_ms } end
+      assert.same({ { four, 1, 0 }, { three, 2, 0 }, { two, 3, 5000 }, { one, 0, 0 } }, states)
+      assert.equal('{"a":1}', page.rows[1].payload)
+      assert.is_true(page.is_end)
+      assert.same({ two }, t.ids(run("list_sent", { endpoint = FIRST + 1, state = 3 }).rows))
+      assert.same({ three, two }, t.ids(run("list_sent", { endpoint = FIRST + 1, before = four, limit = 2 }).rows))
+      assert.same({ three, four },
+        t.ids(run("list_sent", { endpoint = FIRST + 1, after = two, is_backward = true }).rows))
+      assert.same({}, run("list_sent", { endpoint = FIRST + 1, application = 9 }).rows)
+      local count = run("count_sent", { endpoint = FIRST + 1 })
+      assert.same({ [0] = 1, 1, 1, 1 }, count.counts)
+      assert.same({ [0] = 0, 1, 1, 0 }, run("count_sent", { endpoint = FIRST + 1, after = two }).counts)
+    end)
+
+    it("tells where a message went, the newest endpoint first", function()
+      local id, deliveries = sent { 3, 1, 2 }
+      settle(deliveries[1], 3, "succeeded", 200)
+      local page = run("list_destinations", { event = id })
+      assert.same({ FIRST + 3, FIRST + 2, FIRST + 1 }, t.ids(page.rows))
+      assert.same({ 0, 1, 1 }, { page.rows[1].state, page.rows[2].state, page.rows[3].state })
+      assert.same({ FIRST + 2 }, t.ids(run("list_destinations", { event = id, before = FIRST + 3, limit = 1 }).rows))
+      assert.is_false(run("list_destinations", { event = id, before = FIRST + 3, limit = 1 }).is_end)
+      assert.equal("notfound", run("list_destinations", { event = id, application = 2 }).status)
+      assert.equal("notfound", run("list_destinations", { event = t.event() }).status)
+      assert.same({}, run("list_destinations", { event = publish().id }).rows)
+    end)
+
+    it("tells its attempts, by endpoint and by message", function()
+      t.sql("INSERT INTO endpoint(id, name, url, state) VALUES (1099511627777, 'ep_a', 'http://a/', 0),"
+        .. " (1099511627778, 'ep_b', 'http://b/', 0)")
+      local one, first = sent({ 1, 2 }, { channels = '["eu"]' })
+      local two, second = sent { 1 }
+      settle(first[1], 1, "retrying", 503)
+      settle(first[1], 1, "succeeded", 200, { attempt = { number = 2, status = 200 } })
+      settle(second[1], 1, "dead", 0)
+      settle(first[2], 2, "succeeded", 204)
+      local function tried(fields)
+        local answers = {}
+        for i, row in ipairs(run("list_tried", fields).rows) do answers[i] = row.answer end
+        return answers
+      end
+      assert.same({ 0, 200, 503 }, tried { endpoint = FIRST + 1 })
+      assert.same({ 204, 200, 503 }, tried { event = one })
+      assert.same({ 200, 503 }, tried { event = one, endpoint = FIRST + 1 })
+      assert.same({ 503 }, tried { endpoint = FIRST + 1, state = 3 })
+      assert.same({ 0 }, tried { endpoint = FIRST + 1, class_from = 0, class_to = 99 })
+      assert.same({ 200, 503 }, tried { endpoint = FIRST + 1, channel = "eu" })
+      local all = run("list_tried", { event = one, with_payload = true })
+      assert.same({ "answer 204", FIRST + 2, one }, { all.rows[1].body, all.rows[1].endpoint, all.rows[1].event })
+      local page = run("list_tried", { event = one, limit = 2 })
+      assert.same({ 2, false }, { #page.rows, page.is_end })
+      assert.same({ 503 }, tried { event = one, before = page.rows[2].id })
+      assert.same({ 503, 200 }, tried { event = one, after = all.rows[3].id - 1, limit = 2, is_backward = true })
+      assert.equal(all.rows[2].id, run("list_tried", { event = one, only = all.rows[2].id }).rows[1].id)
+      assert.equal("notfound", run("list_tried", { event = two, only = all.rows[2].id }).status)
+      assert.equal("notfound", run("list_tried", { event = one, application = 2 }).status)
+    end)
+  end)
 end

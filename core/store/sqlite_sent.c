@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* Where published messages went, and what went to registered endpoints. Reader threads. */
+#include "store/sqlite_published_int.h"
+
+#include <stdlib.h>
+
+/* ---- What its deliveries came to ------------------------------------------------------------- */
+
+struct standing {
+    bool has_succeeded;
+    size_t retrying, pending;
+    int64_t next_ms; /* 0: none */
+};
+
+static enum sent_state state_of(const struct standing *standing)
+{
+    if (standing->has_succeeded)
+        return SENT_SUCCESS;
+    if (standing->retrying > 0)
+        return SENT_AGAIN;
+    return standing->pending > 0 ? SENT_PENDING : SENT_FAILED;
+}
+
+/* ---- By message ------------------------------------------------------------------------------ */
+
+int sqlite_message_deliveries(struct sqlite_reader *reader, uint64_t message, uint64_t **ids,
+                              size_t *count)
+{
+    sqlite3_stmt *statement = reader->statements[READ_MESSAGE_DELIVERIES];
+    bind_id(statement, 1, message);
+    *ids = NULL;
+    *count = 0;
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW && column_id(statement, 0) != 0) {
+        const struct slice others = column_blob(statement, 1);
+        const size_t other_count = others.len / DELIVERY_ID_BYTES;
+        uint64_t *all = malloc((1 + other_count) * sizeof *all);
+        if (all) {
+            all[0] = column_id(statement, 0);
+            for (size_t i = 0; i < other_count; i++)
+                all[1 + i] = sqlite_read_word(others.data + i * DELIVERY_ID_BYTES);
+            *count = 1 + other_count;
+        }
+        *ids = all;
+        rc = all ? SQLITE_DONE : SQLITE_NOMEM;
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+struct target {
+    uint64_t endpoint;
+    struct standing standing;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t left = ((const struct target *)a)->endpoint;
+    const uint64_t right = ((const struct target *)b)->endpoint;
+    return (left > right) - (left < right);
+}
+
+static void add_to(struct standing *standing, const struct standing *more)
+{
+    standing->has_succeeded = standing->has_succeeded || more->has_succeeded;
+    standing->retrying += more->retrying;
+    standing->pending += more->pending;
+    if (more->next_ms > 0 && (standing->next_ms == 0 || more->next_ms < standing->next_ms))
+        standing->next_ms = more->next_ms;
+}
+
+static int read_target(struct sqlite_reader *reader, uint64_t delivery, struct target *target)
+{
+    sqlite3_stmt *statement = reader->statements[READ_SENT];
+    bind_id(statement, 1, delivery);
+    const int rc = sqlite3_step(statement);
+    *target = (struct target){0};
+    if (rc == SQLITE_ROW) {
+        const int state = sqlite3_column_int(statement, 1);
+        const int64_t due_ms = sqlite3_column_int64(statement, 2);
+        target->endpoint = column_id(statement, 0);
+        target->standing = (struct standing){
+            .has_succeeded = state == DELIVERY_SUCCEEDED,
+            .retrying = state == DELIVERY_RETRYING,
+            .pending = state == DELIVERY_PENDING,
+            .next_ms = state < DELIVERY_SUCCEEDED && due_ms < STORE_HELD_MS ? due_ms : 0,
+        };
+    }
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Each endpoint of the message once, by id; owned by the caller, with an error too. */
+static int read_targets(struct sqlite_reader *reader, uint64_t message, struct target **targets,
+                        size_t *count)
+{
+    uint64_t *ids;
+    size_t id_count;
+    size_t kept = 0;
+    int rc = sqlite_message_deliveries(reader, message, &ids, &id_count);
+    struct target *all = calloc(id_count + 1, sizeof *all);
+    for (size_t i = 0; all && i < id_count && rc == SQLITE_OK; i++)
+        rc = read_target(reader, ids[i], &all[i]);
+    free(ids);
+    *targets = all;
+    if (!all)
+        return SQLITE_NOMEM;
+    if (rc != SQLITE_OK)
+        return rc;
+    qsort(all, id_count, sizeof *all, compare);
+    for (size_t i = 0; i < id_count; i++)
+        if (kept > 0 && all[kept - 1].endpoint == all[i].endpoint)
+            add_to(&all[kept - 1].standing, &all[i].standing);
+        else if (all[i].endpoint != 0) /* deleted meanwhile */
+            all[kept++] = all[i];
+    *count = kept;
+    return SQLITE_OK;
+}
+
+static int fill_destination(struct sqlite_reader *reader, uint64_t application,
+                            struct destination_row *row)
+{
+    sqlite3_stmt *statement = reader->statements[READ_RESOURCE];
+    (void)sqlite3_bind_int(statement, 1, (int)RESOURCE_ENDPOINT);
+    bind_id(statement, 2, application);
+    bind_id(statement, 3, row->endpoint);
+    row->resource = (struct resource){.kind = RESOURCE_ENDPOINT, .owner = application};
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW)
+        rc = sqlite_resource_of(statement, &row->resource) ? SQLITE_DONE : SQLITE_NOMEM;
+    (void)sqlite3_reset(statement);
+    if (rc != SQLITE_DONE)
+        return rc;
+    statement = reader->statements[READ_SENT_URL];
+    bind_id(statement, 1, row->endpoint);
+    rc = sqlite3_step(statement);
+    row->url = rc == SQLITE_ROW ? column_copy(statement, 0) : NULL;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static bool is_in_range(const struct store_list_destinations *list, uint64_t endpoint)
+{
+    const struct store_list_query *query = &list->query;
+    return (list->endpoint == 0 || endpoint == list->endpoint) &&
+           (query->before == 0 || endpoint < query->before) && endpoint > query->after;
+}
+
+static int add_destination(struct sqlite_reader *reader, struct store_list_destinations *list,
+                           const struct target *target)
+{
+    struct destination_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    struct destination_row *row = &rows[list->row_count++];
+    *row = (struct destination_row){
+        .endpoint = target->endpoint,
+        .state = state_of(&target->standing),
+        .next_ms = target->standing.next_ms,
+    };
+    return fill_destination(reader, list->application, row);
+}
+
+int sqlite_list_destinations(struct sqlite_reader *reader, struct store_list_destinations *list)
+{
+    const struct published_filter filter = {.application = list->application};
+    struct target *targets = NULL;
+    size_t count = 0;
+    int rc = sqlite_find_wanted(reader, list->event, &filter);
+    if (rc == SQLITE_DONE)
+        list->read.status = E_NOTFOUND;
+    if (rc != SQLITE_ROW)
+        return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    rc = read_targets(reader, published_message(list->event), &targets, &count);
+    list->is_end = true;
+    for (size_t i = 0; i < count && rc == SQLITE_OK; i++) {
+        const struct target *target = &targets[list->query.is_backward ? i : count - 1 - i];
+        if (!is_in_range(list, target->endpoint))
+            continue;
+        list->is_end = list->row_count < list->query.limit;
+        if (!list->is_end)
+            break;
+        rc = add_destination(reader, list, target);
+    }
+    free(targets);
+    return rc;
+}
+
+/* ---- By endpoint ----------------------------------------------------------------------------- */
+
+static int look_at_sent(struct sqlite_reader *reader, sqlite3_stmt *walk,
+                        struct store_list_sent *list)
+{
+    const struct standing standing = {
+        .has_succeeded = sqlite3_column_int(walk, 1) != 0,
+        .retrying = (size_t)sqlite3_column_int64(walk, 2),
+        .pending = (size_t)sqlite3_column_int64(walk, 3),
+    };
+    const uint64_t message = column_id(walk, 0);
+    const enum sent_state state = state_of(&standing);
+    if (id_ordinal(message) != ID_ORDINAL_MAX || /* a copy, replayed under another id */
+        (list->query.state >= 0 && (int)state != list->query.state))
+        return SQLITE_ROW;
+    struct sent_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    struct sent_row *row = &rows[list->row_count];
+    const int rc =
+        sqlite_read_published(reader, id_event_of(message), &list->filter, &row->published);
+    if (rc == SQLITE_DONE)
+        return SQLITE_ROW;
+    list->row_count++;
+    row->state = state;
+    row->next_ms = sqlite3_column_int64(walk, 4);
+    return rc;
+}
+
+/* Events as bounds of their messages. */
+static void bind_messages(sqlite3_stmt *statement, uint64_t endpoint, uint64_t before,
+                          uint64_t after)
+{
+    bind_id(statement, 1, endpoint);
+    bind_id(statement, 2, before ? before : INT64_MAX);
+    bind_id(statement, 3, after ? published_message(after) : 0);
+}
+
+int sqlite_list_sent(struct sqlite_reader *reader, struct store_list_sent *list)
+{
+    sqlite3_stmt *walk =
+        reader->statements[list->query.is_backward ? READ_LIST_SENT_BACKWARD : READ_LIST_SENT];
+    const int64_t start_ns = (int64_t)uv_hrtime();
+    int rc = SQLITE_ROW;
+    bind_messages(walk, list->endpoint, list->query.before, list->query.after);
+    for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
+        rc = sqlite3_step(walk);
+        if (rc != SQLITE_ROW)
+            break;
+        list->last = id_event_of(column_id(walk, 0));
+        rc = look_at_sent(reader, walk, list);
+        if (rc != SQLITE_ROW || sqlite_is_time_up(start_ns, rows))
+            break;
+    }
+    if (rc == SQLITE_ROW && list->row_count == list->query.limit)
+        rc = sqlite3_step(walk);
+    (void)sqlite3_reset(walk);
+    list->is_end = rc == SQLITE_DONE;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+int sqlite_count_sent(struct sqlite_reader *reader, struct store_count_sent *count)
+{
+    sqlite3_stmt *walk = reader->statements[READ_COUNT_SENT];
+    int rc;
+    bind_messages(walk, count->endpoint, count->before, count->after);
+    while ((rc = sqlite3_step(walk)) == SQLITE_ROW) {
+        const struct standing standing = {
+            .has_succeeded = sqlite3_column_int(walk, 0) != 0,
+            .retrying = (size_t)sqlite3_column_int64(walk, 1),
+            .pending = (size_t)sqlite3_column_int64(walk, 2),
+        };
+        const enum sent_state state = state_of(&standing);
+        if (state == SENT_FAILED && sqlite3_column_int64(walk, 3) > 0)
+            count->cancelled++;
+        else
+            count->counts[state]++;
+    }
+    (void)sqlite3_reset(walk);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}

@@ -1,0 +1,147 @@
+-- SPDX-License-Identifier: MIT
+-- What is done by hand about published messages: sent again, recovered, an example, forgotten.
+local Receiver = require "support.receiver"
+local Server = require "support.server"
+local resources = require "support.resources"
+local wait = require "support.wait"
+
+local GUARD = [[return { guard = { allow = { "127.0.0.0/8" } } }]]
+
+describe("a message that was published", function()
+  local server, receiver, call
+
+  lazy_setup(function()
+    receiver = Receiver.start()
+    server = Server.start { settings = GUARD, scripts = { ["main.lua"] = "" } }
+    call = resources(server)
+    call("POST", "/event-type", { name = "made", description = "d",
+      schemas = { ["1"] = { type = "object", examples = { { an = "example" } } } } })
+    call("POST", "/event-type", { name = "bare", description = "d" })
+  end)
+  lazy_teardown(function()
+    if server then server:close() end
+    receiver:stop()
+  end)
+
+  local apps = 0
+  local function application()
+    apps = apps + 1
+    assert.equal(201, (select(2, call("POST", "/app", { name = "A", uid = "app-" .. apps }))))
+    local path = "/app/app-" .. apps
+    local _, status = call("POST", path .. "/endpoint", { uid = "ep", url = receiver:url("/e" .. apps) })
+    assert.equal(201, status)
+    return path, "/e" .. apps
+  end
+
+  local function publish(path, fields)
+    local body = { eventType = "made", payload = { a = 1 } }
+    for name, value in pairs(fields or {}) do body[name] = value end
+    local message, status, text = call("POST", path .. "/msg", body)
+    assert.equal(202, status, text)
+    return message
+  end
+
+  local function await_attempts(path, message, count)
+    return wait.until_true(count .. " attempts", 5000, function()
+      local tried = call("GET", path .. "/attempt/msg/" .. message.id).data
+      return #tried == count and tried
+    end)
+  end
+
+  it("is sent once more, with its id, and once for a key", function()
+    local path = application()
+    local message = publish(path)
+    await_attempts(path, message, 1)
+    local resend = path .. "/msg/" .. message.id .. "/endpoint/ep/resend"
+    for _ = 1, 2 do
+      local answer, status = call("POST", resend, "{}", { ["Idempotency-Key"] = "k" })
+      assert.same({ 202, {} }, { status, answer })
+    end
+    local tried = await_attempts(path, message, 2)
+    assert.same({ 1, 0 }, { tried[1].triggerType, tried[2].triggerType })
+    local records = receiver:take()
+    assert.same({ 2, message.id, message.id }, { #records, records[1].id, records[2].id })
+    assert.equal(1, #call("GET", path .. "/msg/" .. message.id .. "/endpoint").data)
+    assert.equal(1, #call("GET", path .. "/endpoint/ep/msg").data)
+    assert.equal(404, (select(2, call("POST", path .. "/msg/x/endpoint/ep/resend", "{}"))))
+    assert.equal(404, (select(2, call("POST", path .. "/msg/" .. message.id .. "/endpoint/x/resend", "{}"))))
+  end)
+
+  it("is sent to an endpoint that it did not go to", function()
+    local path = application()
+    call("PATCH", path .. "/endpoint/ep", { channels = { "c" } })
+    local message = publish(path)
+    assert.same({}, call("GET", path .. "/msg/" .. message.id .. "/endpoint").data)
+    assert.equal(202, (select(2, call("POST", path .. "/msg/" .. message.id .. "/endpoint/ep/resend", "{}"))))
+    await_attempts(path, message, 1)
+    local records = receiver:take()
+    assert.same({ message.id, '{"a":1}' }, { records[1].id, records[1].body })
+  end)
+
+  it("that failed is tried once more, and no more, when its endpoint recovers", function()
+    local path, place = application()
+    receiver:answer(place, { status = 500 })
+    local message = publish(path)
+    await_attempts(path, message, 1)
+    local delivery = server:list "/api/v1/delivery?state=retrying"
+    local mine
+    for _, row in ipairs(delivery) do if row.messageId == message.id then mine = row.id end end
+    assert.equal(200, (select(2, call("POST", "/delivery/" .. mine .. "/cancel", "{}"))))
+    assert.equal(200, (select(2, call("POST", "/delivery/" .. mine .. "/retry", "{}"))))
+    await_attempts(path, message, 2)
+    wait.until_true("it is given up", 5000, function()
+      return call("GET", path .. "/msg/" .. message.id .. "/endpoint").data[1].status == 2
+    end)
+    local answer, status = call("POST", path .. "/endpoint/ep/recover", { since = message.timestamp })
+    assert.same({ 202, "endpoint.recover", "running" }, { status, answer.task, answer.status })
+    local tried = await_attempts(path, message, 3)
+    assert.same({ 1, 2 }, { tried[1].triggerType, tried[1].status })
+    receiver:answer(place, { status = 200 })
+    call("POST", path .. "/endpoint/ep/recover", { since = message.timestamp })
+    await_attempts(path, message, 4)
+    assert.equal(0, call("GET", path .. "/msg/" .. message.id .. "/endpoint").data[1].status)
+    for body, at in pairs { ["{}"] = "since", ['{"since":"x"}'] = "since",
+      ['{"since":"2020-01-01T00:00:00Z"}'] = "since",
+      [('{"since":"%s","until":"%s"}'):format(message.timestamp, "2020-01-01T00:00:00Z")] = "until" } do
+      answer, status = call("POST", path .. "/endpoint/ep/recover", body)
+      assert.same({ 422, { "body", at } }, { status, answer.detail[1].loc }, body)
+    end
+    receiver:take()
+  end)
+
+  it("may be an example of its type, for one endpoint whatever it wants", function()
+    local path = application()
+    call("POST", path .. "/endpoint", { uid = "other", url = receiver:url "/other" })
+    call("PATCH", path .. "/endpoint/ep", { channels = { "c" } })
+    local message, status = call("POST", path .. "/endpoint/ep/send-example", { eventType = "made" })
+    assert.same({ 200, { an = "example" }, "made" }, { status, message.payload, message.eventType })
+    await_attempts(path, message, 1)
+    local records = receiver:take()
+    assert.same({ 1, '{"an":"example"}' }, { #records, records[1].body })
+    assert.equal(200, (select(2, call("POST", path .. "/endpoint/ep/send-example", { eventType = "svix.ping" }))))
+    for type, code in pairs { bare = 400, none = 404, ["a b"] = 422 } do
+      assert.equal(code, (select(2, call("POST", path .. "/endpoint/ep/send-example", { eventType = type }))))
+    end
+    wait.until_true("the ping came", 5000, function() return #receiver:take() > 0 end)
+  end)
+
+  it("is forgotten, and so is what was answered", function()
+    local path, place = application()
+    receiver:answer(place, { status = 200, body = "a secret" })
+    local message = publish(path, { eventId = "e" })
+    local tried = await_attempts(path, message, 1)
+    assert.equal("a secret", tried[1].response)
+    assert.equal(204, (select(2, call("DELETE", path .. "/msg/e/attempt/" .. tried[1].id .. "/content"))))
+    assert.equal("EXPUNGED", call("GET", path .. "/msg/e/attempt/" .. tried[1].id).response)
+    assert.equal(404, (select(2, call("DELETE", path .. "/msg/e/attempt/atmpt_00000000001/content"))))
+    assert.equal(204, (select(2, call("DELETE", path .. "/msg/e/content"))))
+    assert.same({ expired = true }, call("GET", path .. "/msg/e").payload)
+    assert.same({ expired = true }, call("GET", path .. "/endpoint/ep/msg").data[1].payload)
+    assert.equal("made", call("GET", path .. "/msg/e").eventType)
+    assert.equal(404, (select(2, call("DELETE", path .. "/msg/x/content"))))
+    server:stop()
+    server:restart()
+    assert.same({ expired = true }, call("GET", path .. "/msg/e").payload)
+    receiver:take()
+  end)
+end)
