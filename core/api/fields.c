@@ -78,6 +78,8 @@ static void judge_text(struct reading *reading, const struct field_form *form, s
             (void)snprintf(message, sizeof message, "at least %" PRId64 " characters are wanted",
                            min);
         complain_of(reading, form, message);
+    } else if (!form->has_zeros && memchr(text.data, '\0', text.len)) {
+        complain_of(reading, form, "a zero byte cannot be part of it");
     } else if (is_name && !fields_is_name(text)) {
         complain_of(reading, form, "only letters, digits, '-', '_' and '.' may be part of it");
     }

@@ -30,6 +30,7 @@ struct field_form {
     int64_t patch_min;               /* min where only some fields are changed */
     size_t items_min, items_max;     /* items_max 0: as many as it likes */
     const struct field_forms *forms; /* of FIELD_FORM; none of them is one */
+    bool has_zeros;                  /* a FIELD_TEXT of which a zero byte may be part */
     bool is_required;                /* when it is made or replaced */
     bool is_nullable;   /* a patch with null takes it away; elsewhere null is as if not given */
     bool is_of_path;    /* a request to change it has it in its path */

@@ -15,7 +15,8 @@
 #define NO_PAYLOAD "{}"              /* as it is shown when it is not asked for */
 #define RAW "transformationsParams"
 
-static const struct field_form raw_rows[] = {{.name = "rawPayload", .type = FIELD_TEXT}};
+static const struct field_form raw_rows[] = {
+    {.name = "rawPayload", .type = FIELD_TEXT, .has_zeros = true}};
 static const struct field_forms raw_fields = {raw_rows, array_count(raw_rows)};
 /* The last counts only if the path's application is not there. */
 static const struct field_form rows[] = {

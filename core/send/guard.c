@@ -266,6 +266,11 @@ static enum status check_parts(CURLU *parts, const char *url, struct err *err)
     curl_free(text);
     if (!is_http)
         return E_INVALID;
+    /* libcurl would take what comes next for it. */
+    const char *authority = strstr(url, "://");
+    if (!authority || authority[3] == '/')
+        return err_set(err, E_INVALID,
+                       "the URL has no host: write http://HOST/… or https://HOST/…");
     static const CURLUPart secrets[] = {CURLUPART_USER, CURLUPART_PASSWORD};
     for (size_t i = 0; i < array_count(secrets); i++) {
         text = NULL;
