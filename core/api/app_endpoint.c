@@ -46,7 +46,6 @@ static const struct field_form rows[] = {
      .alias = "rateLimit",
      .type = FIELD_INTEGER,
      .min = 1,
-     .patch_min = 1,
      .max = UINT16_MAX,
      .is_nullable = true},
     {.name = "metadata", .type = FIELD_TEXTS, .absent = "{}"},

@@ -107,6 +107,38 @@ describe("what another application has", function()
     assert.is_true(count >= 3)
   end)
 
+  -- What customers may do themselves, and what the application's own service may. All else is the admin's.
+  local portal = {
+    ["/app/{id}"] = "GET", ["/app/{app}/endpoint"] = "GET POST",
+    ["/app/{app}/endpoint/{endpoint}"] = "GET PUT PATCH DELETE",
+    ["/app/{app}/endpoint/{endpoint}/headers"] = "GET PUT PATCH",
+    ["/app/{app}/endpoint/{endpoint}/secret"] = "GET",
+    ["/app/{app}/endpoint/{endpoint}/secret/rotate"] = "POST",
+    ["/app/{app}/endpoint/{endpoint}/msg"] = "GET", ["/app/{app}/endpoint/{endpoint}/stats"] = "GET",
+    ["/app/{app}/endpoint/{endpoint}/recover"] = "POST",
+    ["/app/{app}/msg"] = "GET", ["/app/{app}/msg/{msg}"] = "GET",
+    ["/app/{app}/msg/{msg}/endpoint"] = "GET", ["/app/{app}/msg/{msg}/attempt/{attempt}"] = "GET",
+    ["/app/{app}/msg/{msg}/endpoint/{endpoint}/resend"] = "POST",
+    ["/app/{app}/attempt/endpoint/{endpoint}"] = "GET", ["/app/{app}/attempt/msg/{msg}"] = "GET",
+    ["/event-type"] = "GET", ["/event-type/{id}"] = "GET", ["/auth/logout"] = "POST",
+  }
+  local application = {
+    ["/app/{app}/msg"] = "POST", ["/app/{app}/endpoint/{endpoint}/send-example"] = "POST",
+    ["/app/{app}/msg/{msg}/content"] = "DELETE",
+    ["/app/{app}/msg/{msg}/attempt/{attempt}/content"] = "DELETE",
+  }
+
+  it("is behind routes that are open to no more than they are meant for", function()
+    for _, route in ipairs(all) do
+      local path = route.path:gsub("^/api/v1", "")
+      local function is_in(map) return (map[path] or ""):find(route.method, 1, true) ~= nil end
+      if route.user == "portal" then assert.is_true(is_in(portal), name_of(route)) end
+      if route.user == "application" then
+        assert.is_true(is_in(portal) or is_in(application), name_of(route))
+      end
+    end
+  end)
+
   it("is refused as the admin's alone, whatever the path names", function()
     for _, route in ipairs(all) do
       if route.user == "admin" then
