@@ -388,8 +388,6 @@ void wait_write(const struct call *call, struct document *out);
 /* Whether it looks like one. */
 bool token_is_minted(struct slice text);
 void token_hash(struct slice text, unsigned char out[API_TOKEN_HASH_BYTES]);
-/* Whether the application is the token's, or the token is the admin's. */
-bool token_may_enter(const struct call *call, uint64_t application);
 /* Leaves out event types behind a feature flag that the call's token lacks: as if there were none.
  * For every read of event types on behalf of a call. */
 void token_narrow(const struct call *call, struct store_list_resources *list);

@@ -292,11 +292,6 @@ void api_write_tokens(const struct call *call, struct document *out)
 /* ---- What a token sees --------------------------------------------------------------------------
  */
 
-bool token_may_enter(const struct call *call, uint64_t application)
-{
-    return call->token.id == 0 || call->token.application == application;
-}
-
 /* An event type without a flag, or with one of those. */
 static bool is_seen(const struct resource *type, const void *flags)
 {

@@ -276,7 +276,8 @@ describe("bad input", function()
   -- Where a name leads is judged at each attempt (send/guard.c); what is written as an address is judged
   -- here too.
   local bad_urls = {
-    "", "x", "//example.com/", "/path", "example.com", "http://", "http:///path", "http:/example.com", "http:example.com", "ftp://example.com/",
+    "", "x", "//example.com/", "/path", "example.com", "http://", "http:///path",
+    "http:/example.com", "http:example.com", "ftp://example.com/",
     "file:///etc/passwd", "gopher://example.com/", "javascript:alert(1)", "unix:/run/x.sock",
     "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/",
     "http://0.0.0.0/", "http://10.0.0.1/", "http://172.16.0.1/", "http://192.168.0.1/",

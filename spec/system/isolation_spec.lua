@@ -2,10 +2,10 @@
 -- Two applications and tokens of one of them: every operation of the route table is tried across. What
 -- the other one has is for a token what is not there, byte for byte.
 --
--- Time tells as little: whoever asks below another application costs the look-up of the token and of
--- the application by its index, as for one that does not exist, and is refused behind that
--- (api/application.c); below the own application everything is looked up by an index that begins with
--- the application, so what another has is never read. That is not asserted here, for noise is larger.
+-- Time tells as little: with a token its own application is read, whatever application the path names, and
+-- the name is held against that (api/application.c), so what another has and what nobody has take the same
+-- way; below the own application everything is found by keys that begin with the application, or its owner is
+-- looked at before its row is read. That is not asserted here, for noise is larger.
 local Receiver = require "support.receiver"
 local Server = require "support.server"
 local http = require "support.http"

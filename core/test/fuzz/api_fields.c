@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzzes the reader of bodies of the API, with a field of each type. The first byte chooses how it is
- * read (made, replaced, changed). Properties: what is read is valid JSON, and reads as itself again; it
- * can be printed; what is refused is complained of in valid JSON that names a place. */
+/* Fuzzes the reader of bodies of the API, with a field of each type. The first byte chooses how it
+ * is read (made, replaced, changed). Properties: what is read is valid JSON, and reads as itself
+ * again; it can be printed; what is refused is complained of in valid JSON that names a place. */
 #include "api/fields_int.h"
 
 #define OUT_BYTES (1024u * 1024)
