@@ -163,6 +163,14 @@ static bool check_token(struct api *api, struct http_request *request)
     return false;
 }
 
+/* "application/json", "application/json; charset=utf-8" */
+static bool is_json(struct slice type)
+{
+    const struct slice json = slice_str("application/json");
+    return type.len >= json.len && slice_equal_nocase(slice_of(type.data, json.len), json) &&
+           (type.len == json.len || memchr("; \t", type.data[json.len], 3));
+}
+
 /* A form or an image of another site can get and post, but not with this type; for other methods
  * its browser asks first. */
 static bool check_content_type(struct http_request *request)
@@ -170,9 +178,7 @@ static bool check_content_type(struct http_request *request)
     struct slice type;
     if (!slice_is(http_method(request), "POST"))
         return true;
-    const struct slice json = slice_str("application/json");
-    if (http_header(request, "content-type", &type) && type.len >= json.len &&
-        slice_equal_nocase(slice_of(type.data, json.len), json))
+    if (http_header(request, "content-type", &type) && is_json(type))
         return true;
     api_respond_error(request, 415, "content_type",
                       "send \"Content-Type: application/json\" with a request that changes "
