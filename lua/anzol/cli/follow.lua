@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Rows of a list of the server as they come: each once, oldest first, from a place on that whoever
 -- follows may keep. Ids are given a little before their rows are stored, so one with a smaller id
--- may come later: the place moves to an id when that was there for settle_ms.
+-- may come later: the place moves to an id when that was there for settle_ms, or is by so much
+-- older than one that was stored.
 --
 -- The list of events says which one was stored last, and waits until it is another; other lists are
 -- asked again and again.
@@ -24,6 +25,17 @@ function M.new(spec, place)
   place = place or {}
   return setmetatable({ spec = spec, base = place.base, seen = place.seen or {}, marks = {} },
     Follower)
+end
+
+local DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+-- When an id was given: milliseconds since some time.
+local function ms_of(id)
+  local number = 0
+  for digit in id:match "_(%w+)$":gmatch "." do
+    number = number * 62 + DIGITS:find(digit, 1, true) - 1
+  end
+  return number >> 22
 end
 
 -- nil: broken off by a key.
@@ -76,8 +88,18 @@ local function settle(follower, id, began_ms)
   end
 end
 
--- A look at what came: on_row(row) for each row that was not seen. If it raises or gives false, the
--- look is over, and that row comes again.
+-- The row is dealt with; in a look, which goes up from the place.
+function Follower:see(id)
+  local last = self.last_known
+  if last and ms_of(id) + self.spec.settle_ms <= ms_of(last) then
+    self.base = id
+  else
+    self.seen[id] = true
+  end
+end
+
+-- A look at what came: on_row(row) for each row that was not seen, which it may see() itself. If it
+-- raises or gives false before, the look is over, and that row comes again.
 function Follower:look(on_row)
   local began_ms = require "anzol.native".mono_ms()
   local iterator, wait = "-" .. self.base, self.stored_last and WAIT
@@ -87,11 +109,12 @@ function Follower:look(on_row)
       { "stored_last", wait and self.stored_last } }, self.spec.query)
     if not page then return end
     stored_last = stored_last or stored_last_of(self, page)
+    self.last_known = stored_last
     for i = #page.data, 1, -1 do
       local row = page.data[i]
       if not self.seen[row.id] then
         if on_row(row) == false then return end
-        self.seen[row.id] = true
+        self:see(row.id)
       end
     end
     newest = page.data[1] and page.data[1].id or newest

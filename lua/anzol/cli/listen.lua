@@ -193,7 +193,7 @@ function Session:take(row)
     local result = request and self:forward(request)
     if self:is_over() and not result then return false end
     self.waiting = nil
-    self.follower.seen[row.id] = true
+    self.follower:see(row.id)
     self.place:save(self.follower)
     if result then self.rows:add(row, result) end
   end
