@@ -411,6 +411,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .files = server_files,
                                                     .loads = server_loads,
                                                     .publish = server_publish,
+                                                    .published_before = server_published_before,
                                                     .has_endpoint = server_has_endpoint,
                                                     .has_routine = server_has_routine,
                                                     .run_routine = server_run_routine,

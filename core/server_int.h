@@ -195,6 +195,7 @@ void server_request(struct api_request *asked, void *ctx);
 void server_readdressed(struct sender_readdress *readdress);
 
 /* server_publish.c: the API's hook of that name; ctx: the server. */
+uint64_t server_published_before(void *ctx);
 void server_publish(struct publishing *publishing, void *ctx);
 /* A worker is done with it: any thread. */
 void server_published(struct publishing *publishing, void *ctx);

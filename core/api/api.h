@@ -184,6 +184,8 @@ struct api_hooks {
     const struct api_load *(*loads)(size_t *count, void *ctx);
     /* Makes it durable; publishing->on_done comes as change->on_done does. */
     void (*publish)(struct publishing *publishing, void *ctx);
+    /* Every event that was published and has a smaller id is stored, or never will be. */
+    uint64_t (*published_before)(void *ctx);
     /* True if the scripts that serve have an endpoint of this name. */
     bool (*has_endpoint)(const char *name, void *ctx);
     /* The same of a cron, every or poll. */

@@ -513,6 +513,9 @@ void api_write_resource(const struct call *call, struct document *out);
 /* message.c */
 void api_publish(struct call *call);
 void api_get_message(struct call *call);
+/* poller.c */
+void api_poll_messages(struct call *call);
+void api_write_poll(const struct call *call, struct document *out);
 void api_write_message(const struct call *call, struct document *out);
 void message_call_free(struct message_call *message);
 /* sent.c */

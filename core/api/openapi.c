@@ -32,6 +32,7 @@ static const struct {
     {"endpoint_id", TEXT, "The id or uid of an endpoint"},
     {"error", TEXT, "Why attempts had no answer: timeout, connect, dns, tls …"},
     {"event", TEXT, "The id of an event"},
+    {"event_type", TEXT, "The name of an event type"},
     {"event_types", TEXT, "Event types, apart by commas"},
     {"expunge", FLAG, "Delete it for good, do not archive it"},
     {"get_if_exists", FLAG, "Answer with the one that has this uid, if there is one"},

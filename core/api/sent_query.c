@@ -11,6 +11,7 @@
 
 #define INSTANT_BYTES 64
 #define TYPES "event_types"
+#define TYPE "event_type" /* what the poller calls it */
 
 void sent_call_free(struct sent_call *sent)
 {
@@ -22,6 +23,7 @@ void sent_call_free(struct sent_call *sent)
     buf_finish(&sent->channel);
     buf_finish(&sent->types);
     free(sent->type_slices);
+    free(sent->endpoint_fields);
     buf_finish(&sent->wanted);
     buf_finish(&sent->text);
     free(sent);
@@ -109,6 +111,8 @@ static bool is_types(struct slice name)
 {
     static const char base[] = TYPES;
     const size_t base_len = sizeof base - 1;
+    if (slice_is(name, TYPE))
+        return true;
     if (name.len < base_len || memcmp(name.data, base, base_len) != 0)
         return false;
     char rest[16];
@@ -338,11 +342,15 @@ void sent_find_message(struct call *call, struct slice part, void (*then)(struct
 static void on_endpoint(struct store_read *read)
 {
     struct call *call = read->ctx;
-    const struct store_list_resources *list = container_of(read, struct store_list_resources, read);
+    struct store_list_resources *list = container_of(read, struct store_list_resources, read);
     const enum status status = read->status;
     log_failure(call, read);
-    if (status == OK)
+    if (status == OK) {
         call->sent->endpoint_id = list->rows[0].id;
+        free(call->sent->endpoint_fields);
+        call->sent->endpoint_fields = list->rows[0].body;
+        list->rows[0].body = NULL;
+    }
     store_read_finish(read);
     if (call_end_wait(call))
         go_on(call, status, "there is no endpoint of this id or uid");

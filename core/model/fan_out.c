@@ -133,7 +133,7 @@ enum status fan_out(const struct fan_out *what, struct directory *directory, str
     struct registry **matches = match(what, directory, &match_count);
     struct message *message = NULL;
     enum status status = matches ? OK : E_NOMEM;
-    for (size_t i = 0; i < match_count; i++) {
+    for (size_t i = 0; matches && i < match_count; i++) {
         const bool is_wanted =
             status == OK && (!what->accepts || what->accepts(&matches[i]->endpoints[0], what->ctx));
         if (is_wanted && !message)

@@ -3,6 +3,7 @@
  * a webhook does; and what no subscription takes is fanned out by a run that is built in. */
 #include "worker/worker_int.h"
 
+#include "base/clock.h"
 #include "base/crash.h"
 #include "model/fan_out.h"
 
@@ -10,11 +11,36 @@
 
 /* On its way into the store. */
 struct publication {
+    struct node node; /* in worker->publications */
     struct worker *worker;
     struct publishing *publishing;
     struct placement placement;
     struct store_ingest ingest;
 };
+
+/* Said before it gets its id, which is then a greater one. */
+static void enter(struct publication *it)
+{
+    struct worker *worker = it->worker;
+    if (!queue_first(&worker->publications))
+        atomic_store(&worker->oldest_publication, id_event_at(clock_due_ms()));
+    queue_push(&worker->publications, &it->node);
+}
+
+static void leave(struct publication *it)
+{
+    struct worker *worker = it->worker;
+    queue_remove(&worker->publications, &it->node);
+    const struct node *first = queue_first(&worker->publications);
+    atomic_store(&worker->oldest_publication,
+                 first ? container_of(first, struct publication, node)->publishing->event->id : 0);
+    free(it);
+}
+
+uint64_t worker_published_before(struct worker *worker)
+{
+    return atomic_load(&worker->oldest_publication);
+}
 
 static void tell(struct worker *worker, struct publishing *publishing, enum status status)
 {
@@ -35,10 +61,12 @@ static void on_stored(struct store_op *op)
     struct publication *it = op->ctx;
     const bool is_stored = op->status == OK && !it->ingest.is_duplicate;
     crash_point("published");
-    it->publishing->first = it->ingest.is_duplicate ? it->ingest.duplicate_of : 0;
+    struct worker *worker = it->worker;
+    struct publishing *publishing = it->publishing;
+    publishing->first = it->ingest.is_duplicate ? it->ingest.duplicate_of : 0;
     place(it, is_stored);
-    tell(it->worker, it->publishing, op->status);
-    free(it);
+    leave(it);
+    tell(worker, publishing, op->status);
 }
 
 /* Nobody gets it: it is finished when it comes in. */
@@ -62,6 +90,7 @@ void publish_take(struct worker *worker, struct publishing *publishing)
     it->publishing = publishing;
     it->placement = is_finished ? (struct placement){.shard = (uint8_t)worker->options.index}
                                 : worker_place(worker);
+    enter(it);
     event->id = store_next_event_id(worker->options.store, it->placement.shard);
     if (!is_finished)
         script_plan(worker->script, event);
@@ -75,7 +104,7 @@ void publish_take(struct worker *worker, struct publishing *publishing)
     if (store_submit(worker->options.store, worker->client, &it->ingest.op) == OK)
         return;
     place(it, false);
-    free(it);
+    leave(it);
     tell(worker, publishing, E_BUSY);
 }
 

@@ -411,6 +411,7 @@ enum status worker_create(const struct worker_options *options, struct worker **
     check(uv_timer_init(&it->loop, &it->tick) == 0);
     timers_open(&it->timers, &it->loop);
     it->exchanges = exchanges_create(&it->loop, options->user_agent, options->guard);
+    queue_init(&it->publications);
     backlog_init(it);
     routines_init(it);
     it->client = store_client_create(options->store, &it->loop);

@@ -128,6 +128,10 @@ void worker_readdress(struct worker *worker, struct sender_readdress *readdress)
 /* This worker's thread: the errand is run by the owner of its endpoint, its on_done here. */
 void worker_errand(struct worker *worker, struct lease_errand *errand);
 
+/* Any thread. Every event that this worker was given to publish and that has a smaller id is
+ * stored, or never will be; 0: that is so of all that have an id by now. */
+uint64_t worker_published_before(struct worker *worker);
+
 /* Any thread. True if the loop answered a ping within the last within_ms. */
 bool worker_is_alive(struct worker *worker, int64_t within_ms);
 

@@ -143,7 +143,9 @@ struct worker {
     bool is_starved; /* a run could not get a credit */
     size_t errands;  /* of receivers at queues: sent out, not home yet */
 
-    struct gate gate; /* room for events */
+    struct queue publications;               /* on their way into the store, by id */
+    atomic_uint_fast64_t oldest_publication; /* no id before it is among them; 0: there are none */
+    struct gate gate;                        /* room for events */
     atomic_size_t held_bytes;
     atomic_size_t held_count;
     struct map works; /* by event id */

@@ -172,6 +172,22 @@ seen.pages = {
   odd: odd.length === Math.floor(COUNT / 2) && odd.every((row) => row.payload.n % 2 === 1),
   up: new Set(up.map((row) => row.id)).size === up.length && up.filter((row) => known.has(row.id)).length === COUNT - 1,
 };
+
+// ---- What an endpoint would get, polled ----
+await svix.application.create({ name: "Poll", uid: "poll" });
+await svix.endpoint.create("poll", { uid: "sink", url: hook("never"), disabled: true, channels: ["eu"] });
+const wanted = await svix.message.create("poll", { eventType: "a", channels: ["eu"], payload: { way: "in" } });
+await svix.message.create("poll", { eventType: "a", channels: ["us"], payload: {} });
+const polled = [];
+let iterator;
+await until("it is polled", async () => {
+  const page = await svix.message.poller.poll("poll", "sink", { iterator, limit: 10 });
+  iterator = page.iterator;
+  polled.push(...page.data);
+  return polled.length > 0;
+});
+seen.polled = [polled.length, polled[0].id === wanted.id, polled[0].payload.way,
+  (await svix.message.poller.poll("poll", "sink", { iterator })).done];
 receiver.close();
 receiver.closeAllConnections();
 console.log(JSON.stringify(seen));

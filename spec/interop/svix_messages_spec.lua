@@ -56,6 +56,10 @@ describe("npm's svix", function()
     assert.same({ 404, 404, 404, 404 }, seen.unknown)
   end)
 
+  it("polls what an endpoint would get", function()
+    assert.same({ 1, true, "in", true }, seen.polled)
+  end)
+
   it(("goes over %d messages, both ways, while others write"):format(COUNT), function()
     assert.same({ each = true, sorted = true, odd = true, up = true }, seen.pages)
   end)

@@ -118,6 +118,7 @@ describe("what another application has", function()
     ["/app/{app}/endpoint/{endpoint}/recover"] = "POST",
     ["/app/{app}/endpoint/{endpoint}/send-example"] = "POST",
     ["/app/{app}/msg"] = "GET", ["/app/{app}/msg/{msg}"] = "GET",
+    ["/app/{app}/poller/{endpoint}"] = "GET",
     ["/app/{app}/msg/{msg}/endpoint"] = "GET", ["/app/{app}/msg/{msg}/attempt/{attempt}"] = "GET",
     ["/app/{app}/msg/{msg}/endpoint/{endpoint}/resend"] = "POST",
     ["/app/{app}/attempt/endpoint/{endpoint}"] = "GET", ["/app/{app}/attempt/msg/{msg}"] = "GET",
