@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "signature/signature.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,6 +272,8 @@ static void on_endpoint(struct store_op *op)
     struct store_endpoint *operation = container_of(op, struct store_endpoint, op);
     struct server *server = reload->server;
     const size_t index = (size_t)(operation - reload->operations);
+    free((char *)(uintptr_t)operation->url);
+    operation->url = NULL;
     if (op->status == OK) {
         struct endpoint_spec *spec = &generation_registry(reload->generation)->endpoints[index];
         spec->id = operation->id;
@@ -298,6 +301,20 @@ static void on_endpoint(struct store_op *op)
         refuse(reload);
 }
 
+/* As the store keeps it, to know it from another: of one that is a secret a digest alone. */
+static char *stored_url(const struct endpoint_spec *endpoint)
+{
+    unsigned char digest[DIGEST_BYTES_MAX];
+    struct buf text;
+    if (!endpoint->is_url_secret)
+        return must_copy(endpoint->url, strlen(endpoint->url));
+    buf_init(&text, 3 * DIGEST_BYTES_MAX);
+    const size_t len = hash(DIGEST_SHA256, slice_str(endpoint->url), digest);
+    check(buf_add_str(&text, "sha256:") == OK &&
+          hex_encode(slice_of((const char *)digest, len), &text) == OK);
+    return buf_take(&text, NULL);
+}
+
 /* Every endpoint gets its row, its number and its state from the store. */
 static void register_endpoints(struct reload *reload)
 {
@@ -316,7 +333,7 @@ static void register_endpoints(struct reload *reload)
         reload->operations[i] = (struct store_endpoint){
             .op = {.kind = STORE_ENDPOINT, .on_done = on_endpoint, .ctx = reload},
             .name = registry->endpoints[i].name,
-            .url = registry->endpoints[i].url,
+            .url = stored_url(&registry->endpoints[i]),
             .keep_state = true,
             .unblocks = !registry->endpoints[i].blocks_on_dead,
         };

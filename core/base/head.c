@@ -53,6 +53,15 @@ bool head_find(struct slice head, const char *name, struct slice *value)
     return false;
 }
 
+bool head_has(struct slice head, struct slice name)
+{
+    struct field field;
+    for (size_t offset = 0; head_next(head, &offset, &field);)
+        if (slice_equal_nocase(field.name, name))
+            return true;
+    return false;
+}
+
 unsigned head_count(struct slice head, const char *name)
 {
     const struct slice wanted = slice_str(name);

@@ -18,6 +18,8 @@ MUST_USE enum status head_add(struct buf *head, struct slice name, struct slice 
 bool head_next(struct slice head, size_t *offset, struct field *field);
 /* The first field of that name (ASCII case ignored). */
 bool head_find(struct slice head, const char *name, struct slice *value);
+/* Whether a field has that name. */
+bool head_has(struct slice head, struct slice name);
 /* How many fields have that name. */
 unsigned head_count(struct slice head, const char *name);
 

@@ -120,7 +120,8 @@ static void finish_endpoint(struct registry *registry, struct endpoint_spec *end
     destroy_tls(endpoint->tls);
     destroy_oauth(endpoint->oauth);
     free_secret(endpoint->proxy);
-    free((void *)(uintptr_t)endpoint->head.data);
+    free_bytes(endpoint->head);
+    free((void *)(uintptr_t)endpoint->secret_names.data);
     free(endpoint->script);
 }
 

@@ -173,8 +173,9 @@ struct endpoint_spec {
     char *url;
     bool is_url_secret; /* it is not told */
     char *method;
-    struct slice head;     /* packed headers set by the script; owned */
-    struct signer *signer; /* NULL: sign = false */
+    struct slice head;         /* packed headers set by the script; owned */
+    struct slice secret_names; /* packed: those of them whose values are not told; owned */
+    struct signer *signer;     /* NULL: sign = false */
     int transform_function;
     struct backoff retry;
     int retry_function;   /* 0: retry above */

@@ -43,6 +43,32 @@ static void read_url(lua_State *L, const struct options *options, struct endpoin
                      is_secret ? "the secret is no valid http or https URL" : err.text);
 }
 
+static struct slice copy_head(lua_State *L, const struct buf *head)
+{
+    if (head->len == 0)
+        return slice_of(NULL, 0);
+    char *copy = malloc(head->len);
+    if (!copy)
+        (void)luaL_error(L, "out of memory");
+    memcpy(copy, head->data, head->len);
+    return slice_of(copy, head->len);
+}
+
+/* The headers at the index whose value is a secret, whatever they are called. */
+static void read_secret_names(lua_State *L, int index, struct endpoint_spec *endpoint)
+{
+    struct buf *names = &script_of(L)->head;
+    buf_clear(names);
+    if (lua_type(L, index) != LUA_TTABLE)
+        return;
+    index = lua_absindex(L, index);
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        if (lua_type(L, -1) == LUA_TUSERDATA &&
+            head_add(names, slice_str(lua_tostring(L, -2)), slice_str("")) != OK)
+            (void)luaL_error(L, "out of memory");
+    endpoint->secret_names = copy_head(L, names);
+}
+
 /* Sorted by name, so that every state has the same bytes. */
 static void read_headers(lua_State *L, const struct options *options,
                          struct endpoint_spec *endpoint)
@@ -51,15 +77,10 @@ static void read_headers(lua_State *L, const struct options *options,
     buf_clear(head);
     lua_getfield(L, options->index, "headers");
     headers_check_add(L, -1, options->what, head);
-    lua_pop(L, 1);
     auth_check_add(L, options, endpoint);
-    if (head->len == 0)
-        return;
-    char *copy = malloc(head->len);
-    if (!copy)
-        (void)luaL_error(L, "out of memory");
-    memcpy(copy, head->data, head->len);
-    endpoint->head = slice_of(copy, head->len);
+    endpoint->head = copy_head(L, head);
+    read_secret_names(L, -1, endpoint);
+    lua_pop(L, 1);
 }
 
 static void read_sign(lua_State *L, const struct options *options, struct endpoint_spec *endpoint)

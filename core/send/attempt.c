@@ -444,6 +444,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
                                      .told_url = buf_slice(&told),
                                      .method = request->method,
                                      .head = buf_slice(&request->head),
+                                     .secret_names = spec->secret_names,
                                      .body = request->body,
                                      .timeouts = spec->timeouts,
                                      .allow_private = spec->allow_private,

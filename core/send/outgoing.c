@@ -13,15 +13,6 @@
 #define HEAD_BYTES_MAX (128u * 1024)
 #define URL_BYTES_MAX (4 * LIMIT_URL_BYTES) /* path and query may be the message's */
 
-static bool is_set(struct slice head, struct slice name)
-{
-    struct field field;
-    for (size_t offset = 0; head_next(head, &offset, &field);)
-        if (slice_equal_nocase(field.name, name))
-            return true;
-    return false;
-}
-
 /* A forwarded body goes as it came: what its own head says of method, path and query is about the
  * request that brought it. */
 static bool is_own(const struct message *message, const struct outgoing *outgoing)
@@ -63,7 +54,7 @@ static enum status add_trace(const struct message *message, struct buf *out)
 {
     static const struct slice parent = {"traceparent", sizeof "traceparent" - 1};
     static const struct slice state = {"tracestate", sizeof "tracestate" - 1};
-    if (trace_is_none(&message->trace) || is_set(buf_slice(out), parent))
+    if (trace_is_none(&message->trace) || head_has(buf_slice(out), parent))
         return OK;
     struct trace trace = message->trace;
     char text[TRACE_TEXT_BYTES];
@@ -74,7 +65,7 @@ static enum status add_trace(const struct message *message, struct buf *out)
     const bool came = message->is_forwarded && head_count(head, "traceparent") > 0;
     const char *kept = came ? "tracestate" : TRACE_STATE_FIELD;
     struct field field;
-    if (is_set(buf_slice(out), state))
+    if (head_has(buf_slice(out), state))
         return status;
     for (size_t offset = 0; status == OK && head_next(head, &offset, &field);)
         if (slice_equal_nocase(field.name, slice_str(kept)))
@@ -88,8 +79,8 @@ static enum status add_hops(const struct message *message, struct buf *out)
 {
     const unsigned hops = hops_of_head(content_head(message->content)) + 1;
     char text[16];
-    if (is_set(buf_slice(out), slice_str(HOPS_HEADER)) ||
-        (hops == 1 && !is_set(buf_slice(out), slice_str("user-agent"))))
+    if (head_has(buf_slice(out), slice_str(HOPS_HEADER)) ||
+        (hops == 1 && !head_has(buf_slice(out), slice_str("user-agent"))))
         return OK;
     (void)snprintf(text, sizeof text, "%u", hops);
     return head_add(out, slice_str(HOPS_HEADER), slice_str(text));
@@ -125,7 +116,7 @@ static enum status sign(const struct endpoint_spec *endpoint, const struct messa
 static enum status add_token(struct slice token, struct buf *head)
 {
     struct buf value;
-    if (is_set(buf_slice(head), slice_str("authorization")))
+    if (head_has(buf_slice(head), slice_str("authorization")))
         return OK;
     buf_init(&value, HEAD_BYTES_MAX);
     enum status status = buf_add_str(&value, "Bearer ");
@@ -145,16 +136,16 @@ static enum status add_own_fields(const struct endpoint_spec *endpoint,
     struct field field;
     enum status status = OK;
     for (size_t offset = 0; status == OK && head_next(endpoint->head, &offset, &field);)
-        if (!is_set(buf_slice(head), field.name))
+        if (!head_has(buf_slice(head), field.name))
             status = head_add(head, field.name, field.value);
-    if (status == OK && !is_set(buf_slice(head), slice_str("content-type")) &&
+    if (status == OK && !head_has(buf_slice(head), slice_str("content-type")) &&
         request->body.len > 0)
         status = head_add(head, slice_str("content-type"), slice_str("application/octet-stream"));
     if (status == OK && outgoing->token.len > 0)
         status = add_token(outgoing->token, head);
     if (status == OK)
         status = add_trace(message, head);
-    return status == OK && !is_set(buf_slice(head), slice_str(HOPS_HEADER))
+    return status == OK && !head_has(buf_slice(head), slice_str(HOPS_HEADER))
                ? add_hops(message, head)
                : status;
 }

@@ -14,11 +14,12 @@ void sender_readdress_finish(struct sender_readdress *it)
     buf_finish(&it->body);
 }
 
-static enum status add_field(struct sender_readdress *it, const struct field *field)
+static enum status add_field(const struct endpoint_spec *endpoint, const struct field *field,
+                             struct sender_readdress *it)
 {
     if (field->name.len == 0 || field->name.data[0] == ':' || request_is_framing(field->name))
         return OK;
-    if (!head_is_secret(field->name))
+    if (!head_is_secret(field->name) && !head_has(endpoint->secret_names, field->name))
         return head_add(&it->head, field->name, field->value);
     return head_add(&it->left_out, field->name, slice_str(""));
 }
@@ -30,7 +31,7 @@ static enum status add_head(const struct sender *sender, const struct endpoint_s
     struct field field;
     enum status status = OK;
     for (size_t offset = 0; status == OK && head_next(head, &offset, &field);)
-        status = add_field(it, &field);
+        status = add_field(endpoint, &field, it);
     if (status == OK && head_count(head, "user-agent") == 0)
         status =
             head_add(&it->head, slice_str("user-agent"), slice_str(sender->options.user_agent));

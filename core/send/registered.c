@@ -106,20 +106,22 @@ static struct signer *make_signer(const struct resource *row)
     return NULL;
 }
 
+/* Without value: the name alone. */
 static void add_header(struct slice name, struct slice value, struct buf *head)
 {
     struct buf name_text;
     struct buf value_text;
     buf_init(&name_text, name.len + 1);
     buf_init(&value_text, value.len + 1);
-    check(json_add_text(name, &name_text) == OK && json_add_text(value, &value_text) == OK);
+    check(json_add_text(name, &name_text) == OK &&
+          (value.len == 0 || json_add_text(value, &value_text) == OK));
     check(head_add(head, buf_slice(&name_text), buf_slice(&value_text)) == OK);
     buf_finish(&name_text);
     buf_finish(&value_text);
 }
 
-/* A packed head; owned. */
-static struct slice make_head(const struct resource *row)
+/* A packed head, or one of its names alone; owned. */
+static struct slice make_head(const struct resource *row, bool with_values)
 {
     struct buf head;
     struct slice name;
@@ -130,7 +132,7 @@ static struct slice make_head(const struct resource *row)
         if (row->secrets[i].kind == SECRET_HEADERS && row->secrets[i].expires_ms == 0)
             for (size_t offset = 0;
                  json_next_member(slice_str(row->secrets[i].text), &offset, &name, &value);)
-                add_header(name, value, &head);
+                add_header(name, with_values ? value : slice_of("", 0), &head);
     packed.data = buf_take(&head, &packed.len);
     return packed;
 }
@@ -154,7 +156,8 @@ struct registry *registered_make(const struct resource *row, struct gate *gate)
         .gate = gate,
         .url = copy_text(row->body, "url"),
         .method = must_copy("POST", 4),
-        .head = make_head(row),
+        .head = make_head(row, true),
+        .secret_names = make_head(row, false),
         .signer = make_signer(row),
         .retry = backoff_default,
         .timeouts = timeouts_of(ENDPOINT_TIMEOUT_MS),

@@ -45,21 +45,22 @@ static enum status add_line(struct transfer *transfer, const struct field *field
 }
 
 /* For the record only: what does not fit is left out, secrets are told by name. */
-static void record(struct transfer *transfer, const struct field *field)
+static void record(struct transfer *transfer, const struct field *field, bool is_secret)
 {
-    if (head_add(&transfer->sent, field->name,
-                 head_is_secret(field->name) ? slice_str(HEAD_MASKED) : field->value) == OK)
+    if (head_add(&transfer->sent, field->name, is_secret ? slice_str(HEAD_MASKED) : field->value) ==
+        OK)
         transfer->attempt.request = buf_slice(&transfer->sent);
 }
 
 void request_record_line(struct transfer *transfer, struct slice method, struct slice url)
 {
-    record(transfer, &(struct field){slice_str(":method"), method});
-    record(transfer, &(struct field){slice_str(":url"), url});
+    record(transfer, &(struct field){slice_str(":method"), method}, false);
+    record(transfer, &(struct field){slice_str(":url"), url}, false);
 }
 
 /* The list of header lines, in memory of our own: nothing is allocated for a header. */
-enum status request_make_lines(struct transfer *transfer, struct slice head, struct err *err)
+enum status request_make_lines(struct transfer *transfer, struct slice head,
+                               struct slice secret_names, struct err *err)
 {
     /* Curl's own additions; a name without a value takes one out. */
     static const char no_expect[] = "Expect:";
@@ -80,7 +81,7 @@ enum status request_make_lines(struct transfer *transfer, struct slice head, str
             return err_set(err, E_LIMIT, "more than %d headers", TRANSFER_HEADERS_MAX - 1);
         starts[count++] = transfer->request_head.len;
         status = add_line(transfer, &field, err);
-        record(transfer, &field);
+        record(transfer, &field, head_is_secret(field.name) || head_has(secret_names, field.name));
     }
     if (status == OK)
         status = buf_reserve(&transfer->lines, count * sizeof(struct curl_slist));

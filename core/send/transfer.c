@@ -490,7 +490,7 @@ enum status transport_start(struct transport *transport, const struct transfer_r
         return err_set(err, E_NOMEM, "no memory for a transfer");
     if (request->told_url.len > 0)
         request_record_line(it, request->method, request->told_url);
-    enum status status = request_make_lines(it, request->head, err);
+    enum status status = request_make_lines(it, request->head, request->secret_names, err);
     if (status == OK)
         status = request_set_method(it, request->method, request->body, err);
     if (status != OK) {

@@ -30,8 +30,9 @@ struct transfer_request {
     CURLU *url;            /* parsed once for each endpoint; borrowed until done */
     struct slice told_url; /* as it may be told: for the record, with the method. Empty: is not */
     struct slice method;
-    struct slice head; /* packed; copied */
-    struct slice body; /* borrowed until done */
+    struct slice head;         /* packed; copied */
+    struct slice secret_names; /* packed: fields of it whose values are not recorded */
+    struct slice body;         /* borrowed until done */
     struct timeouts timeouts;
     bool allow_private;
     const char *host; /* a name that may need a look-up; NULL: an address. Borrowed until done */
@@ -137,7 +138,7 @@ bool request_is_framing(struct slice name);
 /* For the record, before the lines. */
 void request_record_line(struct transfer *transfer, struct slice method, struct slice url);
 MUST_USE enum status request_make_lines(struct transfer *transfer, struct slice head,
-                                        struct err *err);
+                                        struct slice secret_names, struct err *err);
 MUST_USE enum status request_set_method(struct transfer *transfer, struct slice method,
                                         struct slice body, struct err *err);
 

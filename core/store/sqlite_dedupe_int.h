@@ -33,16 +33,4 @@ void sqlite_merge_rolled_back(struct dedupe *dedupe);
 int sqlite_dedupe_retain(struct sqlite_engine *engine, const struct store_retain_op *retain,
                          bool *is_end);
 
-/* sqlite_registered.c. Whether what it needs is there: sets the status. */
-int sqlite_judge_registered(struct sqlite_engine *engine, struct store_resource *op);
-/* Its resource is written. */
-int sqlite_put_registered(struct sqlite_engine *engine, struct store_resource *op);
-/* Its resource goes. */
-int sqlite_remove_registered(struct sqlite_engine *engine, uint64_t id);
-/* One of the endpoints of an application; 0: it has none. */
-int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, uint64_t *id);
-/* An endpoint gets this state: its resource says so. *is_there: it is not deleted. */
-int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpoint_state state,
-                           bool *is_there);
-
 #endif

@@ -408,6 +408,18 @@ void sqlite_kv_walk_begin(struct kv_walk *walk, sqlite3_stmt *statement);
 int sqlite_kv_walk_step(struct kv_walk *walk, sqlite3_stmt *statement);
 int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox);
 
+/* sqlite_registered.c. Whether what it needs is there: sets the status. */
+int sqlite_judge_registered(struct sqlite_engine *engine, struct store_resource *op);
+/* Its resource is written. */
+int sqlite_put_registered(struct sqlite_engine *engine, struct store_resource *op);
+/* Its resource goes. */
+int sqlite_remove_registered(struct sqlite_engine *engine, uint64_t id);
+/* One of the endpoints of an application; 0: it has none. */
+int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, uint64_t *id);
+/* An endpoint gets this state: its resource says so. *is_there: it is not deleted. */
+int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpoint_state state,
+                           bool *is_there);
+
 /* sqlite_secret.c. At start: every secret can be opened; E_INVALID: err says which key is missing.
  */
 MUST_USE enum status sqlite_check_secrets(struct sqlite_engine *engine, struct err *err);
