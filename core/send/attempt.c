@@ -15,7 +15,6 @@
 
 #define UNSETTLED_DELAY_MS 1000
 #define STATUS_UNAUTHORIZED 401
-#define TOLD_URL_BYTES_MAX (4 * LIMIT_URL_BYTES)
 
 /* Lives from the start of an attempt to its settlement. */
 struct running {
@@ -408,17 +407,6 @@ static enum status transform(struct running *running, struct outgoing *outgoing)
     return status;
 }
 
-/* For the record; own: the message's own URL, NULL: it is the endpoint's. */
-static void add_told_url(const struct endpoint_spec *spec, CURLU *own, struct buf *told)
-{
-    char *text = NULL;
-    if (own && curl_url_get(own, CURLUPART_URL, &text, 0) != CURLUE_OK)
-        return;
-    if (told_url_add(slice_str(text ? text : spec->url), spec->is_url_secret, told) != OK)
-        buf_clear(told);
-    curl_free(text);
-}
-
 static enum status begin(struct running *running, const struct outgoing *outgoing)
 {
     struct outlet *outlet = running->outlet;
@@ -429,7 +417,7 @@ static enum status begin(struct running *running, const struct outgoing *outgoin
     CURLU *url = outgoing_url(running->target->url, message, outgoing, &running->err);
     struct buf told;
     buf_init(&told, TOLD_URL_BYTES_MAX);
-    add_told_url(spec, url, &told);
+    told_url_add_own(spec, url, &told);
     if (url) {
         target_unref(running->target);
         running->target = target_create(url);

@@ -72,3 +72,13 @@ enum status told_url_add(struct slice url, bool is_secret, struct buf *out)
         status = buf_add_slice(out, mark);
     return status == OK ? add_query(url, out) : status;
 }
+
+void told_url_add_own(const struct endpoint_spec *spec, CURLU *own, struct buf *told)
+{
+    char *text = NULL;
+    if (own && curl_url_get(own, CURLUPART_URL, &text, 0) != CURLUE_OK)
+        return;
+    if (told_url_add(slice_str(text ? text : spec->url), spec->is_url_secret, told) != OK)
+        buf_clear(told);
+    curl_free(text);
+}

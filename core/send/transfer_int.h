@@ -54,6 +54,10 @@ struct transfer_request {
 /* told_url.c: appends the URL without who we are and without what may be a secret in its query; if
  * it is a secret itself, only where it goes. */
 MUST_USE enum status told_url_add(struct slice url, bool is_secret, struct buf *out);
+/* The same of where a message of the endpoint goes, for the record; own: the message's own URL,
+ * NULL: it is the endpoint's. told is empty if it cannot be told. */
+#define TOLD_URL_BYTES_MAX (4 * LIMIT_URL_BYTES)
+void told_url_add_own(const struct endpoint_spec *spec, CURLU *own, struct buf *told);
 
 enum policy { POLICY_PUBLIC, POLICY_PRIVATE, POLICY_COUNT };
 

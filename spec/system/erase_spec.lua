@@ -105,6 +105,36 @@ describe("anzol erase", function()
     assert.equal("erased", (server:get("/api/v1/event/" .. id)).state)
   end)
 
+  it("awaits what is being sent, takes back what is leased, and lets no handler that runs add to it",
+    function()
+      server:write_script("slow.lua", (scripts.with(receiver, [[
+        anzol.source("slow", { verify = anzol.verify.none(), type = "job" })
+        anzol.endpoint("hangs", { url = "$URL/hangs", sign = false, allow_private = true })
+        anzol.endpoint("jobs", { kind = "long_poll", path = "/queue/jobs", auth = anzol.verify.none() })
+        anzol.on("job", function(event) event:send "hangs" event:send "jobs" end)
+        anzol.on("job", { name = "waits" }, function(event)
+          local res = anzol.http.get("$URL/hangs")
+          event:send("hangs", { json = { late = event.data.person, status = res and res.status } })
+        end)]])["main.lua"]))
+      assert.equal(0, cli.ask(server, { "reload" }).code)
+      receiver:answer("/hangs", { status = 500, delay_ms = 700, body = "no Marvin" })
+      assert.equal(200, server:post("/in/slow", json.encode { person = "Marvin" }).status)
+      receiver:await(2)
+      local http = require "support.http"
+      assert.matches("Marvin", http.request { port = server.port, method = "GET",
+        path = "/queue/jobs" }.body)
+      local id = server:get("/api/v1/event?type=job").data[1].id
+      local result = cli.ask(server, { "erase", id, "--yes" })
+      assert.equal(0, result.code, result.errors)
+      assert.same({}, holders(server, "Marvin"))
+      assert.same({ "exit", 0 }, { server:stop() }) -- the handler has ended
+      assert.same({}, holders(server, "Marvin"))
+      server:restart()
+      for _, row in ipairs(server:get("/api/v1/delivery?event=" .. id).data) do
+        assert.same({ "cancelled", "erased" }, { row.state, row.reason })
+      end
+    end)
+
   it("finds the event by its source and key, or says that there is none", function()
     local id = receive("Ford", "key-of-Ford")
     await_attempt(id)
