@@ -189,7 +189,6 @@ static void judge(struct reading *reading, const struct field_form *form, struct
 {
     switch (form->type) {
     case FIELD_TEXT:
-    case FIELD_NAME:
         judge_text(reading, form, value);
         return;
     case FIELD_INTEGER:
@@ -207,6 +206,7 @@ static void judge(struct reading *reading, const struct field_form *form, struct
         if (json_kind_of(value) != JSON_OBJECT)
             complain_of(reading, form, "an object is wanted");
         return;
+    case FIELD_NAME:
     case FIELD_NAMES:
     case FIELD_FORM:
     case FIELD_SECRET:
@@ -240,14 +240,31 @@ static enum status add_object(struct reading *reading, const struct field_form *
     return status;
 }
 
+/* A name, without escapes too. */
+static enum status add_name(struct reading *reading, const struct field_form *form,
+                            struct slice value, struct buf *out)
+{
+    const size_t before = reading->complaints->count;
+    judge_text(reading, form, value);
+    const struct slice name = buf_slice(&reading->scratch);
+    if (reading->complaints->count != before)
+        return OK;
+    return buf_printf(out, "\"%.*s\"", (int)name.len, name.data);
+}
+
 /* A field that is judged as it is written anew. */
 static enum status add_rewritten(struct reading *reading, const struct field_form *form,
                                  struct slice value, struct buf *out)
 {
     struct buf text;
+    enum status status;
     buf_init(&text, value.len + LIMIT_API_BODY_BYTES);
-    enum status status = form->type == FIELD_FORM ? add_object(reading, form, value, &text)
-                                                  : add_names(reading, form, value, &text);
+    if (form->type == FIELD_FORM)
+        status = add_object(reading, form, value, &text);
+    else if (form->type == FIELD_NAMES)
+        status = add_names(reading, form, value, &text);
+    else
+        status = add_name(reading, form, value, &text);
     if (status == OK && text.len > 0)
         status = add_member(form->name, buf_slice(&text), out);
     buf_finish(&text);
@@ -291,7 +308,7 @@ static enum status add_field(struct reading *reading, const struct field_form *f
         return add_absent(reading, form, out);
     if (json_kind_of(value) == JSON_NULL)
         return is_patch && form->is_nullable ? OK : add_absent(reading, form, out);
-    if (form->type == FIELD_FORM || form->type == FIELD_NAMES)
+    if (form->type == FIELD_FORM || form->type == FIELD_NAMES || form->type == FIELD_NAME)
         return add_rewritten(reading, form, value, out);
     judge(reading, form, value);
     return add_member(form->name, value, out);

@@ -290,7 +290,8 @@ describe("the events of the API", function()
     end
     assert.equal("a whole number from 1 to 250 is wanted", found.limit)
     assert.truthy(found.iterator)
-    assert.equal("unknown state; there are pending, retrying, handled, skipped, dead", found.state)
+    assert.equal("unknown state; there are pending, retrying, handled, skipped, dead, erased",
+      found.state)
     assert.equal("unknown parameter; did you mean 'source'?", found.sorce)
     for _, limit in ipairs { "0", "-1", "x", "1x", "99999999999999999999" } do
       assert.equal(422, (select(2, get("/api/v1/event?limit=" .. limit))), limit)

@@ -54,6 +54,13 @@ describe("an application", function()
     assert.is_nil(app.throttleRate)
   end)
 
+  it("has a uid as it reads, however it was written", function()
+    local _, status, text = call("POST", "/app", '{"name":"\\u0041","uid":"\\u0061bc-1"}')
+    assert.equal(201, status)
+    assert.is_truthy(text:find('"uid":"abc-1"', 1, true))
+    assert.equal(200, (select(2, call("GET", "/app/abc-1"))))
+  end)
+
   local long = ("u"):rep(256)
   for place, bodies in pairs {
     ["body"] = { "", "{", "[]", '"x"', "null" },
