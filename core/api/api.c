@@ -142,6 +142,7 @@ static void destroy(struct api *api)
     for (size_t i = 0; i < api->host_count; i++)
         free(api->hosts[i]);
     free(api->hosts);
+    free(api->known);
     free(api->version);
     free(api);
 }

@@ -50,7 +50,9 @@ struct api {
     size_t pending_count; /* reads and reloads under way */
     size_t stream_count;
     size_t wait_count;
-    struct queue keyed; /* calls whose keys others may not use meanwhile */
+    struct queue keyed;              /* calls whose keys others may not use meanwhile */
+    struct known_application *known; /* application.c: found lately; owned */
+    uint64_t application_changes;    /* made over this API */
     size_t open_doors;
     atomic_size_t intake_bytes; /* of bodies; those of tokens that are not proven yet too */
     struct timers timers;
@@ -61,6 +63,7 @@ struct api {
 
 struct call;
 struct route;
+struct known_application;
 struct resource_form;
 struct field_forms;
 struct message_call;
@@ -156,6 +159,7 @@ struct call {
     char *application_uid; /* of that application; owned, NULL: it has none */
     char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
     void (*then)(struct call *call, bool is_found); /* while it is looked up */
+    uint64_t application_changes;                   /* when that began */
     void (*go_on)(struct call *call); /* when its token is proven, or its application made */
     bool is_pending;
     bool has_key; /* of idempotency */
@@ -493,6 +497,8 @@ MUST_USE enum status api_take_brought(struct call *call, struct slice read,
 /* Makes that row an application, or finds the one that somebody made meanwhile; then goes on with
  * call->application. Or refuses. */
 void api_make_brought(struct call *call, void (*go_on)(struct call *call));
+/* One was changed, or is gone: none is known any more. */
+void api_forget_applications(struct api *api);
 /* The same for all routes but those that may make it: refuses if there is none, else goes on with
  * the route's handler. */
 void api_enter_application(struct call *call);

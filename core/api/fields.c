@@ -7,12 +7,16 @@
 #include <stdlib.h>
 
 #define MESSAGE_BYTES 128
+#define FORM_ROWS_MAX 24
 
 struct reading {
     const struct fields_input *input;
     struct complaints *complaints;
     const char *within; /* the field of the body that is read; NULL: the body itself */
     struct buf scratch; /* what a string says */
+    /* What the body gives of each form, under its name and under its alias; data NULL: nothing. */
+    struct slice named[FORM_ROWS_MAX];
+    struct slice aliased[FORM_ROWS_MAX];
 };
 
 static enum status read_object(struct reading *reading, struct buf *out);
@@ -271,10 +275,34 @@ static enum status add_rewritten(struct reading *reading, const struct field_for
     return status;
 }
 
-static bool find_given(const struct field_form *form, struct slice object, struct slice *value)
+/* One pass over the body, however many forms there are: a payload in it may be large. */
+static void collect(struct reading *reading)
 {
-    return json_find(object, form->name, value) ||
-           (form->alias && json_find(object, form->alias, value));
+    const struct field_forms *forms = reading->input->forms;
+    struct slice name;
+    struct slice value;
+    check(forms->count <= FORM_ROWS_MAX);
+    for (size_t offset = 0; json_next_member(reading->input->body, &offset, &name, &value);) {
+        struct slice text = slice_of(name.data + 1, name.len - 2);
+        if (memchr(text.data, '\\', text.len)) {
+            buf_clear(&reading->scratch);
+            text = json_add_text(name, &reading->scratch) == OK ? buf_slice(&reading->scratch)
+                                                                : slice_of("", 0);
+        }
+        for (size_t i = 0; i < forms->count; i++)
+            if (slice_is(text, forms->rows[i].name))
+                reading->named[i] = value;
+            else if (forms->rows[i].alias && slice_is(text, forms->rows[i].alias))
+                reading->aliased[i] = value;
+    }
+}
+
+static bool find_given(const struct reading *reading, const struct field_form *form,
+                       struct slice *value)
+{
+    const size_t i = (size_t)(form - reading->input->forms->rows);
+    *value = reading->named[i].data ? reading->named[i] : reading->aliased[i];
+    return value->data != NULL;
 }
 
 /* What it is without being given. */
@@ -304,7 +332,7 @@ static enum status add_field(struct reading *reading, const struct field_form *f
             buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", form->name);
         return status == OK ? buf_add_json_string(out, slice_str(input->path)) : status;
     }
-    if (!find_given(form, input->body, &value))
+    if (!find_given(reading, form, &value))
         return add_absent(reading, form, out);
     if (json_kind_of(value) == JSON_NULL)
         return is_patch && form->is_nullable ? OK : add_absent(reading, form, out);
@@ -318,6 +346,7 @@ static enum status read_object(struct reading *reading, struct buf *out)
 {
     const struct field_forms *forms = reading->input->forms;
     enum status status = buf_add_byte(out, '{');
+    collect(reading);
     for (size_t i = 0; i < forms->count && status == OK; i++)
         status = add_field(reading, &forms->rows[i], out);
     return status == OK ? buf_add_byte(out, '}') : status;

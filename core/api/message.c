@@ -47,8 +47,10 @@ const struct field_forms message_fields = {rows, array_count(rows)};
 static const struct field_forms fields_without_application = {rows, array_count(rows) - 1};
 
 struct message_call {
-    struct buf body; /* its fields */
+    struct buf body;   /* its fields */
+    struct slice type; /* these two are JSON, in body */
     struct slice payload;
+    int64_t kept_days;
     struct buf raw; /* what is sent instead of it */
     bool is_raw;
     uint64_t endpoint; /* it is an example, for this one; 0: it is none */
@@ -117,13 +119,23 @@ void api_write_message(const struct call *call, struct document *out)
  */
 
 /* A string that is sent byte for byte instead of the payload. */
-static enum status read_raw(struct message_call *message)
+static enum status take_raw(struct message_call *message, struct slice params)
 {
-    struct slice params;
     struct slice raw;
-    message->is_raw =
-        json_find(buf_slice(&message->body), RAW, &params) && json_find(params, "rawPayload", &raw);
+    message->is_raw = json_find(params, "rawPayload", &raw);
     return message->is_raw ? json_add_text(raw, &message->raw) : OK;
+}
+
+/* Owned text of a small value: what a string says, anything else as it is. */
+static char *copy_value(struct slice value)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_API_BODY_BYTES);
+    if (json_kind_of(value) == JSON_STRING)
+        check(json_add_text(value, &text) == OK);
+    else
+        check(buf_add_slice(&text, value) == OK);
+    return buf_take(&text, NULL);
 }
 
 static void refuse_fields(struct call *call, enum status status)
@@ -135,14 +147,30 @@ static void refuse_fields(struct call *call, enum status status)
                     : "no memory; try again");
 }
 
+/* What was read, in one pass: the payload may be large. */
 static enum status take_fields(struct message_call *message)
 {
-    const char *read = message->body.data;
-    check(json_find(slice_str(read), "payload", &message->payload));
-    message->publishing.what.uid = fields_copy(read, "eventId");
-    message->publishing.what.channels = fields_copy(read, "channels");
-    message->publishing.what.tags = fields_copy(read, "tags");
-    const enum status status = read_raw(message);
+    struct published *what = &message->publishing.what;
+    struct slice name;
+    struct slice value;
+    enum status status = OK;
+    for (size_t offset = 0;
+         status == OK && json_next_member(buf_slice(&message->body), &offset, &name, &value);) {
+        if (slice_is(name, "\"eventType\""))
+            message->type = value;
+        else if (slice_is(name, "\"eventId\""))
+            what->uid = copy_value(value);
+        else if (slice_is(name, "\"channels\""))
+            what->channels = copy_value(value);
+        else if (slice_is(name, "\"tags\""))
+            what->tags = copy_value(value);
+        else if (slice_is(name, "\"payload\""))
+            message->payload = value;
+        else if (slice_is(name, "\"payloadRetentionPeriod\""))
+            message->kept_days = strtoll(value.data, NULL, 10);
+        else if (slice_is(name, "\"" RAW "\""))
+            status = take_raw(message, value);
+    }
     const bool is_large =
         message->payload.len > LIMIT_PAYLOAD_BYTES || message->raw.len > LIMIT_PAYLOAD_BYTES;
     return status == OK && is_large ? E_LIMIT : status;
@@ -216,7 +244,7 @@ static struct event *make_event(const struct call *call)
     struct content *content = make_content(call);
     struct event *event = NULL;
     if (content && buf_add_str(&type, PUBLISHED_TYPE_PREFIX) == OK &&
-        fields_text(call->message->body.data, "eventType", &type) == OK)
+        json_add_text(call->message->type, &type) == OK)
         event = event_create(&(struct event_options){
             .source = slice_str(PUBLISHED_SOURCE),
             .type = buf_slice(&type),
@@ -309,12 +337,8 @@ static void on_published(struct publishing *publishing)
 static void publish(struct call *call)
 {
     struct publishing *publishing = &call->message->publishing;
-    struct slice days;
-    char *end;
-    check(json_find(slice_str(call->message->body.data), "payloadRetentionPeriod", &days));
     publishing->what.application = call->application;
-    publishing->what.payload_until_ms =
-        clock_due_ms() + (int64_t)strtoll(days.data, &end, 10) * DAY_MS;
+    publishing->what.payload_until_ms = clock_due_ms() + call->message->kept_days * DAY_MS;
     publishing->answer_key = call->has_key ? call->key : NULL;
     publishing->on_done = on_published;
     publishing->ctx = call;

@@ -141,6 +141,8 @@ static void on_written(struct store_op *op)
     struct store_resource *put = container_of(op, struct store_resource, op);
     struct resource_call *it = state_of(call);
     it->status = op->status;
+    if (it->form->kind == RESOURCE_APPLICATION)
+        api_forget_applications(call->api);
     if (put->is_repeat) {
         resource_finish(&it->row);
         it->row = put->first;

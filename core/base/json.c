@@ -17,9 +17,14 @@ static bool take(struct reader *reader, char c)
     return true;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_space(struct reader *reader)
 {
-    while (reader->at < reader->end && strchr(" \t\r\n", *reader->at) && *reader->at != '\0')
+    while (reader->at < reader->end && is_space(*reader->at))
         reader->at++;
 }
 
@@ -68,11 +73,21 @@ static bool skip_escape(struct reader *reader)
     return true;
 }
 
+/* Most of what strings say. */
+static void skip_plain(struct reader *reader)
+{
+    const char *at = reader->at;
+    while (at < reader->end && *at >= 0x20 && *at < 0x7f && *at != '"' && *at != '\\')
+        at++;
+    reader->at = at;
+}
+
 static bool skip_string(struct reader *reader)
 {
     if (!take(reader, '"'))
         return false;
-    while (reader->at < reader->end && (unsigned char)*reader->at >= 0x20) {
+    for (skip_plain(reader); reader->at < reader->end && (unsigned char)*reader->at >= 0x20;
+         skip_plain(reader)) {
         if (take(reader, '"'))
             return true;
         if (take(reader, '\\')) {
@@ -354,12 +369,13 @@ enum status json_add_compact(struct slice value, struct buf *out)
     enum status status = OK;
     while (status == OK && reader.at < reader.end) {
         const char *start = reader.at;
-        if (*start == '"')
-            (void)skip_string(&reader);
-        else
-            reader.at++;
-        if (!strchr(" \t\r\n", *start))
-            status = buf_add(out, start, (size_t)(reader.at - start));
+        while (reader.at < reader.end && !is_space(*reader.at))
+            if (*reader.at == '"')
+                (void)skip_string(&reader);
+            else
+                reader.at++;
+        status = buf_add(out, start, (size_t)(reader.at - start));
+        skip_space(&reader);
     }
     return status;
 }

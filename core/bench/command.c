@@ -45,6 +45,7 @@ enum status posting_target_init(struct posting_target *target, const struct post
         .host = target->address.text,
         .path = path,
         .secret = posting->secret,
+        .token = posting->token,
         .body_file = posting->body_file,
         .body_bytes = posting->body_bytes,
         .is_stamped = is_stamped,

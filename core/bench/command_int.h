@@ -21,6 +21,7 @@ struct posting {
     uint64_t rate;
     const char *secret;
     const char *provider;
+    const char *token;
     const char *body_file;
     size_t body_bytes;
     const char *output;
@@ -64,6 +65,12 @@ struct posting {
          OPTION_TEXT,                                                                              \
          offsetof(struct posting, secret),                                                         \
          "sign with it (default: not signed)"},                                                    \
+        {"--token",                                                                                \
+         NULL,                                                                                     \
+         "TOKEN",                                                                                  \
+         OPTION_TEXT,                                                                              \
+         offsetof(struct posting, token),                                                          \
+         "send it as Authorization: Bearer (default: none)"},                                      \
         {"--provider",                                                                             \
          NULL,                                                                                     \
          "NAME",                                                                                   \

@@ -123,6 +123,8 @@ static enum status add_head(struct request *request, const struct request_option
                                     "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: anzol-bench\r\n"
                                     "Content-Type: application/json\r\n",
                                     options->path, options->host);
+    if (status == OK && options->token)
+        status = buf_printf(&request->bytes, "Authorization: Bearer %s\r\n", options->token);
     if (status == OK)
         status = options->provider == REQUEST_GITHUB ? add_github(request) : add_standard(request);
     return status == OK ? buf_printf(&request->bytes, "Content-Length: %zu\r\n\r\n", body_len)

@@ -20,6 +20,7 @@ struct request_options {
     const char *host;
     const char *path;
     const char *secret;    /* NULL: not signed */
+    const char *token;     /* NULL: no Authorization */
     const char *body_file; /* NULL: a body is made */
     size_t body_bytes;     /* of a made one */
     enum request_provider provider;

@@ -169,6 +169,21 @@ describe("a message that is published", function()
     assert.equal(202, (select(2, call("POST", "/app/newer/msg", body))))
   end)
 
+  it("is of the application that has the name now", function()
+    local body = { eventType = "a", payload = empty }
+    local first = call("POST", "/app", { name = "First", uid = "name" })
+    local message = call("POST", "/app/name/msg", body)
+    assert.equal(200, (select(2, call("GET", "/app/" .. first.id .. "/msg/" .. message.id))))
+    call("PATCH", "/app/name", { uid = "renamed" })
+    assert.equal(404, (select(2, call("POST", "/app/name/msg", body))))
+    local second = call("POST", "/app", { name = "Second", uid = "name" })
+    message = call("POST", "/app/name/msg", body)
+    assert.equal(200, (select(2, call("GET", "/app/" .. second.id .. "/msg/" .. message.id))))
+    call("DELETE", "/app/name")
+    assert.equal(404, (select(2, call("POST", "/app/name/msg", body))))
+    assert.equal(404, (select(2, call("POST", "/app/" .. second.id .. "/msg", body))))
+  end)
+
   it("is its application's alone", function()
     local message = made { eventType = "a", eventId = "own", payload = empty }
     local _, _, unknown = call("GET", "/app/other/msg/msg_00000000000")

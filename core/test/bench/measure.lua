@@ -30,6 +30,8 @@ function M.post(bench, child, options, meanwhile)
     bench.anzol, options.url, project.secret, options.connections or CONNECTIONS,
     options.seconds or bench.seconds)
   if options.rate then command = command .. (" --rate %d"):format(options.rate) end
+  if options.token then command = command .. " --token " .. options.token end
+  if options.body then command = command .. " --body " .. process.quote(options.body) end
   local cpu_s = child:cpu_s()
   local load = process.json_later(on_load_core(bench, command))
   if meanwhile then meanwhile() end
@@ -109,6 +111,22 @@ function M.ingest(bench, server, options, meanwhile)
   options = options or {}
   options.url = server:url "ingest"
   return M.post(bench, server.child, options, meanwhile)
+end
+
+-- An application and a message of it: the body of about 1 KiB that publish posts.
+function M.prepare_publish(server, folder)
+  server:post("app", '{"name":"bench","uid":"bench"}', 201)
+  local body = folder .. "/message.json"
+  local text = '{"eventType":"bench.push","payload":{"ref":"refs/heads/main","commits":[%s]}}'
+  local commit = '{"id":"6113728f27ae82c7b1a177c8d03f9e96e0adf246","message":"Measure it"}'
+  process.write(body, text:format((commit .. ","):rep(12):sub(1, -2)))
+  return body
+end
+
+-- Messages of an application without endpoints, over the API.
+function M.publish(bench, server, body)
+  return M.post(bench, server.child, { body = body, token = project.token,
+    url = ("http://127.0.0.1:%d/api/v1/app/bench/msg?with_content=false"):format(server.admin) })
 end
 
 -- The whole way, to the sink. options{ count | rate, seconds, connections? }.

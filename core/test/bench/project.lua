@@ -77,16 +77,19 @@ function M.serve(options)
 end
 
 function Server:url(source) return ("http://127.0.0.1:%d/in/%s"):format(self.port, source) end
--- Returns once the new scripts serve.
-function Server:reload()
+-- A POST to the API that is answered with this status.
+function Server:post(path, text, wanted)
   local body, status = http.request {
-    url = ("http://127.0.0.1:%d/api/v1/script/reload"):format(self.admin), method = "POST",
+    url = ("http://127.0.0.1:%d/api/v1/%s"):format(self.admin, path), method = "POST",
     headers = { authorization = "Bearer " .. M.token, ["content-type"] = "application/json",
-      ["content-length"] = "2" },
-    source = ltn12.source.string "{}",
+      ["content-length"] = tostring(#text) },
+    source = ltn12.source.string(text),
   }
-  if not body or status ~= 200 then error(("a reload failed: %s"):format(status), 0) end
+  if not body or status ~= wanted then error(("POST %s failed: %s"):format(path, status), 0) end
 end
+
+-- Returns once the new scripts serve.
+function Server:reload() self:post("script/reload", "{}", 200) end
 
 function Server:stop() return self.child:stop() end
 

@@ -122,6 +122,20 @@ local function run_prototypes(bench)
     runs = pick(sent, "cpuUsPerSend") }
 end
 
+-- The same over the API, as a message of an application.
+local function run_publish(bench, server, folder, ingested)
+  local all = bench.figures
+  local body = measure.prepare_publish(server, folder)
+  local results = rounds(bench, "publish",
+    function() return measure.publish(bench, server, body) end)
+  all:add { id = "publish.rate", name = "published over the API", unit = "/s",
+    runs = pick(results, "rate_per_s") }
+  all:add { id = "publish.cpu", name = "  CPU a message", unit = "us",
+    runs = pick(results, "cpu_us") }
+  all:add { id = "publish.ratio", name = "  rate, of ingest", unit = "",
+    runs = ratios(results, ingested, "rate_per_s"), at_least = 0.6 }
+end
+
 -- P1: prototype and server in turns.
 local function run_ingest(bench)
   local all, bare, peer = bench.figures, {}, {}
@@ -154,6 +168,7 @@ local function run_ingest(bench)
   end
   all:add { id = "p1.load.cpu", name = "(the generator: CPU a request)", unit = "us",
     runs = pick(results, "load_cpu_us") }
+  run_publish(bench, server, folder, results)
   bench.peak_per_s = figures.median(pick(results, "rate_per_s"))
   bench.ingest_mb = server.child:rss_mb()
   server:stop()
