@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "model/meta.h"
+#include "model/published.h"
 
 #define EVENT "anzol.testing.event"
 
@@ -83,6 +84,36 @@ int l_project_unverified(lua_State *L)
                                                          .reason = luaL_checkstring(L, 3),
                                                          .remote_ip = luaL_checkstring(L, 4),
                                                          .count = luaL_checkinteger(L, 5)});
+    return project_push_meta(L, project, event, 0);
+}
+
+/* publish(type, payload, channels) -> event, as the API makes it; channels: a JSON array or nil */
+int l_project_publish(lua_State *L)
+{
+    struct project *project = project_check(L);
+    const char *type = lua_pushfstring(L, PUBLISHED_TYPE_PREFIX "%s", luaL_checkstring(L, 2));
+    struct slice payload;
+    payload.data = luaL_checklstring(L, 3, &payload.len);
+    const struct slice channels = slice_str(luaL_optstring(L, 4, ""));
+    char application[ID_TEXT_BYTES];
+    struct buf head;
+    buf_init(&head, LIMIT_HEADERS_BYTES);
+    id_format(ID_APPLICATION, 1, application);
+    check(head_add(&head, slice_str(PUBLISHED_APPLICATION), slice_str(application)) == OK &&
+          head_add(&head, slice_str("content-type"), slice_str("application/json")) == OK);
+    if (channels.len > 0)
+        check(head_add(&head, slice_str(PUBLISHED_CHANNELS), channels) == OK);
+    struct content *content = content_create(buf_slice(&head), payload.len);
+    buf_finish(&head);
+    check(content && content_append(&content, payload.data, payload.len, payload.len) == OK);
+    struct event *event = event_create(&(struct event_options){
+        .source = slice_str(PUBLISHED_SOURCE),
+        .type = slice_str(type),
+        .key = slice_str(""),
+        .content = content,
+        .received_ms = project->now_ms,
+    });
+    check(event != NULL);
     return project_push_meta(L, project, event, 0);
 }
 

@@ -216,6 +216,8 @@ static void stop_timer(void *ctx, struct timer *timer)
 static void attach(struct project *project)
 {
     project->shared = shared_create(LIMIT_SHARED_BYTES);
+    project->directory = directory_create();
+    check(project->directory != NULL);
     const struct script_hooks hooks = {
         .next_event_id = next_event_id,
         .start_timer = start_timer,
@@ -224,6 +226,7 @@ static void attach(struct project *project)
         .cancel_exchange = exchange_cancel,
         .read = kept_read,
         .submit = kept_submit,
+        .directory = project->directory,
         .shared = project->shared,
         .ctx = project,
     };
@@ -491,6 +494,9 @@ static int l_close(lua_State *L)
         check(uv_loop_close(&project->loop) == 0);
     }
     shared_destroy(project->shared);
+    if (project->directory)
+        directory_destroy(project->directory);
+    project->directory = NULL;
     generation_unref(project->generation);
     kept_finish(project);
     free(project->paces);
@@ -537,6 +543,7 @@ static const luaL_Reg methods[] = {
     {"subscriptions", l_subscriptions},
     {"turn", l_turn},
     {"unfinished", l_unfinished},
+    {"publish", l_project_publish},
     {"unverified", l_project_unverified},
     {NULL, NULL},
 };

@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "base/queue.h"
 #include "model/delivery.h"
+#include "model/directory.h"
 #include "script/fields.h"
 #include "script/script.h"
 #include "send/send.h"
@@ -36,8 +37,9 @@ struct project {
     char *dir;             /* owned */
     uv_loop_t loop;
     struct shared *shared;
-    struct timer_heap timers; /* of the script, by now_ms */
-    struct queue exchanges;   /* that wait for their answer */
+    struct directory *directory; /* of no endpoints */
+    struct timer_heap timers;    /* of the script, by now_ms */
+    struct queue exchanges;      /* that wait for their answer */
     lua_Integer last_exchange;
     struct id_source ids;
     uint64_t last_row;       /* the last delivery's id */
@@ -115,6 +117,7 @@ struct event *event_handle_check(lua_State *L, int index);
 int l_project_match(lua_State *L);
 int l_project_retype(lua_State *L);
 int l_project_unverified(lua_State *L);
+int l_project_publish(lua_State *L);
 /* Takes the reference, pushes the event's handle; NULL: nothing. Returns how many it pushed. */
 int project_push_meta(lua_State *L, struct project *project, struct event *event, uint32_t depth);
 

@@ -274,6 +274,10 @@ function Test:receive(source, options)
   return receiving.receive(ready_world_of(self), source, options)
 end
 
+function Test:publish(type, options)
+  return receiving.publish(ready_world_of(self), type, options)
+end
+
 -- The next attempts at an endpoint get these answers, in turn.
 function Test:answer(endpoint, ...)
   world_of(self).sending:answer(endpoint, ...)

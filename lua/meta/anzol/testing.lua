@@ -80,6 +80,22 @@ local Test = {}
 ---@return { status: integer, headers: table, body: string, json: any, event: table?, reason: string? }
 function Test:receive(source, options) end
 
+---@class anzol.TestPublishOptions
+---@field payload? table Default: `{}`.
+---@field channels? string[] 1 to 5.
+
+---Publishes a message as an application does over the API: the handlers of `api.` patterns run. No
+---application has endpoints in a test, so `event:publish` gives 0.
+---
+---```lua
+---local event = t:publish("invoice.paid", { payload = { amount = 0 } })
+---assert.equal("nothing to pay", event.skipped)
+---```
+---@param type string Without `api.`.
+---@param options? anzol.TestPublishOptions
+---@return table event As `t.events` has it.
+function Test:publish(type, options) end
+
 ---What an endpoint answers: a status, or this table, or a function of the request that gives one.
 ---@class anzol.CannedAnswer
 ---@field status? integer Default: 200.
