@@ -280,6 +280,7 @@ static void find_type(struct call *call)
 {
     call->list_resources = (struct store_list_resources){.kind = RESOURCE_EVENT_TYPE,
                                                          .only_uid = call->sent->text.data};
+    token_narrow(call, &call->list_resources);
     sent_read(call, STORE_LIST_RESOURCES, on_type);
 }
 

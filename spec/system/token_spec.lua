@@ -157,6 +157,20 @@ describe("a token", function()
       { eventTypes = { "hidden.type", "hidden.type2" } }))
   end)
 
+  it("is sent no example of a type that it does not see", function()
+    call("POST", "/event-type", { name = "hidden.example", description = "x", featureFlag = "hidden",
+      schemas = { ["1"] = { example = { a = 1 } } } })
+    local portal, seeing = mint { scope = "portal" }, mint { scope = "portal", featureFlags = { "hidden" } }
+    local endpoint = with(portal, "POST", "/app/acme/endpoint", { url = "https://example.com/", disabled = true })
+    local function send(token, name)
+      local _, status, text = with(token, "POST", "/app/acme/endpoint/" .. endpoint.id .. "/send-example",
+        { eventType = name })
+      return { status, text }
+    end
+    assert.same({ 404, send(portal, "hidden.never")[2] }, send(portal, "hidden.example"))
+    assert.equal(200, send(seeing, "hidden.example")[1])
+  end)
+
   it("is refused where a field of it is wrong", function()
     for place, fields in pairs {
       application = { application = "nobody" }, ttlSeconds = { ttlSeconds = 0 },
