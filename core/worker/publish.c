@@ -59,14 +59,15 @@ static void place(struct publication *it, bool is_stored)
 static void on_stored(struct store_op *op)
 {
     struct publication *it = op->ctx;
-    const bool is_stored = op->status == OK && !it->ingest.is_duplicate;
+    const enum status status = op->status;
+    const bool is_stored = status == OK && !it->ingest.is_duplicate;
     crash_point("published");
     struct worker *worker = it->worker;
     struct publishing *publishing = it->publishing;
     publishing->first = it->ingest.is_duplicate ? it->ingest.duplicate_of : 0;
     place(it, is_stored);
-    leave(it);
-    tell(worker, publishing, op->status);
+    leave(it); /* and op with it */
+    tell(worker, publishing, status);
 }
 
 /* Nobody gets it: it is finished when it comes in. */
