@@ -418,6 +418,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .change_endpoint = server_change_endpoint,
                                                     .registered = server_registered,
                                                     .check_url = server_check_url,
+                                                    .script_endpoint = server_script_endpoint,
                                                     .pace = server_endpoint_pace,
                                                     .queue = server_queue,
                                                     .erase = server_erase,
@@ -521,6 +522,10 @@ static void finish(struct server *server)
     while (map_next(&server->gates, &place, &id, &gate))
         free(gate);
     map_finish(&server->gates);
+    place = 0;
+    while (map_next(&server->throttles, &place, &id, &gate))
+        throttle_destroy(gate);
+    map_finish(&server->throttles);
     if (server->generation)
         generation_unref(server->generation);
     config_finish(&server->config);

@@ -29,6 +29,20 @@ bool server_has_endpoint(const char *name, void *ctx)
            registry_endpoint(generation_registry(server->generation), slice_str(name)) != NULL;
 }
 
+bool server_script_endpoint(const char *name, struct api_script_endpoint *endpoint, void *ctx)
+{
+    const struct server *server = ctx;
+    const struct endpoint_spec *spec =
+        server->generation
+            ? registry_endpoint(generation_registry(server->generation), slice_str(name))
+            : NULL;
+    if (!spec)
+        return false;
+    url_origin(spec->url, endpoint->origin, sizeof endpoint->origin);
+    endpoint->place = spec->script;
+    return true;
+}
+
 bool server_queue(const char *name, struct api_queue *queue, void *ctx)
 {
     const struct server *server = ctx;

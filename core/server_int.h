@@ -92,6 +92,7 @@ struct server {
     uint64_t generation_number;    /* of the last load, refused ones too */
     struct reload *reload;         /* under way */
     bool is_reload_wanted;         /* a signal came meanwhile */
+    struct map throttles;          /* application -> struct throttle, as long */
     struct map gates;              /* endpoint id -> struct gate, for the life of the process */
     struct watch *watch;
     uv_signal_t on_hup, on_term, on_int;
@@ -261,6 +262,7 @@ void server_registered_refresh(struct server *server, uint64_t endpoint,
 struct gate *server_gate(struct server *server, uint64_t endpoint);
 
 /* server_endpoint.c */
+bool server_script_endpoint(const char *name, struct api_script_endpoint *endpoint, void *ctx);
 bool server_has_endpoint(const char *name, void *ctx);
 bool server_has_routine(enum routine_kind kind, const char *name, void *ctx);
 void server_run_routine(enum routine_kind kind, const char *name, void *ctx);

@@ -74,6 +74,16 @@ static void hand_over(struct handing *it)
     worker_set_endpoint(server->workers[0], &it->change);
 }
 
+static struct throttle *throttle_of(struct server *server, uint64_t application)
+{
+    struct throttle *throttle = map_get(&server->throttles, application);
+    if (!throttle) {
+        throttle = throttle_create();
+        check(map_put(&server->throttles, application, throttle) == OK);
+    }
+    return throttle;
+}
+
 /* The version of this row, or a later one that is known. is_new: it may be known to nobody. */
 static void put(struct handing *it, const struct resource *row, bool is_new)
 {
@@ -85,7 +95,7 @@ static void put(struct handing *it, const struct resource *row, bool is_new)
     if (!is_newer)
         return;
     registry_unref(it->one);
-    it->one = registered_make(row, server_gate(server, row->id));
+    it->one = registered_make(row, server_gate(server, row->id), throttle_of(server, row->owner));
     check(directory_put(server->directory, registry_ref(it->one)) == OK);
 }
 
@@ -119,9 +129,14 @@ static void remove_all(struct server *server, struct api_registered *asked)
 void server_registered(struct api_registered *asked, void *ctx)
 {
     struct server *server = ctx;
-    if (asked->is_removed && asked->row->kind == RESOURCE_APPLICATION) {
-        server_operational_removed(server, asked->row->id);
-        remove_all(server, asked);
+    if (asked->row->kind == RESOURCE_APPLICATION) {
+        if (asked->is_removed) {
+            server_operational_removed(server, asked->row->id);
+            remove_all(server, asked);
+            return;
+        }
+        throttle_set(throttle_of(server, asked->row->id), registered_rate(asked->row->body));
+        asked->on_done(asked);
         return;
     }
     struct handing *it = must_alloc(sizeof *it);
@@ -212,13 +227,14 @@ static void add(struct server_registered *it, const struct resource *row,
     it->rows = array_grow(it->rows, it->count, sizeof(struct registry *));
     it->standings = array_grow(it->standings, it->count, sizeof *it->standings);
     check(it->rows && it->standings);
-    struct registry *one = registered_make(row, server_gate(server, row->id));
+    struct registry *one =
+        registered_make(row, server_gate(server, row->id), throttle_of(server, row->owner));
     check(directory_put(server->directory, registry_ref(one)) == OK);
     it->rows[it->count] = one;
     it->standings[it->count++] = *standing;
 }
 
-static void read_page(struct server_registered *it, uint64_t behind);
+static void read_page(struct server_registered *it, enum resource_kind kind, uint64_t behind);
 
 static void on_page(struct store_read *read)
 {
@@ -231,23 +247,30 @@ static void on_page(struct store_read *read)
     const bool is_end = list->is_end;
     uint64_t last = 0;
     for (size_t i = 0; i < list->row_count; i++) {
-        add(it, &list->rows[i], &list->standings[i]);
+        if (list->kind == RESOURCE_ENDPOINT)
+            add(it, &list->rows[i], &list->standings[i]);
+        else
+            throttle_set(throttle_of(it->server, list->rows[i].id),
+                         registered_rate(list->rows[i].body));
         last = list->rows[i].id;
     }
+    const enum resource_kind kind = list->kind;
     store_read_finish(read);
     if (!is_end && last != 0)
-        read_page(it, last);
+        read_page(it, kind, last);
+    else if (kind == RESOURCE_APPLICATION)
+        read_page(it, RESOURCE_ENDPOINT, 0);
     else
         it->on_loaded(it->server);
 }
 
-static void read_page(struct server_registered *it, uint64_t behind)
+static void read_page(struct server_registered *it, enum resource_kind kind, uint64_t behind)
 {
     it->list = (struct store_list_resources){
         .read = {.kind = STORE_LIST_RESOURCES, .on_done = on_page, .ctx = it},
-        .kind = RESOURCE_ENDPOINT,
-        .is_everyones = true,
-        .secrets_ms = clock_due_ms(),
+        .kind = kind,
+        .is_everyones = kind == RESOURCE_ENDPOINT,
+        .secrets_ms = kind == RESOURCE_ENDPOINT ? clock_due_ms() : 0,
         .limit = PAGE_ROWS,
         .behind = behind,
     };
@@ -258,7 +281,7 @@ void server_registered_load(struct server *server, void (*on_loaded)(struct serv
 {
     server->loading = must_alloc(sizeof *server->loading);
     *server->loading = (struct server_registered){.server = server, .on_loaded = on_loaded};
-    read_page(server->loading, 0);
+    read_page(server->loading, RESOURCE_APPLICATION, 0);
 }
 
 /* The owner's thread. */

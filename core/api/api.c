@@ -56,6 +56,8 @@ static bool is_of_application(const struct call *call)
 
 static void go_on(struct call *call)
 {
+    if (default_application_takes(call))
+        return;
     if (is_of_application(call))
         api_enter_application(call);
     else

@@ -16,6 +16,8 @@
 
 struct api;
 
+#define API_ORIGIN_BYTES 320
+
 /* What a reload found, in the order of the files. Borrowed until the callback returns. */
 struct api_finding {
     bool is_warning;
@@ -157,6 +159,12 @@ struct api_registered {
     void *ctx;
 };
 
+/* An endpoint that the scripts that serve declare. */
+struct api_script_endpoint {
+    char origin[API_ORIGIN_BYTES]; /* of its URL, "https://example.com/"; "": it has none */
+    const char *place;             /* "scripts/main.lua:3"; borrowed until the loop runs on */
+};
+
 struct api_hooks {
     /* Starts a reload; on_reloaded comes exactly once, at once or later, on the API's loop, and
      * before on_closed of api_close. */
@@ -200,6 +208,8 @@ struct api_hooks {
     void (*registered)(struct api_registered *registered, void *ctx);
     /* Whether messages may be sent there. E_INVALID: err says why not. */
     enum status (*check_url)(const char *url, struct err *err, void *ctx);
+    /* False: they declare none of this name. */
+    bool (*script_endpoint)(const char *name, struct api_script_endpoint *endpoint, void *ctx);
     /* False: no worker owns it (yet). */
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
     /* False: the scripts that serve have no queue of this name. */

@@ -66,6 +66,9 @@ struct route;
 struct known_application;
 struct resource_form;
 struct field_forms;
+struct complaints;
+struct call;
+struct registered_call;
 struct message_call;
 struct sent_call;
 
@@ -76,17 +79,8 @@ enum resource_verb {
     RESOURCE_REPLACE,
     RESOURCE_PATCH,
     RESOURCE_ARCHIVE,
+    RESOURCE_TOUCH, /* what is stored beside its fields is changed */
     RESOURCE_REMOVE
-};
-
-/* app_endpoint.c: what is stored beside the fields of an endpoint. */
-struct registered_call {
-    struct store_registered stored;
-    char *url;                     /* owned, as the next three */
-    char **types;                  /* with type_count of stored */
-    struct buf key;                /* a new one; empty: as it is */
-    struct secret_write writes[2]; /* borrow from the above */
-    size_t write_count;
 };
 
 /* resource.c: a call for what is registered. */
@@ -101,9 +95,10 @@ struct resource_call {
     bool with_content;
     unsigned tries;
     struct registered_call *registered; /* owned; NULL: it is no endpoint */
-    struct api_registered told;         /* while whoever sends takes it */
-    enum status status;                 /* of the write */
-    bool is_repeat;                     /* it was done before, with row as it was then */
+    void (*touch)(struct call *call, struct complaints *complaints);
+    struct api_registered told; /* while whoever sends takes it */
+    enum status status;         /* of the write */
+    bool is_repeat;             /* it was done before, with row as it was then */
 };
 
 /* stream.c: what happens, told as it does. */
@@ -471,14 +466,10 @@ const char *endpoint_state_name(enum endpoint_state state);
 extern const struct field_forms application_fields;
 extern const struct field_forms event_type_fields;
 extern const struct field_forms message_fields;
-/* app_endpoint.c */
-extern const struct field_forms app_endpoint_fields;
-void api_list_app_endpoints(struct call *call);
-void api_make_app_endpoint(struct call *call);
-void api_get_app_endpoint(struct call *call);
-void api_replace_app_endpoint(struct call *call);
-void api_patch_app_endpoint(struct call *call);
-void api_remove_app_endpoint(struct call *call);
+/* default_application.c: true if the call is for that; then it is answered, or waits. */
+#define DEFAULT_APPLICATION "default" /* its uid */
+bool default_application_takes(struct call *call);
+/* app_endpoint.c; its handlers are in app_endpoint_int.h. */
 /* NULL is fine. */
 void registered_call_destroy(struct registered_call *it);
 /* application.c, event_type.c; what they read is written by resource.c */

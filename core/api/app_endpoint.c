@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* /api/v1/app/{app}/endpoint: the endpoints of an application, which its owner registers. Each is
  * sent to as any endpoint is; what its fields mean is said by send/registered.c. */
-#include "api/resource_int.h"
+#include "api/app_endpoint_int.h"
+
+#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -132,22 +134,29 @@ static void forget(struct registered_call *it)
     it->stored = (struct store_registered){0};
 }
 
+static void finish_secret(struct buf *text)
+{
+    if (text->data)
+        explicit_bzero(text->data, text->len);
+    buf_finish(text);
+}
+
 void registered_call_destroy(struct registered_call *it)
 {
     if (!it)
         return;
     forget(it);
-    if (it->key.data)
-        explicit_bzero(it->key.data, it->key.len);
-    buf_finish(&it->key);
+    finish_secret(&it->key);
+    finish_secret(&it->headers);
     free(it);
 }
 
-static struct registered_call *state_of(struct call *call)
+struct registered_call *registered_call_of(struct call *call)
 {
     if (!call->resource.registered) {
         call->resource.registered = must_alloc(sizeof *call->resource.registered);
         buf_init(&call->resource.registered->key, LIMIT_API_BODY_BYTES);
+        buf_init(&call->resource.registered->headers, LIMIT_SECRET_BYTES);
     }
     return call->resource.registered;
 }
@@ -165,15 +174,16 @@ static void take_types(struct registered_call *it, const char *fields)
     it->stored.types = (const char *const *)it->types;
 }
 
-/* The key of one that is made: given, or a new one. */
-static void take_key(struct call *call, struct registered_call *it, struct complaints *complaints)
+void endpoint_take_key(struct call *call, const char *field, struct complaints *complaints)
 {
+    struct registered_call *it = registered_call_of(call);
+    const struct slice body = http_body(call->request);
     struct slice value;
     if (it->key.len > 0)
-        return;
-    if (call->resource.verb == RESOURCE_MAKE &&
-        json_find(http_body(call->request), "secret", &value) && json_kind_of(value) != JSON_NULL)
-        (void)read_key(value, "secret", &it->key, complaints);
+        return; /* in a try before */
+    if (body.len > 0 && call->resource.verb != RESOURCE_REPLACE && json_find(body, field, &value) &&
+        json_kind_of(value) != JSON_NULL)
+        (void)read_key(value, field, &it->key, complaints);
     else
         make_key(&it->key);
 }
@@ -189,7 +199,7 @@ static bool is_same(const char *fields, const char *old, const char *name)
 static void judge(struct call *call, const char *fields, const char *old,
                   struct complaints *complaints)
 {
-    struct registered_call *it = state_of(call);
+    struct registered_call *it = registered_call_of(call);
     const struct api_hooks *hooks = &call->api->hooks;
     struct buf url;
     struct err err;
@@ -207,34 +217,54 @@ static void judge(struct call *call, const char *fields, const char *old,
     if (!is_same(fields, old, "eventTypes"))
         token_narrow_types(call, &it->stored);
     if (call->resource.is_new)
-        take_key(call, it, complaints);
+        endpoint_take_key(call, "secret", complaints);
 }
 
-/* What was just made has no secrets yet but this one. */
-static void add_secret(struct resource *row, struct slice text)
+/* What the store will have: the others, and this one before them. */
+void registered_call_put_secret(struct call *call, enum secret_kind kind, struct slice text,
+                                int64_t keep_ms)
 {
-    row->secrets = must_alloc(sizeof *row->secrets);
+    struct registered_call *it = registered_call_of(call);
+    struct resource *row = &call->resource.row;
+    struct secret *old = row->secrets;
+    const size_t old_count = row->secret_count;
+    check(it->write_count < array_count(it->writes));
+    it->writes[it->write_count++] =
+        (struct secret_write){.kind = kind, .text = text, .keep_ms = keep_ms};
+    row->secrets = must_alloc((old_count + 1) * sizeof *row->secrets);
     row->secret_count = 1;
-    row->secrets[0] = (struct secret){
-        .kind = SECRET_KEY, .version = 1, .text = must_copy(text.data, text.len), .len = text.len};
+    row->secrets[0] =
+        (struct secret){.kind = kind, .text = must_copy(text.data, text.len), .len = text.len};
+    for (size_t i = 0; i < old_count; i++) {
+        const bool is_ended = old[i].kind == kind && old[i].expires_ms == 0;
+        if (is_ended && keep_ms == 0)
+            continue;
+        struct secret *kept = &row->secrets[row->secret_count++];
+        *kept = old[i];
+        old[i].text = NULL;
+        if (is_ended)
+            kept->expires_ms = clock_due_ms() + keep_ms;
+    }
+    secrets_free(old, old_count);
 }
 
 static void complete(struct call *call, struct store_resource *put)
 {
-    struct registered_call *it = state_of(call);
+    struct registered_call *it = registered_call_of(call);
     put->endpoint = &it->stored;
-    if (!put->is_new)
-        return;
-    it->writes[0] = (struct secret_write){.kind = SECRET_KEY, .text = buf_slice(&it->key)};
+    if (call->resource.verb != RESOURCE_TOUCH)
+        it->write_count = 0;
+    else
+        it->stored.is_disabled = fields_flag(call->resource.row.body, "disabled");
+    if (put->is_new)
+        registered_call_put_secret(call, SECRET_KEY, buf_slice(&it->key), 0);
     put->secrets = it->writes;
-    put->secret_count = 1;
-    if (call->resource.row.secret_count == 0)
-        add_secret(&call->resource.row, buf_slice(&it->key));
+    put->secret_count = it->write_count;
 }
 
 /* ---- Handlers -------------------------------------------------------------------------------- */
 
-static const struct resource_form form = {
+const struct resource_form app_endpoint_form = {
     .kind = RESOURCE_ENDPOINT,
     .noun = "endpoint",
     .fields = {rows, array_count(rows)},
@@ -249,30 +279,30 @@ static const struct resource_form form = {
 
 void api_list_app_endpoints(struct call *call)
 {
-    resource_list(call, &form);
+    resource_list(call, &app_endpoint_form);
 }
 
 void api_make_app_endpoint(struct call *call)
 {
-    resource_make(call, &form);
+    resource_make(call, &app_endpoint_form);
 }
 
 void api_get_app_endpoint(struct call *call)
 {
-    resource_get(call, &form);
+    resource_get(call, &app_endpoint_form);
 }
 
 void api_replace_app_endpoint(struct call *call)
 {
-    resource_replace(call, &form);
+    resource_replace(call, &app_endpoint_form);
 }
 
 void api_patch_app_endpoint(struct call *call)
 {
-    resource_patch(call, &form);
+    resource_patch(call, &app_endpoint_form);
 }
 
 void api_remove_app_endpoint(struct call *call)
 {
-    resource_remove(call, &form);
+    resource_remove(call, &app_endpoint_form);
 }

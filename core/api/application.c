@@ -24,8 +24,21 @@ static const struct field_form fields[] = {
     {.name = "metadata", .type = FIELD_TEXTS, .absent = "{}"},
 };
 const struct field_forms application_fields = {fields, array_count(fields)};
+/* The one of the endpoints that scripts declare has it. */
+static void judge(struct call *call, const char *given, const char *old,
+                  struct complaints *complaints)
+{
+    struct slice uid;
+    (void)call, (void)old;
+    if (json_find(slice_str(given), "uid", &uid) && slice_is(uid, "\"" DEFAULT_APPLICATION "\""))
+        complain(complaints, "body", slice_str("uid"),
+                 "\"default\" is the application of the endpoints that scripts declare");
+}
+
 static const struct resource_form form = {
     .kind = RESOURCE_APPLICATION,
+    .judge = judge,
+    .is_sent_to = true,
     .noun = "application",
     .fields = {fields, array_count(fields)},
     .uid_field = "uid",

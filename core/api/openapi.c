@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /api/v1/openapi.json: what this API takes and gives, made from the tables that serve it: the
  * routes, and the fields of what is registered. OpenAPI 3.1. */
-#include "api/fields_int.h"
+#include "api/app_endpoint_int.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -278,6 +278,12 @@ static const struct {
     const char *name;
     const char *schema;
 } others[] = {
+    {"EndpointHeadersOut",
+     "{\"type\":\"object\",\"required\":[\"headers\",\"sensitive\"],\"properties\":{\"headers\":{"
+     "\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}},\"sensitive\":{\"type\":"
+     "\"array\",\"items\":{\"type\":\"string\"}}}}"},
+    {"EndpointSecretOut", "{\"type\":\"object\",\"required\":[\"key\"],\"properties\":{\"key\":{"
+                          "\"type\":\"string\"}}}"},
     {"HttpErrorOut", "{\"type\":\"object\",\"required\":[\"code\",\"detail\"],\"properties\":{"
                      "\"code\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"}}}"},
     {"HTTPValidationError",

@@ -20,13 +20,6 @@ static struct resource_call *state_of(struct call *call)
     return &call->resource;
 }
 
-/* Whoever sends has to know of it. */
-static bool is_sent_to(const struct resource_call *it)
-{
-    return it->form->is_sent_to ||
-           (it->form->kind == RESOURCE_APPLICATION && it->verb == RESOURCE_REMOVE);
-}
-
 /* ---- Answers -----------------------------------------------------------------------------------
  */
 
@@ -101,13 +94,17 @@ static void conclude(struct call *call)
     const struct store_resource *put = &call->put_resource;
     if (it->status == E_NOTFOUND && it->is_new)
         call_refuse(call, 404, "not_found", "there is no application of this id or uid");
+    else if (put->is_crowded)
+        call_refuse(call, 400, "too_many_secrets",
+                    "ten secrets before this one are good still: wait until one has ended, or "
+                    "rotate with gracePeriodSeconds 0");
     else if (it->status == E_CONFLICT || it->status == E_NOTFOUND)
         on_conflict(call, put->is_taken);
     else if (it->status == E_INVALID)
         refuse_type(call, put->endpoint);
     else if (it->status != OK)
         call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
-    else if (it->verb == RESOURCE_REMOVE || it->verb == RESOURCE_ARCHIVE)
+    else if (it->verb >= RESOURCE_ARCHIVE)
         api_respond(call->request, 204, slice_of("", 0), NULL, 0);
     else
         answer(call, it->is_new ? 201 : 200, &it->row);
@@ -148,7 +145,7 @@ static void on_written(struct store_op *op)
         it->row = put->first;
         put->first = (struct resource){0};
     }
-    if (op->status == OK && !put->is_repeat && is_sent_to(it))
+    if (op->status == OK && !put->is_repeat && it->form->is_sent_to)
         tell(call, put);
     else if (call_end_wait(call))
         conclude(call);
@@ -162,7 +159,7 @@ static bool may_write(struct call *call)
     store_health(call->api->store, &health);
     if (!health.is_writable)
         call_refuse(call, 503, "store_full", "the store cannot write now; try again later");
-    else if (is_sent_to(state_of(call)) && !hooks->is_serving(&why, hooks->ctx))
+    else if (state_of(call)->form->is_sent_to && !hooks->is_serving(&why, hooks->ctx))
         call_refuse(call, 503, "not_serving",
                     "the server is starting or draining; nothing was done");
     else
@@ -275,6 +272,19 @@ static void go_on_changing(struct call *call, struct resource *found)
         write_row(call);
 }
 
+static void go_on_touching(struct call *call, struct resource *found)
+{
+    struct resource_call *it = state_of(call);
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    resource_finish(&it->row);
+    it->row = *found;
+    *found = (struct resource){0};
+    it->touch(call, &complaints);
+    if (complaints_end(call, &complaints))
+        write_row(call);
+}
+
 static void on_looked(struct store_read *read)
 {
     struct call *call = read->ctx;
@@ -308,6 +318,8 @@ static void on_looked(struct store_read *read)
         it->row.uid = found.uid;
         found.uid = NULL;
         write_row(call);
+    } else if (it->verb == RESOURCE_TOUCH) {
+        go_on_touching(call, &found);
     } else {
         go_on_changing(call, status == OK ? &found : NULL);
     }
@@ -460,6 +472,26 @@ void resource_patch(struct call *call, const struct resource_form *form)
 {
     if (begin(call, form, RESOURCE_PATCH))
         look(call);
+}
+
+void resource_get_secrets(struct call *call, const struct resource_form *form)
+{
+    if (!begin(call, form, RESOURCE_READ))
+        return;
+    point(call);
+    call->list_resources.secrets_ms = clock_due_ms();
+    call_read(call, STORE_LIST_RESOURCES);
+}
+
+void resource_touch(struct call *call, const struct resource_form *form,
+                    void (*touch)(struct call *call, struct complaints *complaints))
+{
+    if (!begin(call, form, RESOURCE_TOUCH))
+        return;
+    call->resource.touch = touch;
+    if (strcmp(call->route->method, "POST") == 0)
+        call_take_key(call);
+    look(call);
 }
 
 void resource_remove(struct call *call, const struct resource_form *form)

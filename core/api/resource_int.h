@@ -34,5 +34,11 @@ void resource_get(struct call *call, const struct resource_form *form);
 void resource_replace(struct call *call, const struct resource_form *form);
 void resource_patch(struct call *call, const struct resource_form *form);
 void resource_remove(struct call *call, const struct resource_form *form);
+/* What is stored beside the fields is changed by touch, which has the row with its secrets and may
+ * come several times; answers 204. */
+void resource_touch(struct call *call, const struct resource_form *form,
+                    void (*touch)(struct call *call, struct complaints *complaints));
+/* The route's write has the row with its secrets. */
+void resource_get_secrets(struct call *call, const struct resource_form *form);
 
 #endif

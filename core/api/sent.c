@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The messages that an application published, where each went, what went to an endpoint, and how
  * many came to what there. */
+#include "api/app_endpoint_int.h"
 #include "api/sent_int.h"
 
 #include "base/clock.h"

@@ -160,11 +160,12 @@
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_INTAKE_BYTES (64u * 1024 * 1024) /* of all bodies that are open */
 #define LIMIT_API_PAGE_ROWS 250
-#define LIMIT_API_NAMES 500           /* in a list of a body that has no limit of its own */
-#define LIMIT_API_STREAMS 32          /* of what happens, open */
-#define LIMIT_LOADS_KEPT 20           /* of the scripts, to be shown */
-#define LIMIT_API_WAITS 64            /* lists that wait for events, at a time ... */
-#define LIMIT_API_WAIT_MS 60000       /* ... and so long */
+#define LIMIT_API_NAMES 500     /* in a list of a body that has no limit of its own */
+#define LIMIT_API_STREAMS 32    /* of what happens, open */
+#define LIMIT_LOADS_KEPT 20     /* of the scripts, to be shown */
+#define LIMIT_API_WAITS 64      /* lists that wait for events, at a time ... */
+#define LIMIT_API_WAIT_MS 60000 /* ... and so long */
+#define LIMIT_ENDPOINT_HEADERS 50
 #define LIMIT_ENDPOINT_CHANNELS 10    /* that one listens to */
 #define LIMIT_UID_BYTES 256           /* a caller's own name of a resource */
 #define LIMIT_SECRET_BYTES 65536      /* one version of a secret of a resource */

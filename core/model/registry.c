@@ -104,6 +104,7 @@ static void destroy_membership(struct membership *membership)
     free_list(membership->types, membership->type_count);
     free_list(membership->channels, membership->channel_count);
     free(membership->metadata);
+    free(membership->transform);
     free(membership);
 }
 
@@ -147,6 +148,11 @@ void registry_unref(struct registry *registry)
         routine_spec_finish(&registry->routines[i]);
     for (size_t i = 0; i < registry->init_count; i++)
         free(registry->inits[i].script);
+    for (size_t i = 0; i < registry->transform_count; i++) {
+        free(registry->transforms[i].name);
+        free(registry->transforms[i].script);
+    }
+    free(registry->transforms);
     free(registry->routines);
     map_finish(&registry->routine_places);
     free(registry->inits);
@@ -210,6 +216,14 @@ const struct subscription_spec *registry_subscription(const struct registry *reg
     for (size_t i = 0; i < registry->subscription_count; i++)
         if (slice_is(name, registry->subscriptions[i].name))
             return &registry->subscriptions[i];
+    return NULL;
+}
+
+const struct transform_spec *registry_transform(const struct registry *registry, const char *name)
+{
+    for (size_t i = 0; i < registry->transform_count; i++)
+        if (registry->transforms[i].name && strcmp(registry->transforms[i].name, name) == 0)
+            return &registry->transforms[i];
     return NULL;
 }
 

@@ -16,6 +16,7 @@
 
 struct verifier;
 struct signer;
+struct throttle;
 
 /* Room in the memory of the endpoint's owner. Whoever commits a delivery takes one first: got it
  * (room was > 0): the delivery is held in memory (no due time in the store), else it goes to the
@@ -154,13 +155,15 @@ struct queue_spec {
  * registry of its own (model/directory.h), which is given away when the endpoint changes. */
 struct membership {
     uint64_t application;
-    char *uid; /* the caller's own name of the endpoint; NULL: none */
+    char *uid;                 /* the caller's own name of the endpoint; NULL: none */
+    struct throttle *throttle; /* of its application; stays while the process runs */
     uint64_t version;
     char **types; /* of events; none: every type */
     size_t type_count;
     char **channels; /* none: messages of every channel */
     size_t channel_count;
-    char *metadata; /* a JSON object of texts */
+    char *metadata;  /* a JSON object of texts */
+    char *transform; /* that it names: a transform_spec; NULL: none */
     bool is_disabled;
 };
 
@@ -200,6 +203,12 @@ struct endpoint_spec {
     char *script;
 };
 
+static inline bool endpoint_is_transformed(const struct endpoint_spec *endpoint)
+{
+    return endpoint->transform_function != 0 ||
+           (endpoint->membership && endpoint->membership->transform);
+}
+
 /* How events of a subscription are handled together. */
 struct batch_spec {
     uint32_t count_max; /* 0: each by itself */
@@ -229,6 +238,13 @@ struct init_spec {
     char *script; /* file:line */
 };
 
+/* anzol.transform: a transform_function by name, for endpoints that applications registered. */
+struct transform_spec {
+    char *name; /* unique */
+    int function;
+    char *script; /* file:line */
+};
+
 struct registry {
     atomic_uint references;
     uint64_t generation; /* 1, 2, … */
@@ -244,6 +260,8 @@ struct registry {
     struct map routine_places; /* by routine_id: the place in routines, from 1 */
     struct init_spec *inits;   /* in the order they run */
     size_t init_count;
+    struct transform_spec *transforms;
+    size_t transform_count;
     bool has_plans; /* some subscription has an order_function or a batch */
     /* How verifiers and signers go: set by whoever makes them, so that this floor need not know. */
     void (*verifier_destroy)(struct verifier *verifier);
@@ -270,6 +288,7 @@ const struct subscription_spec *registry_subscription(const struct registry *reg
 MUST_USE enum status registry_index_routine(struct registry *registry);
 const struct routine_spec *registry_routine(const struct registry *registry, enum routine_kind kind,
                                             struct slice name);
+const struct transform_spec *registry_transform(const struct registry *registry, const char *name);
 /* The subscriptions whose pattern and source match, in order of registration. Returns how many;
  * fills at most max. */
 size_t registry_match(const struct registry *registry, struct slice source, struct slice type,

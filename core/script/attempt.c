@@ -24,7 +24,7 @@ static void push_function(lua_State *L, int number)
 /* ---- transform ---- */
 
 struct transform {
-    const struct endpoint_spec *endpoint;
+    int function;
     const struct message *message;
     struct outgoing_parts *parts;
 };
@@ -35,7 +35,7 @@ static int l_transform(lua_State *L)
     struct outgoing_parts *parts = transform->parts;
     message_push(L, transform->message); /* 2: what the script gets */
     message_push(L, transform->message); /* 3: to compare with */
-    push_function(L, transform->endpoint->transform_function);
+    push_function(L, transform->function);
     lua_pushvalue(L, 2);
     lua_call(L, 1, 1);
     const struct verdict *verdict = object_test(L, 4, &verdict_kind);
@@ -56,17 +56,40 @@ static int l_transform(lua_State *L)
     return 0;
 }
 
+/* The one that the endpoint's metadata names. */
+static enum status find_named(struct script *script, const struct endpoint_spec *endpoint,
+                              int *function, struct subject *subject, struct err *err)
+{
+    const char *name = endpoint->membership->transform;
+    const struct transform_spec *spec = registry_transform(script_registry(script), name);
+    if (!spec)
+        return err_set(err, E_NOTFOUND,
+                       "the metadata of the endpoint says transform \"%.128s\", which no script "
+                       "registers: anzol.transform(name, fn)",
+                       name);
+    *function = spec->function;
+    subject->place = spec->script;
+    return OK;
+}
+
 enum status script_transform(struct script *script, const struct endpoint_spec *endpoint,
                              const struct message *message, struct outgoing_parts *parts,
                              struct err *err)
 {
-    *parts = (struct outgoing_parts){0};
-    if (endpoint->transform_function == 0)
-        return OK;
-    struct transform transform = {.endpoint = endpoint, .message = message, .parts = parts};
+    struct subject subject = subject_of(endpoint);
+    struct transform transform = {
+        .function = endpoint->transform_function, .message = message, .parts = parts};
     struct context context;
+    *parts = (struct outgoing_parts){0};
+    if (endpoint->membership && endpoint->membership->transform) {
+        const enum status found = find_named(script, endpoint, &transform.function, &subject, err);
+        if (found != OK)
+            return found;
+    }
+    if (transform.function == 0)
+        return OK;
     context_init(&context, PHASE_TRANSFORM, 0);
-    context.subject = subject_of(endpoint);
+    context.subject = subject;
     const enum status status = script_call(script, &context, l_transform, &transform, 0);
     if (status == OK)
         return OK;

@@ -38,6 +38,7 @@ int l_open_anzol(lua_State *L)
     open_subscription(L);
     open_tick(L);
     open_time(L);
+    open_transform(L);
     open_verdict(L);
     lua_pushliteral(L, ANZOL_VERSION);
     lua_setfield(L, -2, "version");

@@ -417,6 +417,7 @@ void open_event(lua_State *L);
 void open_fault(lua_State *L);
 void open_http(lua_State *L);
 void open_init(lua_State *L);
+void open_transform(lua_State *L);
 void open_json(lua_State *L);
 void open_kv(lua_State *L);
 void open_limiter(lua_State *L);

@@ -36,6 +36,17 @@ struct init_spec *draft_add_init(struct draft *draft)
     return &inits[registry->init_count++];
 }
 
+struct transform_spec *draft_add_transform(struct draft *draft)
+{
+    struct registry *registry = draft->registry;
+    struct transform_spec *transforms =
+        grow(registry->transforms, registry->transform_count, sizeof *registry->transforms);
+    if (!transforms)
+        return NULL;
+    registry->transforms = transforms;
+    return &transforms[registry->transform_count++];
+}
+
 struct routine_spec *draft_add_routine(struct draft *draft)
 {
     struct registry *registry = draft->registry;
@@ -334,6 +345,16 @@ static const char *mix_init_at(uint64_t *digest, const struct registry *registry
     return registry->inits[i].script;
 }
 
+static const char *mix_transform_at(uint64_t *digest, const struct registry *registry, size_t i)
+{
+    if (i == registry->transform_count)
+        return NULL;
+    mix_text(digest, registry->transforms[i].name);
+    mix_text(digest, registry->transforms[i].script);
+    mix_number(digest, registry->transforms[i].function);
+    return registry->transforms[i].script;
+}
+
 static const char *mix_routine_at(uint64_t *digest, const struct registry *registry, size_t i)
 {
     if (i == registry->routine_count)
@@ -359,8 +380,8 @@ static const char *mix_routine_at(uint64_t *digest, const struct registry *regis
     return routine->script;
 }
 
-static const mix_at kinds[] = {mix_source_at, mix_endpoint_at, mix_subscription_at, mix_routine_at,
-                               mix_init_at};
+static const mix_at kinds[] = {mix_source_at,  mix_endpoint_at, mix_subscription_at,
+                               mix_routine_at, mix_init_at,     mix_transform_at};
 #define KIND_COUNT (sizeof kinds / sizeof kinds[0])
 
 uint64_t registry_digest(const struct registry *registry)

@@ -503,6 +503,7 @@ struct draft {
 struct source_spec *draft_add_source(struct draft *draft);
 struct endpoint_spec *draft_add_endpoint(struct draft *draft);
 struct init_spec *draft_add_init(struct draft *draft);
+struct transform_spec *draft_add_transform(struct draft *draft);
 struct routine_spec *draft_add_routine(struct draft *draft);
 struct subscription_spec *draft_add_subscription(struct draft *draft);
 struct handler_name *draft_add_handler(struct draft *draft);

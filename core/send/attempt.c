@@ -399,7 +399,7 @@ static void on_transfer_done(struct transfer *transfer, void *ctx)
 static enum status transform(struct running *running, struct outgoing *outgoing)
 {
     const struct sender_options *options = &running->outlet->sender->options;
-    if (!running->spec->transform_function)
+    if (!endpoint_is_transformed(running->spec))
         return OK;
     const enum status status = options->hooks->transform(
         options->ctx, running->spec, running->delivery, outgoing, &running->err);

@@ -55,6 +55,10 @@ void claim_note_settled(struct outlet *outlet, uint64_t delivery)
 
 void claim_due(struct outlet *outlet, int64_t due_ms)
 {
+    if (outlet->is_deleted) {
+        clear_hint(outlet);
+        return;
+    }
     if (outlet->next_due_ms == 0 || due_ms < outlet->next_due_ms)
         outlet->next_due_ms = due_ms;
     int64_t delay_ms = outlet->next_due_ms - clock_due_ms();
@@ -65,6 +69,10 @@ void claim_due(struct outlet *outlet, int64_t due_ms)
 
 void claim_hint(struct outlet *outlet, int priority)
 {
+    if (outlet->is_deleted) {
+        clear_hint(outlet);
+        return;
+    }
     if (priority > outlet->urgent)
         outlet->urgent = priority;
     if (outlet->is_behind && !outlet->is_last_look) {
@@ -79,7 +87,9 @@ void claim_hint(struct outlet *outlet, int priority)
 
 void claim_go_on(struct outlet *outlet)
 {
-    if (outlet->is_behind)
+    if (outlet->is_deleted)
+        clear_hint(outlet);
+    else if (outlet->is_behind)
         claim(outlet);
 }
 
@@ -120,6 +130,8 @@ static void on_claimed(struct store_read *read)
     else
         for (size_t i = 0; i < result->delivery_count; i++)
             take(outlet, &result->deliveries[i]);
+    if (outlet->is_deleted)
+        claim_give_back(outlet);
     const bool is_ok = read->status == OK;
     const bool is_end = result->is_end;
     const bool is_urgent = result->is_urgent;
@@ -277,14 +289,25 @@ static void claim(struct outlet *outlet)
 /* ---- Recovery
  * --------------------------------------------------------------------------------------------- */
 
+/* Of this sender, which knows all that applications registered: one that it does not know. */
+static bool is_deleted(const struct sender *sender, uint64_t endpoint)
+{
+    return endpoint >= ID_ENDPOINT_REGISTERED &&
+           id_shard_of_number(endpoint) % sender->options.worker_count ==
+               sender->options.worker_index;
+}
+
 static void on_backlog(struct store_read *read)
 {
     struct store_backlog *result = container_of(read, struct store_backlog, read);
     struct sender *sender = read->ctx;
     for (size_t i = 0; read->status == OK && i < result->row_count; i++) {
-        struct outlet *outlet = outlet_get(sender, result->rows[i].endpoint);
+        const uint64_t endpoint = result->rows[i].endpoint;
+        struct outlet *outlet = outlet_get(sender, endpoint);
         if (outlet)
             claim_due(outlet, result->rows[i].due_ms);
+        else if (is_deleted(sender, endpoint) && (outlet = outlet_create(sender, endpoint)))
+            clear_start(outlet);
     }
     store_read_finish(read);
     free(result);
@@ -322,7 +345,9 @@ static void on_open(struct store_read *read)
             !cancel_is_under_way(sender, delivery->id)) {
             result->deliveries[i] = NULL;
             outlet_hold(outlet, delivery, false);
-            if (outlet_is_queue(outlet)) /* it was none when they were made */
+            if (!outlet->spec && is_deleted(sender, outlet->id))
+                clear_start(outlet);
+            else if (outlet_is_queue(outlet)) /* it was none when they were made */
                 claim_give_back(outlet);
         }
     }

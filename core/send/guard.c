@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -234,6 +235,23 @@ enum guard_verdict guard_judge_connection(const struct guard_rules *rules,
 
 /* ---- URLs
  * ----------------------------------------------------------------------------------------- */
+
+void url_origin(const char *url, char *origin, size_t size)
+{
+    static const CURLUPart rest[] = {CURLUPART_PATH, CURLUPART_QUERY, CURLUPART_FRAGMENT,
+                                     CURLUPART_USER, CURLUPART_PASSWORD};
+    CURLU *parts = curl_url();
+    char *text = NULL;
+    origin[0] = '\0';
+    if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK) {
+        for (size_t i = 0; i < array_count(rest); i++)
+            (void)curl_url_set(parts, rest[i], NULL, 0);
+        if (curl_url_get(parts, CURLUPART_URL, &text, 0) == CURLUE_OK && strlen(text) < size)
+            (void)snprintf(origin, size, "%s", text);
+    }
+    curl_free(text);
+    curl_url_cleanup(parts);
+}
 
 #define PORT_PRIVILEGED_MAX 1023
 

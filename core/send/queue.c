@@ -116,9 +116,16 @@ void outlet_release(struct outlet *outlet, struct delivery *delivery)
 
 static bool take_token(struct outlet *outlet)
 {
+    const struct membership *membership = outlet->spec->membership;
+    struct throttle *throttle = membership ? membership->throttle : NULL;
+    const int64_t now_ns = clock_mono_ns();
     int64_t wait_ms;
-    if (pace_take(&outlet->pace, outlet->spec, clock_mono_ns(), &wait_ms))
-        return true;
+    if (!throttle || throttle_take(throttle, now_ns, &wait_ms)) {
+        if (pace_take(&outlet->pace, outlet->spec, now_ns, &wait_ms))
+            return true;
+        if (throttle)
+            throttle_put_back(throttle);
+    }
     if (wait_ms >= 0)
         outlet_set_timer(outlet, wait_ms);
     return false;

@@ -17,16 +17,17 @@ static void destroy_signer(struct signer *signer)
 
 /* ---- Fields ---------------------------------------------------------------------------------- */
 
-/* Owned; NULL: it has none. */
+/* Owned; NULL: it has none, or an empty one. */
 static char *copy_text(const char *fields, const char *name)
 {
     struct slice value;
     struct buf text;
-    if (!json_find(slice_str(fields), name, &value) || json_kind_of(value) != JSON_STRING)
+    if (!json_find(slice_str(fields), name, &value) || json_kind_of(value) != JSON_STRING ||
+        value.len <= 2)
         return NULL;
     buf_init(&text, value.len + 1);
     check(json_add_text(value, &text) == OK);
-    char *copy = must_copy(text.len > 0 ? text.data : "", text.len);
+    char *copy = must_copy(text.data, text.len);
     buf_finish(&text);
     return copy;
 }
@@ -49,7 +50,7 @@ static char **copy_list(const char *fields, const char *name, size_t *count)
     return texts;
 }
 
-static double read_rate(const char *fields)
+double registered_rate(const char *fields)
 {
     struct slice value;
     if (!json_find(slice_str(fields), "throttleRate", &value) || json_kind_of(value) != JSON_NUMBER)
@@ -63,12 +64,13 @@ static bool read_flag(const char *fields, const char *name)
     return json_find(slice_str(fields), name, &value) && slice_is(value, "true");
 }
 
-static struct membership *make_membership(const struct resource *row)
+static struct membership *make_membership(const struct resource *row, struct throttle *throttle)
 {
     struct membership *membership = must_alloc(sizeof *membership);
     struct slice metadata;
     *membership = (struct membership){
         .application = row->owner,
+        .throttle = throttle,
         .version = row->version,
         .is_disabled = read_flag(row->body, "disabled"),
     };
@@ -78,6 +80,8 @@ static struct membership *make_membership(const struct resource *row)
     membership->channels = copy_list(row->body, "channels", &membership->channel_count);
     if (json_find(slice_str(row->body), "metadata", &metadata))
         membership->metadata = must_copy(metadata.data, metadata.len);
+    if (membership->metadata)
+        membership->transform = copy_text(membership->metadata, "transform");
     return membership;
 }
 
@@ -139,7 +143,8 @@ static struct slice make_head(const struct resource *row, bool with_values)
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-struct registry *registered_make(const struct resource *row, struct gate *gate)
+struct registry *registered_make(const struct resource *row, struct gate *gate,
+                                 struct throttle *throttle)
 {
     char name[ID_TEXT_BYTES];
     struct registry *one = registry_create(0);
@@ -148,10 +153,10 @@ struct registry *registered_make(const struct resource *row, struct gate *gate)
     one->endpoints = must_alloc(sizeof *one->endpoints);
     one->endpoint_count = 1;
     id_format(ID_ENDPOINT, row->id, name);
-    const double rate_per_s = read_rate(row->body);
+    const double rate_per_s = registered_rate(row->body);
     one->endpoints[0] = (struct endpoint_spec){
         .name = must_copy(name, strlen(name)),
-        .membership = make_membership(row),
+        .membership = make_membership(row, throttle),
         .id = row->id,
         .gate = gate,
         .url = copy_text(row->body, "url"),

@@ -121,9 +121,12 @@ void sender_set_endpoint(struct sender *sender, struct registry *one,
                          const struct endpoint_standing *standing);
 /* It was deleted: nothing is sent to it any more. */
 void sender_remove_endpoint(struct sender *sender, uint64_t endpoint);
-/* That endpoint, from its row with its secrets: the only one of a new registry. gate: NULL for none
- * yet. registered.c; any thread. */
-struct registry *registered_make(const struct resource *row, struct gate *gate);
+/* That endpoint, from its row with its secrets: the only one of a new registry. registered.c; any
+ * thread. */
+struct registry *registered_make(const struct resource *row, struct gate *gate,
+                                 struct throttle *throttle);
+/* throttleRate of the fields of an application or endpoint; 0: none. */
+double registered_rate(const char *fields);
 /* The state was stored: nothing if a later one is known. When this returns no attempt starts under
  * the old one. */
 void sender_set_state(struct sender *sender, uint64_t endpoint,
@@ -287,6 +290,16 @@ size_t rate_take_many(struct rate *rate, double per_s, size_t most, int64_t now_
 void rate_put_back(struct rate *rate, size_t count);
 /* Whoever was told to come again does not: no more than the burst is kept for later. */
 void rate_let_go(struct rate *rate);
+
+/* The rate of an application, for all its endpoints together (throttle.c; any thread). */
+struct throttle *throttle_create(void);
+void throttle_destroy(struct throttle *throttle);
+/* per_s 0: no limit, as at first. */
+void throttle_set(struct throttle *throttle, double per_s);
+/* As rate_take. */
+bool throttle_take(struct throttle *throttle, int64_t now_ns, int64_t *wait_ms);
+/* What was taken was not used. */
+void throttle_put_back(struct throttle *throttle);
 
 /* What the end of an attempt says of its endpoint. */
 enum attempt_sign {
@@ -471,6 +484,8 @@ bool host_is_local(const char *host);
  * may be sent to. */
 MUST_USE enum status guard_check_target(const struct guard_rules *rules, const char *url,
                                         struct err *err);
+/* "https://example.com:8443/" of a URL; "": it is none, or too long. */
+void url_origin(const char *url, char *origin, size_t size);
 /* The URL of a proxy: http or https, perhaps a user and password, a host, perhaps a port, no path.
  */
 MUST_USE enum status proxy_check_url(const char *url, struct err *err);

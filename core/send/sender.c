@@ -237,12 +237,12 @@ void sender_set_endpoint(struct sender *sender, struct registry *one,
 void sender_remove_endpoint(struct sender *sender, uint64_t endpoint)
 {
     struct outlet *outlet = outlet_get(sender, endpoint);
-    if (!outlet || !outlet->spec)
-        return;
-    outlet->spec = NULL;
-    sender->registered_count--;
-    claim_fall_behind(outlet);
-    claim_give_back(outlet);
+    if (!outlet)
+        outlet = outlet_create(sender, endpoint);
+    check(outlet != NULL);
+    if (outlet->spec)
+        sender->registered_count--;
+    clear_start(outlet);
 }
 
 void sender_set_state(struct sender *sender, uint64_t endpoint,
@@ -270,6 +270,8 @@ void sender_take(struct sender *sender, struct delivery *delivery)
         return;
     }
     outlet_hold(outlet, delivery, true);
+    if (outlet->is_deleted)
+        claim_give_back(outlet);
 }
 
 void sender_hint(struct sender *sender, uint64_t endpoint, int priority)

@@ -88,6 +88,9 @@ struct outlet {
     bool is_failing_stored; /* the endpoint's row says so */
     uv_timer_t timer;       /* next_due_ms, or when an attempt may start */
     struct leases leases;   /* of a queue */
+    bool is_deleted;        /* what comes for it is cancelled */
+    bool is_clearing;       /* that is under way */
+    bool wants_clear;       /* once more then */
 };
 
 struct sender {
@@ -194,6 +197,11 @@ size_t attempts_beside(const struct sender *sender, bool is_answering);
 size_t attempts_left(const struct sender *sender, bool is_answering);
 /* Its receiver did, or did not. */
 void outlet_set_answering(struct outlet *outlet, bool is_answering);
+
+/* clear.c: the endpoint is no more. */
+void clear_start(struct outlet *outlet);
+/* Of one that is deleted: deliveries may lie in the store. */
+void clear_hint(struct outlet *outlet);
 
 /* lease.c */
 bool outlet_is_queue(const struct outlet *outlet);

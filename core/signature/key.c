@@ -130,6 +130,25 @@ enum status key_set_add_text(struct key_set *set, enum key_form form, struct sli
     return OK;
 }
 
+enum status key_add_shown(struct slice text, struct buf *out)
+{
+    struct pair *pair = NULL;
+    struct buf half;
+    if (!begins_with(text, PRIVATE_PREFIX))
+        return buf_add_slice(out, text);
+    enum status status = pair_parse(ALGORITHM_ED25519, text, true, &pair, NULL);
+    buf_init(&half, SIGNATURE_KEY_BYTES_MAX);
+    if (status == OK)
+        status = pair_add_public(pair, &half);
+    if (status == OK)
+        status = buf_add_str(out, PUBLIC_PREFIX);
+    if (status == OK)
+        status = base64_encode(buf_slice(&half), out);
+    buf_finish(&half);
+    pair_unref(pair);
+    return status;
+}
+
 void key_set_finish(struct key_set *set)
 {
     if (!set)

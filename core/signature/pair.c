@@ -46,6 +46,15 @@ bool pair_is_private(const struct pair *pair)
     return pair->is_private;
 }
 
+enum status pair_add_public(const struct pair *pair, struct buf *out)
+{
+    unsigned char half[ED25519_BYTES];
+    size_t len = sizeof half;
+    if (EVP_PKEY_get_raw_public_key(pair->pkey, half, &len) != 1)
+        return E_INVALID;
+    return buf_add(out, half, len);
+}
+
 /* ---- Reading ---- */
 
 static const unsigned char *bytes_of(struct slice slice)

@@ -91,6 +91,8 @@ MUST_USE enum status pair_parse(enum algorithm algorithm, struct slice text, boo
 struct pair *pair_ref(struct pair *pair);
 void pair_unref(struct pair *pair);
 bool pair_is_private(const struct pair *pair);
+/* Adds the 32 bytes of the public half of an Ed25519 key. */
+MUST_USE enum status pair_add_public(const struct pair *pair, struct buf *out);
 /* One signature has one form: DER is canonical, r || s and RSA have their full length. */
 bool pair_verify(const struct pair *pair, enum algorithm algorithm, enum digest digest,
                  const struct slice *parts, size_t part_count, struct slice signature);
@@ -182,6 +184,9 @@ MUST_USE enum status key_set_add_text(struct key_set *set, enum key_form form, s
 MUST_USE enum status key_set_add_pair(struct key_set *set, enum algorithm algorithm,
                                       struct pair *pair);
 void key_set_finish(struct key_set *set);
+/* Adds the text of a KEY_STANDARD as its receivers may have it: of whsk_… the public half, whpk_….
+ * E_INVALID: it is none. */
+MUST_USE enum status key_add_shown(struct slice text, struct buf *out);
 
 /* ---- Recipes (recipe.c): how one sender signs, as data ---- */
 

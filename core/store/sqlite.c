@@ -96,6 +96,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                           " WHERE id = ?1 AND state < 3",
     [SQL_DELIVERY_END] = "UPDATE delivery SET state = ?2, due_ms = ?3, reason = ?4"
                          " WHERE id = ?1 AND state < 3",
+    [SQL_DELIVERY_CLEAR] = "UPDATE delivery SET state = 5, due_ms = NULL, reason = ?2 WHERE id IN"
+                           " (SELECT id FROM delivery INDEXED BY delivery_due WHERE endpoint = ?1"
+                           " AND state < 3 AND due_ms IS NOT NULL LIMIT ?3)",
     /* One that is held was not released: the outcome before it was not written. */
     [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3"
                            " AND (due_ms IS NULL OR due_ms < (1 << 62))",

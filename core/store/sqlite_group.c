@@ -191,6 +191,8 @@ static int apply(struct sqlite_engine *it, struct store_op *op)
         return sqlite_settle(it, container_of(op, struct store_settle, op));
     case STORE_SPILL:
         return sqlite_spill(it, container_of(op, struct store_spill, op));
+    case STORE_CLEAR:
+        return sqlite_clear(it, container_of(op, struct store_clear, op));
     case STORE_LEASE:
         return sqlite_lease(it, container_of(op, struct store_lease, op));
     case STORE_ENDPOINT:

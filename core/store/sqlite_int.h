@@ -63,6 +63,7 @@ enum write_sql {
     SQL_DELIVERY_SETTLE,
     SQL_DELIVERY_KEEP,
     SQL_DELIVERY_END,
+    SQL_DELIVERY_CLEAR,
     SQL_DELIVERY_SPILL,
     SQL_LEASE_FIND,
     SQL_LEASE_GIVE,
@@ -408,7 +409,9 @@ void sqlite_kv_walk_begin(struct kv_walk *walk, sqlite3_stmt *statement);
 int sqlite_kv_walk_step(struct kv_walk *walk, sqlite3_stmt *statement);
 int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox);
 
-/* sqlite_registered.c. Whether what it needs is there: sets the status. */
+/* sqlite_registered.c */
+int sqlite_clear(struct sqlite_engine *engine, struct store_clear *clear);
+/* Whether what it needs is there: sets the status. */
 int sqlite_judge_registered(struct sqlite_engine *engine, struct store_resource *op);
 /* Its resource is written. */
 int sqlite_put_registered(struct sqlite_engine *engine, struct store_resource *op);

@@ -148,3 +148,14 @@ int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpo
     *is_there = sqlite3_changes(engine->db) > 0;
     return rc;
 }
+
+int sqlite_clear(struct sqlite_engine *engine, struct store_clear *clear)
+{
+    sqlite3_stmt *statement = engine->statements[SQL_DELIVERY_CLEAR];
+    bind_id(statement, 1, clear->endpoint);
+    bind_text(statement, 2, slice_str(STORE_DELETED_REASON));
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)clear->count_max);
+    const int rc = sqlite_run(engine, SQL_DELIVERY_CLEAR);
+    clear->cleared_count = (size_t)sqlite3_changes(engine->db);
+    return rc;
+}

@@ -280,6 +280,7 @@ static size_t op_bytes(const struct store_op *op)
         return strlen(container_of(op, struct store_step, op)->result);
     case STORE_RUN:
     case STORE_SPILL:
+    case STORE_CLEAR:
     case STORE_LEASE:
     case STORE_ENDPOINT:
     case STORE_CHANGE:

@@ -106,6 +106,7 @@ enum store_op_kind {
     STORE_STEP,     /* a step of a run that goes on */
     STORE_SETTLE,   /* the end of an attempt */
     STORE_SPILL,    /* deliveries given back from memory: they get a due time */
+    STORE_CLEAR,    /* deliveries of an endpoint that was deleted: cancelled */
     STORE_LEASE,    /* deliveries of a long-poll endpoint: given to a receiver, for longer, back */
     STORE_ENDPOINT, /* an endpoint's row: made, or its state changed */
     STORE_CHANGE,   /* what is done by hand, or a step of a task */
@@ -266,6 +267,15 @@ struct store_spill {
     struct store_op op;
     struct store_spill_row *rows; /* borrowed */
     size_t row_count;
+};
+
+/* Cancels open deliveries of an endpoint that was deleted, with STORE_DELETED_REASON: up to
+ * count_max of those that have a due time, be it far off. */
+struct store_clear {
+    struct store_op op;
+    uint64_t endpoint;
+    size_t count_max;
+    size_t cleared_count; /* out: fewer: there are no more */
 };
 
 /* Leases of deliveries of one endpoint. The n-th lease of a delivery is its n-th attempt. */

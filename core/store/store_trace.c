@@ -58,17 +58,18 @@ static enum group_result commit_group(struct engine *engine, struct store_op **o
     const enum group_result result = inner->vtable->commit_group(inner, ops, count);
     engine->sync_us = inner->sync_us;
     engine->last_event = inner->last_event;
-    log_debug("store group",
-              "ingest=%u handled=%u run=%u step=%u settle=%u spill=%u lease=%u endpoint=%u "
-              "change=%u task=%u "
-              "routine=%u resource=%u token=%u erase=%u scrub=%u reseal=%u retain=%u result=%s "
-              "us=%llu sync_us=%lld",
-              kinds[STORE_INGEST], kinds[STORE_HANDLED], kinds[STORE_RUN], kinds[STORE_STEP],
-              kinds[STORE_SETTLE], kinds[STORE_SPILL], kinds[STORE_LEASE], kinds[STORE_ENDPOINT],
-              kinds[STORE_CHANGE], kinds[STORE_TASK], kinds[STORE_ROUTINE], kinds[STORE_RESOURCE],
-              kinds[STORE_TOKEN], kinds[STORE_ERASE], kinds[STORE_SCRUB], kinds[STORE_RESEAL],
-              kinds[STORE_RETAIN], result_names[result],
-              (unsigned long long)(uv_hrtime() - start_ns) / 1000, (long long)engine->sync_us);
+    log_debug(
+        "store group",
+        "ingest=%u handled=%u run=%u step=%u settle=%u spill=%u clear=%u lease=%u endpoint=%u "
+        "change=%u task=%u "
+        "routine=%u resource=%u token=%u erase=%u scrub=%u reseal=%u retain=%u result=%s "
+        "us=%llu sync_us=%lld",
+        kinds[STORE_INGEST], kinds[STORE_HANDLED], kinds[STORE_RUN], kinds[STORE_STEP],
+        kinds[STORE_SETTLE], kinds[STORE_SPILL], kinds[STORE_CLEAR], kinds[STORE_LEASE],
+        kinds[STORE_ENDPOINT], kinds[STORE_CHANGE], kinds[STORE_TASK], kinds[STORE_ROUTINE],
+        kinds[STORE_RESOURCE], kinds[STORE_TOKEN], kinds[STORE_ERASE], kinds[STORE_SCRUB],
+        kinds[STORE_RESEAL], kinds[STORE_RETAIN], result_names[result],
+        (unsigned long long)(uv_hrtime() - start_ns) / 1000, (long long)engine->sync_us);
     return result;
 }
 

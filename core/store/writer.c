@@ -32,6 +32,7 @@ static const enum op_class classes[STORE_OP_KIND_COUNT] = {
     [STORE_LEASE] = OP_CLASS_LEASE,     [STORE_RESOURCE] = OP_CLASS_RUN,
     [STORE_TOKEN] = OP_CLASS_RUN,       [STORE_ERASE] = OP_CLASS_RUN,
     [STORE_SCRUB] = OP_CLASS_RUN,       [STORE_RESEAL] = OP_CLASS_RUN,
+    [STORE_CLEAR] = OP_CLASS_SETTLE,
 };
 
 /* Others of its order key wait for it: it lingers no longer than a run. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rig{seed=} -> a sender over a store in memory, on a loop of its own that rig:run turns. */
-#include "send_store_int.h"
+#include "send_rig_whole_int.h"
 
 #include "base/clock.h"
 #include "signature/signature.h"
@@ -8,29 +8,10 @@
 #include <stdlib.h>
 
 #define RIG_METATABLE "anzol_test.send.rig"
-#define SERVERS_MAX 64
 #define WAKE_MS 2
 #define HEAD_BYTES_MAX (1u << 20)
 
-struct rig {
-    lua_State *L;
-    uv_loop_t loop;
-    uv_timer_t wake;
-    struct store store;
-    struct sender *sender;
-    struct exchanges *exchanges;
-    struct registry *registry;
-    struct gate *gates[256]; /* by endpoint id; never freed before the rig */
-    struct fake_server *servers[SERVERS_MAX];
-    size_t server_count;
-    int hooks; /* reference to {transform=, success=, retry=, settled=} */
-    bool is_idle;
-    bool is_open;
-    double longest_ms; /* the loop's longest turn */
-    uint64_t next_event;
-};
-
-static struct rig *check_rig(lua_State *L)
+struct rig *check_rig(lua_State *L)
 {
     struct rig *rig = luaL_checkudata(L, 1, RIG_METATABLE);
     luaL_argcheck(L, rig->is_open, 1, "the rig is closed");
@@ -163,16 +144,6 @@ static int l_hooks(lua_State *L)
 /* ---- Endpoints ---------------------------------------------------------------------------------
  */
 
-static struct gate *gate_of(struct rig *rig, uint64_t id)
-{
-    check(id < array_count(rig->gates));
-    if (!rig->gates[id]) {
-        rig->gates[id] = must_alloc(sizeof(struct gate));
-        atomic_init(&rig->gates[id]->room, 0);
-    }
-    return rig->gates[id];
-}
-
 /* rig:endpoints{{…}, …}: the next generation. state = "disabled" | "paused" */
 static int l_endpoints(lua_State *L)
 {
@@ -237,8 +208,7 @@ static void on_committed(struct delivery *delivery, bool is_held, void *ctx)
 static int l_commit(lua_State *L)
 {
     struct rig *rig = check_rig(L);
-    const struct endpoint_spec *spec =
-        registry_endpoint(rig->registry, slice_str(luaL_checkstring(L, 2)));
+    const struct endpoint_spec *spec = find_endpoint(rig, slice_str(luaL_checkstring(L, 2)));
     luaL_argcheck(L, spec != NULL, 2, "no such endpoint");
     lua_settop(L, 3);
     if (lua_isnil(L, 3)) {
@@ -539,6 +509,8 @@ static int l_close(lua_State *L)
     check(uv_run(&rig->loop, UV_RUN_DEFAULT) == 0);
     check(uv_loop_close(&rig->loop) == 0);
     registry_unref(rig->registry);
+    for (size_t i = 0; i < rig->one_count; i++)
+        registry_unref(rig->ones[i]);
     for (size_t i = 0; i < array_count(rig->gates); i++)
         free(rig->gates[i]);
     return credits_out == 0 ? 0 : luaL_error(L, "%d credits were not given back", (int)credits_out);
@@ -556,6 +528,8 @@ static const luaL_Reg methods[] = {
     {"exchange", l_exchange},
     {"faults", l_faults},
     {"endpoints", l_endpoints},
+    {"register", l_register},
+    {"remove", l_remove},
     {"hooks", l_hooks},
     {"longest_ms", l_longest_ms},
     {"open_count", l_open_count},

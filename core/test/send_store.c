@@ -202,10 +202,25 @@ static void apply_spill(struct store *store, const struct store_spill *spill)
     }
 }
 
+static void apply_clear(struct store *store, struct store_clear *clear)
+{
+    for (size_t i = 0; i < store->row_count; i++) {
+        struct fake_row *row = store->rows[i];
+        if (row->endpoint != clear->endpoint || !is_open(row) || row->due_ms == 0 ||
+            clear->cleared_count++ >= clear->count_max)
+            continue;
+        row->state = DELIVERY_CANCELLED;
+        free(row->reason);
+        row->reason = copy_bytes(slice_str(STORE_DELETED_REASON));
+    }
+}
+
 static void apply_op(struct store *store, struct store_op *op)
 {
     op->status = OK;
-    if (op->kind == STORE_ENDPOINT) {
+    if (op->kind == STORE_CLEAR) {
+        apply_clear(store, container_of(op, struct store_clear, op));
+    } else if (op->kind == STORE_ENDPOINT) {
         apply_endpoint(store, container_of(op, struct store_endpoint, op));
     } else if (op->kind == STORE_SPILL) {
         apply_spill(store, container_of(op, struct store_spill, op));

@@ -59,6 +59,7 @@ struct lua_op {
         struct store_step step;
         struct store_settle settle;
         struct store_spill spill;
+        struct store_clear clear;
         struct store_lease lease;
         struct store_endpoint endpoint;
         struct store_change change;
@@ -144,6 +145,8 @@ int l_list_tokens(lua_State *L);
 /* store_resources.c */
 void set_resource(lua_State *L, const struct store_resource *op);
 void set_resources(lua_State *L, const struct store_list_resources *list);
+int l_clear(lua_State *L);
+void set_endpoint(lua_State *L, const struct store_endpoint *endpoint);
 int l_resource(lua_State *L);
 int l_list_resources(lua_State *L);
 

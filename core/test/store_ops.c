@@ -58,11 +58,7 @@ static void set_results(lua_State *L, struct lua_op *it)
         set_integer(L, "next", it->u.settle.next ? (lua_Integer)it->u.settle.next->id : 0);
         break;
     case STORE_ENDPOINT:
-        set_integer(L, "id", (lua_Integer)it->u.endpoint.id);
-        set_text(L, "state", endpoint_state_names[it->u.endpoint.state]);
-        set_bool(L, "is_made", it->u.endpoint.news.is_made);
-        set_integer(L, "released_count", (lua_Integer)it->u.endpoint.released_count);
-        set_integer(L, "failing_since_ms", it->u.endpoint.failing_since_ms);
+        set_endpoint(L, &it->u.endpoint);
         break;
     case STORE_RUN:
         set_integer(L, "released", (lua_Integer)it->u.run.run.released);
@@ -97,6 +93,9 @@ static void set_results(lua_State *L, struct lua_op *it)
         break;
     case STORE_LEASE:
         set_leased(L, &it->u.lease);
+        break;
+    case STORE_CLEAR:
+        set_integer(L, "cleared_count", (lua_Integer)it->u.clear.cleared_count);
         break;
     case STORE_SPILL:
     case STORE_OP_KIND_COUNT:
@@ -580,21 +579,10 @@ static int l_endpoint(lua_State *L)
 }
 
 const luaL_Reg store_op_methods[] = {
-    {"change", l_change},
-    {"endpoint", l_endpoint},
-    {"erase", l_erase},
-    {"scrub", l_scrub},
-    {"handled", l_handled},
-    {"ingest", l_ingest},
-    {"lease", l_lease},
-    {"reseal", l_reseal},
-    {"resource", l_resource},
-    {"routine", l_routine},
-    {"run", l_run},
-    {"settle", l_settle},
-    {"spill", l_spill},
-    {"step", l_step},
-    {"task", l_task},
-    {"token", l_token},
-    {NULL, NULL},
+    {"change", l_change},     {"clear", l_clear},     {"endpoint", l_endpoint},
+    {"erase", l_erase},       {"scrub", l_scrub},     {"handled", l_handled},
+    {"ingest", l_ingest},     {"lease", l_lease},     {"reseal", l_reseal},
+    {"resource", l_resource}, {"routine", l_routine}, {"run", l_run},
+    {"settle", l_settle},     {"spill", l_spill},     {"step", l_step},
+    {"task", l_task},         {"token", l_token},     {NULL, NULL},
 };

@@ -165,3 +165,21 @@ int l_list_resources(lua_State *L)
     list->behind_uid = arena_field(L, &it->arena, 2, "behind_uid");
     return read_start(L, it);
 }
+
+/* clear{ endpoint, count_max } */
+int l_clear(lua_State *L)
+{
+    struct lua_op *it = op_create(L, STORE_CLEAR);
+    it->u.clear.endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
+    it->u.clear.count_max = (size_t)field_integer(L, 2, "count_max", 100);
+    return op_submit(L, it);
+}
+
+void set_endpoint(lua_State *L, const struct store_endpoint *endpoint)
+{
+    set_integer(L, "id", (lua_Integer)endpoint->id);
+    set_text(L, "state", endpoint_state_names[endpoint->state]);
+    set_bool(L, "is_made", endpoint->news.is_made);
+    set_integer(L, "released_count", (lua_Integer)endpoint->released_count);
+    set_integer(L, "failing_since_ms", endpoint->failing_since_ms);
+}

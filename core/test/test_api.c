@@ -106,6 +106,12 @@ static const struct registry *registry(void *ctx)
     return NULL;
 }
 
+static void registered(struct api_registered *asked, void *ctx)
+{
+    (void)ctx;
+    asked->on_done(asked);
+}
+
 static bool has_endpoint(const char *name, void *ctx)
 {
     (void)ctx;
@@ -320,6 +326,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .has_routine = has_routine,
                   .run_routine = run_routine,
                   .change_endpoint = change_endpoint,
+                  .registered = registered,
                   .pace = pace,
                   .queue = queue,
                   .ctx = rig},

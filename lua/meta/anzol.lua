@@ -226,6 +226,21 @@ function anzol.on(pattern, options, handler) end
 ---@param fn fun(): any, anzol.Error?
 function anzol.init(fn) end
 
+---Registers a transform that endpoints of applications choose by their metadata: one whose `metadata` has
+---`transform = name` has each message changed by it before each attempt, as the option `transform` of
+---`anzol.endpoint` does. An endpoint that names one that no script registers gets nothing: the attempt fails
+---with error `script`, and is repeated. Load phase only.
+---
+---```lua
+---anzol.transform("slack", function(message)
+---  message.body = anzol.json.encode { text = message.body }
+---  return message
+---end)
+---```
+---@param name string
+---@param fn fun(message: anzol.OutgoingMessage): anzol.OutgoingMessage|anzol.Verdict Cannot wait.
+function anzol.transform(name, fn) end
+
 ---A verdict of a handler, returned: the event is done, nothing is sent.
 ---
 ---```lua

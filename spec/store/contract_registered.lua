@@ -128,5 +128,24 @@ return function(t)
       assert.equal(2, t.row_count "resource")
       assert.same({ { other.id } }, t.sql "SELECT id FROM endpoint WHERE state = 0")
     end)
+
+    it("has its deliveries cancelled, but for those that are held or over", function()
+      local one = put(application())
+      local due = t.delivery { endpoint = one.id, due_ms = 5 }
+      local later = t.delivery { endpoint = one.id, due_ms = 1 << 40 }
+      local held = t.delivery { endpoint = one.id }
+      local over = t.delivery { endpoint = one.id }
+      t.settle(over, "succeeded")
+      local other = t.delivery { endpoint = 4, due_ms = 5 }
+      assert.equal(1, run("clear", { endpoint = one.id, count_max = 1 }).cleared_count)
+      assert.equal(1, run("clear", { endpoint = one.id, count_max = 2 }).cleared_count)
+      assert.equal(0, run("clear", { endpoint = one.id, count_max = 2 }).cleared_count)
+      local kept = {}
+      for _, row in ipairs(t.sql "SELECT id, state, due_ms, reason FROM delivery") do kept[row[1]] = row end
+      for _, id in ipairs { due, later } do
+        assert.same({ id, 5, nil, "the endpoint was deleted" }, { table.unpack(kept[id], 1, 4) })
+      end
+      assert.same({ 0, 3, 0 }, { kept[held][2], kept[over][2], kept[other][2] })
+    end)
   end)
 end

@@ -1,0 +1,225 @@
+-- SPDX-License-Identifier: MIT
+-- What is published goes to the endpoints that applications registered, as they are now: with the real
+-- server and real receivers.
+local Receiver = require "support.receiver"
+local Server = require "support.server"
+local json = require "dkjson"
+local process = require "anzol_test.process"
+local resources = require "support.resources"
+local sign = require "support.sign"
+local wait = require "support.wait"
+
+describe("an endpoint that an application registered", function()
+  local server, call, receiver
+  local apps = 0
+  local path
+
+  lazy_setup(function()
+    server = Server.start { scripts = { ["main.lua"] = "" },
+      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }' }
+    call = resources(server)
+    receiver = Receiver.start()
+  end)
+  lazy_teardown(function()
+    server:close()
+    receiver:stop()
+  end)
+
+  before_each(function()
+    apps = apps + 1
+    path = "/app/app-" .. apps
+    local _, status = call("POST", "/app", { name = "A", uid = "app-" .. apps })
+    assert.equal(201, status)
+  end)
+
+  local function make(fields)
+    local endpoint, status, text = call("POST", path .. "/endpoint", fields)
+    assert.equal(201, status, text)
+    return endpoint
+  end
+  local function publish(fields)
+    local message, status, text = call("POST", path .. "/msg", fields or { eventType = "user.made",
+      payload = { a = 1 } })
+    assert.equal(202, status, text)
+    return message
+  end
+  -- How many requests came to a path of the receiver so far.
+  local seen = {}
+  local function requests_at(place)
+    for _, record in ipairs(receiver:take()) do
+      seen[record.path] = seen[record.path] or {}
+      table.insert(seen[record.path], record)
+    end
+    return seen[place] or {}
+  end
+  local function await(place, count)
+    wait.until_true(place, 10000, function() return #requests_at(place) >= count end)
+    return requests_at(place)
+  end
+  local function deliveries(endpoint)
+    local list = {}
+    for _, row in ipairs(server:list("/api/v1/delivery?endpoint=" .. endpoint.id)) do list[#list + 1] = row end
+    return list
+  end
+
+  it("gets what is published, signed with its secret, with its headers", function()
+    local place = "/signed"
+    make { url = receiver:url(place), uid = "e" }
+    call("PUT", path .. "/endpoint/e/headers", { headers = { ["X-Shop"] = "acme", Authorization = "Bearer t" } })
+    local key = call("GET", path .. "/endpoint/e/secret").key
+    local message = publish { eventType = "user.made", payload = { a = 1 } }
+    local record = await(place, 1)[1]
+    local headers = record.headers
+    assert.same({ message.id, '{"a":1}', "acme", "Bearer t" },
+      { headers["webhook-id"], record.body, headers["x-shop"], headers.authorization })
+    assert.equal(sign.standard(key, message.id, headers["webhook-timestamp"], record.body),
+      headers["webhook-signature"])
+  end)
+
+  it("gets a signature for each secret that is good still", function()
+    local place = "/rotated"
+    make { url = receiver:url(place), uid = "e" }
+    local first = call("GET", path .. "/endpoint/e/secret").key
+    local function signatures(count)
+      local message = publish()
+      local record = await(place, count)[count]
+      local expected = {}
+      return record.headers["webhook-signature"], function(key)
+        expected[#expected + 1] = sign.standard(key, message.id, record.headers["webhook-timestamp"], record.body)
+        return table.concat(expected, " ")
+      end
+    end
+    call("POST", path .. "/endpoint/e/secret/rotate", '{}')
+    local second = call("GET", path .. "/endpoint/e/secret").key
+    local header, with = signatures(1)
+    with(second)
+    assert.equal(with(first), header)
+    call("POST", path .. "/endpoint/e/secret/rotate", '{"gracePeriodSeconds":0}')
+    local third = call("GET", path .. "/endpoint/e/secret").key
+    header, with = signatures(2)
+    with(third)
+    assert.equal(with(first), header)
+    call("POST", path .. "/endpoint/e/secret/rotate",
+      { key = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", gracePeriodSeconds = 60 })
+    header = signatures(3)
+    assert.matches("^v1a,%S+ v1,%S+ v1,%S+$", header)
+  end)
+
+  it("gets no attempt at its old URL once the change is answered", function()
+    receiver:answer("/old", { delay_ms = 4000 }) -- so long the twenty take all its places
+    make { url = receiver:url "/old", uid = "e" }
+    for _ = 1, 25 do publish() end
+    await("/old", 20)
+    local _, status = call("PATCH", path .. "/endpoint/e", { url = receiver:url "/new" })
+    assert.equal(200, status)
+    await("/new", 5)
+    assert.same({ 20, 5 }, { #requests_at "/old", #requests_at "/new" })
+  end)
+
+  it("gets no attempt once it is disabled, and all of them when it is enabled again", function()
+    local endpoint = make { url = receiver:url "/off", uid = "e" }
+    publish()
+    await("/off", 1)
+    call("PATCH", path .. "/endpoint/e", { disabled = true })
+    publish()
+    assert.equal(1, #deliveries(endpoint)) -- none is made for it
+    call("PATCH", path .. "/endpoint/e", { disabled = false })
+    publish()
+    await("/off", 2)
+    assert.equal(2, #requests_at "/off")
+  end)
+
+  it("signs with nothing but the new secret once a rotation without grace is answered", function()
+    make { url = receiver:url "/burst", uid = "e" }
+    for _ = 1, 50 do publish() end
+    call("POST", path .. "/endpoint/e/secret/rotate", '{"gracePeriodSeconds":0}')
+    local key = call("GET", path .. "/endpoint/e/secret").key
+    local message = publish()
+    for _, record in ipairs(await("/burst", 51)) do
+      if record.id == message.id then
+        assert.equal(sign.standard(key, record.id, record.headers["webhook-timestamp"], record.body),
+          record.headers["webhook-signature"])
+      end
+    end
+  end)
+
+  it("is disabled by a 410, which its application sees", function()
+    receiver:answer("/gone", { status = 410 })
+    make { url = receiver:url "/gone", uid = "e" }
+    publish()
+    wait.until_true("disabled", 5000, function() return call("GET", path .. "/endpoint/e").disabled end)
+    publish()
+    receiver:answer("/gone", { status = 200 })
+    call("PATCH", path .. "/endpoint/e", { disabled = false })
+    publish()
+    await("/gone", 2)
+    assert.equal(2, #requests_at "/gone")
+  end)
+
+  it("gets nothing more once it is deleted: what waited is cancelled", function()
+    receiver:answer("/deleted", { delay_ms = 60000 })
+    local endpoint = make { url = receiver:url "/deleted", uid = "e" }
+    for _ = 1, 5 do publish() end
+    await("/deleted", 5)
+    receiver:answer("/failing", { status = 500 })
+    local other = make { url = receiver:url "/failing", uid = "f" }
+    publish()
+    wait.until_true("a failed attempt", 5000, function()
+      local row = deliveries(other)[1]
+      return row and row.state == "retrying"
+    end)
+    call("DELETE", path .. "/endpoint/f")
+    wait.until_true("cancelled", 5000, function() return deliveries(other)[1].state == "cancelled" end)
+    assert.equal("the endpoint was deleted", deliveries(other)[1].reason)
+    assert.equal(1, #requests_at "/failing")
+    assert.equal(6, #deliveries(endpoint))
+  end)
+
+  it("shares the rate of its application with the others", function()
+    call("PATCH", path, { throttleRate = 10 })
+    make { url = receiver:url "/rate-1", uid = "e" }
+    make { url = receiver:url "/rate-2", uid = "f" }
+    local start_ms = process.mono_ms()
+    for _ = 1, 12 do publish() end
+    await("/rate-1", 12)
+    await("/rate-2", 12)
+    -- Ten at once, then one every 100 ms.
+    assert.is_true(process.mono_ms() - start_ms >= 1000)
+    call("PATCH", path, '{"throttleRate":null}')
+    for _ = 1, 30 do publish() end
+    await("/rate-2", 42)
+  end)
+
+  it("and all of an application are sent to no more when that is deleted", function()
+    receiver:answer("/orphan", { status = 500 })
+    local endpoint = make { url = receiver:url "/orphan", uid = "e" }
+    publish()
+    wait.until_true("a failed attempt", 5000, function()
+      local row = deliveries(endpoint)[1]
+      return row and row.state == "retrying"
+    end)
+    call("DELETE", path)
+    wait.until_true("cancelled", 5000, function() return deliveries(endpoint)[1].state == "cancelled" end)
+  end)
+
+  it("is sent to after a restart as before, and not if it was deleted", function()
+    local before = make { url = receiver:url "/before", uid = "e" }
+    receiver:answer("/restart", { status = 500 })
+    local gone = make { url = receiver:url "/restart", uid = "g" }
+    publish()
+    await("/before", 1)
+    wait.until_true("a failed attempt", 5000, function()
+      local row = deliveries(gone)[1]
+      return row and row.state == "retrying"
+    end)
+    server:kill()
+    server:restart()
+    publish()
+    local record = await("/before", 2)[2]
+    local key = call("GET", path .. "/endpoint/e/secret").key
+    assert.equal(sign.standard(key, record.id, record.headers["webhook-timestamp"], record.body),
+      record.headers["webhook-signature"])
+    assert.is_true(#deliveries(before) == 2)
+    assert.is_string(json.encode(before))
+  end)
+end)
