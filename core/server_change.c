@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define HINTED_AT_ONCE 64
+
 struct server_change {
     struct server *server;
     struct api_change *asked;
@@ -25,17 +27,38 @@ static void finish(struct server_change *it, enum status status)
     asked->on_done(asked);
 }
 
+static void hint_registered(struct server *server)
+{
+    struct registry *rows[HINTED_AT_ONCE];
+    uint64_t after = 0;
+    for (size_t count = HINTED_AT_ONCE; count == HINTED_AT_ONCE;) {
+        count = directory_list(server->directory, 0, after, rows, HINTED_AT_ONCE);
+        for (size_t i = 0; i < count; i++) {
+            after = rows[i]->endpoints[0].id;
+            worker_endpoint_due(server->workers[0], after);
+            registry_unref(rows[i]);
+        }
+    }
+}
+
+/* A message that went to several. */
+static void hint_all(struct server *server)
+{
+    const struct registry *registry = generation_registry(server->generation);
+    for (size_t i = 0; i < registry->endpoint_count; i++)
+        worker_endpoint_due(server->workers[0], registry->endpoints[i].id);
+    hint_registered(server);
+}
+
 void server_hint_change(struct server *server, const struct change *what)
 {
     const bool is_due = what->verb == CHANGE_RETRY || what->verb == CHANGE_REPLAY;
     if (what->status != OK || what->verb == CHANGE_EXPUNGE || (!is_due && !what->has_released))
         return;
-    const struct registry *registry = generation_registry(server->generation);
     if (what->kind == ID_EVENT)
         worker_event_due(server->workers[0], what->id, 0);
-    else if (what->endpoint == 0) /* a message that went to several */
-        for (size_t i = 0; i < registry->endpoint_count; i++)
-            worker_endpoint_due(server->workers[0], registry->endpoints[i].id);
+    else if (what->endpoint == 0)
+        hint_all(server);
     else
         worker_endpoint_due(server->workers[0], what->endpoint);
 }

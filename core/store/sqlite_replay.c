@@ -4,6 +4,8 @@
  * group. */
 #include "store/sqlite_int.h"
 
+#include <stdlib.h>
+
 #define ORDINALS_END 255u /* of runs; what follows is for copies */
 
 /* ---- Deliveries ------------------------------------------------------------------------------ */
@@ -130,21 +132,27 @@ static int resend(struct sqlite_engine *it, const struct store_change *op, struc
 /* ---- Messages -------------------------------------------------------------------------------- */
 
 /* Where the message went, each endpoint once, and the first delivery there. */
+struct destination {
+    uint64_t endpoint;
+    uint64_t delivery;
+};
 struct endpoints {
-    uint64_t ids[LIMIT_DELIVERIES_PER_RUN];
-    uint64_t deliveries[LIMIT_DELIVERIES_PER_RUN];
+    struct destination *rows; /* owned */
     size_t count;
 };
 
-static void add_endpoint(struct endpoints *endpoints, uint64_t id, uint64_t delivery)
+/* False: no memory. */
+static bool add_endpoint(struct endpoints *endpoints, uint64_t id, uint64_t delivery)
 {
     for (size_t i = 0; i < endpoints->count; i++)
-        if (endpoints->ids[i] == id)
-            return;
-    if (endpoints->count == array_count(endpoints->ids))
-        return;
-    endpoints->ids[endpoints->count] = id;
-    endpoints->deliveries[endpoints->count++] = delivery;
+        if (endpoints->rows[i].endpoint == id)
+            return true;
+    struct destination *rows = array_grow(endpoints->rows, endpoints->count, sizeof *rows);
+    if (!rows)
+        return false;
+    endpoints->rows = rows;
+    rows[endpoints->count++] = (struct destination){id, delivery};
+    return true;
 }
 
 static int find_endpoints(struct sqlite_engine *it, uint64_t message, struct endpoints *endpoints,
@@ -162,8 +170,8 @@ static int find_endpoints(struct sqlite_engine *it, uint64_t message, struct end
             uint64_t of = 0;
             uint64_t endpoint = 0;
             rc = find_delivery(it, id, &of, &endpoint);
-            if (of)
-                add_endpoint(endpoints, endpoint, id);
+            if (rc == SQLITE_OK && of && !add_endpoint(endpoints, endpoint, id))
+                rc = SQLITE_NOMEM;
             id = (i + 1) * DELIVERY_ID_BYTES <= others.len
                      ? sqlite_read_word(others.data + i * DELIVERY_ID_BYTES)
                      : 0;
@@ -184,8 +192,9 @@ static int replay_message(struct sqlite_engine *it, const struct store_change *o
     if (rc == SQLITE_OK && is_found && change->has_new_ids)
         rc = copy_message(it, &message, &change->status);
     for (size_t i = 0; i < endpoints.count && rc == SQLITE_OK && change->status == OK; i++)
-        rc = add_delivery(it, message, endpoints.deliveries[i], op->now_ms);
-    change->endpoint = endpoints.count == 1 ? endpoints.ids[0] : 0;
+        rc = add_delivery(it, message, endpoints.rows[i].delivery, op->now_ms);
+    change->endpoint = endpoints.count == 1 ? endpoints.rows[0].endpoint : 0;
+    free(endpoints.rows);
     return rc;
 }
 

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Messages that are published by many at once, and by clients of a server that is killed meanwhile:
 -- every idempotency key leads to one message.
+local Receiver = require "support.receiver"
 local Server = require "support.server"
 local http = require "support.http"
 local json = require "dkjson"
 local resources = require "support.resources"
+local wait = require "support.wait"
 
 local SENDERS = 6
 local KEYS = os.getenv "ANZOL_LONG" == "1" and 2000 or 60
@@ -124,5 +126,52 @@ describe("a message that is published by many at once", function()
     end
     assert.is_true(#lost > 0)
     assert.equal(KEYS, published())
+  end)
+end)
+
+describe("a message that goes to endpoints", function()
+  local POINTS_ON = { "published", "outbox_commit", "after_write", "after_sync", "before_send", "sent",
+    "outcome_written" }
+
+  it("reaches all of them, wherever the server dies on its way", function()
+    local receiver = Receiver.start()
+    local server = Server.start { settings = [[return { guard = { allow = { "127.0.0.0/8" } } }]],
+      scripts = { ["main.lua"] = "" } }
+    finally(function()
+      server:close()
+      receiver:stop()
+    end)
+    local call = resources(server)
+    call("POST", "/app", { name = "Acme", uid = "acme" })
+    for i = 1, 3 do
+      assert.equal(201, (select(2, call("POST", "/app/acme/endpoint", { url = receiver:url("/" .. i) }))))
+    end
+    for _, point in ipairs(POINTS_ON) do
+      server:stop()
+      server:restart { ANZOL_CRASH_AT = point .. ":1" }
+      local connection = http.open(server.admin_port)
+      connection:send(http.format { method = "POST", path = "/api/v1/app/acme/msg",
+        body = '{"eventType":"a","payload":{}}', headers = { Authorization = "Bearer " .. server.token,
+          ["Content-Type"] = "application/json", ["Idempotency-Key"] = point } })
+      assert.same({ "exit", 137 }, { server:ended(10000) }, point)
+      connection:close()
+      server:restart()
+      local message, status = call("POST", "/app/acme/msg", { eventType = "b", payload = { b = 1 } },
+        { ["Idempotency-Key"] = point })
+      assert.equal(202, status)
+      local came = {}
+      wait.until_true("all three have it: " .. point, 10000, function()
+        for _, record in ipairs(receiver:take()) do
+          if record.id == message.id then came[record.path] = record.body end
+        end
+        return came["/1"] and came["/2"] and came["/3"]
+      end)
+      wait.until_true("it is told: " .. point, 10000, function()
+        local rows = call("GET", "/app/acme/msg/" .. message.id .. "/endpoint").data
+        local count = 0
+        for _, row in ipairs(rows) do count = count + (row.status == 0 and 1 or 0) end
+        return #rows == 3 and count == 3
+      end)
+    end
   end)
 end)
