@@ -375,7 +375,7 @@ static void on_made(struct store_op *op)
     struct server *server = it->server;
     server->task_count--; /* its place was taken */
     struct task copy = {0};
-    const bool is_wanted = op->status == OK && server->state == SERVER_SERVING;
+    const bool is_wanted = op->status == OK && !it->op.is_repeat && server->state == SERVER_SERVING;
     if (is_wanted && !find(server, it->asked->task.id) && task_copy(&copy, &it->asked->task))
         run(server, &copy);
     finish_asked(it, op->status);
@@ -402,7 +402,8 @@ void server_task(struct api_task *asked, void *ctx)
         .op = {.op = {.kind = STORE_TASK, .on_done = asked->is_end ? on_ended : on_made, .ctx = it},
                .task = &asked->task,
                .is_end = asked->is_end,
-               .now_ms = clock_due_ms()},
+               .now_ms = clock_due_ms(),
+               .answer_key = asked->answer_key},
     };
     if (server->state != SERVER_SERVING) {
         finish_asked(it, E_CANCELLED);

@@ -133,6 +133,7 @@ static void on_recovering(struct api_task *task)
     struct document out;
     id_format(ID_TASK, task->task.id, id);
     task_finish(&task->task);
+    call_put_key(call);
     if (!call_end_wait(call))
         return;
     if (status == E_LIMIT) {
@@ -161,8 +162,11 @@ static void recover(struct call *call)
 {
     const struct sent_call *sent = call->sent;
     char name[ID_TEXT_BYTES];
+    if (!call_hold_key(call))
+        return;
     id_format(ID_ENDPOINT, sent->endpoint_id, name);
     call->task = (struct api_task){
+        .answer_key = call->has_key ? call->key : NULL,
         .task = {.verb = CHANGE_RETRY,
                  .kind = ID_DELIVERY,
                  .endpoint = must_copy(name, strlen(name)),

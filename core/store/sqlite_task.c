@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The rows of tasks: written on the store thread, inside a group; read by reader threads. */
-#include "store/sqlite_int.h"
+#include "store/sqlite_published_int.h"
 
 #include "base/limits.h"
 
@@ -76,10 +76,27 @@ int sqlite_task_begin(struct sqlite_engine *engine, struct task *task, int64_t n
     return rc == SQLITE_OK ? insert(engine, task, now_ms) : rc;
 }
 
+static int begin_once(struct sqlite_engine *it, struct store_task *op)
+{
+    struct resource first = {0};
+    int rc = sqlite_find_answer(it, op->answer_key, op->now_ms, &first, &op->is_repeat);
+    if (op->is_repeat)
+        op->task->id = first.id;
+    resource_finish(&first);
+    if (rc != SQLITE_OK || op->is_repeat)
+        return rc;
+    rc = sqlite_task_begin(it, op->task, op->now_ms);
+    static char nothing[] = "";
+    first = (struct resource){.id = op->task->id, .body = nothing};
+    return rc == SQLITE_OK ? sqlite_put_answer(it, op->answer_key, op->now_ms, &first) : rc;
+}
+
 int sqlite_task(struct sqlite_engine *engine, struct store_task *op)
 {
+    op->is_repeat = false;
     if (!op->is_end)
-        return sqlite_task_begin(engine, op->task, op->now_ms);
+        return op->answer_key ? begin_once(engine, op)
+                              : sqlite_task_begin(engine, op->task, op->now_ms);
     const int rc = find(engine, op->task->id, NULL, &op->op.status);
     if (rc != SQLITE_OK || op->op.status != OK)
         return rc;

@@ -348,12 +348,15 @@ struct store_change {
 };
 
 /* Makes the row of a task (it gets its id), or with is_end cancels the one of that id: E_NOTFOUND,
- * or E_CONFLICT if it was over. */
+ * or E_CONFLICT if it was over. With an answer key, as of struct store_resource, who comes again
+ * gets the id of the first, and no row is made (is_repeat). */
 struct store_task {
     struct store_op op;
     struct task *task; /* borrowed */
     bool is_end;
     int64_t now_ms;
+    const unsigned char *answer_key; /* NULL: none */
+    bool is_repeat;                  /* out */
 };
 
 /* Writes the row of a routine, which must have the version that the row has (0: it is not there):

@@ -92,8 +92,10 @@ describe("a message that was published", function()
     wait.until_true("it is given up", 5000, function()
       return call("GET", path .. "/msg/" .. message.id .. "/endpoint").data[1].status == 2
     end)
-    local answer, status = call("POST", path .. "/endpoint/ep/recover", { since = message.timestamp })
+    local key = { ["Idempotency-Key"] = "r" }
+    local answer, status = call("POST", path .. "/endpoint/ep/recover", { since = message.timestamp }, key)
     assert.same({ 202, "endpoint.recover", "running" }, { status, answer.task, answer.status })
+    assert.equal(answer.id, call("POST", path .. "/endpoint/ep/recover", { since = message.timestamp }, key).id)
     local tried = await_attempts(path, message, 3)
     assert.same({ 1, 2 }, { tried[1].triggerType, tried[1].status })
     receiver:answer(place, { status = 200 })
