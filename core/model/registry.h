@@ -174,7 +174,6 @@ struct endpoint_spec {
     struct gate *gate;             /* set before the flip */
     struct queue_spec *queue;      /* NULL: messages are sent to url */
     char *url;
-    bool is_url_secret; /* it is not told */
     char *method;
     struct slice head;         /* packed headers set by the script; owned */
     struct slice secret_names; /* packed: those of them whose values are not told; owned */
@@ -198,6 +197,7 @@ struct endpoint_spec {
     char *proxy;              /* URL; NULL: none */
     bool tells_success;       /* by META_DELIVERY_SUCCEEDED */
     bool is_compressed;       /* bodies that are worth it, by gzip */
+    bool is_url_secret;       /* it is not told */
     enum cloudevents_mode cloudevents;
     char *cloudevents_source; /* NULL: none */
     char *script;

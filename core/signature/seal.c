@@ -245,6 +245,28 @@ bool seal_key_id(struct slice sealed, char id[SEAL_ID_TEXT_BYTES])
     return true;
 }
 
+static enum status open_with(const struct seal_key *key, struct slice place, struct slice sealed,
+                             struct buf *plain)
+{
+    unsigned char tag[TAG_BYTES];
+    if (sealed.len < SEAL_EXTRA_BYTES || sealed.len - SEAL_EXTRA_BYTES > SEAL_BYTES_MAX)
+        return E_INVALID;
+    const struct slice text =
+        slice_of(sealed.data + SEAL_ID_BYTES + NONCE_BYTES, sealed.len - SEAL_EXTRA_BYTES);
+    memcpy(tag, text.data + text.len, TAG_BYTES);
+    const enum status status = buf_reserve(plain, text.len + 1);
+    if (status != OK)
+        return status;
+    unsigned char *out = (unsigned char *)plain->data + plain->len;
+    if (!run_cipher(false, key, bytes_of(sealed) + SEAL_ID_BYTES, place, text, out, tag)) {
+        OPENSSL_cleanse(out, text.len);
+        return E_INVALID;
+    }
+    plain->len += text.len;
+    plain->data[plain->len] = '\0';
+    return OK;
+}
+
 enum status seal_open(struct seal_ring *ring, struct slice place, struct slice sealed,
                       struct buf *plain)
 {
@@ -256,24 +278,7 @@ enum status seal_open(struct seal_ring *ring, struct slice place, struct slice s
     struct seal_key key;
     if (!take_key(ring, id, &key))
         return E_NOTFOUND;
-    enum status status = E_INVALID;
-    if (sealed.len >= SEAL_EXTRA_BYTES && sealed.len - SEAL_EXTRA_BYTES <= SEAL_BYTES_MAX) {
-        const size_t len = sealed.len - SEAL_EXTRA_BYTES;
-        unsigned char tag[TAG_BYTES];
-        memcpy(tag, sealed.data + sealed.len - TAG_BYTES, TAG_BYTES);
-        status = buf_reserve(plain, len + 1);
-        unsigned char *out = status == OK ? (unsigned char *)plain->data + plain->len : NULL;
-        if (out &&
-            !run_cipher(false, &key, id + SEAL_ID_BYTES, place,
-                        slice_of(sealed.data + SEAL_ID_BYTES + NONCE_BYTES, len), out, tag)) {
-            OPENSSL_cleanse(out, len);
-            status = E_INVALID;
-        }
-        if (status == OK) {
-            plain->len += len;
-            plain->data[plain->len] = '\0';
-        }
-    }
+    const enum status status = open_with(&key, place, sealed, plain);
     OPENSSL_cleanse(&key, sizeof key);
     return status;
 }
