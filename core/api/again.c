@@ -31,6 +31,8 @@ static void on_changed(struct api_change *change)
         call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
     else if (what == E_NOTFOUND)
         call_refuse(call, 404, "not_found", "it was removed meanwhile");
+    else if (what == E_CONFLICT)
+        call_refuse(call, 400, "no_payload", "its payload was forgotten: there is nothing to send");
     else
         api_respond(call->request, is_resent ? 202 : 204, slice_str(is_resent ? "{}" : ""), NULL,
                     0);

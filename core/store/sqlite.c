@@ -196,7 +196,8 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                            " SELECT ?1, substr(type, 5), id FROM event WHERE id = ?2",
     [SQL_RESEND_DELIVERY] = "INSERT INTO delivery(id, message, endpoint, state, attempts, due_ms,"
                             " priority, fresh_ms, fresh_attempts)"
-                            " VALUES (?1, ?2, ?3, 0, 0, ?4, 0, ?4, 0)",
+                            " SELECT ?1, ?2, ?3, 0, 0, ?4, 0, ?4, 0 WHERE NOT EXISTS (SELECT 1 FROM"
+                            " published WHERE id = ?5 AND payload_until_ms IS NULL)",
     [SQL_TOKEN_INSERT] =
         "INSERT INTO api_token(id, application, scope, hash, label, flags, created_ms, expires_ms)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(hash) DO NOTHING",

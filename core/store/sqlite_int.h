@@ -578,12 +578,14 @@ int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claime
 /* The event with its content (an empty one without with_body). *event NULL: there is none. */
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event);
 
-/* A delivery with its message, and how its row becomes one (sqlite_claim.c; NULL: no memory). */
+/* A delivery with its message, and how its row becomes one (sqlite_claim.c; NULL: no memory).
+ * What was published and forgotten has expired. */
 #define SQL_TEXT_DELIVERY                                                                          \
-    "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, d.expires_ms, m.type, m.content,"      \
-    " c.head, c.body, a.next_ms - a.started_ms - a.duration_ms, d.endpoint, e.trace,"              \
-    " d.order_key IS NOT NULL, d.priority, d.fresh_ms, d.fresh_attempts, d.leased_ms"              \
-    " FROM delivery d"
+    "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, iif(m.content & 255 IN (0, 255) AND"   \
+    " EXISTS (SELECT 1 FROM published WHERE id = e.id AND payload_until_ms IS NULL), 1,"           \
+    " d.expires_ms), m.type, m.content, c.head, c.body, a.next_ms - a.started_ms - a.duration_ms," \
+    " d.endpoint, e.trace, d.order_key IS NOT NULL, d.priority, d.fresh_ms, d.fresh_attempts,"     \
+    " d.leased_ms FROM delivery d"
 #define SQL_TEXT_DELIVERY_JOINS                                                                    \
     " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
     " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"

@@ -111,6 +111,7 @@ static int put_published(struct sqlite_engine *it, uint64_t message, bool *is_th
     return rc;
 }
 
+/* E_CONFLICT: its payload was forgotten. */
 static int resend(struct sqlite_engine *it, const struct store_change *op, struct change *change)
 {
     bool is_there = false;
@@ -125,8 +126,12 @@ static int resend(struct sqlite_engine *it, const struct store_change *op, struc
     bind_id(statement, 2, change->id);
     bind_id(statement, 3, change->to);
     (void)sqlite3_bind_int64(statement, 4, op->now_ms);
+    bind_id(statement, 5, id_event_of(change->id));
     rc = sqlite_run(it, SQL_RESEND_DELIVERY);
-    return rc == SQLITE_OK ? sqlite_add_delivery(it, change->id, id) : rc;
+    const bool is_made = rc == SQLITE_OK && sqlite3_changes(it->db) > 0;
+    if (rc == SQLITE_OK && !is_made)
+        change->status = E_CONFLICT;
+    return is_made ? sqlite_add_delivery(it, change->id, id) : rc;
 }
 
 /* ---- Messages -------------------------------------------------------------------------------- */
