@@ -295,8 +295,8 @@ static int l_sign_http_signature(lua_State *L)
 {
     const struct options options = {.index = 1, .what = "anzol.sign.http_signature"};
     struct signer *signer = push_signer(L, SIGNER_HTTP);
-    http_scheme_check_read(L, &options, true, &signer->http);
-    const struct key_style style = {signer->http.algorithm, KEY_TEXT, true};
+    http_scheme_check_read(L, &options, true, signer->http);
+    const struct key_style style = {signer->http->algorithm, KEY_TEXT, true};
     keys_check_read(L, &options, &style, &signer->keys);
     return 1;
 }

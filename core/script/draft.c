@@ -287,7 +287,8 @@ static void mix_endpoint(uint64_t *digest, const struct endpoint_spec *endpoint)
         return;
     mix_number(digest, signer->kind);
     mix_recipe(digest, &signer->recipe);
-    mix_http(digest, &signer->http);
+    if (signer->http)
+        mix_http(digest, signer->http);
     mix_keys(digest, &signer->keys);
 }
 

@@ -61,15 +61,16 @@ static enum status sign_by_verifier(struct sign *sign, struct err *err)
                        "source '%s' verifies by a public key: only who has the private one can "
                        "sign for it",
                        source->name);
+    struct http_scheme http = verifier->http;
     /* Borrows what the verifier owns. */
-    struct signer signer = {
+    const struct signer signer = {
         .kind = verifier->kind == VERIFIER_HTTP ? SIGNER_HTTP : SIGNER_RECIPE,
         .recipe = verifier->recipe,
-        .http = verifier->http,
+        .http = &http,
         .keys = verifier->keys,
     };
-    if (signer.http.label[0] == '\0')
-        (void)snprintf(signer.http.label, sizeof signer.http.label, "sig1");
+    if (http.label[0] == '\0')
+        (void)snprintf(http.label, sizeof http.label, "sig1");
     const struct sign_input input = {.id = slice_str(sign->id),
                                      .timestamp_s = clock_now_ms() / 1000,
                                      .method = slice_str("POST"),

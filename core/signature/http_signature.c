@@ -342,12 +342,12 @@ static enum status sign_base(const struct signer *signer, struct slice base, str
     unsigned char digest[DIGEST_BYTES_MAX];
     enum status status;
     if (key->pair)
-        status = pair_sign(key->pair, key->algorithm, signer->http.digest, &base, 1, &signature);
+        status = pair_sign(key->pair, key->algorithm, signer->http->digest, &base, 1, &signature);
     else
         status =
-            buf_add(&signature, digest, hmac(signer->http.digest, key->secret, &base, 1, digest));
+            buf_add(&signature, digest, hmac(signer->http->digest, key->secret, &base, 1, digest));
     if (status == OK)
-        status = buf_printf(value, "%s=:", signer->http.label);
+        status = buf_printf(value, "%s=:", signer->http->label);
     if (status == OK)
         status = base64_encode(buf_slice(&signature), value);
     buf_finish(&signature);
@@ -359,7 +359,7 @@ static enum status add_signature(const struct signer *signer, struct slice raw, 
 {
     struct buf value;
     buf_init(&value, FIELD_BYTES_MAX);
-    enum status status = buf_printf(&value, "%s=%.*s", signer->http.label, (int)raw.len, raw.data);
+    enum status status = buf_printf(&value, "%s=%.*s", signer->http->label, (int)raw.len, raw.data);
     if (status == OK)
         status = head_add(head, slice_str("Signature-Input"), buf_slice(&value));
     buf_clear(&value);
@@ -378,12 +378,12 @@ enum status http_sign(const struct signer *signer, const struct sign_input *inpu
     struct buf base;
     buf_init(&raw, FIELD_BYTES_MAX);
     buf_init(&base, BASE_BYTES_MAX);
-    enum status status = add_digest(&signer->http, input, head);
+    enum status status = add_digest(signer->http, input, head);
     if (status == OK)
-        status = add_list(&signer->http, &raw);
+        status = add_list(signer->http, &raw);
     const size_t list_len = raw.len;
     if (status == OK)
-        status = add_parameters(&signer->http, input, &raw);
+        status = add_parameters(signer->http, input, &raw);
     const struct http_request request = {
         .head = buf_slice(head), .body = input->body, .method = input->method, .url = input->url};
     if (status == OK)

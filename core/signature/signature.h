@@ -326,7 +326,8 @@ struct signer {
     atomic_uint references;
     enum signer_kind kind;
     struct recipe recipe;
-    struct http_scheme http;
+    struct http_scheme
+        *http; /* of SIGNER_HTTP, owned: it is large, and there may be many signers */
     struct key_set
         keys; /* one signature a key where the recipe has several; else the first signs */
 };

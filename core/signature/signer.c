@@ -13,8 +13,13 @@
 struct signer *signer_create(enum signer_kind kind)
 {
     struct signer *signer = calloc(1, sizeof *signer);
-    if (!signer)
+    struct http_scheme *http = kind == SIGNER_HTTP ? calloc(1, sizeof *http) : NULL;
+    if (!signer || (kind == SIGNER_HTTP && !http)) {
+        free(signer);
+        free(http);
         return NULL;
+    }
+    signer->http = http;
     atomic_init(&signer->references, 1);
     signer->kind = kind;
     return signer;
@@ -31,6 +36,7 @@ void signer_unref(struct signer *signer)
     if (!signer || atomic_fetch_sub_explicit(&signer->references, 1, memory_order_acq_rel) != 1)
         return;
     key_set_finish(&signer->keys);
+    free(signer->http);
     free(signer);
 }
 

@@ -305,10 +305,10 @@ static void fuzz_http(struct slice raw)
     check(head_add(&head, slice_str("Content-Digest"), take_text(&rest)) == OK);
     check(!http_accepts(buf_slice(&head), rest));
     struct signer *signer = signer_create(SIGNER_HTTP);
-    signer->http = (struct http_scheme){.components = {"@method", "@target-uri", "content-digest"},
-                                        .component_count = 3,
-                                        .digest = DIGEST_SHA256,
-                                        .label = "sig1"};
+    *signer->http = (struct http_scheme){.components = {"@method", "@target-uri", "content-digest"},
+                                         .component_count = 3,
+                                         .digest = DIGEST_SHA256,
+                                         .label = "sig1"};
     check(key_set_add(&signer->keys, slice_str(KEY)) == OK);
     buf_clear(&head);
     const struct sign_input input = {.timestamp_s = NOW_S,
