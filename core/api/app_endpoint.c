@@ -213,9 +213,10 @@ static void judge(struct call *call, const char *fields, const char *old,
     it->url = buf_take(&url, NULL);
     it->stored.url = it->url;
     it->stored.is_disabled = fields_flag(fields, "disabled");
-    take_types(it, fields);
-    if (!is_same(fields, old, "eventTypes"))
+    if (!is_same(fields, old, "eventTypes")) {
+        take_types(it, fields);
         token_narrow_types(call, &it->stored);
+    }
     if (call->resource.is_new)
         endpoint_take_key(call, "secret", complaints);
 }

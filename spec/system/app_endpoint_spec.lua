@@ -129,6 +129,17 @@ describe("an endpoint of an application", function()
     assert.same({ "user.made" }, call("GET", path .. "/e").eventTypes)
   end)
 
+  it("is changed in other fields though an event type of it is forgotten", function()
+    local path = application()
+    call("POST", "/event-type", { name = "soon.gone", description = "d" })
+    make(path, with { uid = "e", eventTypes = { "soon.gone" } })
+    assert.equal(204, (select(2, call("DELETE", "/event-type/soon.gone?expunge=true"))))
+    local after, status = call("PATCH", path .. "/e", { disabled = true })
+    assert.same({ 200, true, { "soon.gone" } }, { status, after.disabled, after.eventTypes })
+    assert.equal("body eventTypes", (wrong("PATCH", path .. "/e", { eventTypes = { "user.made", "soon.gone" } })))
+    assert.equal("body eventTypes", (wrong("POST", path, with { eventTypes = { "soon.gone" } })))
+  end)
+
   it("is changed in some fields, and loses those that are null", function()
     local path = application()
     local before = make(path, with { uid = "e", eventTypes = { "user.made" }, channels = { "c" },
