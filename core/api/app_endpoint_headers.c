@@ -33,7 +33,8 @@ static bool is_reserved(struct slice name)
         "traceparent",
         "transfer-encoding",
     };
-    static const char *const prefixes[] = {"ce-", "proxy-", "svix-", "webhook-", "x-svix-"};
+    static const char *const prefixes[] = {"anzol-", "ce-",      "proxy-",
+                                           "svix-",  "webhook-", "x-svix-"};
     for (size_t i = 0; i < array_count(names); i++)
         if (slice_equal_nocase(name, slice_str(names[i])))
             return true;

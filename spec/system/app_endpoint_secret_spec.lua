@@ -82,6 +82,7 @@ describe("an endpoint of an application has", function()
       ["body headers Host"] = { { headers = { Host = "a" } } },
       ["body headers Content-Length"] = { { headers = { ["Content-Length"] = "1" } } },
       ["body headers Webhook-Id"] = { { headers = { ["Webhook-Id"] = "1" } } },
+      ["body headers Anzol-Hops"] = { { headers = { ["Anzol-Hops"] = "0" } } },
       ["body headers svix-signature"] = { { headers = { ["svix-signature"] = "1" } } },
     } do
       it("that are refused for " .. place, function()
