@@ -77,8 +77,8 @@ unsigned head_count(struct slice head, const char *name)
 bool head_is_secret(struct slice name)
 {
     static const struct slice words[] = {
-        {"api-key", 7},  {"authorization", 13}, {"cookie", 6},
-        {"password", 8}, {"secret", 6},         {"token", 5},
+        {"api-key", 7},  {"apikey", 6}, {"authorization", 13}, {"cookie", 6},
+        {"password", 8}, {"secret", 6}, {"token", 5},
     };
     static const uint32_t firsts =
         LETTER('a') | LETTER('c') | LETTER('p') | LETTER('s') | LETTER('t');

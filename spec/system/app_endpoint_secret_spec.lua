@@ -47,10 +47,10 @@ describe("an endpoint of an application has", function()
 
     it("of which those that are secrets are shown by name only, and stored sealed", function()
       call("PUT", path .. "/headers", { headers = { Authorization = "Bearer xyzzy-1", ["X-Api-Key"] = "xyzzy-2",
-        ["X-Shop"] = "a" } })
+        apikey = "xyzzy-3", ["X-Shop"] = "a" } })
       local shown = headers()
       table.sort(shown.sensitive)
-      assert.same({ headers = { ["X-Shop"] = "a" }, sensitive = { "Authorization", "X-Api-Key" } }, shown)
+      assert.same({ headers = { ["X-Shop"] = "a" }, sensitive = { "Authorization", "X-Api-Key", "apikey" } }, shown)
       assert.is_nil(server:log():find("xyzzy", 1, true))
     end)
 
