@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUFFIX ".new"
+/* Of a name that nobody else has: two listeners may keep the same place. */
+#define SUFFIX ".XXXXXX"
 
 static bool sync_path(const char *path, int flags)
 {
@@ -33,9 +35,10 @@ static bool write_all(int fd, struct slice text)
     return true;
 }
 
-static bool write_file(const char *path, struct slice text)
+/* Puts the name of the new file, for its owner alone, into name (a pattern of mkostemp). */
+static bool write_new(char *name, struct slice text)
 {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int fd = mkostemp(name, O_CLOEXEC);
     const bool is_written = fd >= 0 && write_all(fd, text) && fsync(fd) == 0;
     if (fd >= 0)
         (void)close(fd);
@@ -62,8 +65,14 @@ static bool save(char *path, struct slice text)
         errno = ENAMETOOLONG;
         return false;
     }
-    if (!make_folders(path) || !write_file(fresh, text) || rename(fresh, path) != 0)
+    if (!make_folders(path))
         return false;
+    if (!write_new(fresh, text) || rename(fresh, path) != 0) {
+        const int why = errno;
+        (void)unlink(fresh);
+        errno = why;
+        return false;
+    }
     char *slash = strrchr(path, '/');
     if (!slash || slash == path)
         return sync_path(slash ? "/" : ".", O_DIRECTORY);

@@ -49,7 +49,7 @@ describe("anzol listen", function()
     child = process.spawn(options)
   end
 
-  local function errors() return files.read(dir .. "/errors" .. starts) end
+  local function errors(start) return files.read(dir .. "/errors" .. (start or starts)) end
 
   local function until_said(words)
     return wait.until_true(words, 10000, function() return errors():find(words, 1, true) end)
@@ -201,6 +201,23 @@ describe("anzol listen", function()
     start("*", "--forward-to", receiver:url "/hooks", "--new")
     server:post("/in/one", "4")
     assert.same({ "1", "2", "3", "4" }, bodies(4))
+  end)
+
+  it("keeps one place with a second one of the same source and target", function()
+    start("one", "--forward-to", receiver:url "/hooks")
+    local first = child
+    finally(function() first:kill(9) end)
+    start("one", "--forward-to", receiver:url "/hooks")
+    for i = 1, 40 do server:post("/in/one", tostring(i)) end
+    came(80) -- each by both, so neither stopped over the other's place
+    server:post("/in/one", "last")
+    came(82)
+    for i = 1, 2 do assert.is_nil(errors(i):find("cannot be kept", 1, true)) end
+    first:kill(9)
+    first:wait(5000)
+    stop()
+    start("one", "--forward-to", receiver:url "/hooks")
+    assert.matches("going on where the last one was", errors())
   end)
 
   it("waits for a program that is not there, and ends with what waits told", function()
