@@ -16,7 +16,8 @@
 #define RAW "transformationsParams"
 
 static const struct field_form raw_rows[] = {
-    {.name = "rawPayload", .type = FIELD_TEXT, .has_zeros = true}};
+    {.name = "rawPayload", .type = FIELD_TEXT, .has_zeros = true},
+    {.name = "headers", .type = FIELD_TEXTS}};
 static const struct field_forms raw_fields = {raw_rows, array_count(raw_rows)};
 /* The last counts only if the path's application is not there. */
 static const struct field_form rows[] = {
@@ -53,7 +54,8 @@ struct message_call {
     int64_t kept_days;
     struct buf raw; /* what is sent instead of it */
     bool is_raw;
-    uint64_t endpoint; /* it is an example, for this one; 0: it is none */
+    struct buf media_type; /* of raw; empty: it is called JSON */
+    uint64_t endpoint;     /* it is an example, for this one; 0: it is none */
     struct publishing publishing;
     bool with_content;
 };
@@ -68,6 +70,7 @@ void message_call_free(struct message_call *message)
     free(message->publishing.what.tags);
     buf_finish(&message->body);
     buf_finish(&message->raw);
+    buf_finish(&message->media_type);
     free(message);
 }
 
@@ -118,12 +121,40 @@ void api_write_message(const struct call *call, struct document *out)
 /* ---- What is published -------------------------------------------------------------------------
  */
 
-/* A string that is sent byte for byte instead of the payload. */
+/* Visible ASCII, blanks within: it becomes a header. */
+static bool is_media_type(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] < ' ' || text.data[i] > '~')
+            return false;
+    return text.len > 0 && slice_trim(text).len == text.len;
+}
+
+/* Of headers the Content-Type counts. E_INVALID: it is none. */
+static enum status take_media_type(struct message_call *message, struct slice headers)
+{
+    struct slice name;
+    struct slice value;
+    buf_clear(&message->media_type);
+    for (size_t offset = 0; json_next_member(headers, &offset, &name, &value);)
+        if (slice_equal_nocase(name, slice_str("\"content-type\"")))
+            return json_add_text(value, &message->media_type) == OK &&
+                           is_media_type(buf_slice(&message->media_type))
+                       ? OK
+                       : E_INVALID;
+    return OK;
+}
+
+/* A string that is sent byte for byte instead of the payload, and what it is. */
 static enum status take_raw(struct message_call *message, struct slice params)
 {
     struct slice raw;
+    struct slice headers;
     message->is_raw = json_find(params, "rawPayload", &raw);
-    return message->is_raw ? json_add_text(raw, &message->raw) : OK;
+    enum status status = message->is_raw ? json_add_text(raw, &message->raw) : OK;
+    if (status == OK && message->is_raw && json_find(params, "headers", &headers))
+        status = take_media_type(message, headers);
+    return status;
 }
 
 /* Owned text of a small value: what a string says, anything else as it is. */
@@ -138,8 +169,21 @@ static char *copy_value(struct slice value)
     return buf_take(&text, NULL);
 }
 
+static void refuse_media_type(struct call *call)
+{
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    complain_of_member(&complaints, RAW, slice_str("\"headers\""),
+                       "the content-type must be visible ASCII: application/xml");
+    (void)complaints_end(call, &complaints);
+}
+
 static void refuse_fields(struct call *call, enum status status)
 {
+    if (status == E_INVALID) {
+        refuse_media_type(call);
+        return;
+    }
     call_refuse(call, status == E_LIMIT ? 413 : 503, status == E_LIMIT ? "too_large" : "memory",
                 status == E_LIMIT
                     ? "the payload is over 1 MiB, compact as it is sent, or its application "
@@ -218,7 +262,9 @@ static enum status add_head(const struct call *call, struct buf *head)
     if (status == OK && message->is_raw)
         status = head_add(head, slice_str(PUBLISHED_RAW), slice_str("1"));
     if (status == OK)
-        status = head_add(head, slice_str("content-type"), slice_str("application/json"));
+        status = head_add(head, slice_str("content-type"),
+                          message->media_type.len > 0 ? buf_slice(&message->media_type)
+                                                      : slice_str("application/json"));
     return status;
 }
 
@@ -362,6 +408,7 @@ static struct message_call *create(struct call *call)
     }
     buf_init(&message->body, LIMIT_API_MESSAGE_BYTES + LIMIT_API_BODY_BYTES);
     buf_init(&message->raw, LIMIT_API_MESSAGE_BYTES);
+    buf_init(&message->media_type, LIMIT_API_BODY_BYTES);
     message->with_content = true;
     return message;
 }

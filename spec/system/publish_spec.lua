@@ -79,6 +79,10 @@ describe("a message that is published", function()
     assert.equal(text, shown)
     assert.equal("body transformationsParams rawPayload",
       wrong { eventType = "a", payload = { a = 1 }, transformationsParams = { rawPayload = 5 } })
+    for _, type in ipairs { "", "a/b\r\nx: y", " a/b", "\195\169", "a\0b" } do
+      assert.equal("body transformationsParams headers", (wrong { eventType = "a", payload = { a = 1 },
+        transformationsParams = { rawPayload = "", headers = { ["content-type"] = type } } }))
+    end
   end)
 
   local long, channel = ("t"):rep(256), ("c"):rep(128)

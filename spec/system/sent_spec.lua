@@ -94,7 +94,11 @@ anzol.on("api.ruled.two", { name = "second" }, function(event) event:publish { p
     endpoint(path, { uid = "raw" })
     publish(path, { transformationsParams = { rawPayload = "<x>\n" } })
     local _, records = arrived()
-    assert.equal("<x>\n", records[1].body)
+    assert.same({ "<x>\n", "application/json" }, { records[1].body, records[1].headers["content-type"] })
+    local xml = "application/xml; charset=utf-8"
+    publish(path, { transformationsParams = { rawPayload = "<x/>", headers = { ["Content-Type"] = xml } } })
+    _, records = arrived()
+    assert.same({ "<x/>", xml }, { records[1].body, records[1].headers["content-type"] })
   end)
 
   it("goes where scripts say", function()
