@@ -302,6 +302,8 @@ void api_check_closed(struct api *api);
 
 #define COMPLAINTS_MAX 100u /* of members of one field: more are not told */
 
+#define NO_OBJECT "one JSON object in UTF-8 is wanted, at most 128 deep" /* LIMIT_JSON_DEPTH */
+
 /* The 422 under construction. */
 struct complaints {
     struct document out;

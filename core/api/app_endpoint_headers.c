@@ -97,7 +97,7 @@ static void read_headers(struct call *call, bool may_be_null, struct buf *given,
     struct slice value;
     const struct slice body = http_body(call->request);
     if (!json_is_valid(body) || json_kind_of(body) != JSON_OBJECT) {
-        complain(complaints, "body", slice_of("", 0), "a JSON object is wanted");
+        complain(complaints, "body", slice_of("", 0), NO_OBJECT);
         return;
     }
     if (!json_find(body, "headers", &headers) || json_kind_of(headers) != JSON_OBJECT) {

@@ -356,7 +356,7 @@ enum status fields_read(const struct fields_input *input, struct complaints *com
                         struct buf *out)
 {
     if (!json_is_valid(input->body) || json_kind_of(input->body) != JSON_OBJECT) {
-        complain(complaints, "body", slice_of("", 0), "a JSON object is wanted");
+        complain(complaints, "body", slice_of("", 0), NO_OBJECT);
         return OK;
     }
     struct reading reading = {.input = input, .complaints = complaints};

@@ -71,6 +71,16 @@ describe("a message that is published", function()
     assert.is_nil(message.channels)
   end)
 
+  it("says how deep a payload may be", function()
+    local function nested(depth) -- the body is one, and each payload
+      return '{"eventType":"a","payload":' .. ('{"a":'):rep(depth - 2) .. "{}" .. ("}"):rep(depth - 1)
+    end
+    made(nested(128))
+    local answer = publish(nested(129))
+    assert.same({ "body" }, answer.detail[1].loc)
+    assert.matches("at most 128 deep", answer.detail[1].msg, 1, true)
+  end)
+
   it("takes a payload that is sent byte for byte, and shows none", function()
     local message, text = made { eventType = "a", payload = { a = 1 },
       transformationsParams = { rawPayload = "<x/>" } }
