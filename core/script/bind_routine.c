@@ -16,6 +16,21 @@
 
 /* ---- In common ---- */
 
+/* The figures of polls and of streams are one (anzol_polls_total{poll}): so is their name. */
+static void check_figures(lua_State *L, const struct registry *registry, enum routine_kind kind,
+                          const char *name)
+{
+    if (kind != ROUTINE_POLL && kind != ROUTINE_SSE)
+        return;
+    const bool is_poll = kind == ROUTINE_POLL;
+    const struct routine_spec *other =
+        registry_routine(registry, is_poll ? ROUTINE_SSE : ROUTINE_POLL, slice_str(name));
+    if (other)
+        (void)luaL_error(L, "%s '%s' has the name of an %s at %s, and their figures are by name",
+                         is_poll ? "anzol.poll" : "anzol.sse", name,
+                         is_poll ? "anzol.sse" : "anzol.poll", other->script);
+}
+
 /* name, …, function: the routine with all that is common. */
 static struct routine_spec *add_routine(lua_State *L, enum routine_kind kind, const char *what,
                                         int argument_count)
@@ -29,6 +44,7 @@ static struct routine_spec *add_routine(lua_State *L, enum routine_kind kind, co
     const struct routine_spec *other = registry_routine(draft->registry, kind, slice_str(name));
     if (other)
         (void)luaL_error(L, "%s '%s' is registered twice, first at %s", what, name, other->script);
+    check_figures(L, draft->registry, kind, name);
     lua_settop(L, argument_count);
     struct routine_spec *routine = draft_add_routine(draft);
     if (!routine)

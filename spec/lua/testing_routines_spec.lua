@@ -315,6 +315,10 @@ describe("registering what runs by itself", function()
     ['anzol.cron("A!", { schedule = "@daily" }, print)'] = "bad name 'A!' for anzol.cron",
     ['anzol.every("a", "1h", print) anzol.every("a", "1h", print)'] =
       "anzol.every 'a' is registered twice, first at scripts/main.lua:",
+    ['anzol.poll("a", { interval = "1h" }, print) anzol.sse("a", { url = "https://a.example/" }, print)'] =
+      "anzol.sse 'a' has the name of an anzol.poll at scripts/main.lua:",
+    ['anzol.sse("a", { url = "https://a.example/" }, print) anzol.poll("a", { interval = "1h" }, print)'] =
+      "anzol.poll 'a' has the name of an anzol.sse at scripts/main.lua:",
     ['anzol.every("a", "99ms", print)'] =
       "the interval of anzol.every 'a' must be a duration from 100ms to 366d, got '99ms'",
     ['anzol.every("a", "367d", print)'] =
