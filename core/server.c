@@ -218,6 +218,7 @@ static void end(struct server *server)
     turns_destroy(server->turns);
     black_box_close(server->box);
     server_watch_close(server);
+    server_ownership_close(server);
     uv_close((uv_handle_t *)&server->on_hup, NULL);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
@@ -247,6 +248,7 @@ static void drain(struct server *server)
 {
     server->state = SERVER_DRAINING;
     server_tasks_stop(server);
+    server_ownership_stop(server);
     /* With a full disk outcomes wait for ever: the process does not. */
     check(uv_timer_start(&server->fatal, on_fatal_time, (uint64_t)server->config.drain_ms, 0) == 0);
     /* A tenth is kept for the last commits and the threads to end. */
@@ -503,6 +505,7 @@ static int serve(struct server *server)
         return fail("cannot start", &err, EXIT_FAILURE);
     if (server->config.watch)
         server_watch_open(server);
+    server_ownership_open(server);
     server_operational_make(server, load_registered);
     check(uv_run(&server->loop, UV_RUN_DEFAULT) == 0);
     check(uv_loop_close(&server->loop) == 0);

@@ -93,6 +93,8 @@ struct server {
     struct reload *reload;         /* under way */
     bool is_reload_wanted;         /* a signal came meanwhile */
     struct map throttles;          /* application -> struct throttle, as long */
+    struct map proofs;             /* endpoint id -> struct server_proof, while it is unverified */
+    struct exchanges *challenges;  /* of them */
     struct map gates;              /* endpoint id -> struct gate, for the life of the process */
     struct watch *watch;
     uv_signal_t on_hup, on_term, on_int;
@@ -257,6 +259,19 @@ void server_registered_taken(struct worker_endpoint *change);
 void server_registered_refresh(struct server *server, uint64_t endpoint,
                                const struct endpoint_standing *standing, void (*on_done)(void *ctx),
                                void *ctx);
+
+/* server_ownership.c: before the registered endpoints are loaded. */
+void server_ownership_open(struct server *server);
+/* There is this version of a registered endpoint: it is challenged from now on if it is unverified.
+ */
+void server_ownership_take(struct server *server, struct registry *one);
+/* It was deleted. */
+void server_ownership_drop(struct server *server, uint64_t endpoint);
+/* Every second: sends the challenges that are due. */
+void server_ownership_turn(struct server *server);
+/* No further ones; those under way are given up. */
+void server_ownership_stop(struct server *server);
+void server_ownership_close(struct server *server);
 
 /* server_reload.c: the gate of an endpoint, which stays. */
 struct gate *server_gate(struct server *server, uint64_t endpoint);

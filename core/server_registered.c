@@ -97,6 +97,7 @@ static void put(struct handing *it, const struct resource *row, bool is_new)
     registry_unref(it->one);
     it->one = registered_make(row, server_gate(server, row->id), throttle_of(server, row->owner));
     check(directory_put(server->directory, registry_ref(it->one)) == OK);
+    server_ownership_take(server, it->one);
 }
 
 /* ---- Asked for by the API -------------------------------------------------------------------- */
@@ -104,6 +105,7 @@ static void put(struct handing *it, const struct resource *row, bool is_new)
 static void remove_one(struct handing *it, uint64_t endpoint)
 {
     registry_unref(directory_remove(it->server->directory, endpoint));
+    server_ownership_drop(it->server, endpoint);
     it->change.endpoint = endpoint;
     it->change.is_removed = true;
     hand_over(it);
@@ -230,6 +232,7 @@ static void add(struct server_registered *it, const struct resource *row,
     struct registry *one =
         registered_make(row, server_gate(server, row->id), throttle_of(server, row->owner));
     check(directory_put(server->directory, registry_ref(one)) == OK);
+    server_ownership_take(server, one);
     it->rows[it->count] = one;
     it->standings[it->count++] = *standing;
 }

@@ -57,6 +57,7 @@ static void on_upkeep(uv_timer_t *timer)
     memory_trim();
     server_watch_turn(server);
     server_tasks_turn(server);
+    server_ownership_turn(server);
     if (++server->upkeep_turn % RETENTION_TURNS == 0 && server->generation)
         server_retain(server);
 }

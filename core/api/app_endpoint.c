@@ -4,6 +4,7 @@
 #include "api/app_endpoint_int.h"
 
 #include "base/clock.h"
+#include "model/ownership.h"
 
 #include <stdlib.h>
 
@@ -57,6 +58,7 @@ static const struct field_form rows[] = {
      .patch_min = 1,
      .max = UINT16_MAX,
      .absent = "1"},
+    {.name = OWNERSHIP_VERIFICATION, .type = FIELD_SHOWN},
     {.name = "secret", .type = FIELD_SECRET},
 };
 const struct field_forms app_endpoint_fields = {rows, array_count(rows)};
@@ -196,6 +198,20 @@ static bool is_same(const char *fields, const char *old, const char *name)
            slice_equal(value, before);
 }
 
+/* One that is new or has another URL has to prove itself if its application says so; any other is
+ * as it was. NULL: it has nothing to prove. */
+static const char *verification_of(const struct call *call, const char *fields, const char *old)
+{
+    struct slice before;
+    if (!call->is_ownership_required)
+        return NULL;
+    if (!is_same(fields, old, "url"))
+        return OWNERSHIP_UNVERIFIED;
+    if (!json_find(slice_str(old), OWNERSHIP_VERIFICATION, &before))
+        return NULL;
+    return ownership_is_missing(old) ? OWNERSHIP_UNVERIFIED : OWNERSHIP_VERIFIED;
+}
+
 static void judge(struct call *call, const char *fields, const char *old,
                   struct complaints *complaints)
 {
@@ -213,6 +229,7 @@ static void judge(struct call *call, const char *fields, const char *old,
     it->url = buf_take(&url, NULL);
     it->stored.url = it->url;
     it->stored.is_disabled = fields_flag(fields, "disabled");
+    it->verification = verification_of(call, fields, old);
     if (!is_same(fields, old, "eventTypes")) {
         take_types(it, fields);
         token_narrow_types(call, &it->stored);
@@ -253,10 +270,15 @@ static void complete(struct call *call, struct store_resource *put)
 {
     struct registered_call *it = registered_call_of(call);
     put->endpoint = &it->stored;
-    if (call->resource.verb != RESOURCE_TOUCH)
+    struct resource *row = &call->resource.row;
+    if (call->resource.verb != RESOURCE_TOUCH) {
+        char *body = ownership_mark(row->body, it->verification);
+        free(row->body);
+        row->body = body;
         it->write_count = 0;
-    else
-        it->stored.is_disabled = fields_flag(call->resource.row.body, "disabled");
+    } else {
+        it->stored.is_disabled = fields_flag(row->body, "disabled");
+    }
     if (put->is_new)
         registered_call_put_secret(call, SECRET_KEY, buf_slice(&it->key), 0);
     put->secrets = it->writes;

@@ -19,6 +19,7 @@ void api_remove_app_endpoint(struct call *call);
 struct registered_call {
     struct store_registered stored;
     char *url;                     /* owned */
+    const char *verification;      /* static; NULL: none */
     char **types;                  /* owned, with type_count of stored */
     struct buf headers;            /* as a JSON object */
     struct buf key;                /* a new one; empty: as it is */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "model/ownership.h"
 
 #include <stdlib.h>
 
@@ -24,6 +25,14 @@ static const struct field_form fields[] = {
     {.name = "metadata", .type = FIELD_TEXTS, .absent = "{}"},
 };
 const struct field_forms application_fields = {fields, array_count(fields)};
+
+static void judge_policy(const char *given, struct complaints *complaints)
+{
+    if (!ownership_is_policy(given))
+        complain_of_member(complaints, "metadata", slice_str("\"ownership\""),
+                           "\"challenge\" or \"none\" is wanted");
+}
+
 /* The one of the endpoints that scripts declare has it. */
 static void judge(struct call *call, const char *given, const char *old,
                   struct complaints *complaints)
@@ -33,6 +42,7 @@ static void judge(struct call *call, const char *given, const char *old,
     if (json_find(slice_str(given), "uid", &uid) && slice_is(uid, "\"" DEFAULT_APPLICATION "\""))
         complain(complaints, "body", slice_str("uid"),
                  "\"default\" is the application of the endpoints that scripts declare");
+    judge_policy(given, complaints);
 }
 
 static const struct resource_form form = {
@@ -155,6 +165,7 @@ static void on_found(struct store_read *read)
         free(call->application_uid);
         call->application_uid = list->rows[0].uid;
         list->rows[0].uid = NULL;
+        call->is_ownership_required = ownership_is_required(list->rows[0].body);
         remember(call);
     } else if (status != OK && status != E_NOTFOUND)
         log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,
@@ -247,6 +258,7 @@ enum status api_take_brought(struct call *call, struct slice read, struct compla
     }
     *row = (struct resource){.kind = RESOURCE_APPLICATION, .body = buf_take(&text, NULL)};
     row->uid = fields_copy(row->body, "uid");
+    judge_policy(row->body, complaints);
     if (!row->uid || strcmp(row->uid, call->application_name) != 0)
         complain_of_member(complaints, "application", slice_str("\"uid\""),
                            "it is the application that the path names");

@@ -18,7 +18,8 @@ enum field_type {
     FIELD_NAMES,   /* items_min to items_max different names, each as FIELD_NAME */
     FIELD_FORM,    /* an object with the fields of `forms` */
     FIELD_OBJECT,  /* any object */
-    FIELD_SECRET   /* when it is made; kept apart by whoever knows what it is */
+    FIELD_SECRET,  /* when it is made; kept apart by whoever knows what it is */
+    FIELD_SHOWN /* a text that is only shown: whoever knows what it is adds it to what was read */
 };
 struct field_forms;
 

@@ -165,6 +165,8 @@ struct membership {
     char *metadata;  /* a JSON object of texts */
     char *transform; /* that it names: a transform_spec; NULL: none */
     bool is_disabled;
+    bool is_unverified; /* it has to prove that it wants webhooks: sent to as if paused */
+    int64_t changed_ms; /* Unix ms, of the due clock */
 };
 
 struct endpoint_spec {

@@ -164,7 +164,12 @@ void outlet_learn_state(struct outlet *outlet, enum endpoint_state state, uint64
 
 enum endpoint_state outlet_known_state(const struct outlet *outlet)
 {
-    return outlet->is_disabling ? ENDPOINT_DISABLED : outlet->stored_state;
+    const struct membership *membership = outlet->spec ? outlet->spec->membership : NULL;
+    if (outlet->is_disabling)
+        return ENDPOINT_DISABLED;
+    if (outlet->stored_state == ENDPOINT_ENABLED && membership && membership->is_unverified)
+        return ENDPOINT_PAUSED;
+    return outlet->stored_state;
 }
 
 void outlet_take_state(struct outlet *outlet)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "model/ownership.h"
 #include "signature/signature.h"
 
 #include <stdlib.h>
@@ -73,6 +74,8 @@ static struct membership *make_membership(const struct resource *row, struct thr
         .throttle = throttle,
         .version = row->version,
         .is_disabled = read_flag(row->body, "disabled"),
+        .is_unverified = ownership_is_missing(row->body),
+        .changed_ms = row->updated_ms,
     };
     if (row->uid)
         membership->uid = must_copy(row->uid, strlen(row->uid));

@@ -28,6 +28,8 @@ struct connection {
     bool was_told_to_continue;
     const struct answer *answer; /* waits for due_us; the rule outlives the receiver's thread */
     int64_t due_us;
+    char *echo; /* the body of the request, if it is to be the answer's; owned */
+    size_t echo_len;
 };
 
 struct loop {
@@ -48,6 +50,7 @@ static void hang_up(struct connection *connection)
 {
     (void)close(connection->fd);
     free(connection->in);
+    free(connection->echo);
     *connection = (struct connection){.fd = -1};
 }
 
@@ -151,13 +154,14 @@ static void send_answer(struct connection *connection)
     if (answer->raw) {
         is_open = put(connection, answer->raw, answer->raw_len);
     } else {
-        const size_t body_len = answer->body ? strlen(answer->body) : 0;
+        const char *body = answer->body ? answer->body : "";
+        const size_t body_len = answer->echoes ? connection->echo_len : strlen(body);
         char head[1024];
         const int len =
             snprintf(head, sizeof head, "HTTP/1.1 %d Said\r\n%sContent-Length: %zu\r\n\r\n",
                      answer->status, answer->headers ? answer->headers : "", body_len);
         is_open = put(connection, head, (size_t)len) &&
-                  put(connection, answer->body ? answer->body : "", body_len);
+                  put(connection, answer->echoes ? connection->echo : body, body_len);
     }
     if (answer->kill > 0)
         (void)kill(answer->kill, SIGKILL);
@@ -195,6 +199,10 @@ static bool take_request(struct receiver *receiver, struct connection *connectio
     add_record(receiver, &record);
     (void)pthread_mutex_unlock(&receiver->mutex);
     connection->due_us = process_mono_us() + connection->answer->delay_ms * 1000;
+    free(connection->echo);
+    connection->echo =
+        connection->answer->echoes ? copy(connection->in + head_len, body_len) : NULL;
+    connection->echo_len = body_len;
     connection->in_len -= head_len + body_len;
     memmove(connection->in, connection->in + head_len + body_len, connection->in_len);
     connection->was_told_to_continue = false;

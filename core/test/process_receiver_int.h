@@ -20,6 +20,7 @@ struct answer {
     int64_t delay_ms;
     char *headers; /* lines that end with CR LF; owned, NULL: none */
     char *body;    /* owned, NULL: empty */
+    bool echoes;   /* the body is the request's */
     char *raw;     /* instead of all that: these bytes, then close; owned */
     size_t raw_len;
     pid_t kill;    /* killed (SIGKILL) as soon as the answer is out; 0: none */

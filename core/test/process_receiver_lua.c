@@ -93,7 +93,9 @@ static void read_answer(lua_State *L, struct answer *answer)
     answer->raw = copy_field(L, "raw", &answer->raw_len);
     lua_getfield(L, -1, "reset");
     answer->is_reset = lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    lua_getfield(L, -2, "echoes");
+    answer->echoes = lua_toboolean(L, -1);
+    lua_pop(L, 2);
 }
 
 /* receiver:answer(path, { answer, … }): from now on; "*" is every path without a rule of its own.

@@ -10,6 +10,7 @@
 #include "model/delivery.h"
 #include "model/event.h"
 #include "model/outbox.h"
+#include "model/ownership.h"
 #include "model/registry.h"
 
 #include <lauxlib.h>
@@ -324,6 +325,15 @@ static int l_trace(lua_State *L)
     return 5;
 }
 
+/* ownership_is_echo(body, token) */
+static int l_ownership_is_echo(lua_State *L)
+{
+    size_t len;
+    const char *body = luaL_checklstring(L, 1, &len);
+    lua_pushboolean(L, ownership_is_echo(slice_of(body, len), luaL_checkstring(L, 2)));
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"backoff", l_backoff},
     {"content_fill", l_content_fill},
@@ -333,6 +343,7 @@ static const luaL_Reg functions[] = {
     {"gate", l_gate},
     {"match", l_match},
     {"outbox", l_outbox},
+    {"ownership_is_echo", l_ownership_is_echo},
     {"pattern_is_valid", l_pattern_is_valid},
     {"pattern_matches", l_pattern_matches},
     {"trace", l_trace},

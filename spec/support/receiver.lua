@@ -16,7 +16,8 @@ function Receiver:url(path)
 end
 
 -- From now on, answers in turn for a path ("*": all others); the last one stays. An answer:
--- { status?=200, delay_ms?, headers? ("A: b\r\n"), body?, raw?, reset?, kill? (pid) }.
+-- { status?=200, delay_ms?, headers? ("A: b\r\n"), body?, echoes? (the body
+-- that came), raw?, reset?, kill? (pid) }.
 function Receiver:answer(path, ...)
   self.inner:answer(path, { ... })
 end

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* Registered endpoints that have yet to prove that they want webhooks: each is sent a challenge,
+ * now and then for a day after its last change, until it is answered. That it was lies in its
+ * fields, as a new version of it; what waits for it flows with that. The challenges lie in memory
+ * alone: after a restart there are others. Main thread. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "model/hops.h"
+#include "model/ownership.h"
+#include "server_int.h"
+#include "signature/signature.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TIMEOUT_MS 15000
+#define ANSWER_BYTES_MAX 4096
+#define HEAD_BYTES 65536
+#define BODY_BYTES 256
+#define FOR_MS (INT64_C(86400) * 1000)
+
+static const int64_t waits_ms[] = {5000, 30000, 60000, 300000}; /* the last one stays */
+
+struct server_proof {
+    struct server *server;
+    struct registry *one; /* a reference: the version that was challenged */
+    struct exchange *exchange;
+    char token[OWNERSHIP_TOKEN_BYTES];
+    struct buf head;
+    struct buf body;
+    int64_t due_ms; /* Unix ms */
+    size_t tries;
+    bool is_met; /* it is written down, then gone; nobody else knows it any more */
+    struct store_list_resources list;
+    struct resource row;
+    char *url; /* owned */
+    struct store_registered stored;
+    struct store_resource op;
+    struct api_registered told;
+};
+
+static const struct endpoint_spec *endpoint_of(const struct server_proof *it)
+{
+    return &it->one->endpoints[0];
+}
+
+static void destroy(struct server_proof *it)
+{
+    registry_unref(it->one);
+    buf_finish(&it->head);
+    buf_finish(&it->body);
+    resource_finish(&it->row);
+    free(it->url);
+    free(it);
+}
+
+/* ---- It was met ------------------------------------------------------------------------------ */
+
+static void finish(struct server_proof *it)
+{
+    struct server *server = it->server;
+    destroy(it);
+    server->refreshes--;
+    server_end_if_quiet(server);
+}
+
+/* It stays as it is until its next change, or the next start. */
+static void fail(struct server_proof *it, const char *reason)
+{
+    log_error("endpoint not verified", "endpoint=%s reason=\"%s\"", endpoint_of(it)->name, reason);
+    finish(it);
+}
+
+static void read_row(struct server_proof *it);
+
+static void on_taken(struct api_registered *told)
+{
+    finish(told->ctx);
+}
+
+static void on_written(struct store_op *op)
+{
+    struct server_proof *it = op->ctx;
+    if (op->status == E_CONFLICT) {
+        read_row(it);
+    } else if (op->status == E_NOTFOUND) {
+        finish(it);
+    } else if (op->status != OK) {
+        fail(it, "the store could not be written");
+    } else {
+        log_info("endpoint verified", "endpoint=%s", endpoint_of(it)->name);
+        it->told = (struct api_registered){
+            .row = &it->row, .standing = it->stored.standing, .on_done = on_taken, .ctx = it};
+        server_registered(&it->told, it->server);
+    }
+}
+
+/* What was proven holds for the URL that was asked. */
+static bool is_still_asked(struct server_proof *it)
+{
+    struct slice value;
+    struct buf url;
+    buf_init(&url, LIMIT_URL_BYTES);
+    check(json_find(slice_str(it->row.body), "url", &value) && json_add_text(value, &url) == OK);
+    free(it->url);
+    it->url = buf_take(&url, NULL);
+    return ownership_is_missing(it->row.body) && strcmp(it->url, endpoint_of(it)->url) == 0;
+}
+
+static void write_row(struct server_proof *it)
+{
+    struct slice disabled;
+    char *body = ownership_mark(it->row.body, OWNERSHIP_VERIFIED);
+    free(it->row.body);
+    it->row.body = body;
+    it->stored = (struct store_registered){
+        .url = it->url,
+        .is_disabled =
+            json_find(slice_str(body), "disabled", &disabled) && slice_is(disabled, "true"),
+    };
+    it->op = (struct store_resource){
+        .op = {.kind = STORE_RESOURCE, .on_done = on_written, .ctx = it},
+        .resource = &it->row,
+        .version = it->row.version,
+        .now_ms = clock_due_ms(),
+        .endpoint = &it->stored,
+    };
+    check(store_submit(it->server->store, it->server->client, &it->op.op) == OK);
+}
+
+static void on_read(struct store_read *read)
+{
+    struct server_proof *it = read->ctx;
+    const enum status status = read->status;
+    if (status == OK) {
+        it->row = it->list.rows[0];
+        it->list.rows[0] = (struct resource){0};
+    }
+    store_read_finish(read);
+    if (status != OK && status != E_NOTFOUND)
+        fail(it, "the store could not be read");
+    else if (status == OK && is_still_asked(it))
+        write_row(it);
+    else
+        finish(it);
+}
+
+static void read_row(struct server_proof *it)
+{
+    resource_finish(&it->row);
+    it->list = (struct store_list_resources){
+        .read = {.kind = STORE_LIST_RESOURCES, .on_done = on_read, .ctx = it},
+        .kind = RESOURCE_ENDPOINT,
+        .is_everyones = true,
+        .only = endpoint_of(it)->id,
+        .secrets_ms = clock_due_ms(),
+    };
+    if (store_read(it->server->store, it->server->client, &it->list.read) != OK)
+        fail(it, "too many reads are under way");
+}
+
+/* ---- Challenges ------------------------------------------------------------------------------ */
+
+static void try_later(struct server_proof *it, const char *reason)
+{
+    const size_t wait = it->tries < array_count(waits_ms) ? it->tries : array_count(waits_ms) - 1;
+    it->tries++;
+    it->due_ms = clock_due_ms() + waits_ms[wait];
+    log_warn("endpoint not verified yet", "endpoint=%s reason=\"%s\"", endpoint_of(it)->name,
+             reason);
+}
+
+static void on_answer(const struct exchange_answer *answer, void *ctx)
+{
+    struct server_proof *it = ctx;
+    it->exchange = NULL;
+    if (answer->error[0]) {
+        try_later(it, answer->detail);
+    } else if (answer->status / 100 != 2) {
+        try_later(it, "its answer to the challenge is not of status 2xx");
+    } else if (!ownership_is_echo(answer->body, it->token)) {
+        try_later(it, "its answer does not bring the challenge back");
+    } else {
+        it->is_met = true;
+        it->server->refreshes++;
+        (void)map_remove(&it->server->proofs, endpoint_of(it)->id);
+        read_row(it);
+    }
+}
+
+static enum status write_request(struct server_proof *it)
+{
+    const struct endpoint_spec *endpoint = endpoint_of(it);
+    unsigned char bytes[(OWNERSHIP_TOKEN_BYTES - 1) / 2];
+    struct buf token;
+    random_bytes(bytes, sizeof bytes);
+    buf_init(&token, OWNERSHIP_TOKEN_BYTES);
+    check(hex_encode(slice_of((const char *)bytes, sizeof bytes), &token) == OK);
+    (void)snprintf(it->token, sizeof it->token, "%.*s", (int)token.len, token.data);
+    buf_finish(&token);
+    buf_clear(&it->head);
+    buf_clear(&it->body);
+    enum status status = ownership_add_challenge(it->token, &it->body);
+    if (status == OK)
+        status = buf_add_slice(&it->head, endpoint->head);
+    if (status == OK)
+        status = head_add(&it->head, slice_str("content-type"), slice_str("application/json"));
+    if (status != OK || !endpoint->signer)
+        return status;
+    return signer_sign(endpoint->signer,
+                       &(struct sign_input){
+                           .id = slice_str(it->token),
+                           .timestamp_s = clock_now_ms() / 1000,
+                           .method = slice_str(endpoint->method),
+                           .body = buf_slice(&it->body),
+                       },
+                       &it->head);
+}
+
+static void challenge(struct server_proof *it)
+{
+    const struct endpoint_spec *endpoint = endpoint_of(it);
+    struct err err;
+    if (write_request(it) != OK) {
+        try_later(it, "the challenge cannot be signed");
+        return;
+    }
+    const struct exchange_request request = {
+        .url = endpoint->url,
+        .method = slice_str(endpoint->method),
+        .head = buf_slice(&it->head),
+        .body = buf_slice(&it->body),
+        .timeout_ms = TIMEOUT_MS,
+        .body_bytes_max = ANSWER_BYTES_MAX,
+    };
+    if (exchanges_start(it->server->challenges, &request, on_answer, it, &it->exchange, &err) != OK)
+        try_later(it, err.text);
+}
+
+/* ---- Which ----------------------------------------------------------------------------------- */
+
+void server_ownership_drop(struct server *server, uint64_t endpoint)
+{
+    struct server_proof *it = map_remove(&server->proofs, endpoint);
+    if (!it)
+        return;
+    if (it->exchange)
+        exchanges_cancel(server->challenges, it->exchange);
+    destroy(it);
+}
+
+void server_ownership_take(struct server *server, struct registry *one)
+{
+    const struct endpoint_spec *endpoint = &one->endpoints[0];
+    server_ownership_drop(server, endpoint->id);
+    if (!endpoint->membership->is_unverified || endpoint->membership->is_disabled)
+        return;
+    struct server_proof *it = must_alloc(sizeof *it);
+    *it = (struct server_proof){.server = server, .one = registry_ref(one)};
+    buf_init(&it->head, HEAD_BYTES);
+    buf_init(&it->body, BODY_BYTES);
+    check(map_put(&server->proofs, endpoint->id, it) == OK);
+}
+
+void server_ownership_turn(struct server *server)
+{
+    size_t place = 0;
+    uint64_t id;
+    void *proof;
+    const int64_t now_ms = clock_due_ms();
+    while (server->state == SERVER_SERVING && map_next(&server->proofs, &place, &id, &proof)) {
+        struct server_proof *it = proof;
+        const bool is_over = now_ms - endpoint_of(it)->membership->changed_ms > FOR_MS;
+        if (!it->exchange && !is_over && it->due_ms <= now_ms)
+            challenge(it);
+    }
+}
+
+void server_ownership_open(struct server *server)
+{
+    server->challenges = exchanges_create(&server->loop, HOPS_AGENT ANZOL_VERSION, &server->guard);
+}
+
+void server_ownership_stop(struct server *server)
+{
+    size_t place = 0;
+    uint64_t id;
+    void *proof;
+    while (map_next(&server->proofs, &place, &id, &proof)) {
+        server_ownership_drop(server, id);
+        place = 0;
+    }
+}
+
+void server_ownership_close(struct server *server)
+{
+    server_ownership_stop(server);
+    map_finish(&server->proofs);
+    exchanges_destroy(server->challenges);
+}

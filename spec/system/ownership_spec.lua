@@ -1,0 +1,161 @@
+-- SPDX-License-Identifier: MIT
+-- Applications whose endpoints have to prove that they want webhooks: with the real server, and a receiver
+-- that brings the challenge back or does not.
+local Receiver = require "support.receiver"
+local Server = require "support.server"
+local json = require "dkjson"
+local resources = require "support.resources"
+local sign = require "support.sign"
+local wait = require "support.wait"
+
+describe("an endpoint that has to prove that it wants webhooks", function()
+  local server, call, receiver
+  local apps = 0
+  local path, came
+
+  lazy_setup(function()
+    server = Server.start { scripts = { ["main.lua"] = "" },
+      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }' }
+    call = resources(server)
+    receiver = Receiver.start()
+  end)
+  lazy_teardown(function()
+    server:close()
+    receiver:stop()
+  end)
+
+  before_each(function()
+    apps = apps + 1
+    path = "/app/app-" .. apps
+    came = {}
+    local _, status = call("POST", "/app", { name = "A", uid = "app-" .. apps, metadata = { ownership = "challenge" } })
+    assert.equal(201, status)
+  end)
+
+  local function make(place)
+    local endpoint, status, text = call("POST", path .. "/endpoint", { url = receiver:url(place), uid = "e" })
+    assert.equal(201, status, text)
+    return endpoint
+  end
+  local function publish()
+    local message, status, text = call("POST", path .. "/msg", { eventType = "a", payload = { a = 1 } })
+    assert.equal(202, status, text)
+    return message
+  end
+  local function verification() return call("GET", path .. "/endpoint/e").verification end
+  local function take()
+    for _, record in ipairs(receiver:take()) do came[#came + 1] = record end
+  end
+  local function await(place, count)
+    local found
+    wait.until_true(place, 15000, function()
+      take()
+      found = {}
+      for _, record in ipairs(came) do
+        if record.path == place then found[#found + 1] = record end
+      end
+      return #found >= count
+    end)
+    return found
+  end
+  local function await_verified()
+    wait.until_true("it is verified", 15000, function() return verification() == "verified" end)
+  end
+
+  it("gets a signed challenge first, and what waited once it brought that back", function()
+    receiver:answer("/late", { status = 200, body = "no" }, { echoes = true })
+    assert.equal("unverified", make("/late").verification)
+    local message = publish()
+    local key = call("GET", path .. "/endpoint/e/secret").key
+    local first = await("/late", 1)[1]
+    local body = json.decode(first.body)
+    assert.same({ "POST", "endpoint.challenge", "application/json" },
+      { first.method, body.type, first.headers["content-type"] })
+    assert.equal(sign.standard(key, first.id, first.headers["webhook-timestamp"], first.body),
+      first.headers["webhook-signature"])
+    wait.until_true("the answer was judged", 5000, function()
+      return server:log():find "does not bring the challenge back" ~= nil
+    end)
+    assert.equal("unverified", verification())
+    local all = await("/late", 3)
+    assert.not_equal(body.challenge, json.decode(all[2].body).challenge)
+    assert.same({ "endpoint.challenge", message.id, '{"a":1}' },
+      { json.decode(all[2].body).type, all[3].id, all[3].body })
+    assert.equal("verified", verification())
+  end)
+
+  it("has to prove it again when its URL changes, not when anything else does", function()
+    receiver:answer("/one", { echoes = true })
+    receiver:answer("/two", { status = 404 })
+    make "/one"
+    await_verified()
+    assert.equal("verified", call("PATCH", path .. "/endpoint/e", { description = "d" }).verification)
+    assert.equal("verified", call("PATCH", path .. "/endpoint/e", { verification = "unverified" }).verification)
+    assert.equal("unverified", call("PATCH", path .. "/endpoint/e", { url = receiver:url "/two" }).verification)
+    -- Neither saying so nor disabling and enabling it is a proof.
+    assert.equal("unverified", call("PATCH", path .. "/endpoint/e", { verification = "verified", disabled = true })
+      .verification)
+    assert.equal("unverified", call("PATCH", path .. "/endpoint/e", { disabled = false }).verification)
+    assert.equal("unverified",
+      call("PUT", path .. "/endpoint/e", { url = receiver:url "/two", uid = "e", verification = "verified" })
+      .verification)
+    local message = publish()
+    await("/two", 1)
+    assert.equal("unverified", call("PATCH", path .. "/endpoint/e", { url = receiver:url "/one" }).verification)
+    await_verified()
+    wait.until_true("the message", 15000, function()
+      local all = await("/one", 1)
+      return all[#all].id == message.id
+    end)
+    for _, record in ipairs(await("/two", 1)) do
+      assert.equal("endpoint.challenge", json.decode(record.body).type)
+    end
+  end)
+
+  it("is asked anew after a crash before its answer, and stays verified after one behind it", function()
+    receiver:answer("/slow", { delay_ms = 20000, echoes = true }, { echoes = true })
+    make "/slow"
+    local message = publish()
+    local lost = await("/slow", 1)[1]
+    server:kill()
+    server:restart()
+    await_verified()
+    local all = await("/slow", 3)
+    assert.equal("endpoint.challenge", json.decode(all[2].body).type)
+    assert.not_equal(lost.body, all[2].body)
+    assert.equal(message.id, all[3].id)
+    server:kill()
+    server:restart()
+    assert.equal("verified", verification())
+    message = publish()
+    wait.until_true("the message", 15000, function()
+      all = await("/slow", 4)
+      return all[#all].id == message.id
+    end)
+  end)
+
+  it("holds up neither the end of the server nor its own", function()
+    receiver:answer("/hang", { delay_ms = 20000 })
+    make "/hang"
+    await("/hang", 1)
+    assert.same({ "exit", 0 }, { server:stop() })
+    server:restart()
+    await("/hang", 2)
+    local _, status = call("DELETE", path .. "/endpoint/e")
+    assert.equal(204, status)
+  end)
+
+  it("is one of an application that says so", function()
+    local _, status = call("POST", "/app", { name = "A", uid = "free-" .. apps, metadata = { ownership = "none" } })
+    assert.equal(201, status)
+    local endpoint = call("POST", "/app/free-" .. apps .. "/endpoint", { url = receiver:url "/free" })
+    assert.is_nil(endpoint.verification)
+    local answer
+    answer, status = call("PATCH", "/app/free-" .. apps, { metadata = { ownership = "maybe" } })
+    assert.equal(422, status)
+    assert.matches('"challenge" or "none"', answer.detail[1].msg)
+    _, status = call("POST", "/app/brought-" .. apps .. "/msg", { eventType = "a", payload = {},
+      application = { name = "B", uid = "brought-" .. apps, metadata = { ownership = "maybe" } } })
+    assert.equal(422, status)
+  end)
+end)
