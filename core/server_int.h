@@ -180,7 +180,7 @@ const struct api_load *server_loads(size_t *count, void *ctx);
 void server_reload_adopted(struct server *server, uint64_t number);
 
 /* server_task.c: the API's hook of that name; ctx: the server. */
-void server_task(struct api_task *task, void *ctx);
+void server_task(struct api_task *asked, void *ctx);
 /* Those in the store that run go on here: LIMIT_TASKS at a time, the others after them. */
 void server_tasks_look(struct server *server);
 /* Every second: some may have waited for their turn. */

@@ -74,7 +74,8 @@ void server_operational_make(struct server *server, void (*on_ready)(struct serv
 {
     char *uid = server->config.operational_application;
     if (!uid) {
-        on_ready(server);
+        if (on_ready)
+            on_ready(server);
         return;
     }
     struct making *it = must_alloc(sizeof *it);

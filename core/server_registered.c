@@ -24,7 +24,8 @@ struct handing {
     void (*on_done)(void *ctx);
     void *ctx;
     struct handing *whole; /* that it is a part of; NULL: none */
-    size_t parts;          /* under way, and the one that makes them */
+    struct handing *next;  /* the next part, until they are handed over */
+    size_t parts;          /* under way */
 };
 
 static void answer(void *ctx)
@@ -102,13 +103,13 @@ static void put(struct handing *it, const struct resource *row, bool is_new)
 
 /* ---- Asked for by the API -------------------------------------------------------------------- */
 
-static void remove_one(struct handing *it, uint64_t endpoint)
+/* Out of the directory; its owner is told by hand_over. */
+static void take_out(struct handing *it, uint64_t endpoint)
 {
     registry_unref(directory_remove(it->server->directory, endpoint));
     server_ownership_drop(it->server, endpoint);
     it->change.endpoint = endpoint;
     it->change.is_removed = true;
-    hand_over(it);
 }
 
 /* Those of an application. */
@@ -116,16 +117,23 @@ static void remove_all(struct server *server, struct api_registered *asked)
 {
     struct registry *one;
     struct handing *whole = must_alloc(sizeof *whole);
-    *whole = (struct handing){.server = server, .asked = asked, .parts = 1};
+    struct handing *first = NULL;
+    *whole = (struct handing){.server = server, .asked = asked};
     while (directory_list(server->directory, asked->row->id, 0, &one, 1) == 1) {
         struct handing *it = must_alloc(sizeof *it);
-        *it = (struct handing){.server = server, .whole = whole};
+        *it = (struct handing){.server = server, .whole = whole, .next = first};
         whole->parts++;
-        remove_one(it, one->endpoints[0].id);
+        take_out(it, one->endpoints[0].id);
         registry_unref(one);
+        first = it;
     }
-    if (--whole->parts == 0)
+    if (!first)
         finish(whole);
+    while (first) {
+        struct handing *it = first;
+        first = it->next;
+        hand_over(it);
+    }
 }
 
 void server_registered(struct api_registered *asked, void *ctx)
@@ -144,7 +152,8 @@ void server_registered(struct api_registered *asked, void *ctx)
     struct handing *it = must_alloc(sizeof *it);
     *it = (struct handing){.server = server, .asked = asked};
     if (asked->is_removed) {
-        remove_one(it, asked->row->id);
+        take_out(it, asked->row->id);
+        hand_over(it);
         return;
     }
     it->change.standing = asked->standing;

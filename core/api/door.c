@@ -168,7 +168,8 @@ static bool is_json(struct slice type)
 {
     const struct slice json = slice_str("application/json");
     return type.len >= json.len && slice_equal_nocase(slice_of(type.data, json.len), json) &&
-           (type.len == json.len || memchr("; \t", type.data[json.len], 3));
+           (type.len == json.len || type.data[json.len] == ';' || type.data[json.len] == ' ' ||
+            type.data[json.len] == '\t');
 }
 
 /* A form or an image of another site can get and post, but not with this type; for other methods

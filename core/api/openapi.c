@@ -473,10 +473,10 @@ static void write_operation_id(struct document *out, const struct route *route)
     for (; *path && len + 1 < sizeof text; path++) {
         if (isalnum((unsigned char)*path))
             text[len++] = *path;
-        else if (text[len - 1] != '_')
+        else if (len > 0 && text[len - 1] != '_')
             text[len++] = '_';
     }
-    while (text[len - 1] == '_')
+    while (len > 0 && text[len - 1] == '_')
         len--;
     document_key(out, "operationId");
     document_text(out, slice_of(text, len));

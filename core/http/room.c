@@ -230,9 +230,8 @@ static void go_on_streaming(struct http_connection *connection, uint32_t events)
 {
     struct http_listener *listener = connection->listener;
     struct epoll_event event = {.events = EPOLLRDHUP, .data.ptr = connection};
-    if ((events & ~(uint32_t)EPOLLOUT) || connection->is_broken || !send_more(connection)) {
-        leave(connection, false);
-    } else if (connection->request.is_written && connection->is_last) {
+    if ((events & ~(uint32_t)EPOLLOUT) || connection->is_broken || !send_more(connection) ||
+        (connection->request.is_written && connection->is_last)) {
         leave(connection, false);
     } else if (connection->request.is_written) {
         listener->room_answering--;

@@ -58,7 +58,7 @@ static struct registry **match_one(struct directory *directory, uint64_t endpoin
     struct registry **matches = malloc(sizeof(struct registry *));
     if (matches)
         matches[0] = directory_get(directory, endpoint);
-    *count = matches && matches[0];
+    *count = matches && matches[0] ? 1 : 0;
     return matches;
 }
 
@@ -72,7 +72,7 @@ static struct registry **match(const struct fan_out *what, struct directory *dir
     if (only != 0)
         return match_one(directory, only, count);
     for (size_t room = MATCHES_FIRST;; room = *count) {
-        struct registry **matches = malloc(room * sizeof(struct registry *));
+        struct registry **matches = calloc(room, sizeof(struct registry *));
         if (!matches)
             return NULL;
         *count = directory_match(directory, &query, matches, room);

@@ -62,6 +62,7 @@ static void come(struct outlet *outlet, struct lease_take *take, struct node *be
     if (take->stream)
         take->count_max = stream_room(take->stream);
     if (take->count_max == 0) {
+        check(take->stream != NULL); /* others ask for one at least */
         queue_push(&outlet->leases.parked, &take->node);
         take->stream->parked = take;
     } else {

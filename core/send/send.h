@@ -185,8 +185,8 @@ struct sender_readdress {
     struct buf left_out; /* packed: names of headers that may hold secrets, without their values */
     struct buf body;
 };
-void sender_readdress(struct sender *sender, struct sender_readdress *readdress);
-void sender_readdress_finish(struct sender_readdress *readdress);
+void sender_readdress(struct sender *sender, struct sender_readdress *it);
+void sender_readdress_finish(struct sender_readdress *it);
 
 /* ---- Leases: messages of queues (endpoints of kind "long_poll") and their receivers -------------
  *

@@ -260,7 +260,7 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle);
 int sqlite_spill(struct sqlite_engine *engine, struct store_spill *spill);
 int sqlite_lease(struct sqlite_engine *engine, struct store_lease *lease);
 int sqlite_endpoint(struct sqlite_engine *engine, struct store_endpoint *endpoint);
-int sqlite_change(struct sqlite_engine *engine, struct store_change *change);
+int sqlite_change(struct sqlite_engine *engine, struct store_change *op);
 int sqlite_token(struct sqlite_engine *engine, struct store_token *op);
 /* Of an application that goes. */
 int sqlite_delete_tokens(struct sqlite_engine *engine, uint64_t application);
@@ -311,8 +311,7 @@ int sqlite_replay(struct sqlite_engine *engine, const struct store_change *op,
                   struct change *change);
 /* sqlite_change.c: when a delivery that comes (again) into its line is due: held if another of it
  * may go, or blocks it. */
-int sqlite_line_due(struct sqlite_engine *engine, uint64_t delivery, int64_t now_ms,
-                    int64_t *due_ms);
+int sqlite_line_due(struct sqlite_engine *it, uint64_t delivery, int64_t now_ms, int64_t *due_ms);
 /* The runs of an event. */
 struct stored_run {
     char *subscription; /* owned */
@@ -327,16 +326,16 @@ struct stored_runs {
     struct stored_run *rows; /* by first_ordinal */
     size_t count;
 };
-int sqlite_stored_runs(struct sqlite_engine *engine, uint64_t event, struct stored_runs *runs);
+int sqlite_stored_runs(struct sqlite_engine *it, uint64_t event, struct stored_runs *runs);
 void sqlite_stored_runs_finish(struct stored_runs *runs);
 /* When a run that is opened again is due: behind one of its key that is open. */
-int sqlite_reopened_due(struct sqlite_engine *engine, const struct stored_run *run, int64_t now_ms,
+int sqlite_reopened_due(struct sqlite_engine *it, const struct stored_run *run, int64_t now_ms,
                         int64_t *due_ms);
 /* The event has work again: its row in event_due follows. */
-int sqlite_open_event(struct sqlite_engine *engine, uint64_t event, int64_t now_ms);
+int sqlite_open_event(struct sqlite_engine *it, uint64_t event, int64_t now_ms);
 /* sqlite_erase.c: whether the event behind it was erased. */
 int sqlite_is_erased(struct sqlite_engine *engine, enum id_kind kind, uint64_t id, bool *is_it);
-int sqlite_find_event(struct sqlite_engine *engine, uint64_t event, enum status *status);
+int sqlite_find_event(struct sqlite_engine *it, uint64_t event, enum status *status);
 /* sqlite_run.c: whether a run of this subscription with this order key is open. */
 int sqlite_is_order_taken(struct sqlite_engine *engine, struct slice subscription,
                           struct slice order_key, bool *is_taken);
