@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Registered endpoints that have yet to prove that they want webhooks: each is sent a challenge,
- * now and then for a day after its last change, until it is answered. That it was lies in its
- * fields, as a new version of it; what waits for it flows with that. The challenges lie in memory
- * alone: after a restart there are others. Main thread. */
+/* Registered endpoints that have yet to prove that they want webhooks: each is sent a challenge or
+ * a handshake, now and then for a day after its last change, until it is answered. That it was lies
+ * in its fields, as a new version of it; what waits for it flows with that. The challenges lie in
+ * memory alone: after a restart there are others. Main thread. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -31,10 +31,10 @@ struct server_proof {
     struct buf body;
     int64_t due_ms; /* Unix ms */
     size_t tries;
-    bool is_met; /* it is written down, then gone; nobody else knows it any more */
     struct store_list_resources list;
     struct resource row;
-    char *url; /* owned */
+    char *url;                  /* owned */
+    struct ownership ownership; /* that was proven */
     struct store_registered stored;
     struct store_resource op;
     struct api_registered told;
@@ -45,6 +45,12 @@ static const struct endpoint_spec *endpoint_of(const struct server_proof *it)
     return &it->one->endpoints[0];
 }
 
+/* The rate that a handshake asks for: the endpoint's own; 0: none. */
+static uint32_t asked_per_min(const struct server_proof *it)
+{
+    return (uint32_t)(endpoint_of(it)->rate_per_s * 60);
+}
+
 static void destroy(struct server_proof *it)
 {
     registry_unref(it->one);
@@ -52,6 +58,7 @@ static void destroy(struct server_proof *it)
     buf_finish(&it->body);
     resource_finish(&it->row);
     free(it->url);
+    ownership_finish(&it->ownership);
     free(it);
 }
 
@@ -96,7 +103,7 @@ static void on_written(struct store_op *op)
     }
 }
 
-/* What was proven holds for the URL that was asked. */
+/* What was proven holds for the URL that was asked, and the way it was. */
 static bool is_still_asked(struct server_proof *it)
 {
     struct slice value;
@@ -105,13 +112,21 @@ static bool is_still_asked(struct server_proof *it)
     check(json_find(slice_str(it->row.body), "url", &value) && json_add_text(value, &url) == OK);
     free(it->url);
     it->url = buf_take(&url, NULL);
-    return ownership_is_missing(it->row.body) && strcmp(it->url, endpoint_of(it)->url) == 0;
+    struct ownership now = ownership_read(it->row.body);
+    const char *origin = it->ownership.origin;
+    const bool is_unverified =
+        now.verification && strcmp(now.verification, OWNERSHIP_UNVERIFIED) == 0;
+    const bool is_same_way =
+        origin ? now.origin && strcmp(now.origin, origin) == 0 : now.origin == NULL;
+    ownership_finish(&now);
+    return is_unverified && is_same_way && strcmp(it->url, endpoint_of(it)->url) == 0;
 }
 
 static void write_row(struct server_proof *it)
 {
     struct slice disabled;
-    char *body = ownership_mark(it->row.body, OWNERSHIP_VERIFIED);
+    it->ownership.verification = OWNERSHIP_VERIFIED;
+    char *body = ownership_mark(it->row.body, &it->ownership);
     free(it->row.body);
     it->row.body = body;
     it->stored = (struct store_registered){
@@ -171,25 +186,50 @@ static void try_later(struct server_proof *it, const char *reason)
              reason);
 }
 
+/* NULL: it is a proof. */
+static const char *judge(struct server_proof *it, const struct exchange_answer *answer)
+{
+    if (answer->error[0])
+        return answer->detail;
+    if (it->ownership.origin)
+        return ownership_is_consent(answer->head, asked_per_min(it) > 0, &it->ownership)
+                   ? NULL
+                   : "its answer does not consent by WebHook-Allowed-Origin and -Rate";
+    if (answer->status / 100 != 2)
+        return "its answer to the challenge is not of status 2xx";
+    return ownership_is_echo(answer->body, it->token)
+               ? NULL
+               : "its answer does not bring the challenge back";
+}
+
 static void on_answer(const struct exchange_answer *answer, void *ctx)
 {
     struct server_proof *it = ctx;
+    const char *reason = judge(it, answer);
     it->exchange = NULL;
-    if (answer->error[0]) {
-        try_later(it, answer->detail);
-    } else if (answer->status / 100 != 2) {
-        try_later(it, "its answer to the challenge is not of status 2xx");
-    } else if (!ownership_is_echo(answer->body, it->token)) {
-        try_later(it, "its answer does not bring the challenge back");
-    } else {
-        it->is_met = true;
-        it->server->refreshes++;
-        (void)map_remove(&it->server->proofs, endpoint_of(it)->id);
-        read_row(it);
+    if (reason) {
+        try_later(it, reason);
+        return;
     }
+    it->server->refreshes++;
+    (void)map_remove(&it->server->proofs, endpoint_of(it)->id);
+    read_row(it);
 }
 
-static enum status write_request(struct server_proof *it)
+/* The head of an endpoint names the origin already. */
+static enum status write_handshake(struct server_proof *it)
+{
+    char rate[16];
+    buf_clear(&it->head);
+    buf_clear(&it->body);
+    const enum status status = buf_add_slice(&it->head, endpoint_of(it)->head);
+    if (status != OK || asked_per_min(it) == 0)
+        return status;
+    (void)snprintf(rate, sizeof rate, "%u", (unsigned)asked_per_min(it));
+    return head_add(&it->head, slice_str("WebHook-Request-Rate"), slice_str(rate));
+}
+
+static enum status write_challenge(struct server_proof *it)
 {
     const struct endpoint_spec *endpoint = endpoint_of(it);
     unsigned char bytes[(OWNERSHIP_TOKEN_BYTES - 1) / 2];
@@ -218,17 +258,18 @@ static enum status write_request(struct server_proof *it)
                        &it->head);
 }
 
-static void challenge(struct server_proof *it)
+static void ask(struct server_proof *it)
 {
     const struct endpoint_spec *endpoint = endpoint_of(it);
     struct err err;
-    if (write_request(it) != OK) {
-        try_later(it, "the challenge cannot be signed");
+    const bool is_handshake = it->ownership.origin != NULL;
+    if ((is_handshake ? write_handshake(it) : write_challenge(it)) != OK) {
+        try_later(it, "the request cannot be made");
         return;
     }
     const struct exchange_request request = {
         .url = endpoint->url,
-        .method = slice_str(endpoint->method),
+        .method = slice_str(is_handshake ? "OPTIONS" : endpoint->method),
         .head = buf_slice(&it->head),
         .body = buf_slice(&it->body),
         .timeout_ms = TIMEOUT_MS,
@@ -258,6 +299,9 @@ void server_ownership_take(struct server *server, struct registry *one)
         return;
     struct server_proof *it = must_alloc(sizeof *it);
     *it = (struct server_proof){.server = server, .one = registry_ref(one)};
+    if (endpoint->membership->origin)
+        it->ownership.origin =
+            must_copy(endpoint->membership->origin, strlen(endpoint->membership->origin));
     buf_init(&it->head, HEAD_BYTES);
     buf_init(&it->body, BODY_BYTES);
     check(map_put(&server->proofs, endpoint->id, it) == OK);
@@ -273,7 +317,7 @@ void server_ownership_turn(struct server *server)
         struct server_proof *it = proof;
         const bool is_over = now_ms - endpoint_of(it)->membership->changed_ms > FOR_MS;
         if (!it->exchange && !is_over && it->due_ms <= now_ms)
-            challenge(it);
+            ask(it);
     }
 }
 

@@ -150,9 +150,9 @@ struct call {
     /* That it came with; owned. Its id is 0 if it is the admin's, or is not proven yet. */
     struct api_token token;
     bool is_unproven;
-    uint64_t application;       /* of routes below an application: its id. 0: of no application */
-    char *application_uid;      /* of that application; owned, NULL: it has none */
-    bool is_ownership_required; /* by that application, of its endpoints; not known of publishers */
+    uint64_t application;     /* of routes below an application: its id. 0: of no application */
+    char *application_uid;    /* of that application; owned, NULL: it has none */
+    char *application_fields; /* of that application; owned, NULL: not known, as of publishers */
     char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
     void (*then)(struct call *call, bool is_found); /* while it is looked up */
     uint64_t application_changes;                   /* when that began */

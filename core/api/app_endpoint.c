@@ -4,7 +4,6 @@
 #include "api/app_endpoint_int.h"
 
 #include "base/clock.h"
-#include "model/ownership.h"
 
 #include <stdlib.h>
 
@@ -58,7 +57,9 @@ static const struct field_form rows[] = {
      .patch_min = 1,
      .max = UINT16_MAX,
      .absent = "1"},
-    {.name = OWNERSHIP_VERIFICATION, .type = FIELD_SHOWN},
+    {.name = OWNERSHIP_VERIFICATION, .type = FIELD_TEXT, .is_only_shown = true},
+    {.name = OWNERSHIP_ORIGIN, .type = FIELD_TEXT, .is_only_shown = true},
+    {.name = OWNERSHIP_RATE, .type = FIELD_INTEGER, .is_only_shown = true},
     {.name = "secret", .type = FIELD_SECRET},
 };
 const struct field_forms app_endpoint_fields = {rows, array_count(rows)};
@@ -131,6 +132,7 @@ static void forget(struct registered_call *it)
         free(it->types[i]);
     free(it->types);
     free(it->url);
+    ownership_finish(&it->ownership);
     it->types = NULL;
     it->url = NULL;
     it->stored = (struct store_registered){0};
@@ -199,17 +201,16 @@ static bool is_same(const char *fields, const char *old, const char *name)
 }
 
 /* One that is new or has another URL has to prove itself if its application says so; any other is
- * as it was. NULL: it has nothing to prove. */
-static const char *verification_of(const struct call *call, const char *fields, const char *old)
+ * as it was, unless its application says no more so. */
+static struct ownership own(const struct call *call, const char *fields, const char *old)
 {
-    struct slice before;
-    if (!call->is_ownership_required)
-        return NULL;
-    if (!is_same(fields, old, "url"))
-        return OWNERSHIP_UNVERIFIED;
-    if (!json_find(slice_str(old), OWNERSHIP_VERIFICATION, &before))
-        return NULL;
-    return ownership_is_missing(old) ? OWNERSHIP_UNVERIFIED : OWNERSHIP_VERIFIED;
+    struct ownership wanted = {0};
+    if (call->application_fields)
+        wanted = ownership_wanted(call->application_fields);
+    if (!wanted.verification || !is_same(fields, old, "url"))
+        return wanted;
+    ownership_finish(&wanted);
+    return ownership_read(old);
 }
 
 static void judge(struct call *call, const char *fields, const char *old,
@@ -229,7 +230,7 @@ static void judge(struct call *call, const char *fields, const char *old,
     it->url = buf_take(&url, NULL);
     it->stored.url = it->url;
     it->stored.is_disabled = fields_flag(fields, "disabled");
-    it->verification = verification_of(call, fields, old);
+    it->ownership = own(call, fields, old);
     if (!is_same(fields, old, "eventTypes")) {
         take_types(it, fields);
         token_narrow_types(call, &it->stored);
@@ -272,7 +273,7 @@ static void complete(struct call *call, struct store_resource *put)
     put->endpoint = &it->stored;
     struct resource *row = &call->resource.row;
     if (call->resource.verb != RESOURCE_TOUCH) {
-        char *body = ownership_mark(row->body, it->verification);
+        char *body = ownership_mark(row->body, &it->ownership);
         free(row->body);
         row->body = body;
         it->write_count = 0;

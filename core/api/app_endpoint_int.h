@@ -4,6 +4,7 @@
 #define API_APP_ENDPOINT_INT_H
 
 #include "api/resource_int.h"
+#include "model/ownership.h"
 
 /* ---- app_endpoint.c ---- */
 
@@ -19,7 +20,7 @@ void api_remove_app_endpoint(struct call *call);
 struct registered_call {
     struct store_registered stored;
     char *url;                     /* owned */
-    const char *verification;      /* static; NULL: none */
+    struct ownership ownership;    /* owned */
     char **types;                  /* owned, with type_count of stored */
     struct buf headers;            /* as a JSON object */
     struct buf key;                /* a new one; empty: as it is */

@@ -28,9 +28,9 @@ const struct field_forms application_fields = {fields, array_count(fields)};
 
 static void judge_policy(const char *given, struct complaints *complaints)
 {
-    if (!ownership_is_policy(given))
-        complain_of_member(complaints, "metadata", slice_str("\"ownership\""),
-                           "\"challenge\" or \"none\" is wanted");
+    const char *wrong = ownership_judge(given);
+    if (wrong)
+        complain_of_member(complaints, "metadata", slice_str("\"ownership\""), wrong);
 }
 
 /* The one of the endpoints that scripts declare has it. */
@@ -165,7 +165,9 @@ static void on_found(struct store_read *read)
         free(call->application_uid);
         call->application_uid = list->rows[0].uid;
         list->rows[0].uid = NULL;
-        call->is_ownership_required = ownership_is_required(list->rows[0].body);
+        free(call->application_fields);
+        call->application_fields = list->rows[0].body;
+        list->rows[0].body = NULL;
         remember(call);
     } else if (status != OK && status != E_NOTFOUND)
         log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,

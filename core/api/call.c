@@ -86,6 +86,7 @@ static void destroy(struct call *call)
     resource_finish(&call->resource.row);
     registered_call_destroy(call->resource.registered);
     free(call->application_uid);
+    free(call->application_fields);
     free(call);
 }
 

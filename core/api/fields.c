@@ -214,7 +214,6 @@ static void judge(struct reading *reading, const struct field_form *form, struct
     case FIELD_NAMES:
     case FIELD_FORM:
     case FIELD_SECRET:
-    case FIELD_SHOWN:
         return; /* they are judged where they are added */
     }
 }
@@ -326,7 +325,7 @@ static enum status add_field(struct reading *reading, const struct field_form *f
     const struct fields_input *input = reading->input;
     struct slice value;
     const bool is_patch = input->mode == FIELDS_PATCHED;
-    if (form->type == FIELD_SECRET || form->type == FIELD_SHOWN)
+    if (form->type == FIELD_SECRET || form->is_only_shown)
         return OK;
     if (form->is_of_path && input->mode != FIELDS_MADE) {
         const enum status status =

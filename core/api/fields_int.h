@@ -18,8 +18,7 @@ enum field_type {
     FIELD_NAMES,   /* items_min to items_max different names, each as FIELD_NAME */
     FIELD_FORM,    /* an object with the fields of `forms` */
     FIELD_OBJECT,  /* any object */
-    FIELD_SECRET,  /* when it is made; kept apart by whoever knows what it is */
-    FIELD_SHOWN /* a text that is only shown: whoever knows what it is adds it to what was read */
+    FIELD_SECRET   /* when it is made; kept apart by whoever knows what it is */
 };
 struct field_forms;
 
@@ -34,6 +33,7 @@ struct field_form {
     bool has_zeros;                  /* a FIELD_TEXT of which a zero byte may be part */
     bool is_required;                /* when it is made or replaced */
     bool is_nullable;   /* a patch with null takes it away; elsewhere null is as if not given */
+    bool is_only_shown; /* whoever knows what it is adds it to what was read */
     bool is_of_path;    /* a request to change it has it in its path */
     const char *absent; /* its JSON if it is not given; NULL: then it has none */
 };

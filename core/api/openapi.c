@@ -126,7 +126,7 @@ static void write_type(struct document *out, const struct field_form *form)
         [FIELD_TEXT] = "string",   [FIELD_NAME] = "string",  [FIELD_INTEGER] = "integer",
         [FIELD_FLAG] = "boolean",  [FIELD_TEXTS] = "object", [FIELD_OBJECTS] = "object",
         [FIELD_NAMES] = "array",   [FIELD_FORM] = "object",  [FIELD_OBJECT] = "object",
-        [FIELD_SECRET] = "string", [FIELD_SHOWN] = "string",
+        [FIELD_SECRET] = "string",
     };
     document_key(out, "type");
     if (form->is_nullable)
@@ -179,7 +179,6 @@ static void write_field(struct document *out, const struct field_form *form, enu
         break;
     case FIELD_FLAG:
     case FIELD_OBJECT:
-    case FIELD_SHOWN:
         break;
     case FIELD_TEXTS:
         write_json(out, "additionalProperties", "{\"type\":\"string\"}");
@@ -212,7 +211,7 @@ static void write_properties(struct document *out, const struct field_forms *for
         const struct field_form *form = &forms->rows[i];
         if ((form->is_of_path || form->type == FIELD_SECRET) && mode != FIELDS_MADE)
             continue;
-        if (is_shown ? form->type == FIELD_SECRET : form->type == FIELD_SHOWN)
+        if (is_shown ? form->type == FIELD_SECRET : form->is_only_shown)
             continue;
         document_key(out, form->name);
         write_field(out, form, mode);

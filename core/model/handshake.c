@@ -28,7 +28,7 @@ static bool is_callback(struct slice url)
     return true;
 }
 
-static bool parse_rate(struct slice text, uint32_t *rate)
+bool handshake_parse_rate(struct slice text, uint32_t *rate)
 {
     uint32_t number = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -56,7 +56,8 @@ enum status handshake_read(struct slice head, struct handshake_request *request,
         return err_set(err, E_INVALID,
                        "WebHook-Request-Callback must be a URL of https:// of at most %d bytes",
                        LIMIT_URL_BYTES);
-    if (head_find(head, HANDSHAKE_REQUEST_RATE, &rate) && !parse_rate(rate, &request->rate_per_min))
+    if (head_find(head, HANDSHAKE_REQUEST_RATE, &rate) &&
+        !handshake_parse_rate(rate, &request->rate_per_min))
         return err_set(err, E_INVALID,
                        "WebHook-Request-Rate must be an integer from 1 to %d, requests a minute",
                        HANDSHAKE_RATE_MAX);

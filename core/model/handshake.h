@@ -14,6 +14,9 @@
 #define HANDSHAKE_ALLOWED_RATE "WebHook-Allowed-Rate"
 #define HANDSHAKE_RATE_MAX 1000000000 /* a minute */
 
+/* A header's value: requests a minute, 1 to HANDSHAKE_RATE_MAX. */
+bool handshake_parse_rate(struct slice text, uint32_t *rate);
+
 /* Whose deliveries a source agrees to. Owned by it. */
 struct handshake_spec {
     char **origins; /* DNS names */

@@ -7,21 +7,34 @@
 
 #include "base/buf.h"
 
-#define OWNERSHIP_VERIFICATION                                                                     \
-    "verification" /* the field; an endpoint that has to prove nothing has none */
+/* Fields; an endpoint that has to prove nothing has none of them. */
+#define OWNERSHIP_VERIFICATION "verification"
+#define OWNERSHIP_ORIGIN "origin"
+#define OWNERSHIP_RATE "allowedRate"
 #define OWNERSHIP_VERIFIED "verified"
 #define OWNERSHIP_UNVERIFIED "unverified"
 
+/* Zeroed: it has nothing to prove. */
+struct ownership {
+    const char *verification; /* static; NULL: it has nothing to prove */
+    char *origin;             /* the proof is a handshake by this name; owned, NULL: a challenge */
+    uint32_t rate_per_min;    /* that the handshake granted; 0: any */
+};
+
 #define OWNERSHIP_TOKEN_BYTES 49u /* with the 0 */
 
-/* Of the fields of an application. False: its policy is none that there is. */
-bool ownership_is_policy(const char *fields);
-/* Its endpoints have to prove it. */
-bool ownership_is_required(const char *fields);
-/* Of the fields of an endpoint: nothing is sent to it. */
-bool ownership_is_missing(const char *fields);
-/* Owned: the fields of an endpoint with this verification; NULL: with none. */
-char *ownership_mark(const char *fields, const char *verification);
+/* Of the fields of an application. NULL, or what is wrong with its policy. */
+const char *ownership_judge(const char *fields);
+/* What its endpoints begin with, by the fields of an application. */
+struct ownership ownership_wanted(const char *fields);
+/* Of the fields of an endpoint. */
+struct ownership ownership_read(const char *fields);
+void ownership_finish(struct ownership *ownership);
+/* Owned: the fields of an endpoint with that in them. */
+char *ownership_mark(const char *fields, const struct ownership *ownership);
+/* Whether the head of an answer consents to deliveries of this origin. is_rate_asked: it has to
+ * name a rate. Fills in the rate. */
+bool ownership_is_consent(struct slice head, bool is_rate_asked, struct ownership *ownership);
 
 /* Adds the body of a challenge. */
 MUST_USE enum status ownership_add_challenge(const char *token, struct buf *body);

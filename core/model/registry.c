@@ -104,6 +104,7 @@ static void destroy_membership(struct membership *membership)
     free_list(membership->types, membership->type_count);
     free_list(membership->channels, membership->channel_count);
     free(membership->metadata);
+    free(membership->origin);
     free(membership->transform);
     free(membership);
 }

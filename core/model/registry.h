@@ -165,8 +165,10 @@ struct membership {
     char *metadata;  /* a JSON object of texts */
     char *transform; /* that it names: a transform_spec; NULL: none */
     bool is_disabled;
-    bool is_unverified; /* it has to prove that it wants webhooks: sent to as if paused */
-    int64_t changed_ms; /* Unix ms, of the due clock */
+    bool is_unverified;       /* it has to prove that it wants webhooks: sent to as if paused */
+    char *origin;             /* the proof is a handshake by this name; NULL: a challenge */
+    uint32_t granted_per_min; /* by the handshake; 0: any rate */
+    int64_t changed_ms;       /* Unix ms, of the due clock */
 };
 
 struct endpoint_spec {

@@ -69,12 +69,16 @@ static struct membership *make_membership(const struct resource *row, struct thr
 {
     struct membership *membership = must_alloc(sizeof *membership);
     struct slice metadata;
+    const struct ownership ownership = ownership_read(row->body);
     *membership = (struct membership){
         .application = row->owner,
         .throttle = throttle,
         .version = row->version,
         .is_disabled = read_flag(row->body, "disabled"),
-        .is_unverified = ownership_is_missing(row->body),
+        .is_unverified =
+            ownership.verification && strcmp(ownership.verification, OWNERSHIP_VERIFIED) != 0,
+        .origin = ownership.origin,
+        .granted_per_min = ownership.rate_per_min,
         .changed_ms = row->updated_ms,
     };
     if (row->uid)
@@ -128,7 +132,8 @@ static void add_header(struct slice name, struct slice value, struct buf *head)
 }
 
 /* A packed head, or one of its names alone; owned. */
-static struct slice make_head(const struct resource *row, bool with_values)
+static struct slice make_head(const struct resource *row, const struct membership *membership,
+                              bool with_values)
 {
     struct buf head;
     struct slice name;
@@ -140,8 +145,19 @@ static struct slice make_head(const struct resource *row, bool with_values)
             for (size_t offset = 0;
                  json_next_member(slice_str(row->secrets[i].text), &offset, &name, &value);)
                 add_header(name, with_values ? value : slice_of("", 0), &head);
+    if (membership->origin && with_values)
+        check(head_add(&head, slice_str("WebHook-Request-Origin"), slice_str(membership->origin)) ==
+              OK);
     packed.data = buf_take(&head, &packed.len);
     return packed;
+}
+
+/* Its own, and not more than its receiver granted; 0: no limit. */
+static double rate_of(const struct resource *row, const struct membership *membership)
+{
+    const double own = registered_rate(row->body);
+    const double granted = membership->granted_per_min / 60.0;
+    return granted > 0 && (own <= 0 || granted < own) ? granted : own;
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
@@ -156,16 +172,17 @@ struct registry *registered_make(const struct resource *row, struct gate *gate,
     one->endpoints = must_alloc(sizeof *one->endpoints);
     one->endpoint_count = 1;
     id_format(ID_ENDPOINT, row->id, name);
-    const double rate_per_s = registered_rate(row->body);
+    struct membership *membership = make_membership(row, throttle);
+    const double rate_per_s = rate_of(row, membership);
     one->endpoints[0] = (struct endpoint_spec){
         .name = must_copy(name, strlen(name)),
-        .membership = make_membership(row, throttle),
+        .membership = membership,
         .id = row->id,
         .gate = gate,
         .url = copy_text(row->body, "url"),
         .method = must_copy("POST", 4),
-        .head = make_head(row, true),
-        .secret_names = make_head(row, false),
+        .head = make_head(row, membership, true),
+        .secret_names = make_head(row, membership, false),
         .signer = make_signer(row),
         .retry = backoff_default,
         .timeouts = timeouts_of(ENDPOINT_TIMEOUT_MS),

@@ -145,6 +145,32 @@ describe("an endpoint that has to prove that it wants webhooks", function()
     assert.equal(204, status)
   end)
 
+  it("consents to a handshake, and is sent to at the rate that it grants", function()
+    local _, status = call("PATCH", path, { metadata = { ownership = "handshake", origin = "hooks.example.com" } })
+    assert.equal(200, status)
+    receiver:answer("/shaken", { headers = "WebHook-Allowed-Origin: other.example.com\r\n" },
+      { status = 405, headers = "WebHook-Allowed-Origin: HOOKS.example.com\r\nWebHook-Allowed-Rate: 60\r\n" }, {})
+    local endpoint = call("POST", path .. "/endpoint", { url = receiver:url "/shaken", uid = "e", throttleRate = 5 })
+    assert.same({ "unverified", "hooks.example.com" }, { endpoint.verification, endpoint.origin })
+    for _ = 1, 3 do publish() end
+    local all = await("/shaken", 5)
+    for i = 1, 2 do
+      assert.same({ "OPTIONS", "hooks.example.com", "300" }, { all[i].method,
+        all[i].headers["webhook-request-origin"], all[i].headers["webhook-request-rate"] })
+    end
+    for i = 3, 5 do
+      assert.same({ "POST", "hooks.example.com" }, { all[i].method, all[i].headers["webhook-request-origin"] })
+    end
+    assert.is_true(all[5].at_ms - all[3].at_ms > 1500) -- one a second
+    endpoint = call("PATCH", path .. "/endpoint/e", { description = "d" })
+    assert.same({ "verified", "hooks.example.com", 60 },
+      { endpoint.verification, endpoint.origin, endpoint.allowedRate })
+    local answer
+    answer, status = call("PATCH", path, { metadata = { ownership = "handshake" } })
+    assert.equal(422, status)
+    assert.matches("DNS name", answer.detail[1].msg)
+  end)
+
   it("is one of an application that says so", function()
     local _, status = call("POST", "/app", { name = "A", uid = "free-" .. apps, metadata = { ownership = "none" } })
     assert.equal(201, status)
@@ -153,7 +179,7 @@ describe("an endpoint that has to prove that it wants webhooks", function()
     local answer
     answer, status = call("PATCH", "/app/free-" .. apps, { metadata = { ownership = "maybe" } })
     assert.equal(422, status)
-    assert.matches('"challenge" or "none"', answer.detail[1].msg)
+    assert.matches('"challenge", "handshake" or "none"', answer.detail[1].msg)
     _, status = call("POST", "/app/brought-" .. apps .. "/msg", { eventType = "a", payload = {},
       application = { name = "B", uid = "brought-" .. apps, metadata = { ownership = "maybe" } } })
     assert.equal(422, status)
