@@ -271,8 +271,9 @@ describe("a hub of WebSub", function()
       local seen, greatest = {}, 0
       for _, post in ipairs(last) do
         local round = tonumber(post.body)
-        assert.is_true(round >= greatest, "out of order")
-        seen[round], greatest = true, round
+        -- What a killed server had under way may come once more, and late.
+        assert.is_true(seen[round] or round > greatest, "out of order")
+        seen[round], greatest = true, math.max(greatest, round)
       end
       for round = 1, ROUNDS do assert.is_true(seen[round], "round " .. round) end
     end
