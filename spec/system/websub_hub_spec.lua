@@ -266,7 +266,10 @@ describe("a hub of WebSub", function()
     for i = 1, READERS do
       local last = wait.until_true("reader " .. i .. " has the last", 20000, function()
         local posts = had("posted", "kill" .. i)
-        return #posts > 0 and posts[#posts].body == tostring(ROUNDS) and posts
+        for _, post in ipairs(posts) do
+          if post.body == tostring(ROUNDS) then return posts end
+        end
+        return nil
       end)
       local seen, greatest = {}, 0
       for _, post in ipairs(last) do
