@@ -66,16 +66,17 @@ function M.recipe(recipe, options, name)
   end
 end
 
-local function check_options(options, allowed, name)
+-- That options (of what is named so) are a table with these names alone.
+function M.check_options(what, options, allowed)
   if type(options) ~= "table" then
-    M.misuse("anzol.provider.%s takes a table of options, got %s", name, type(options))
+    M.misuse("%s takes a table of options, got %s", what, type(options))
   end
   for key in pairs(options) do
     local is_known = false
     for _, other in ipairs(allowed) do is_known = is_known or key == other end
     if not is_known then
       local meant = nearest(tostring(key), allowed)
-      M.misuse("unknown option '%s' for anzol.provider.%s; %s", tostring(key), name,
+      M.misuse("unknown option '%s' for %s; %s", tostring(key), what,
         meant and ("did you mean '%s'?"):format(meant) or "it takes "
         .. table.concat(allowed, ", "))
     end
@@ -134,7 +135,7 @@ end
 function M.provider(spec)
   local allowed = allowed_of(spec)
   local function provider(options)
-    check_options(options, allowed, spec.name)
+    M.check_options("anzol.provider." .. spec.name, options, allowed)
     local verify, sign
     if spec.verify then
       verify, sign = spec.verify(options)

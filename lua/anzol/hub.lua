@@ -3,11 +3,12 @@
 -- requests are judged at once (hub/request.lua), and handlers that verify, publish and distribute
 -- (hub/distribution.lua). Subscriptions lie in kv (hub/subscribers.lua).
 local anzol = require "anzol.core"
+local declare = require "anzol.declare"
 local distribution = require "anzol.hub.distribution"
-local misuse = require "anzol.declare".misuse
-local nearest = require "anzol.nearest"
 local request = require "anzol.hub.request"
 local subscribers = require "anzol.hub.subscribers"
+
+local misuse = declare.misuse
 
 local DAY_S = 86400
 local LEASE = { min = 60, default = 10 * DAY_S, max = 30 * DAY_S } -- unless said otherwise
@@ -20,21 +21,6 @@ local names = { "accept", "allow_from", "allow_private", "concurrency", "lease",
 local digests = { sha1 = true, sha256 = true, sha384 = true, sha512 = true }
 
 -- ---- Options ----
-
-local function check_names(what, options, known)
-  if type(options) ~= "table" then
-    misuse("%s takes a table of options, got %s", what, type(options))
-  end
-  for name in pairs(options) do
-    local is_known = false
-    for _, other in ipairs(known) do is_known = is_known or name == other end
-    local meant = not is_known and nearest(tostring(name), known)
-    if not is_known then
-      misuse("unknown option '%s' for %s%s", tostring(name), what,
-        meant and ("; did you mean '%s'?"):format(meant) or "")
-    end
-  end
-end
 
 local function check_url(what, name, url)
   if type(url) ~= "string" or not request.is_url(url) then
@@ -73,7 +59,7 @@ local function check_topics(what, topics)
 end
 
 local function check_lease(what, lease)
-  check_names("'lease' of " .. what, lease, { "default", "max", "min" })
+  declare.check_options("'lease' of " .. what, lease, { "default", "max", "min" })
   local s = {}
   for _, name in ipairs { "min", "default", "max" } do
     local ms = anzol.time.parse_duration(lease[name] or LEASE[name])
@@ -92,7 +78,7 @@ end
 
 local function check_options(name, options)
   local what = ("anzol.hub '%s'"):format(tostring(name))
-  check_names(what, options, names)
+  declare.check_options(what, options, names)
   local signature = options.signature or "sha256"
   if not digests[signature] then
     misuse("option 'signature' of %s must be sha1, sha256, sha384 or sha512, got %s", what,

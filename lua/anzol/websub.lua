@@ -6,15 +6,18 @@
 -- committed before the request leaves, for the hub may verify at once.
 local anzol = require "anzol.core"
 local callback = require "anzol.websub.callback"
-local misuse = require "anzol.declare".misuse
-local nearest = require "anzol.nearest"
+local declare = require "anzol.declare"
 local registered = require "anzol.websub.registered"
 local request = require "anzol.websub.request"
+
+local misuse = declare.misuse
 
 local LEASE_MS_MIN, LEASE_MS_MAX = 1000, 366 * 86400000
 local own_names = { "active", "allow_private", "lease", "public_url", "topic", "type" }
 local source_names = { "allow_from", "hide_headers", "idempotency_key", "idempotency_window",
   "max_body", "path", "rate_limit", "respond", "retention" }
+local all_names = table.move(source_names, 1, #source_names, #own_names + 1,
+  { table.unpack(own_names) })
 
 -- ---- Options ----
 
@@ -25,28 +28,9 @@ local function check_url(what, name, url)
   end
 end
 
-local function check_names(what, options)
-  local known = {}
-  for _, list in ipairs { own_names, source_names } do
-    for _, name in ipairs(list) do known[#known + 1] = name end
-  end
-  for name in pairs(options) do
-    local is_known = false
-    for _, other in ipairs(known) do is_known = is_known or name == other end
-    local meant = not is_known and nearest(tostring(name), known)
-    if not is_known then
-      misuse("unknown option '%s' for %s%s", tostring(name), what,
-        meant and ("; did you mean '%s'?"):format(meant) or "")
-    end
-  end
-end
-
 local function check_options(name, options)
   local what = ("anzol.websub '%s'"):format(tostring(name))
-  if type(options) ~= "table" then
-    misuse("%s takes a table of options, got %s", what, type(options))
-  end
-  check_names(what, options)
+  declare.check_options(what, options, all_names)
   check_url(what, "topic", options.topic)
   check_url(what, "public_url", options.public_url)
   local is_type = type(options.type) == "string" and options.type:find "^[%w_.-]+$"
