@@ -422,6 +422,7 @@ static enum status open_api(struct server *server, struct err *err)
                                                     .check_url = server_check_url,
                                                     .script_endpoint = server_script_endpoint,
                                                     .pace = server_endpoint_pace,
+                                                    .unproven = server_unproven,
                                                     .queue = server_queue,
                                                     .erase = server_erase,
                                                     .secrets = server_show_secrets,

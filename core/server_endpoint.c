@@ -114,7 +114,9 @@ static void finish(struct server_endpoint *it, enum status status)
 {
     struct api_endpoint_change *asked = it->asked;
     asked->status = status;
+    struct api_unproven unproven;
     asked->state = it->op.state;
+    asked->is_unproven = server_unproven(it->op.id, &unproven, it->server);
     free(it);
     asked->on_done(asked);
 }

@@ -267,6 +267,8 @@ void server_ownership_open(struct server *server);
 void server_ownership_take(struct server *server, struct registry *one);
 /* It was deleted. */
 void server_ownership_drop(struct server *server, uint64_t endpoint);
+/* The API's hook of that name; ctx: the server. */
+bool server_unproven(uint64_t endpoint, struct api_unproven *unproven, void *ctx);
 /* Every second: sends the challenges that are due. */
 void server_ownership_turn(struct server *server);
 /* No further ones; those under way are given up. */

@@ -2,7 +2,8 @@
 /* Registered endpoints that have yet to prove that they want webhooks: each is sent a challenge or
  * a handshake, now and then for a day after its last change, until it is answered. That it was lies
  * in its fields, as a new version of it; what waits for it flows with that. The challenges lie in
- * memory alone: after a restart there are others. Main thread. */
+ * memory alone: after a restart there are others. One whose day is over is asked again when it
+ * changes. Main thread. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -20,6 +21,8 @@
 #define BODY_BYTES 256
 #define FOR_MS (INT64_C(86400) * 1000)
 
+static const char over_reason[] =
+    "no proof within a day of its last change: change or enable it to be asked again";
 static const int64_t waits_ms[] = {5000, 30000, 60000, 300000}; /* the last one stays */
 
 struct server_proof {
@@ -31,6 +34,8 @@ struct server_proof {
     struct buf body;
     int64_t due_ms; /* Unix ms */
     size_t tries;
+    bool is_over; /* its day */
+    char reason[API_UNPROVEN_BYTES];
     struct store_list_resources list;
     struct resource row;
     char *url;                  /* owned */
@@ -182,6 +187,7 @@ static void try_later(struct server_proof *it, const char *reason)
     const size_t wait = it->tries < array_count(waits_ms) ? it->tries : array_count(waits_ms) - 1;
     it->tries++;
     it->due_ms = clock_due_ms() + waits_ms[wait];
+    (void)snprintf(it->reason, sizeof it->reason, "%s", reason);
     log_warn("endpoint not verified yet", "endpoint=%s reason=\"%s\"", endpoint_of(it)->name,
              reason);
 }
@@ -197,7 +203,7 @@ static const char *judge(struct server_proof *it, const struct exchange_answer *
                    : "its answer does not consent by WebHook-Allowed-Origin and -Rate";
     if (answer->status / 100 != 2)
         return "its answer to the challenge is not of status 2xx";
-    return ownership_is_echo(answer->body, it->token)
+    return ownership_is_proof(answer->body, it->token)
                ? NULL
                : "its answer does not bring the challenge back";
 }
@@ -307,6 +313,35 @@ void server_ownership_take(struct server *server, struct registry *one)
     check(map_put(&server->proofs, endpoint->id, it) == OK);
 }
 
+static bool is_over(const struct membership *membership)
+{
+    return clock_due_ms() - membership->changed_ms > FOR_MS;
+}
+
+bool server_unproven(uint64_t endpoint, struct api_unproven *unproven, void *ctx)
+{
+    const struct server *server = ctx;
+    struct registry *one =
+        endpoint >= ID_ENDPOINT_REGISTERED ? directory_get(server->directory, endpoint) : NULL;
+    const struct server_proof *it = map_get(&server->proofs, endpoint);
+    const bool is_unproven = one && one->endpoints[0].membership->is_unverified;
+    if (is_unproven)
+        (void)snprintf(unproven->reason, sizeof unproven->reason, "%s",
+                       is_over(one->endpoints[0].membership) ? over_reason
+                       : it && it->reason[0]                 ? it->reason
+                                                             : "it has not answered yet");
+    registry_unref(one);
+    return is_unproven;
+}
+
+/* The last line that the log has of it. */
+static void end(struct server_proof *it)
+{
+    it->is_over = true;
+    log_warn("endpoint not verified", "endpoint=%s reason=\"%s\"", endpoint_of(it)->name,
+             over_reason);
+}
+
 void server_ownership_turn(struct server *server)
 {
     size_t place = 0;
@@ -315,8 +350,11 @@ void server_ownership_turn(struct server *server)
     const int64_t now_ms = clock_due_ms();
     while (server->state == SERVER_SERVING && map_next(&server->proofs, &place, &id, &proof)) {
         struct server_proof *it = proof;
-        const bool is_over = now_ms - endpoint_of(it)->membership->changed_ms > FOR_MS;
-        if (!it->exchange && !is_over && it->due_ms <= now_ms)
+        if (it->exchange || it->is_over)
+            continue;
+        if (is_over(endpoint_of(it)->membership))
+            end(it);
+        else if (it->due_ms <= now_ms)
             ask(it);
     }
 }

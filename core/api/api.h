@@ -94,6 +94,12 @@ struct api_pace {
     int64_t slowed_per_hour; /* attempts; 0: as fast as its options say */
 };
 
+/* An endpoint that has yet to prove that it wants webhooks. */
+#define API_UNPROVEN_BYTES 192
+struct api_unproven {
+    char reason[API_UNPROVEN_BYTES]; /* what its last answer lacked, or why it is asked no more */
+};
+
 /* An endpoint of kind "long_poll". */
 struct api_queue {
     const char *path; /* borrowed until the loop runs on */
@@ -125,6 +131,7 @@ struct api_endpoint_change {
     enum status status;        /* OK: its owner goes by it; E_NOTFOUND; E_CONFLICT: not from its
                                 * state; E_IO; E_CANCELLED: the server starts or stops */
     enum endpoint_state state; /* it is in now */
+    bool is_unproven;          /* so that it is sent nothing, though it is enabled */
     void (*on_done)(struct api_endpoint_change *change);
     void *ctx;
 };
@@ -213,6 +220,8 @@ struct api_hooks {
     bool (*script_endpoint)(const char *name, struct api_script_endpoint *endpoint, void *ctx);
     /* False: no worker owns it (yet). */
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
+    /* False: it has nothing to prove, or did. */
+    bool (*unproven)(uint64_t endpoint, struct api_unproven *unproven, void *ctx);
     /* False: the scripts that serve have no queue of this name. */
     bool (*queue)(const char *name, struct api_queue *queue, void *ctx);
     /* Erases, in the files too; erasure->on_done comes as change->on_done does. */

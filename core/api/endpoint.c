@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /api/v1/endpoint: every endpoint that ever was, with what is still to be sent to it. One that
- * the scripts no longer register keeps its queue, paused. POST /api/v1/endpoint/{name}/pause,
+ * the scripts no longer register keeps its queue, paused; one that an application registered and
+ * that has yet to prove that it wants webhooks is "unverified". POST /api/v1/endpoint/{name}/pause,
  * /resume, /disable, /enable: its state, answered when its owner goes by it. */
 #include "api/api_int.h"
 
@@ -12,6 +13,23 @@ const char *endpoint_state_name(enum endpoint_state state)
         [ENDPOINT_PAUSED] = "paused",
     };
     return names[state];
+}
+
+/* One that has yet to prove that it wants webhooks is sent to as if it were paused. */
+static const char *shown_state(enum endpoint_state state, bool is_unproven)
+{
+    return state == ENDPOINT_ENABLED && is_unproven ? "unverified" : endpoint_state_name(state);
+}
+
+static void write_state(struct document *out, const struct endpoint_row *row,
+                        const struct api_hooks *hooks)
+{
+    struct api_unproven unproven;
+    const bool is_unproven = hooks->unproven(row->id, &unproven, hooks->ctx);
+    document_key(out, "state");
+    document_str(out, shown_state(row->state, is_unproven));
+    document_key(out, "reason");
+    document_str(out, is_unproven && !row->reason ? unproven.reason : row->reason);
 }
 
 static void write_pace(struct document *out, const struct api_pace *pace)
@@ -49,10 +67,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_str(out, row->name);
         document_key(out, "isRegistered");
         document_bool(out, hooks->has_endpoint(row->name, hooks->ctx));
-        document_key(out, "state");
-        document_str(out, endpoint_state_name(row->state));
-        document_key(out, "reason");
-        document_str(out, row->reason);
+        write_state(out, row, hooks);
         document_key(out, "failingSince");
         document_due(out, row->failing_since_ms);
         write_pace(out, &pace);
@@ -86,7 +101,7 @@ static void answer_state(struct call *call, const struct api_endpoint_change *ch
     document_key(&out, "name");
     document_str(&out, change->name);
     document_key(&out, "state");
-    document_str(&out, endpoint_state_name(change->state));
+    document_str(&out, shown_state(change->state, change->is_unproven));
     document_close(&out, '}');
     call_answer(call, 200, &out);
 }

@@ -136,7 +136,17 @@ static struct slice trim(struct slice text)
     return text;
 }
 
-bool ownership_is_echo(struct slice body, const char *token)
+/* The value of the only member of an object, if that is `name`. */
+static bool find_only(struct slice object, const char *name, struct slice *value)
+{
+    struct slice member;
+    size_t count = 0;
+    for (size_t offset = 0; json_next_member(object, &offset, &member, value);)
+        count++;
+    return count == 1 && json_find(object, name, value);
+}
+
+bool ownership_is_proof(struct slice body, const char *token)
 {
     struct slice value;
     struct buf text;
@@ -144,10 +154,10 @@ bool ownership_is_echo(struct slice body, const char *token)
     if (slice_is(trimmed, token))
         return true;
     if (!json_is_valid(trimmed) || json_kind_of(trimmed) != JSON_OBJECT ||
-        !json_find(trimmed, "challenge", &value) || json_kind_of(value) != JSON_STRING)
+        !find_only(trimmed, "challenge", &value) || json_kind_of(value) != JSON_STRING)
         return false;
     buf_init(&text, value.len);
-    const bool is_echo = json_add_text(value, &text) == OK && slice_is(buf_slice(&text), token);
+    const bool is_proof = json_add_text(value, &text) == OK && slice_is(buf_slice(&text), token);
     buf_finish(&text);
-    return is_echo;
+    return is_proof;
 }

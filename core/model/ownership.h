@@ -38,7 +38,8 @@ bool ownership_is_consent(struct slice head, bool is_rate_asked, struct ownershi
 
 /* Adds the body of a challenge. */
 MUST_USE enum status ownership_add_challenge(const char *token, struct buf *body);
-/* Whether an answer of 2xx brings it back: as text, or as JSON {"challenge": …}. */
-bool ownership_is_echo(struct slice body, const char *token);
+/* Whether an answer of 2xx brings it back, and nothing else: as text, or as JSON {"challenge": …}.
+ * So a server that sends back whatever it gets proves nothing. */
+bool ownership_is_proof(struct slice body, const char *token);
 
 #endif

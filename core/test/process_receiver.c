@@ -169,6 +169,21 @@ static void send_answer(struct connection *connection)
         hang_up(connection);
 }
 
+/* The body of the request, or the text of the member that the answer names. */
+static struct slice find_echo(const struct answer *answer, struct slice body)
+{
+    char member[64];
+    if (!answer->member)
+        return body;
+    const int len = snprintf(member, sizeof member, "\"%s\":\"", answer->member);
+    const char *start = memmem(body.data, body.len, member, (size_t)len);
+    if (!start)
+        return slice_str("");
+    start += len;
+    const char *end = memchr(start, '"', body.len - (size_t)(start - body.data));
+    return end ? slice_of(start, (size_t)(end - start)) : slice_str("");
+}
+
 /* Takes a whole request from the front of what was read. False: not all there yet. */
 static bool take_request(struct receiver *receiver, struct connection *connection)
 {
@@ -200,9 +215,10 @@ static bool take_request(struct receiver *receiver, struct connection *connectio
     (void)pthread_mutex_unlock(&receiver->mutex);
     connection->due_us = process_mono_us() + connection->answer->delay_ms * 1000;
     free(connection->echo);
-    connection->echo =
-        connection->answer->echoes ? copy(connection->in + head_len, body_len) : NULL;
-    connection->echo_len = body_len;
+    const struct slice echo =
+        find_echo(connection->answer, slice_of(connection->in + head_len, body_len));
+    connection->echo = connection->answer->echoes ? copy(echo.data, echo.len) : NULL;
+    connection->echo_len = echo.len;
     connection->in_len -= head_len + body_len;
     memmove(connection->in, connection->in + head_len + body_len, connection->in_len);
     connection->was_told_to_continue = false;

@@ -21,6 +21,7 @@ struct answer {
     char *headers; /* lines that end with CR LF; owned, NULL: none */
     char *body;    /* owned, NULL: empty */
     bool echoes;   /* the body is the request's */
+    char *member;  /* of that only the text of this member, which is JSON without escapes; owned */
     char *raw;     /* instead of all that: these bytes, then close; owned */
     size_t raw_len;
     pid_t kill;    /* killed (SIGKILL) as soon as the answer is out; 0: none */

@@ -90,11 +90,12 @@ static void read_answer(lua_State *L, struct answer *answer)
     answer->kill = (pid_t)process_integer(L, -1, "kill", 0);
     answer->headers = copy_field(L, "headers", NULL);
     answer->body = copy_field(L, "body", NULL);
+    answer->member = copy_field(L, "echoes_member", NULL);
     answer->raw = copy_field(L, "raw", &answer->raw_len);
     lua_getfield(L, -1, "reset");
     answer->is_reset = lua_toboolean(L, -1);
     lua_getfield(L, -2, "echoes");
-    answer->echoes = lua_toboolean(L, -1);
+    answer->echoes = lua_toboolean(L, -1) || answer->member;
     lua_pop(L, 2);
 }
 

@@ -118,6 +118,14 @@ static bool has_endpoint(const char *name, void *ctx)
     return strcmp(name, "gone") != 0;
 }
 
+static bool unproven(uint64_t endpoint, struct api_unproven *out, void *ctx)
+{
+    (void)endpoint;
+    (void)out;
+    (void)ctx;
+    return false;
+}
+
 static bool has_routine(enum routine_kind kind, const char *name, void *ctx)
 {
     (void)kind;
@@ -328,6 +336,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .change_endpoint = change_endpoint,
                   .registered = registered,
                   .pace = pace,
+                  .unproven = unproven,
                   .queue = queue,
                   .ctx = rig},
     };

@@ -325,12 +325,12 @@ static int l_trace(lua_State *L)
     return 5;
 }
 
-/* ownership_is_echo(body, token) */
-static int l_ownership_is_echo(lua_State *L)
+/* ownership_is_proof(body, token) */
+static int l_ownership_is_proof(lua_State *L)
 {
     size_t len;
     const char *body = luaL_checklstring(L, 1, &len);
-    lua_pushboolean(L, ownership_is_echo(slice_of(body, len), luaL_checkstring(L, 2)));
+    lua_pushboolean(L, ownership_is_proof(slice_of(body, len), luaL_checkstring(L, 2)));
     return 1;
 }
 
@@ -343,7 +343,7 @@ static const luaL_Reg functions[] = {
     {"gate", l_gate},
     {"match", l_match},
     {"outbox", l_outbox},
-    {"ownership_is_echo", l_ownership_is_echo},
+    {"ownership_is_proof", l_ownership_is_proof},
     {"pattern_is_valid", l_pattern_is_valid},
     {"pattern_matches", l_pattern_matches},
     {"trace", l_trace},

@@ -17,7 +17,7 @@ end
 
 -- From now on, answers in turn for a path ("*": all others); the last one stays. An answer:
 -- { status?=200, delay_ms?, headers? ("A: b\r\n"), body?, echoes? (the body
--- that came), raw?, reset?, kill? (pid) }.
+-- that came), echoes_member? (the text of that member of it), raw?, reset?, kill? (pid) }.
 function Receiver:answer(path, ...)
   self.inner:answer(path, { ... })
 end

@@ -1,21 +1,30 @@
 -- SPDX-License-Identifier: MIT
 -- Applications whose endpoints have to prove that they want webhooks: with the real server, and a receiver
 -- that brings the challenge back or does not.
+local Clock = require "support.clock"
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local cli = require "support.cli"
 local json = require "dkjson"
 local resources = require "support.resources"
 local sign = require "support.sign"
 local wait = require "support.wait"
 
+local DAY_S = 86400
+local proves = { echoes_member = "challenge" }
+
 describe("an endpoint that has to prove that it wants webhooks", function()
-  local server, call, receiver
+  local server, call, receiver, clock
   local apps = 0
   local path, came
 
   lazy_setup(function()
-    server = Server.start { scripts = { ["main.lua"] = "" },
+    server = Server.new { scripts = { ["main.lua"] = "" },
       settings = 'return { guard = { allow = { "127.0.0.0/8" } } }' }
+    clock = Clock.new(server.dir)
+    server.options.env = clock:env()
+    server:launch()
+    server:await()
     call = resources(server)
     receiver = Receiver.start()
   end)
@@ -63,7 +72,7 @@ describe("an endpoint that has to prove that it wants webhooks", function()
   end
 
   it("gets a signed challenge first, and what waited once it brought that back", function()
-    receiver:answer("/late", { status = 200, body = "no" }, { echoes = true })
+    receiver:answer("/late", { status = 200, body = "no" }, proves)
     assert.equal("unverified", make("/late").verification)
     local message = publish()
     local key = call("GET", path .. "/endpoint/e/secret").key
@@ -77,6 +86,7 @@ describe("an endpoint that has to prove that it wants webhooks", function()
       return server:log():find "does not bring the challenge back" ~= nil
     end)
     assert.equal("unverified", verification())
+    clock:sleep(10)
     local all = await("/late", 3)
     assert.not_equal(body.challenge, json.decode(all[2].body).challenge)
     assert.same({ "endpoint.challenge", message.id, '{"a":1}' },
@@ -84,8 +94,71 @@ describe("an endpoint that has to prove that it wants webhooks", function()
     assert.equal("verified", verification())
   end)
 
+  it("proves nothing by sending back whatever it gets", function()
+    receiver:answer("/mirror", { echoes = true })
+    make "/mirror"
+    await("/mirror", 1)
+    clock:sleep(10)
+    await("/mirror", 2)
+    assert.equal("unverified", verification())
+  end)
+
+  it("is shown as unverified, with what its answer lacked", function()
+    receiver:answer("/missing", { status = 404 })
+    local endpoint = make "/missing"
+    local function shown()
+      for _, row in ipairs(call("GET", "/endpoint").data) do
+        if row.name == endpoint.id then return row.state, row.reason end
+      end
+    end
+    wait.until_true("the answer was judged", 15000, function()
+      return select(2, shown()) == "its answer to the challenge is not of status 2xx"
+    end)
+    assert.equal("unverified", (shown()))
+    assert.matches(endpoint.id .. " +unverified +0 .*not of status 2xx", cli.ask(server, { "endpoints" }).output)
+    assert.equal("paused", call("POST", "/endpoint/" .. endpoint.id .. "/pause", {}).state)
+    assert.equal("paused", (shown()))
+    assert.equal("unverified", call("POST", "/endpoint/" .. endpoint.id .. "/resume", {}).state)
+  end)
+
+  it("is asked for a day after its last change, and again when it changes", function()
+    receiver:answer("/day", { status = 404 })
+    local endpoint = make "/day"
+    await("/day", 1)
+    clock:sleep(DAY_S - 600)
+    await("/day", 2)
+    clock:sleep(700)
+    local function over()
+      for _, row in ipairs(call("GET", "/endpoint").data) do
+        if row.name == endpoint.id then
+          return (row.reason or ""):find "change or enable it to be asked again" ~= nil, row.state
+        end
+      end
+    end
+    wait.until_true("its day is over", 15000, over)
+    assert.equal("unverified", select(2, over()))
+    local function is_logged() return server:log():find(endpoint.id .. ' reason="no proof', 1, true) ~= nil end
+    wait.until_true("the end is logged", 15000, is_logged)
+    take()
+    local before = #await("/day", 2)
+    clock:sleep(3600)
+    server:kill()
+    server:restart()
+    wait.until_true("the end is logged", 15000, is_logged)
+    assert.is_true(over())
+    take()
+    assert.equal(before, #await("/day", before))
+    assert.equal(0, cli.ask(server, { "endpoints", "enable", endpoint.id }).code)
+    await("/day", before + 1)
+    assert.same({ false, "unverified" }, { over() })
+    receiver:answer("/day", proves)
+    assert.equal("unverified", call("PATCH", path .. "/endpoint/e", { url = receiver:url "/day" }).verification)
+    await_verified()
+    assert.same({ false, "enabled" }, { over() })
+  end)
+
   it("has to prove it again when its URL changes, not when anything else does", function()
-    receiver:answer("/one", { echoes = true })
+    receiver:answer("/one", proves)
     receiver:answer("/two", { status = 404 })
     make "/one"
     await_verified()
@@ -113,7 +186,7 @@ describe("an endpoint that has to prove that it wants webhooks", function()
   end)
 
   it("is asked anew after a crash before its answer, and stays verified after one behind it", function()
-    receiver:answer("/slow", { delay_ms = 20000, echoes = true }, { echoes = true })
+    receiver:answer("/slow", { delay_ms = 20000, echoes_member = "challenge" }, proves)
     make "/slow"
     local message = publish()
     local lost = await("/slow", 1)[1]
@@ -153,6 +226,8 @@ describe("an endpoint that has to prove that it wants webhooks", function()
     local endpoint = call("POST", path .. "/endpoint", { url = receiver:url "/shaken", uid = "e", throttleRate = 5 })
     assert.same({ "unverified", "hooks.example.com" }, { endpoint.verification, endpoint.origin })
     for _ = 1, 3 do publish() end
+    await("/shaken", 1)
+    clock:sleep(10)
     local all = await("/shaken", 5)
     for i = 1, 2 do
       assert.same({ "OPTIONS", "hooks.example.com", "300" }, { all[i].method,

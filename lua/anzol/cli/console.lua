@@ -11,7 +11,7 @@ local sgr = { red = "31", green = "32", yellow = "33", blue = "34", bold = "1", 
 local state_colors = {
   ok = "green", done = "green", running = "blue",
   handled = "green", succeeded = "green", skipped = "dim", cancelled = "dim",
-  pending = "blue", in_flight = "blue", retrying = "yellow", dead = "red",
+  unverified = "yellow", pending = "blue", in_flight = "blue", retrying = "yellow", dead = "red",
   error = "red", warning = "yellow",
 }
 
