@@ -19,8 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ALIVE_MS 2000 /* /healthz says "stuck" after that */
-#define FATAL_MS 300  /* for the 503 of the last group to leave */
+#define FATAL_MS 300 /* for the 503 of the last group to leave */
 #define PATH_BYTES 4096
 #define READERS 3
 
@@ -148,55 +147,6 @@ static const struct worker_hooks worker_hooks = {
     .on_disabled = on_disabled,
 };
 
-/* ---- What the API asks for
- * -------------------------------------------------------------------------- */
-
-static void api_reload(api_reloaded_cb on_reloaded, void *reloaded_ctx, void *ctx)
-{
-    struct server *server = ctx;
-    if (server->state == SERVER_SERVING) {
-        server_reload(server, on_reloaded, reloaded_ctx);
-        return;
-    }
-    on_reloaded(&(struct api_reload_result){.status = E_BUSY,
-                                            .detail = "the server is starting or draining"},
-                reloaded_ctx);
-}
-
-static bool api_is_serving(const char **why, void *ctx)
-{
-    struct server *server = ctx;
-    *why = server->state == SERVER_STARTING ? "starting" : "draining";
-    if (server->state != SERVER_SERVING)
-        return false;
-    *why = "stuck";
-    if (server_find_stuck(server, ALIVE_MS) != server->worker_count)
-        return false;
-    struct store_health health;
-    store_health(server->store, &health);
-    *why = "unwritable";
-    return health.is_writable;
-}
-
-static void api_status(struct api_status *status, void *ctx)
-{
-    const struct server *server = ctx;
-    *status =
-        (struct api_status){.workers = server->worker_count, .started_ms = server->started_ms};
-    if (!server->generation) /* the first one is being loaded */
-        return;
-    const struct registry *registry = generation_registry(server->generation);
-    status->generation = registry->generation;
-    status->source_count = registry->source_count;
-    status->endpoint_count = registry->endpoint_count;
-    status->subscription_count = registry->subscription_count;
-}
-
-static enum status api_write_metrics(struct buf *out, void *ctx)
-{
-    return server_write_metrics(ctx, out);
-}
-
 /* ---- Stop
  * --------------------------------------------------------------------------------------------- */
 
@@ -244,7 +194,7 @@ static void on_fatal_time(uv_timer_t *timer)
     _exit(EXIT_STORE);
 }
 
-static void drain(struct server *server)
+void server_drain(struct server *server)
 {
     server->state = SERVER_DRAINING;
     server_tasks_stop(server);
@@ -275,7 +225,7 @@ static void stop_by_signal(struct server *server, int signal_number)
         leave(server, EXIT_SUCCESS);
     log_info("draining", "signal=%d limit=%lldms", signal_number,
              (long long)server->config.drain_ms);
-    drain(server);
+    server_drain(server);
 }
 
 static void on_signal(uv_signal_t *handle, int signal_number)
@@ -285,19 +235,6 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         stop_by_signal(server, signal_number);
     else if (server->state == SERVER_SERVING)
         server_reload(server, NULL, NULL);
-}
-
-static bool api_stop(int64_t *drain_ms, void *ctx)
-{
-    struct server *server = ctx;
-    if (server->state != SERVER_SERVING)
-        return false;
-    if (*drain_ms >= 0)
-        server->config.drain_ms = *drain_ms;
-    *drain_ms = server->config.drain_ms;
-    log_info("draining", "by=api limit=%lldms", (long long)*drain_ms);
-    drain(server);
-    return true;
 }
 
 /* The store thread. */
@@ -380,57 +317,6 @@ static enum status make_workers(struct server *server, struct err *err)
     return status;
 }
 
-static enum status open_api(struct server *server, struct err *err)
-{
-    int fd = -1;
-    int unix_fd = -1;
-    char path[PATH_BYTES];
-    (void)snprintf(path, sizeof path, "%s/anzol.sock", server->config.state_dir);
-    enum status status = http_listen_tcp(server->config.admin_listen, false, &fd, err);
-    if (status == OK)
-        status = http_listen_unix(path, &unix_fd, err);
-    if (status != OK)
-        return status;
-    http_socket_name(fd, server->admin, sizeof server->admin);
-    return api_open(&(struct api_options){.loop = &server->loop,
-                                          .store = server->store,
-                                          .fd = fd,
-                                          .unix_fd = unix_fd,
-                                          .token = server->config.admin_token,
-                                          .dev = server->config.dev,
-                                          .hosts = server->config.admin_hosts,
-                                          .host_count = server->config.admin_host_count,
-                                          .version = ANZOL_VERSION,
-                                          .hooks = {.reload = api_reload,
-                                                    .is_serving = api_is_serving,
-                                                    .status = api_status,
-                                                    .stop = api_stop,
-                                                    .write_metrics = api_write_metrics,
-                                                    .change = server_change,
-                                                    .request = server_request,
-                                                    .task = server_task,
-                                                    .registry = server_registry,
-                                                    .files = server_files,
-                                                    .loads = server_loads,
-                                                    .publish = server_publish,
-                                                    .published_before = server_published_before,
-                                                    .has_endpoint = server_has_endpoint,
-                                                    .has_routine = server_has_routine,
-                                                    .run_routine = server_run_routine,
-                                                    .change_endpoint = server_change_endpoint,
-                                                    .registered = server_registered,
-                                                    .check_url = server_check_url,
-                                                    .script_endpoint = server_script_endpoint,
-                                                    .pace = server_endpoint_pace,
-                                                    .unproven = server_unproven,
-                                                    .queue = server_queue,
-                                                    .erase = server_erase,
-                                                    .secrets = server_show_secrets,
-                                                    .rotate = server_rotate,
-                                                    .ctx = server}},
-                    &server->api, err);
-}
-
 static void watch_signals(struct server *server)
 {
     const struct {
@@ -499,7 +385,7 @@ static int serve(struct server *server)
     server->shared = shared_create(LIMIT_SHARED_BYTES);
     server->directory = directory_create();
     check(server->directory != NULL);
-    if (open_sockets(server, &err) != OK || open_api(server, &err) != OK)
+    if (open_sockets(server, &err) != OK || server_api_open(server, &err) != OK)
         return fail("cannot listen", &err, EXIT_BAD_CONFIG);
     server_read_guard(&server->config, server->listen, server->admin, &server->guard);
     if (open_black_box(server, &err) != OK || make_workers(server, &err) != OK)

@@ -161,6 +161,10 @@ void server_read_guard(const struct config *config, const char *listen, const ch
 /* Loads, registers the endpoints, hands over to the workers if they run. on_reloaded (may be NULL)
  * comes exactly once on the main loop. */
 void server_reload(struct server *server, api_reloaded_cb on_reloaded, void *ctx);
+/* server_api.c: opens the admin listener on the loop; server->admin is its address. */
+MUST_USE enum status server_api_open(struct server *server, struct err *err);
+/* The process ends once what runs has ended, or in the time that the settings give. */
+void server_drain(struct server *server);
 /* Ends the process's threads once all workers are quiet and no reload is under way. */
 void server_end_if_quiet(struct server *server);
 /* The process ends soon, whatever is under way. */
