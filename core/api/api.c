@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "api/api_int.h"
+#include "api/page_int.h"
 
 #include "base/log.h"
 
@@ -16,6 +16,8 @@ static void on_head(struct http_request *request, void *ctx)
     const struct route *route =
         api_find_route(http_method(request), http_path(request), &parts, allow);
     struct visitor visitor = {0};
+    if (!route && page_takes(door->api, request))
+        return;
     if ((!route || !route->is_public) && !door_admits(door, request, &visitor))
         return;
     if (!route && allow[0]) {
@@ -120,6 +122,20 @@ static enum status open_door(struct api *api, enum door_kind kind, int fd, struc
     return status;
 }
 
+static enum status write_page_policy(struct api *api, const struct api_options *options)
+{
+    struct buf text;
+    buf_init(&text, SMALL_ANSWER_BYTES_MAX);
+    enum status status =
+        page_write_policy(options->frame_origins, options->frame_origin_count, &text);
+    if (status == OK)
+        status = buf_add_byte(&text, '\0');
+    if (status == OK && !(api->page_policy = strdup(text.data)))
+        status = E_NOMEM;
+    buf_finish(&text);
+    return status;
+}
+
 static enum status copy_options(struct api *api, const struct api_options *options)
 {
     api->loop = options->loop;
@@ -131,12 +147,13 @@ static enum status copy_options(struct api *api, const struct api_options *optio
     random_bytes(api->mint_key, sizeof api->mint_key);
     api->version = strdup(options->version);
     api->hosts = calloc(options->host_count + 1, sizeof *api->hosts);
-    if (!api->version || !api->hosts)
+    api->url = options->url ? strdup(options->url) : NULL;
+    if (!api->version || !api->hosts || (options->url && !api->url))
         return E_NOMEM;
     for (; api->host_count < options->host_count; api->host_count++)
         if (!(api->hosts[api->host_count] = strdup(options->hosts[api->host_count])))
             return E_NOMEM;
-    return OK;
+    return write_page_policy(api, options);
 }
 
 static void destroy(struct api *api)
@@ -144,6 +161,8 @@ static void destroy(struct api *api)
     for (size_t i = 0; i < api->host_count; i++)
         free(api->hosts[i]);
     free(api->hosts);
+    free(api->url);
+    free(api->page_policy);
     free(api->known);
     free(api->version);
     free(api);

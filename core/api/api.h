@@ -243,6 +243,10 @@ struct api_options {
     bool dev;           /* no token needed on a loopback address */
     char *const *hosts; /* names besides the loopback's that Host may have; copied */
     size_t host_count;
+    const char *url;            /* where browsers reach it, "https://host/path"; its host is one of
+                                   hosts too. NULL: the Host of each request; copied */
+    char *const *frame_origins; /* that may show pages in a frame; borrowed during api_open */
+    size_t frame_origin_count;
     const char *version;
     struct api_hooks hooks;
 };

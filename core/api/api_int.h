@@ -45,6 +45,8 @@ struct api {
     bool dev;
     char **hosts;
     size_t host_count;
+    char *url;         /* where browsers reach it; NULL: not said */
+    char *page_policy; /* page.c: Content-Security-Policy */
     struct door doors[DOOR_COUNT];
     struct door_failures failures[DOOR_ADDRESSES];
     size_t pending_count; /* reads and reloads under way */

@@ -46,18 +46,6 @@ static bool is_loopback_number(struct slice host)
     return true;
 }
 
-static bool host_is_known(const struct api *api, struct slice host)
-{
-    const struct slice name = host_without_port(host);
-    if (slice_equal_nocase(name, slice_str("localhost")) || slice_is(name, "[::1]") ||
-        is_loopback_number(name))
-        return true;
-    for (size_t i = 0; i < api->host_count; i++)
-        if (slice_equal_nocase(name, slice_str(api->hosts[i])))
-            return true;
-    return false;
-}
-
 /* "http://localhost:8081" -> "localhost:8081"; "null" and others stay and are not known. */
 static struct slice origin_host(struct slice origin)
 {
@@ -68,6 +56,28 @@ static struct slice origin_host(struct slice origin)
             return slice_of(origin.data + len, origin.len - len);
     }
     return origin;
+}
+
+/* "https://hooks.example:444/a" -> "hooks.example" */
+static struct slice url_host(struct slice url)
+{
+    const struct slice host = origin_host(url);
+    const char *end = memchr(host.data, '/', host.len);
+    return host_without_port(slice_of(host.data, end ? (size_t)(end - host.data) : host.len));
+}
+
+static bool host_is_known(const struct api *api, struct slice host)
+{
+    const struct slice name = host_without_port(host);
+    if (slice_equal_nocase(name, slice_str("localhost")) || slice_is(name, "[::1]") ||
+        is_loopback_number(name))
+        return true;
+    if (api->url && slice_equal_nocase(name, url_host(slice_str(api->url))))
+        return true;
+    for (size_t i = 0; i < api->host_count; i++)
+        if (slice_equal_nocase(name, slice_str(api->hosts[i])))
+            return true;
+    return false;
 }
 
 static bool check_names(const struct api *api, struct http_request *request)

@@ -26,8 +26,11 @@ static enum status add_url(const struct call *call, struct buf *url)
     char application[ID_TEXT_BYTES];
     (void)http_header(call->request, "host", &host);
     id_format(ID_APPLICATION, call->application, application);
-    return buf_printf(url, "http://%.*s/#app=%s&token=%s", (int)host.len, host.data, application,
-                      call->minting.text.data);
+    enum status status = call->api->url ? buf_add_str(url, call->api->url)
+                                        : buf_printf(url, "http://%.*s", (int)host.len, host.data);
+    if (status == OK)
+        status = buf_printf(url, "/portal/#app=%s&token=%s", application, call->minting.text.data);
+    return status;
 }
 
 /* A repeated request is answered as the first one was. */

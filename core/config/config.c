@@ -90,7 +90,7 @@ static enum status set_from_file(const struct config_input *input, struct config
         }
         const struct origin origin = {.name = where, .dir = config->dir, .separator = '\n'};
         /* An empty list has no text to show. */
-        if (option->type == OPTION_LIST && !*setting->value)
+        if (option->count_offset > 0 && !*setting->value)
             continue;
         const enum status status = value_set(config, option, setting->value, &origin, err);
         if (status != OK)
@@ -289,6 +289,10 @@ void config_finish(struct config *config)
         free(config->guard_deny[i]);
     free(config->guard_deny);
     free(config->admin_hosts);
+    for (size_t i = 0; i < config->frame_origin_count; i++)
+        free(config->frame_origins[i]);
+    free(config->frame_origins);
+    free(config->admin_url);
     free(config->scripts);
     free(config->dir);
     free(config->listen);

@@ -17,6 +17,7 @@ struct config {
     char *admin_token;  /* NULL: none */
     char **admin_hosts; /* more names that Host may have, without port */
     size_t admin_host_count;
+    char *admin_url;  /* where browsers reach admin_listen, "https://host/path"; NULL: not said */
     char **c_modules; /* that scripts may require; NULL behind the last */
     size_t c_module_count;
     bool dev;
@@ -28,6 +29,8 @@ struct config {
     size_t intake_bytes;
     enum log_format log_format;
     enum log_level log_level;
+    char **frame_origins; /* that may show the portal in a frame, "https://host" */
+    size_t frame_origin_count;
     int64_t retention_ms;
     char **scripts; /* globs below dir; NULL behind the last */
     size_t script_count;

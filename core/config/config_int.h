@@ -15,6 +15,7 @@ enum option_type {
     OPTION_LIST,
     OPTION_LOG_FORMAT,
     OPTION_LOG_LEVEL,
+    OPTION_ORIGINS, /* a list of them */
     OPTION_PATH,
     OPTION_SECRET,
     OPTION_SIZE,
@@ -22,6 +23,7 @@ enum option_type {
     OPTION_TIMEZONE,
     OPTION_TRUST,
     OPTION_UID,
+    OPTION_URL, /* of http or https; kept without a slash at its end */
     OPTION_TYPE_COUNT
 };
 

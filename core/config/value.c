@@ -12,6 +12,9 @@
 #include <stdlib.h>
 
 #define UID_BYTES_ALLOWED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+#define HOST_BYTES_ALLOWED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."
+#define V6_BYTES_ALLOWED "0123456789abcdefABCDEF:."
+#define PATH_BYTES_ALLOWED UID_BYTES_ALLOWED "~/"
 #define PORT_MAX 65535
 #define LIST_ITEMS_MAX 1000
 #define STORE_SCHEME "sqlite:"
@@ -205,6 +208,58 @@ static enum status set_blocks(const struct assignment *assignment)
     return set_list(assignment);
 }
 
+/* The length of "https://host:port" at the front of text, 0 if there is none. */
+static size_t origin_len(const char *text)
+{
+    const size_t scheme = strncmp(text, "https://", 8) == 0  ? 8
+                          : strncmp(text, "http://", 7) == 0 ? 7
+                                                             : 0;
+    const char *host = text + scheme;
+    const bool is_v6 = *host == '[';
+    size_t len = is_v6 ? strspn(host + 1, V6_BYTES_ALLOWED) + 2 : strspn(host, HOST_BYTES_ALLOWED);
+    if (scheme == 0 || len == 0 || (is_v6 && (len < 4 || host[len - 1] != ']')))
+        return 0;
+    if (host[len] == ':') {
+        const size_t digits = strspn(host + len + 1, "0123456789");
+        char port[8] = {0};
+        if (digits == 0 || digits >= sizeof port)
+            return 0;
+        memcpy(port, host + len + 1, digits);
+        if (!port_is_valid(port))
+            return 0;
+        len += 1 + digits;
+    }
+    return scheme + len;
+}
+
+/* They go into a header as they are. */
+static enum status set_origins(const struct assignment *assignment)
+{
+    const char separator[2] = {assignment->origin->separator, '\0'};
+    for (const char *item = assignment->text; *item != '\0';) {
+        const size_t len = strcspn(item, separator);
+        if (len > 0 && origin_len(item) != len)
+            return err_set(assignment->err, E_INVALID,
+                           "%s: \"%.*s\" is not an origin; write https://HOST or https://HOST:PORT",
+                           assignment->origin->name, (int)len, item);
+        item += item[len] != '\0' ? len + 1 : len;
+    }
+    return set_list(assignment);
+}
+
+static enum status set_url(const struct assignment *assignment)
+{
+    size_t len = origin_len(assignment->text);
+    const size_t path = len > 0 ? strspn(assignment->text + len, PATH_BYTES_ALLOWED) : 0;
+    if (len == 0 || assignment->text[len + path] != '\0' ||
+        (path > 0 && assignment->text[len] != '/') || len + path > LIMIT_URL_BYTES)
+        return refuse(assignment,
+                      "a URL; write https://HOST or https://HOST:PORT/PATH, without a query");
+    for (len += path; assignment->text[len - 1] == '/';)
+        len--;
+    return put_text(assignment, strndup(assignment->text, len));
+}
+
 static enum status set_log_format(const struct assignment *assignment)
 {
     enum log_format *place = place_of(assignment);
@@ -299,6 +354,7 @@ static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *
     [OPTION_SECRET] = set_secret,       [OPTION_SIZE] = set_size,
     [OPTION_STORE] = set_store,         [OPTION_TIMEZONE] = set_timezone,
     [OPTION_TRUST] = set_trust,         [OPTION_UID] = set_uid,
+    [OPTION_ORIGINS] = set_origins,     [OPTION_URL] = set_url,
 };
 
 enum status value_set(struct config *config, const struct option *option, const char *text,

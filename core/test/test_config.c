@@ -68,6 +68,8 @@ static void push_config(lua_State *L, const struct config *config)
     set_text(L, "admin_listen", config->admin_listen);
     set_text(L, "admin_token", config->admin_token);
     set_list(L, "admin_hosts", config->admin_hosts, config->admin_host_count);
+    set_text(L, "admin_url", config->admin_url);
+    set_list(L, "frame_origins", config->frame_origins, config->frame_origin_count);
     set_bool(L, "dev", config->dev);
     set_integer(L, "drain_ms", config->drain_ms);
     set_integer(L, "intake_bytes", (lua_Integer)config->intake_bytes);

@@ -82,6 +82,31 @@ describe("settings", function()
       refusal { file = { { name = "guard.allow", value = "10.0.0.1/8", line = 2 } } }, 1, true)
   end)
 
+  it("take a URL of http or https without a query, and no slash at its end", function()
+    local function url(text) return parse { args = { "--admin-url", text } }.admin_url end
+    assert.equal("https://hooks.example", url "https://hooks.example/")
+    assert.equal("http://[::1]:8081/a/b", url "http://[::1]:8081/a/b//")
+    local longest = "https://a/" .. ("b"):rep(2038)
+    assert.equal(longest, url(longest))
+    assert.truthy(refusal { args = { "--admin-url", longest .. "b" } })
+    for _, bad in ipairs { "hooks.example", "ftp://a", "https://", "https:///a", "https://a:0x1", "https://a:65536",
+        "https://a?b", "https://a/#b", "https://a b", "https://u@a", "https://a/\"", "https://[::1" } do
+      assert.matches("^%-%-admin%-url: .* is not a URL; write https://HOST", refusal { args = { "--admin-url", bad } })
+    end
+  end)
+
+  it("take origins alone for the frames of the portal", function()
+    local function origins(value)
+      return parse({ file = { { name = "portal.frame_origins", value = value, line = 2 } } }).frame_origins
+    end
+    assert.same({ "https://a.example", "http://localhost:3000" }, origins "https://a.example\nhttp://localhost:3000")
+    assert.same({}, origins "")
+    for _, bad in ipairs { "https://a/", "a.example", "*", "https://*.a", "https://a; script-src *", "'self'" } do
+      assert.matches(": \"[^\"]*\" is not an origin; write https://HOST",
+        refusal { args = { "--portal-frame-origins", "https://b," .. bad } })
+    end
+  end)
+
   it("split lists by line in anzol.lua and by comma elsewhere", function()
     assert.same({ "a,b.lua", "c.lua" },
       parse { file = { { name = "scripts", value = "a,b.lua\nc.lua", line = 1 } } }.scripts)

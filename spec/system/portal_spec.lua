@@ -23,7 +23,7 @@ describe("access to a portal", function()
   it("is a token of the application for seven days, and where to go with it", function()
     local access, status = open "acme"
     assert.equal(200, status)
-    assert.matches("^http://127%.0%.0%.1/#app=" .. app.id .. "&token=", access.url)
+    assert.matches("^http://127%.0%.0%.1/portal/#app=" .. app.id .. "&token=", access.url)
     assert.is_truthy(access.url:find(access.token, 1, true))
     assert.equal(app.id, (shown(access.token, "acme")).id)
     local row = call("GET", "/token").data[1]
