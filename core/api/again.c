@@ -16,6 +16,11 @@ static const struct sent_form nothing = {.kind = ID_MESSAGE};
 /* ---- Changes ----------------------------------------------------------------------------------
  */
 
+static void answer_resent(struct call *call)
+{
+    api_respond(call->request, 202, slice_str("{}"), NULL, 0);
+}
+
 static void on_changed(struct api_change *change)
 {
     struct call *call = change->ctx;
@@ -33,9 +38,10 @@ static void on_changed(struct api_change *change)
         call_refuse(call, 404, "not_found", "it was removed meanwhile");
     else if (what == E_CONFLICT)
         call_refuse(call, 400, "no_payload", "its payload was forgotten: there is nothing to send");
+    else if (is_resent)
+        answer_resent(call);
     else
-        api_respond(call->request, is_resent ? 202 : 204, slice_str(is_resent ? "{}" : ""), NULL,
-                    0);
+        api_respond(call->request, 204, slice_of("", 0), NULL, 0);
 }
 
 static void change(struct call *call, const struct change *what)
@@ -50,8 +56,15 @@ static void change(struct call *call, const struct change *what)
     call->api->hooks.change(&call->change, call->api->hooks.ctx);
 }
 
+static void repeat_resent(struct call *call, const struct resource *first)
+{
+    (void)first;
+    answer_resent(call);
+}
+
 static void resend(struct call *call)
 {
+    call_take_key(call, repeat_resent);
     if (call_hold_key(call))
         change(call, &(struct change){.verb = CHANGE_REPLAY,
                                       .kind = ID_MESSAGE,
@@ -127,29 +140,12 @@ static const struct field_form recover_rows[] = {
 };
 const struct field_forms recover_fields = {recover_rows, array_count(recover_rows)};
 
-static void on_recovering(struct api_task *task)
+static void answer_recovering(struct call *call, uint64_t task)
 {
-    struct call *call = task->ctx;
-    const enum status status = task->status;
-    char id[ID_TEXT_BYTES];
     struct document out;
-    id_format(ID_TASK, task->task.id, id);
-    task_finish(&task->task);
-    call_put_key(call);
-    if (!call_end_wait(call))
-        return;
-    if (status == E_LIMIT) {
-        call_refuse(call, 429, "too_many", "too many tasks run; try again when one has ended");
-        return;
-    }
-    if (status != OK) {
-        call_refuse(call, 503, "not_stored", "the task could not be stored; try again");
-        return;
-    }
     document_init(&out, SMALL_ANSWER_BYTES_MAX);
     document_open(&out, '{');
-    document_key(&out, "id");
-    document_str(&out, id);
+    show_id(&out, "id", ID_TASK, task);
     document_key(&out, "status");
     document_str(&out, "running");
     document_key(&out, "task");
@@ -160,12 +156,32 @@ static void on_recovering(struct api_task *task)
     call_answer(call, 202, &out);
 }
 
-static void recover(struct call *call)
+static void repeat_recovering(struct call *call, const struct resource *first)
+{
+    answer_recovering(call, first->id);
+}
+
+static void on_recovering(struct api_task *task)
+{
+    struct call *call = task->ctx;
+    const enum status status = task->status;
+    const uint64_t id = task->task.id;
+    task_finish(&task->task);
+    call_put_key(call);
+    if (!call_end_wait(call))
+        return;
+    if (status == E_LIMIT)
+        call_refuse(call, 429, "too_many", "too many tasks run; try again when one has ended");
+    else if (status != OK)
+        call_refuse(call, 503, "not_stored", "the task could not be stored; try again");
+    else
+        answer_recovering(call, id);
+}
+
+static void begin_recovering(struct call *call)
 {
     const struct sent_call *sent = call->sent;
     char name[ID_TEXT_BYTES];
-    if (!call_hold_key(call))
-        return;
     id_format(ID_ENDPOINT, sent->endpoint_id, name);
     call->task = (struct api_task){
         .answer_key = call->has_key ? call->key : NULL,
@@ -222,9 +238,16 @@ static bool read_span(struct call *call)
     return complaints_end(call, &complaints);
 }
 
+static void recover(struct call *call)
+{
+    call_take_key(call, repeat_recovering);
+    if (read_span(call) && call_hold_key(call))
+        begin_recovering(call);
+}
+
 void api_recover_app_endpoint(struct call *call)
 {
-    if (sent_begin(call, &nothing) && read_span(call))
+    if (sent_begin(call, &nothing))
         sent_find_endpoint(call, call->parts.rows[1], recover);
 }
 
@@ -290,12 +313,11 @@ static void find_type(struct call *call)
     sent_read(call, STORE_LIST_RESOURCES, on_type);
 }
 
-void api_send_example(struct call *call)
+static void send_example(struct call *call)
 {
     struct complaints complaints;
     struct buf fields;
-    if (!sent_begin(call, &nothing))
-        return;
+    call_take_key(call, message_repeat);
     complaints_begin(&complaints);
     buf_init(&fields, 2 * LIMIT_API_BODY_BYTES);
     const struct fields_input input = {
@@ -306,5 +328,11 @@ void api_send_example(struct call *call)
         check(fields_text(fields.data, "eventType", &call->sent->text) == OK);
     buf_finish(&fields);
     if (is_right)
-        sent_find_endpoint(call, call->parts.rows[1], find_type);
+        find_type(call);
+}
+
+void api_send_example(struct call *call)
+{
+    if (sent_begin(call, &nothing))
+        sent_find_endpoint(call, call->parts.rows[1], send_example);
 }

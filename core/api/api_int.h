@@ -69,10 +69,10 @@ struct known_application;
 struct resource_form;
 struct field_forms;
 struct complaints;
-struct call;
 struct registered_call;
 struct message_call;
 struct sent_call;
+typedef void (*first_cb)(struct call *call, const struct resource *first);
 
 /* What is done to a resource. */
 enum resource_verb {
@@ -132,6 +132,7 @@ struct token_call {
     char *application;      /* as the body names it; owned */
     int64_t ttl_ms;
     struct buf text;
+    struct buf mark; /* by which the text is known again: its hash */
     void (*answer)(struct call *call, bool is_repeat);
 };
 
@@ -162,7 +163,11 @@ struct call {
     bool is_pending;
     bool has_key; /* of idempotency */
     unsigned char key[STORE_ANSWER_KEY_BYTES];
-    struct node keyed; /* while nobody else may use the key */
+    struct node keyed;       /* while nobody else may use the key */
+    first_cb repeat;         /* answers as the first with the key was answered */
+    bool is_looked_for;      /* that first answer */
+    struct document refusal; /* unless there is one; owned */
+    int refusal_status;
     struct resource_call resource;
     struct stream_call stream;
     struct message_call *message; /* of what is published; owned */
@@ -277,11 +282,6 @@ void call_answer(struct call *call, int status, struct document *out);
 void call_refuse(struct call *call, int status, const char *code, const char *detail);
 /* Starts call->read; the route's write gives the body when it is done. */
 void call_read(struct call *call, enum store_read_kind kind);
-/* Takes the request's idempotency key, if it has one: the same key of another path is another. */
-void call_take_key(struct call *call);
-/* The same until call_put_key. False: another call has it; refused and answered. */
-bool call_hold_key(struct call *call);
-void call_put_key(struct call *call);
 /* Something that the call waits for begins and ends. */
 void call_begin_wait(struct call *call);
 /* False: nobody waits for an answer any more; the call is gone. */
@@ -331,6 +331,18 @@ bool api_query_flag(struct call *call, const char *name, bool absent,
 /* The value of a parameter, terminated. NULL: absent, empty, or (complained of) not a text. */
 const char *complaints_query_get(struct call *call, const char *name, struct buf *value,
                                  struct complaints *complaints);
+
+/* ---- first.c: idempotency keys ------------------------------------------------------------------
+ */
+
+/* Takes the request's key, if it has one, once what its path names was found. From then on whoever
+ * repeats it is answered by `repeat` instead of refused. */
+void call_take_key(struct call *call, first_cb repeat);
+/* Holds that key until call_put_key. False: another call does; refused and answered. */
+bool call_hold_key(struct call *call);
+void call_put_key(struct call *call);
+/* True: the refusal is taken, and the call answered now or later. */
+bool first_is_looked_for(struct call *call, int status, struct document *refusal);
 
 /* ---- paging.c: parameters and envelope of lists, ids of paths -----------------------------------
  */
@@ -397,9 +409,11 @@ void token_hash(struct slice text, unsigned char out[API_TOKEN_HASH_BYTES]);
 void token_narrow(const struct call *call, struct store_list_resources *list);
 /* The same of the event types that an endpoint wants. */
 void token_narrow_types(const struct call *call, struct store_registered *endpoint);
-/* Mints what call->minting has (its scope, label, flags, ttl_ms) for call->application: then its
- * text is there, of a repeated idempotency key the same as before (is_repeat). Or refuses. */
-void token_mint(struct call *call, void (*answer)(struct call *call, bool is_repeat));
+/* Takes the idempotency key: of a repeated one the text of the token is the same (is_repeat). */
+void token_begin(struct call *call, void (*answer)(struct call *call, bool is_repeat));
+/* Mints what call->minting has (its scope, label, flags, ttl_ms) for call->application and answers,
+ * or refuses. */
+void token_mint(struct call *call);
 void token_call_finish(struct token_call *it);
 
 /* ---- show.c: what several resources show --------------------------------------------------------

@@ -26,17 +26,22 @@ void api_respond(struct http_request *request, int status, struct slice body,
     http_respond(request, &response);
 }
 
+static void write_error(struct document *out, const char *code, const char *detail)
+{
+    document_init(out, SMALL_ANSWER_BYTES_MAX);
+    document_open(out, '{');
+    document_key(out, "code");
+    document_str(out, code);
+    document_key(out, "detail");
+    document_str(out, detail);
+    document_close(out, '}');
+}
+
 void api_respond_error(struct http_request *request, int status, const char *code,
                        const char *detail, const struct field *more)
 {
     struct document out;
-    document_init(&out, SMALL_ANSWER_BYTES_MAX);
-    document_open(&out, '{');
-    document_key(&out, "code");
-    document_str(&out, code);
-    document_key(&out, "detail");
-    document_str(&out, detail);
-    document_close(&out, '}');
+    write_error(&out, code, detail);
     api_respond(request, status, buf_slice(&out.buf), more, more ? 1 : 0);
     document_finish(&out);
 }
@@ -82,52 +87,13 @@ static void destroy(struct call *call)
     buf_finish(&call->secrets);
     token_call_finish(&call->minting);
     api_token_finish(&call->token);
+    document_finish(&call->refusal);
     buf_finish(&call->resource.place);
     resource_finish(&call->resource.row);
     registered_call_destroy(call->resource.registered);
     free(call->application_uid);
     free(call->application_fields);
     free(call);
-}
-
-void call_take_key(struct call *call)
-{
-    struct slice key;
-    struct buf text;
-    unsigned char digest[DIGEST_BYTES_MAX];
-    if (!http_header(call->request, "idempotency-key", &key) || key.len == 0)
-        return;
-    buf_init(&text, LIMIT_API_BODY_BYTES);
-    call->has_key = buf_add_slice(&text, http_path(call->request)) == OK &&
-                    buf_add_byte(&text, '\0') == OK && buf_add_slice(&text, key) == OK;
-    if (call->has_key)
-        check(hash(DIGEST_SHA256, buf_slice(&text), digest) == sizeof call->key);
-    if (call->has_key)
-        memcpy(call->key, digest, sizeof call->key);
-    buf_finish(&text);
-}
-
-bool call_hold_key(struct call *call)
-{
-    struct queue *keyed = &call->api->keyed;
-    call_take_key(call);
-    for (struct node *node = queue_first(keyed); call->has_key && node;
-         node = queue_next(keyed, node))
-        if (memcmp(container_of(node, struct call, keyed)->key, call->key, sizeof call->key) == 0) {
-            call_refuse(call, 409, "conflict",
-                        "a request with this idempotency key is under way; ask again for its "
-                        "answer");
-            return false;
-        }
-    if (call->has_key)
-        queue_push(keyed, &call->keyed);
-    return true;
-}
-
-void call_put_key(struct call *call)
-{
-    if (node_is_linked(&call->keyed))
-        queue_remove(&call->api->keyed, &call->keyed);
 }
 
 void call_leave(struct call *call)
@@ -194,7 +160,12 @@ void call_answer(struct call *call, int status, struct document *out)
 
 void call_refuse(struct call *call, int status, const char *code, const char *detail)
 {
-    api_respond_error(call->request, status, code, detail, NULL);
+    struct document out;
+    write_error(&out, code, detail);
+    if (first_is_looked_for(call, status, &out))
+        return;
+    api_respond(call->request, status, buf_slice(&out.buf), NULL, 0);
+    document_finish(&out);
 }
 
 /* What a failed read means to the client. */

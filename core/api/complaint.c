@@ -71,7 +71,8 @@ bool complaints_end(struct call *call, struct complaints *complaints)
     if (complaints->count > 0) {
         document_close(&complaints->out, ']');
         document_close(&complaints->out, '}');
-        call_answer(call, 422, &complaints->out);
+        if (!first_is_looked_for(call, 422, &complaints->out))
+            call_answer(call, 422, &complaints->out);
         return false;
     }
     document_finish(&complaints->out);

@@ -360,6 +360,30 @@ static void answer_first(struct call *call, uint64_t first)
     call_refuse(call, 503, "busy", "too many reads are under way; try again");
 }
 
+/* What the call publishes; NULL: no memory, answered. */
+static struct message_call *create(struct call *call)
+{
+    struct message_call *message = calloc(1, sizeof *message);
+    call->message = message;
+    if (!message) {
+        call_refuse(call, 503, "memory", "no memory; try again");
+        return NULL;
+    }
+    buf_init(&message->body, LIMIT_API_MESSAGE_BYTES + LIMIT_API_BODY_BYTES);
+    buf_init(&message->raw, LIMIT_API_MESSAGE_BYTES);
+    buf_init(&message->media_type, LIMIT_API_BODY_BYTES);
+    message->with_content = true;
+    return message;
+}
+
+void message_repeat(struct call *call, const struct resource *first)
+{
+    if (!call->message && !create(call))
+        return;
+    call->message->endpoint = call->sent ? call->sent->endpoint_id : 0;
+    answer_first(call, first->id);
+}
+
 static void on_published(struct publishing *publishing)
 {
     struct call *call = publishing->ctx;
@@ -397,22 +421,6 @@ static void publish(struct call *call)
     call->api->hooks.publish(publishing, call->api->hooks.ctx);
 }
 
-/* What the call publishes; NULL: no memory, answered. */
-static struct message_call *create(struct call *call)
-{
-    struct message_call *message = calloc(1, sizeof *message);
-    call->message = message;
-    if (!message) {
-        call_refuse(call, 503, "memory", "no memory; try again");
-        return NULL;
-    }
-    buf_init(&message->body, LIMIT_API_MESSAGE_BYTES + LIMIT_API_BODY_BYTES);
-    buf_init(&message->raw, LIMIT_API_MESSAGE_BYTES);
-    buf_init(&message->media_type, LIMIT_API_BODY_BYTES);
-    message->with_content = true;
-    return message;
-}
-
 void message_publish_example(struct call *call, uint64_t endpoint, const char *type,
                              struct slice payload)
 {
@@ -436,6 +444,13 @@ void message_publish_example(struct call *call, uint64_t endpoint, const char *t
         publish(call);
 }
 
+static void publish_once(struct call *call)
+{
+    call_take_key(call, message_repeat);
+    if (call_hold_key(call))
+        publish(call);
+}
+
 static void begin(struct call *call, bool is_found)
 {
     struct message_call *message = create(call);
@@ -444,14 +459,16 @@ static void begin(struct call *call, bool is_found)
         return;
     if (!is_found && !api_brings_application(call))
         return;
+    if (is_found)
+        call_take_key(call, message_repeat);
     complaints_begin(&complaints);
     message->with_content = api_query_flag(call, "with_content", true, &complaints);
-    if (!read_message(call, is_found, &complaints) || !call_hold_key(call))
+    if (!read_message(call, is_found, &complaints))
         return;
     if (is_found)
-        publish(call);
+        publish_once(call);
     else
-        api_make_brought(call, publish);
+        api_make_brought(call, publish_once);
 }
 
 void api_publish(struct call *call)

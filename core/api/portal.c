@@ -56,9 +56,10 @@ static void answer(struct call *call, bool is_repeat)
     buf_finish(&url);
 }
 
-static void mint(struct call *call)
+static void mint_first(struct call *call)
 {
-    token_mint(call, answer);
+    token_begin(call, answer);
+    token_mint(call);
 }
 
 /* False: refused and answered. */
@@ -91,12 +92,16 @@ static void begin(struct call *call, bool is_found)
 {
     call->minting.token.scope = TOKEN_PORTAL;
     call->minting.ttl_ms = LIMIT_PORTAL_TTL_S * MS_PER_S;
-    if ((!is_found && !api_brings_application(call)) || !read_body(call, is_found))
+    if (is_found)
+        token_begin(call, answer);
+    else if (!api_brings_application(call))
+        return;
+    if (!read_body(call, is_found))
         return;
     if (is_found)
-        mint(call);
+        token_mint(call);
     else
-        api_make_brought(call, mint);
+        api_make_brought(call, mint_first);
 }
 
 void api_open_portal(struct call *call)

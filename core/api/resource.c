@@ -45,6 +45,17 @@ static void answer(struct call *call, int status, const struct resource *resourc
     call_answer(call, status, &out);
 }
 
+static void repeat_made(struct call *call, const struct resource *first)
+{
+    answer(call, 201, first);
+}
+
+static void repeat_touched(struct call *call, const struct resource *first)
+{
+    (void)first;
+    api_respond(call->request, 204, slice_of("", 0), NULL, 0);
+}
+
 static void refuse_unknown(struct call *call)
 {
     char detail[DETAIL_BYTES];
@@ -280,6 +291,8 @@ static void go_on_touching(struct call *call, struct resource *found)
     resource_finish(&it->row);
     it->row = *found;
     *found = (struct resource){0};
+    if (strcmp(call->route->method, "POST") == 0)
+        call_take_key(call, repeat_touched);
     it->touch(call, &complaints);
     if (complaints_end(call, &complaints))
         write_row(call);
@@ -444,9 +457,9 @@ void resource_make(struct call *call, const struct resource_form *form)
         return;
     struct resource_call *it = state_of(call);
     it->is_new = true;
+    call_take_key(call, repeat_made);
     it->may_exist = form->kind == RESOURCE_APPLICATION &&
                     api_query_flag(call, "get_if_exists", false, &complaints);
-    call_take_key(call);
     const struct fields_input input = {
         .forms = &form->fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
     if (read_fields(call, &complaints, &input))
@@ -489,8 +502,6 @@ void resource_touch(struct call *call, const struct resource_form *form,
     if (!begin(call, form, RESOURCE_TOUCH))
         return;
     call->resource.touch = touch;
-    if (strcmp(call->route->method, "POST") == 0)
-        call_take_key(call);
     look(call);
 }
 

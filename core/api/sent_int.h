@@ -56,7 +56,9 @@ void show_sent_state(struct document *out, enum sent_state state);
 /* The members of a message, without the braces. message.c */
 void show_message(const struct published_row *row, struct document *out);
 
-/* message.c: publishes an example of this type for one endpoint alone. */
+/* message.c: answers as the first was that published with the call's idempotency key. */
+void message_repeat(struct call *call, const struct resource *first);
+/* Publishes an example of this type for one endpoint alone. */
 void message_publish_example(struct call *call, uint64_t endpoint, const char *type,
                              struct slice payload);
 

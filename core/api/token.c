@@ -53,23 +53,29 @@ void token_hash(struct slice text, unsigned char out[API_TOKEN_HASH_BYTES])
     memcpy(out, digest, API_TOKEN_HASH_BYTES);
 }
 
-/* A fresh one; of an idempotency key the same again, as long as the process lives: what the store
- * has of a token cannot give it back. */
-static enum status make_text(struct call *call)
+/* A fresh one, and its hash; of an idempotency key and the time when it was minted the same again,
+ * as long as the process lives: what the store has of a token cannot give it back. */
+static enum status make_text(struct call *call, int64_t minted_ms)
 {
-    struct buf *text = &call->minting.text;
+    struct token_call *it = &call->minting;
     unsigned char secret[DIGEST_BYTES_MAX];
-    const struct slice key = slice_of((const char *)call->key, sizeof call->key);
+    const struct slice parts[] = {slice_of((const char *)call->key, sizeof call->key),
+                                  slice_of((const char *)&minted_ms, sizeof minted_ms)};
     if (call->has_key)
         check(hmac(DIGEST_SHA256,
-                   slice_of((const char *)call->api->mint_key, sizeof call->api->mint_key), &key, 1,
-                   secret) == TOKEN_SECRET_BYTES);
+                   slice_of((const char *)call->api->mint_key, sizeof call->api->mint_key), parts,
+                   array_count(parts), secret) == TOKEN_SECRET_BYTES);
     else
         random_bytes(secret, TOKEN_SECRET_BYTES);
-    const enum status status = buf_add_str(text, TOKEN_PREFIX);
+    buf_clear(&it->text);
+    enum status status = buf_add_str(&it->text, TOKEN_PREFIX);
+    if (status == OK)
+        status = base64url_encode(slice_of((const char *)secret, TOKEN_SECRET_BYTES), &it->text);
     if (status != OK)
         return status;
-    return base64url_encode(slice_of((const char *)secret, TOKEN_SECRET_BYTES), text);
+    token_hash(buf_slice(&it->text), it->token.hash);
+    buf_clear(&it->mark);
+    return hex_encode(slice_of((const char *)it->token.hash, sizeof it->token.hash), &it->mark);
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------
@@ -109,38 +115,79 @@ static void refuse_store(struct call *call)
 /* ---- Minting ------------------------------------------------------------------------------------
  */
 
+static void mint(struct call *call, bool is_anew);
+
+/* The text of the one that was minted first. False: another process did that, or no memory. */
+static bool recall(struct call *call, const struct resource *first)
+{
+    return make_text(call, first->created_ms) == OK &&
+           strcmp(call->minting.mark.data, first->body) == 0;
+}
+
+static void repeat(struct call *call, const struct resource *first)
+{
+    if (recall(call, first))
+        call->minting.answer(call, true);
+    else
+        call_refuse(call, 409, "conflict",
+                    "the token of this idempotency key was minted before the server started: use "
+                    "another key");
+}
+
 static void on_minted(struct store_op *op)
 {
     struct call *call = op->ctx;
+    struct store_token *put = container_of(op, struct store_token, op);
     const enum status status = op->status;
+    const bool is_repeat = put->is_repeat;
+    struct resource first = put->first;
+    put->first = (struct resource){0};
     if (!call_end_wait(call))
-        return;
-    if (status == OK || status == E_CONFLICT)
-        call->minting.answer(call, status == E_CONFLICT);
-    else
+        ;
+    else if (status != OK)
         refuse_store(call);
+    else if (!is_repeat || recall(call, &first))
+        call->minting.answer(call, is_repeat);
+    else
+        mint(call, true);
+    resource_finish(&first);
 }
 
-void token_mint(struct call *call, void (*answer)(struct call *call, bool is_repeat))
+/* is_anew: what was minted first is of no use. */
+static void mint(struct call *call, bool is_anew)
 {
     struct token_call *it = &call->minting;
-    it->answer = answer;
-    it->token.application = call->application;
-    call_take_key(call);
-    buf_init(&it->text, LIMIT_UID_BYTES);
-    if (make_text(call) != OK) {
+    const int64_t now_ms = clock_due_ms();
+    if (make_text(call, now_ms) != OK) {
         call_refuse(call, 503, "memory", "no memory; try again");
         return;
     }
-    token_hash(buf_slice(&it->text), it->token.hash);
+    it->token.application = call->application;
+    it->token.expires_ms = now_ms + it->ttl_ms;
     call->put_token = (struct store_token){
         .op = {.kind = STORE_TOKEN, .on_done = on_minted, .ctx = call},
         .token = &it->token,
-        .now_ms = clock_due_ms(),
+        .now_ms = now_ms,
+        .answer_key = call->has_key ? call->key : NULL,
+        .mark = it->mark.data,
+        .is_anew = is_anew,
     };
-    it->token.expires_ms = call->put_token.now_ms + it->ttl_ms;
     call_begin_wait(call);
     check(store_submit(call->api->store, call->api->client, &call->put_token.op) == OK);
+}
+
+void token_begin(struct call *call, void (*answer)(struct call *call, bool is_repeat))
+{
+    struct token_call *it = &call->minting;
+    it->answer = answer;
+    buf_init(&it->text, LIMIT_UID_BYTES);
+    buf_init(&it->mark, LIMIT_UID_BYTES);
+    call_take_key(call, repeat);
+}
+
+void token_mint(struct call *call)
+{
+    mint(call, false);
 }
 
 static void answer_minted(struct call *call, bool is_repeat)
@@ -156,11 +203,11 @@ static void answer_minted(struct call *call, bool is_repeat)
     call_answer(call, 201, &out);
 }
 
-static void mint(struct call *call, bool is_found)
+static void mint_for(struct call *call, bool is_found)
 {
     struct complaints complaints;
     if (is_found) {
-        token_mint(call, answer_minted);
+        mint(call, false);
         return;
     }
     complaints_begin(&complaints);
@@ -193,6 +240,7 @@ void api_mint_token(struct call *call)
     struct buf body;
     const struct fields_input input = {
         .forms = &token_fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
+    token_begin(call, answer_minted);
     complaints_begin(&complaints);
     buf_init(&body, 2 * LIMIT_API_BODY_BYTES);
     const enum status status = fields_read(&input, &complaints, &body);
@@ -201,7 +249,7 @@ void api_mint_token(struct call *call)
     const bool is_right = complaints_end(call, &complaints);
     buf_finish(&body);
     if (is_right && status == OK)
-        api_look_up_application(call, slice_str(it->application), mint);
+        api_look_up_application(call, slice_str(it->application), mint_for);
     else if (is_right)
         call_refuse(call, 503, "memory", "no memory; try again");
 }
@@ -211,6 +259,7 @@ void token_call_finish(struct token_call *it)
     api_token_finish(&it->token);
     free(it->application);
     buf_finish(&it->text);
+    buf_finish(&it->mark);
 }
 
 /* ---- Ending -------------------------------------------------------------------------------------

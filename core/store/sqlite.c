@@ -233,8 +233,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_RESEAL] = "UPDATE secret SET sealed = ?4 WHERE owner = ?1 AND kind = ?2 AND version = ?3",
     [SQL_ANSWER_FIND] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
                         " FROM answer WHERE key = ? AND until_ms > ?",
-    [SQL_ANSWER_PUT] = "INSERT INTO answer(key, until_ms, id, uid, is_archived, version, body,"
-                       " created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_ANSWER_PUT] =
+        "INSERT OR REPLACE INTO answer(key, until_ms, id, uid, is_archived, version, body,"
+        " created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_ANSWER_EXPIRE] = "DELETE FROM answer WHERE until_ms <= ?",
     [SQL_ROUTINE_FIND] = "SELECT version FROM routine WHERE kind = ? AND name = ?",
     [SQL_ROUTINE_PUT] =

@@ -171,6 +171,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_TOKENS_BACKWARD] =
         TOKEN_ROW " WHERE id < ? AND id > ? AND expires_ms > ? ORDER BY id",
     [READ_TOKEN] = TOKEN_ROW " WHERE hash = ? AND expires_ms > ?",
+    [READ_ANSWER] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
+                    " FROM answer WHERE key = ? AND until_ms > ?",
     [READ_RESOURCE] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND id = ?",
     [READ_RESOURCE_OF_UID] = RESOURCE_ROW " WHERE kind = ? AND owner = ? AND uid = ?",
     [READ_REGISTERED] =

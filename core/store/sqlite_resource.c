@@ -248,7 +248,12 @@ static int get_one(struct sqlite_reader *reader, sqlite3_stmt *statement,
 static int get_resource(struct sqlite_reader *reader, struct store_list_resources *list)
 {
     int rc = SQLITE_OK;
-    if (list->only) {
+    if (list->answer_key) {
+        sqlite3_stmt *statement = reader->statements[READ_ANSWER];
+        bind_key(statement, list->answer_key);
+        (void)sqlite3_bind_int64(statement, 2, list->answered_ms);
+        rc = get_one(reader, statement, list);
+    } else if (list->only) {
         sqlite3_stmt *statement = prepare(reader, READ_RESOURCE, list);
         bind_id(statement, 3, list->only);
         rc = get_one(reader, statement, list);
@@ -324,7 +329,7 @@ int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resour
 {
     if (list->is_everyones)
         return list_registered(reader, list);
-    if (list->only || list->only_uid)
+    if (list->answer_key || list->only || list->only_uid)
         return get_resource(reader, list);
     sqlite3_stmt *walk = prepare_walk(reader, list);
     int rc = SQLITE_ROW;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The rows of the API's tokens: written on the store thread, inside a group; read by reader
  * threads. */
-#include "store/sqlite_int.h"
+#include "store/sqlite_published_int.h"
 
 #include "base/limits.h"
 
@@ -27,19 +27,40 @@ static int insert(struct sqlite_engine *it, struct store_token *op)
     return rc;
 }
 
-/* Those that ended are kept as long as the first answer to the request that made them. */
 static int forget_ended(struct sqlite_engine *it, int64_t now_ms)
 {
-    (void)sqlite3_bind_int64(it->statements[SQL_TOKEN_EXPIRE], 1, now_ms - LIMIT_ANSWER_KEPT_MS);
+    (void)sqlite3_bind_int64(it->statements[SQL_TOKEN_EXPIRE], 1, now_ms);
     return sqlite_run(it, SQL_TOKEN_EXPIRE);
+}
+
+static int put_answer(struct sqlite_engine *it, const struct store_token *op)
+{
+    const struct resource first = {.id = op->token->id,
+                                   .body = (char *)(uintptr_t)op->mark,
+                                   .created_ms = op->token->created_ms};
+    return sqlite_put_answer(it, op->answer_key, op->now_ms, &first);
+}
+
+static int mint(struct sqlite_engine *it, struct store_token *op)
+{
+    /* It may have been in a group that failed: nothing that was set then counts. */
+    op->is_repeat = false;
+    resource_finish(&op->first);
+    int rc = op->answer_key && !op->is_anew
+                 ? sqlite_find_answer(it, op->answer_key, op->now_ms, &op->first, &op->is_repeat)
+                 : SQLITE_OK;
+    if (rc != SQLITE_OK || op->is_repeat)
+        return rc;
+    rc = forget_ended(it, op->now_ms);
+    if (rc == SQLITE_OK)
+        rc = insert(it, op);
+    return rc == SQLITE_OK && op->op.status == OK && op->answer_key ? put_answer(it, op) : rc;
 }
 
 int sqlite_token(struct sqlite_engine *engine, struct store_token *op)
 {
-    if (!op->is_end) {
-        const int rc = forget_ended(engine, op->now_ms);
-        return rc == SQLITE_OK ? insert(engine, op) : rc;
-    }
+    if (!op->is_end)
+        return mint(engine, op);
     bind_id(engine->statements[SQL_TOKEN_END], 1, op->token->id);
     (void)sqlite3_bind_int64(engine->statements[SQL_TOKEN_END], 2, op->now_ms);
     const int rc = sqlite_run(engine, SQL_TOKEN_END);

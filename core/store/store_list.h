@@ -128,6 +128,10 @@ struct store_list_resources {
     uint64_t owner;
     uint64_t only;        /* this one, or if there is none that of only_uid; with neither all. */
     const char *only_uid; /* E_NOTFOUND: there is none */
+    /* Or what is kept for this answer key (STORE_ANSWER_KEY_BYTES) at answered_ms. NULL: see above
+     */
+    const unsigned char *answer_key;
+    int64_t answered_ms;
     bool is_by_uid;
     bool is_down; /* the last first */
     bool with_archived;

@@ -55,13 +55,21 @@ struct store_resource {
     struct resource first;             /* out, with is_repeat; owned by the submitter */
 };
 
-/* Mints a token (it gets its id), or with is_end lets the one of that id end now. E_CONFLICT: one
- * with its hash was minted before, and nothing was written; E_NOTFOUND: it had ended. */
+/* Mints a token (it gets its id), or with is_end lets the one of that id end now. E_CONFLICT: there
+ * is one with its hash, and nothing was written; E_NOTFOUND: it had ended. With an answer key, when
+ * it was minted and its mark are kept for LIMIT_ANSWER_KEPT_MS: who comes with that key again mints
+ * nothing and gets them (is_repeat, unless is_anew: then this one is kept instead). */
 struct store_token {
     struct store_op op;
     struct api_token *token; /* borrowed */
     bool is_end;
+    bool is_anew;
     int64_t now_ms;
+    const unsigned char *answer_key; /* as of struct store_resource */
+    const char *mark;                /* with an answer key */
+    bool is_repeat;                  /* out */
+    struct resource first; /* out, with is_repeat: created_ms, and the mark as its body; owned by
+                              the submitter */
 };
 
 #endif

@@ -146,7 +146,7 @@ void set_resources(lua_State *L, const struct store_list_resources *list)
 }
 
 /* list_resources{ kind, owner, only, only_uid, is_by_uid, is_down, with_archived, limit, behind,
- * behind_uid, secrets_ms, is_everyones } */
+ * behind_uid, secrets_ms, is_everyones, answer_key, answered_ms } */
 int l_list_resources(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_RESOURCES);
@@ -155,6 +155,8 @@ int l_list_resources(lua_State *L)
     list->owner = (uint64_t)field_integer(L, 2, "owner", 0);
     list->only = (uint64_t)field_integer(L, 2, "only", 0);
     list->only_uid = arena_field(L, &it->arena, 2, "only_uid");
+    list->answer_key = (const unsigned char *)arena_field(L, &it->arena, 2, "answer_key");
+    list->answered_ms = field_integer(L, 2, "answered_ms", 0);
     list->is_by_uid = field_boolean(L, 2, "is_by_uid");
     list->is_down = field_boolean(L, 2, "is_down");
     list->with_archived = field_boolean(L, 2, "with_archived");

@@ -20,8 +20,8 @@ static const char *field_hash(lua_State *L, struct arena *arena, const char *nam
     return hash ? arena_field(L, arena, 2, name) : NULL;
 }
 
-/* token{ application, scope, hash = 32 bytes, label, flags, expires_ms, now_ms } mints one;
- * token{ id, is_end = true, now_ms } ends it */
+/* token{ application, scope, hash = 32 bytes, label, flags, expires_ms, now_ms, key, mark, is_anew
+ * } mints one; token{ id, is_end = true, now_ms } ends it */
 int l_token(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_TOKEN);
@@ -39,6 +39,9 @@ int l_token(lua_State *L)
     if (hash)
         memcpy(it->token.hash, hash, sizeof it->token.hash);
     it->u.token.token = &it->token;
+    it->u.token.answer_key = (const unsigned char *)arena_field(L, &it->arena, 2, "key");
+    it->u.token.mark = arena_field(L, &it->arena, 2, "mark");
+    it->u.token.is_anew = field_boolean(L, 2, "is_anew");
     it->u.token.now_ms = field_integer(L, 2, "now_ms", 0);
     return op_submit(L, it);
 }

@@ -93,6 +93,10 @@ return function(t)
       assert.is_true(op.is_repeat)
       assert.same({ made.id, "acme", "[1]", 1 }, { op.id, op.uid, op.body, op.version })
       assert.equal(1, t.row_count "resource")
+      local function kept(now_ms) return run("list_resources", { kind = "application", answer_key = key,
+        answered_ms = now_ms }) end
+      assert.equal("[1]", kept(999 + half_day_ms).resources[1].body)
+      assert.equal("notfound", kept(1000 + half_day_ms).status)
       local later = put { uid = "other", key = key, now_ms = 1000 + half_day_ms }
       assert.is_false(later.is_repeat)
       assert.equal(2, t.row_count "resource")

@@ -3,7 +3,6 @@
 -- or with their application.
 return function(t)
   local run = t.run
-  local HALF_DAY_MS = 12 * 3600 * 1000
 
   local function hash(letter) return letter:rep(32) end
   local function mint(fields)
@@ -48,21 +47,40 @@ return function(t)
       assert.equal("notfound", run("token", { id = 12345, is_end = true, now_ms = 2001 }).status)
     end)
 
-    it("is minted once, and not again when it has ended", function()
-      local made = mint()
-      local again = mint { application = 8, label = "other" }
-      assert.equal("conflict", again.status)
+    it("is minted once", function()
+      mint()
+      assert.equal("conflict", mint({ application = 8, label = "other" }).status)
       assert.equal(7, find("a").tokens[1].application)
-      run("token", { id = made.id, is_end = true, now_ms = 2000 })
-      assert.equal("conflict", mint { now_ms = 3000 }.status)
-      assert.equal("notfound", find("a", 3000).status)
     end)
 
-    it("leaves the store half a day after its end, when another is minted", function()
+    it("is minted once by those who bring the same key, for twelve hours", function()
+      local key, half_day_ms = ("k"):rep(32), 12 * 3600 * 1000
+      mint { key = key, mark = "one" }
+      local again = mint { hash = hash "b", key = key, mark = "two", now_ms = 999 + half_day_ms }
+      assert.same({ "ok", true, 1000, "one" }, { again.status, again.is_repeat, again.first_ms, again.mark })
+      assert.equal("notfound", find("b").status)
+      local other = mint { hash = hash "b", key = ("l"):rep(32), mark = "two" }
+      assert.same({ "ok", false }, { other.status, other.is_repeat })
+      local later = mint { hash = hash "c", key = key, mark = "three", now_ms = 1000 + half_day_ms,
+        expires_ms = 2 * half_day_ms }
+      assert.same({ "ok", false }, { later.status, later.is_repeat })
+      assert.equal("three", mint({ hash = hash "d", key = key, mark = "four", now_ms = 1001 + half_day_ms }).mark)
+    end)
+
+    it("is minted anew for a key whose first answer is of no use", function()
+      local key = ("k"):rep(32)
+      mint { key = key, mark = "one" }
+      local anew = mint { hash = hash "b", key = key, mark = "two", is_anew = true }
+      assert.same({ "ok", false }, { anew.status, anew.is_repeat })
+      assert.equal("two", mint({ hash = hash "c", key = key, mark = "three" }).mark)
+      assert.same({ "ok", "ok" }, { find("a").status, find("b").status })
+    end)
+
+    it("leaves the store at its end, when another is minted", function()
       mint()
-      mint { hash = hash "b", expires_ms = 10 * HALF_DAY_MS, now_ms = 4999 + HALF_DAY_MS }
+      mint { hash = hash "b", expires_ms = 90000, now_ms = 4999 }
       assert.equal(2, t.row_count "api_token")
-      mint { hash = hash "c", expires_ms = 10 * HALF_DAY_MS, now_ms = 5000 + HALF_DAY_MS }
+      mint { hash = hash "c", expires_ms = 90000, now_ms = 5000 }
       assert.equal(2, t.row_count "api_token")
     end)
 
