@@ -2,6 +2,7 @@
 /* What is done by hand about published messages: sent to an endpoint once more, what failed there
  * tried again, an example sent; and what a message or an answer says is forgotten. */
 #include "api/sent_int.h"
+#include "api/token_int.h"
 
 #include "base/clock.h"
 

@@ -2,6 +2,7 @@
 /* /api/v1/app/{app}/endpoint: the endpoints of an application, which its owner registers. Each is
  * sent to as any endpoint is; what its fields mean is said by send/registered.c. */
 #include "api/app_endpoint_int.h"
+#include "api/token_int.h"
 
 #include "base/clock.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a call. A client may leave while a read is under way, and a read may end after the
  * client left: the call goes with the later of the two. */
-#include "api/api_int.h"
+#include "api/token_int.h"
 
 #include "base/log.h"
 

@@ -3,7 +3,7 @@
  * store each time, so that one that was revoked is refused from then on. A page in somebody's
  * browser can reach a loopback port, by its address or by a name of its own that it lets resolve to
  * 127.0.0.1: so Host must be a name we know and a foreign Origin is refused, whatever the token. */
-#include "api/api_int.h"
+#include "api/token_int.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -2,6 +2,7 @@
 /* POST /api/v1/auth/app-portal-access/{app}: a token for the customers of an application, as a page
  * that shows them their endpoints wants it. */
 #include "api/fields_int.h"
+#include "api/token_int.h"
 
 #include <stdlib.h>
 

@@ -2,6 +2,7 @@
 /* A change reads the row and writes it as a whole if it still has the version that was read, else
  * it begins anew: so two that change different fields both count. */
 #include "api/resource_int.h"
+#include "api/token_int.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -3,6 +3,7 @@
  * token is told once, in the answer to the request that mints it; the store has its hash. Who comes
  * with one is judged by door.c. */
 #include "api/fields_int.h"
+#include "api/token_int.h"
 
 #include "base/clock.h"
 

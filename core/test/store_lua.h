@@ -138,6 +138,7 @@ int l_routine(lua_State *L);
 int l_list_routines(lua_State *L);
 
 /* store_tokens.c */
+void set_token(lua_State *L, struct lua_op *it);
 void set_tokens(lua_State *L, const struct store_list_tokens *list);
 int l_token(lua_State *L);
 int l_list_tokens(lua_State *L);

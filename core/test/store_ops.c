@@ -74,11 +74,7 @@ static void set_results(lua_State *L, struct lua_op *it)
         set_integer(L, "id", (lua_Integer)it->task.id);
         break;
     case STORE_TOKEN:
-        set_integer(L, "id", (lua_Integer)it->token.id);
-        set_bool(L, "is_repeat", it->u.token.is_repeat);
-        set_integer(L, "first_ms", it->u.token.first.created_ms);
-        set_text(L, "mark", it->u.token.first.body);
-        resource_finish(&it->u.token.first);
+        set_token(L, it);
         break;
     case STORE_RESOURCE:
         set_resource(L, &it->u.resource);

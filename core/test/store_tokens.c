@@ -46,6 +46,16 @@ int l_token(lua_State *L)
     return op_submit(L, it);
 }
 
+void set_token(lua_State *L, struct lua_op *it)
+{
+    struct store_token *op = &it->u.token;
+    set_integer(L, "id", (lua_Integer)it->token.id);
+    set_bool(L, "is_repeat", op->is_repeat);
+    set_integer(L, "first_ms", op->first.created_ms);
+    set_text(L, "mark", op->first.body);
+    resource_finish(&op->first);
+}
+
 void set_tokens(lua_State *L, const struct store_list_tokens *list)
 {
     lua_newtable(L);
