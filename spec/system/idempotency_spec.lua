@@ -21,12 +21,12 @@ local cases = {
     wrong = { name = "t two" }, list = "/event-type" },
   { path = "{app}/endpoint", first = { url = "https://example.com/1" }, other = { url = "https://example.com/2" },
     wrong = { url = "none" }, list = "{app}/endpoint" },
-  { path = "{app}/msg", first = { eventType = "a", payload = { a = 1 } }, other = { eventType = "b", payload = {  b = 2 } },
-    wrong = { eventType = "a", payload = 1 }, list = "{app}/msg" },
-  { path = "{app}/endpoint/{ep}/send-example", first = { eventType = "with.example" }, other = { eventType = "svix.ping" },
-    wrong = { eventType = "not.there" }, list = "{app}/msg" },
-  { path = "{app}/endpoint/{ep}/recover", first = { since = "{since}" }, other = { since = "{since}", ["until"] = "{since}" },
-    wrong = { since = "yesterday" }, list = "/task" },
+  { path = "{app}/msg", first = { eventType = "a", payload = { a = 1 } },
+    other = { eventType = "b", payload = { b = 2 } }, wrong = { eventType = "a", payload = 1 }, list = "{app}/msg" },
+  { path = "{app}/endpoint/{ep}/send-example", first = { eventType = "with.example" },
+    other = { eventType = "svix.ping" }, wrong = { eventType = "not.there" }, list = "{app}/msg" },
+  { path = "{app}/endpoint/{ep}/recover", first = { since = "{since}" },
+    other = { since = "{since}", ["until"] = "{since}" }, wrong = { since = "yesterday" }, list = "/task" },
   { path = "{app}/endpoint/{ep}/secret/rotate", first = {}, other = { gracePeriodSeconds = 0 },
     wrong = { gracePeriodSeconds = -1 }, look = "{app}/endpoint/{ep}/secret" },
   { path = "{app}/msg/{msg}/endpoint/{ep}/resend", first = {}, other = {}, list = "{app}/attempt/msg/{msg}" },
@@ -115,7 +115,6 @@ describe("an idempotency key", function()
   end
 
   it("is good for twelve hours, and no longer", function()
-    local before = {}
     local function ask_all()
       local answers = {}
       for i, case in ipairs(cases) do
@@ -125,13 +124,13 @@ describe("an idempotency key", function()
       end
       return answers
     end
-    before = ask_all()
+    local before = ask_all()
     clock:sleep(KEPT_S - 60)
     assert.same(before, ask_all())
     clock:sleep(60)
-    local extents, later = {}, {}
+    local extents = {}
     for i, case in ipairs(cases) do extents[i] = extent(case) end
-    later = ask_all()
+    local later = ask_all()
     for i, case in ipairs(cases) do
       if not case.path:find "resend" and not case.path:find "rotate" then assert.not_equal(before[i], later[i]) end
       assert.not_equal(extents[i], extent(case), case.path)
