@@ -11,10 +11,10 @@
 static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
+    const struct slice path = http_path(request);
     struct path_parts parts = {0};
     char allow[ALLOW_BYTES];
-    const struct route *route =
-        api_find_route(http_method(request), http_path(request), &parts, allow);
+    const struct route *route = api_find_route(http_method(request), path, &parts, allow);
     struct visitor visitor = {0};
     if (!route && page_takes(door->api, request))
         return;
@@ -41,6 +41,7 @@ static void on_head(struct http_request *request, void *ctx)
     http_set_data(request, call);
     http_accept(request,
                 route->body == &message_fields ? LIMIT_API_MESSAGE_BYTES : LIMIT_API_BODY_BYTES);
+    call_move_path(call, path, http_path(request));
 }
 
 /* Whether the call is for what one application has; of a token's, whether it names one at all. What

@@ -275,6 +275,9 @@ void door_set_token(struct api *api, const char *token);
 /* NULL: no memory. */
 struct call *call_create(struct api *api, struct http_request *request, const struct route *route,
                          const struct path_parts *parts);
+/* The request was accepted, and its head with the path is elsewhere now: in on_head it lies where
+ * the head of the next request will. */
+void call_move_path(struct call *call, struct slice from, struct slice to);
 /* The exchange is over. */
 void call_leave(struct call *call);
 /* Sends what out holds and finishes it. */

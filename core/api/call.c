@@ -70,6 +70,15 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     return call;
 }
 
+void call_move_path(struct call *call, struct slice from, struct slice to)
+{
+    struct path_parts *parts = &call->parts;
+    for (size_t i = 0; i < parts->count; i++)
+        parts->rows[i].data = to.data + (parts->rows[i].data - from.data);
+    if (parts->count > 0)
+        call->id = parts->rows[parts->count - 1];
+}
+
 static void destroy(struct call *call)
 {
     buf_finish(&call->source);

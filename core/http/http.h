@@ -75,7 +75,7 @@ size_t http_listener_open_count(const struct http_listener *listener);
  * the loop let the handles go. */
 void http_listener_close(struct http_listener *listener, void (*on_closed)(void *ctx), void *ctx);
 
-/* ---- The request: slices borrow until on_over -------------------------------------------------
+/* ---- The request: slices borrow until on_over, those of on_head until it accepts or answers -----
  */
 
 /* Upper-case token as sent. */

@@ -238,6 +238,30 @@ describe("what another application has", function()
     assert.is_true(lists >= 1)
   end)
 
+  -- Between the head and the body of a request others come, with a path of the same length; and with none
+  -- of a token are they read.
+  it("is not what a request comes to that began before another's", function()
+    local body = json.encode { eventType = "a.b", payload = { meant = "for one" } }
+    local function path_of(made) return "/api/v1/app/" .. made.app[1] .. "/msg" end
+    for _, row in ipairs { { server.token, other, mine }, { tokens.application, mine, other } } do
+      local token, meant, passing = table.unpack(row)
+      local connection = http.open(server.admin_port)
+      local whole = http.format { path = path_of(meant), body = body, headers = { Expect = "100-continue",
+        Authorization = "Bearer " .. token, ["Content-Type"] = "application/json" } }
+      connection:send(whole:sub(1, -1 - #body))
+      assert.equal("HTTP/1.1 100 Continue", connection.line:receive "*l")
+      connection.line:receive "*l"
+      assert.equal(401, http.request({ port = server.admin_port, path = path_of(passing), body = body }).status)
+      connection:send(body)
+      local answer = connection:receive()
+      connection:close()
+      assert.equal(202, answer.status, answer.body)
+      local message = "/" .. json.decode(answer.body).id
+      assert.equal(200, select(2, call("GET", "/app/" .. meant.app[1] .. "/msg" .. message)))
+      assert.equal(404, select(2, call("GET", "/app/" .. passing.app[1] .. "/msg" .. message)))
+    end
+  end)
+
   it("is as it was, after all of that", function()
     local kept = 0
     for _, route in ipairs(all) do
