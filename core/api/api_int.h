@@ -103,24 +103,27 @@ struct resource_call {
     bool is_repeat;             /* it was done before, with row as it was then */
 };
 
-/* stream.c: what happens, told as it does. */
+/* stream.c: what happens, told as it does, each kind in an order that nothing comes before later.
+ */
+enum stream_lane { LANE_EVENTS, LANE_LATE_EVENTS, LANE_ATTEMPTS, LANE_COUNT };
 struct stream_call {
     bool is_open;
-    bool has_events, has_attempts; /* what it tells of */
-    bool is_turn_of_attempts;
-    bool is_behind;  /* there is more than the last looks showed */
-    bool is_writing; /* the client has not taken all */
+    bool has[LANE_COUNT];        /* what it tells of */
+    uint64_t places[LANE_COUNT]; /* told, so far */
+    enum stream_lane lane;       /* of the look under way, or the next one */
+    bool is_behind;              /* there is more than the last looks showed */
+    bool is_writing;             /* the client has not taken all */
     bool is_broken;
-    uint64_t event, attempt; /* told, so far */
-    int64_t told_ms;         /* monotonic */
-    int64_t delay_ms;        /* to the next look */
+    int64_t told_ms;  /* monotonic */
+    int64_t delay_ms; /* to the next look */
     struct timer timer;
 };
 
 /* wait.c: a list of events that is not answered while nothing is stored. */
 struct list_wait {
-    int64_t wait_ms; /* 0: it is answered at once */
-    uint64_t last;   /* the event that was the last one before the list was read */
+    int64_t wait_ms;  /* 0: it is answered at once */
+    uint64_t last;    /* the event that was the last one before the list was read */
+    uint64_t settled; /* and up to where events were settled then */
     struct store_watch watch;
     struct timer timer;
     bool is_waiting;
@@ -396,7 +399,7 @@ void wait_parse(struct call *call, struct buf *scratch, struct complaints *compl
 void wait_read(struct call *call, enum store_read_kind kind);
 /* Nobody waits for the answer any more; the call may be gone then. */
 void wait_leave(struct call *call);
-/* The member that who asks again gives back. */
+/* The members that who asks again goes by. */
 void wait_write(const struct call *call, struct document *out);
 
 /* ---- show.c: what several resources show --------------------------------------------------------

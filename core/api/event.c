@@ -209,8 +209,8 @@ void api_write_events(const struct call *call, struct document *out)
     document_open(out, '[');
     for (size_t i = 0; i < list->row_count; i++) {
         const struct event_row *row = &list->rows[paging_row(&list->query, i, list->row_count)];
-        end.first = end.first ? end.first : row->event->id;
-        end.last = row->event->id;
+        end.last = list->query.lateness == LATE_ONLY ? row->late : row->event->id;
+        end.first = end.first ? end.first : end.last;
         show_event(out, row);
     }
     document_close(out, ']');

@@ -40,6 +40,9 @@ static const struct {
     {"include_archived", FLAG, "List those that are archived too"},
     {"iterator", TEXT, "Goes on behind it; with - before it: the page before"},
     {"kind", "{\"type\":\"string\",\"enum\":[\"event\",\"delivery\"]}", "Of what"},
+    {"late", FLAG,
+     "Only events that were stored well after they got their ids, as they were stored; false: the "
+     "others"},
     {"limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":250,\"default\":50}",
      "How many rows a page has"},
     {"message", TEXT, "The id of a message"},

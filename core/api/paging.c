@@ -96,6 +96,17 @@ bool paging_parse_instant(const char *text, int64_t *ms)
     return true;
 }
 
+static void parse_lateness(struct call *call, struct buf *scratch, struct store_list_query *query,
+                           struct complaints *complaints)
+{
+    const char *text = complaints_query_get(call, "late", scratch, complaints);
+    if (!text)
+        return;
+    query->lateness = strcmp(text, "true") == 0 ? LATE_ONLY : LATE_LEFT_OUT;
+    if (query->lateness == LATE_LEFT_OUT && strcmp(text, "false") != 0)
+        complain_of_query(complaints, "late", "true or false is wanted");
+}
+
 /* since and until are bounds on the ids. */
 static void bound(struct call *call, const struct list_form *form, struct store_list_query *query,
                   struct complaints *complaints)
@@ -109,7 +120,8 @@ static void bound(struct call *call, const struct list_form *form, struct store_
         if (text && !paging_parse_instant(text, &ms))
             complain_of_query(complaints, names[i], NO_INSTANT);
         ms = clock_due_of_wall(ms);
-        const uint64_t id = form->kind == ID_EVENT ? id_event_at(ms) : id_row_at(ms);
+        const bool is_event = form->kind == ID_EVENT && query->lateness != LATE_ONLY;
+        const uint64_t id = is_event ? id_event_at(ms) : id_row_at(ms);
         if (text && i == 0 && id > 0 && id - 1 > query->after)
             query->after = id - 1;
         if (text && i == 1 && (query->before == 0 || id < query->before))
@@ -157,6 +169,8 @@ static void parse_filters(struct call *call, const struct list_form *form,
         query->contains = complaints_query_get(call, "contains", &call->contains, complaints);
     if (api_route_knows(call->route, "wait"))
         wait_parse(call, &scratch, complaints);
+    if (api_route_knows(call->route, "late"))
+        parse_lateness(call, &scratch, query, complaints);
     if (api_route_knows(call->route, "since"))
         bound(call, form, query, complaints);
     buf_finish(&scratch);

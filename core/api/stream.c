@@ -3,8 +3,9 @@
  * were made, as the lists show them. It looks behind the last one that it told, as often as the
  * client takes what it was given; whoever comes again with Last-Event-ID misses nothing.
  *
- * Ids of events are given before their commit, so one is told when its id is LAG_MS old; attempts
- * have theirs from the store, in the order of their commits. */
+ * Ids of events are given before their commit, so they are told in their order up to where no other
+ * comes between (store_settled), and those that are stored later than that in the order of their
+ * commits; attempts have their ids from the store, in that order. */
 #include "api/api_int.h"
 
 #include "base/clock.h"
@@ -12,10 +13,11 @@
 #include <stdio.h>
 
 #define LOOK_MS 250
-#define LAG_MS 1000
 #define BEAT_MS 15000 /* so that proxies and clients see that it lives */
 #define ROWS 100      /* of a look */
-#define KEY_BYTES (2 * ID_TEXT_BYTES + 2)
+#define PLACE_BYTES (LANE_COUNT * ID_TEXT_BYTES)
+
+static const enum id_kind lane_kinds[LANE_COUNT] = {ID_EVENT, ID_EVENT, ID_ATTEMPT};
 
 static void sleep_for(struct call *call, int64_t delay_ms);
 
@@ -41,11 +43,13 @@ static const char *text_of(const struct buf *text)
 
 static void begin_row(struct call *call, const char *kind, struct buf *out)
 {
-    char event[ID_TEXT_BYTES];
-    char attempt[ID_TEXT_BYTES];
-    id_format(ID_EVENT, call->stream.event, event);
-    id_format(ID_ATTEMPT, call->stream.attempt, attempt);
-    if (buf_printf(out, "id: %s,%s\nevent: %s\ndata: ", event, attempt, kind) != OK)
+    enum status status = buf_add_str(out, "id: ");
+    for (size_t i = 0; i < LANE_COUNT && status == OK; i++) {
+        char text[ID_TEXT_BYTES];
+        id_format(lane_kinds[i], call->stream.places[i], text);
+        status = buf_printf(out, "%s%s", i > 0 ? "," : "", text);
+    }
+    if (status != OK || buf_printf(out, "\nevent: %s\ndata: ", kind) != OK)
         call->stream.is_broken = true;
 }
 
@@ -57,19 +61,28 @@ static void end_row(struct call *call, struct document *row, struct buf *out)
     document_finish(row);
 }
 
+/* So far there was nothing else that is wanted. */
+static void pass(struct call *call, uint64_t last, bool is_end)
+{
+    uint64_t *place = &call->stream.places[call->stream.lane];
+    if (!is_end && last > *place)
+        *place = last;
+}
+
 static void tell_events(struct call *call, struct buf *out)
 {
     const struct store_list_events *list = &call->list_events;
+    const bool is_late = call->stream.lane == LANE_LATE_EVENTS;
     for (size_t i = 0; i < list->row_count; i++) {
+        const struct event_row *event = &list->rows[i];
         struct document row;
         document_init(&row, SMALL_ANSWER_BYTES_MAX);
-        call->stream.event = list->rows[i].event->id;
+        call->stream.places[call->stream.lane] = is_late ? event->late : event->event->id;
         begin_row(call, "event", out);
-        show_event(&row, &list->rows[i]);
+        show_event(&row, event);
         end_row(call, &row, out);
     }
-    if (!list->is_end && list->last > call->stream.event)
-        call->stream.event = list->last; /* so far there was nothing that is wanted */
+    pass(call, list->last, list->is_end);
 }
 
 static void tell_attempts(struct call *call, struct buf *out)
@@ -78,13 +91,12 @@ static void tell_attempts(struct call *call, struct buf *out)
     for (size_t i = 0; i < list->row_count; i++) {
         struct document row;
         document_init(&row, SMALL_ANSWER_BYTES_MAX);
-        call->stream.attempt = list->rows[i].attempt.id;
+        call->stream.places[LANE_ATTEMPTS] = list->rows[i].attempt.id;
         begin_row(call, "attempt", out);
         show_attempt_of_list(&row, &list->rows[i]);
         end_row(call, &row, out);
     }
-    if (!list->is_end && list->last > call->stream.attempt)
-        call->stream.attempt = list->last;
+    pass(call, list->last, list->is_end);
 }
 
 /* False: the stream ends; the call may be gone. */
@@ -107,6 +119,16 @@ static bool write_out(struct call *call, struct buf *out)
 /* ---- Looking -----------------------------------------------------------------------------------
  */
 
+/* The next one that is wanted. False: a round is over. */
+static bool move_on(struct stream_call *it)
+{
+    const enum stream_lane before = it->lane;
+    do
+        it->lane = (enum stream_lane)((it->lane + 1) % LANE_COUNT);
+    while (!it->has[it->lane]);
+    return it->lane > before;
+}
+
 static void on_looked(struct store_read *read)
 {
     struct call *call = read->ctx;
@@ -126,8 +148,7 @@ static void on_looked(struct store_read *read)
         buf_finish(&out);
         return;
     }
-    const bool is_round_over = !is_event || !it->has_attempts;
-    it->is_turn_of_attempts = is_event ? it->has_attempts : !it->has_events;
+    const bool is_round_over = !move_on(it);
     it->delay_ms = is_round_over && !it->is_behind ? LOOK_MS : 0;
     it->is_behind &= !is_round_over;
     if (write_out(call, &out) && !it->is_writing)
@@ -151,21 +172,22 @@ static void look(struct call *call)
 {
     struct stream_call *it = &call->stream;
     const struct store_list_query query = {.limit = ROWS,
+                                           .after = it->places[it->lane],
                                            .is_backward = true,
                                            .state = -1,
                                            .source = text_of(&call->source),
                                            .type = text_of(&call->type),
                                            .endpoint = text_of(&call->endpoint)};
-    if (it->is_turn_of_attempts) {
+    if (it->lane == LANE_ATTEMPTS) {
         call->list_attempts = (struct store_list_attempts){.query = query, .error = -1};
-        call->list_attempts.query.after = it->attempt;
         start_look(call, STORE_LIST_ATTEMPTS);
-    } else {
-        call->list_events = (struct store_list_events){.query = query};
-        call->list_events.query.after = it->event;
-        call->list_events.query.before = id_event_at(clock_due_ms() - LAG_MS);
-        start_look(call, STORE_LIST_EVENTS);
+        return;
     }
+    const bool is_late = it->lane == LANE_LATE_EVENTS;
+    call->list_events = (struct store_list_events){.query = query};
+    call->list_events.query.lateness = is_late ? LATE_ONLY : LATE_LEFT_OUT;
+    call->list_events.query.before = is_late ? 0 : store_settled(call->api->store);
+    start_look(call, STORE_LIST_EVENTS);
 }
 
 static void on_time(struct timer *timer)
@@ -200,19 +222,26 @@ void stream_leave(struct call *call)
 /* ---- The request ------------------------------------------------------------------------------
  */
 
-/* "evt_…,atmpt_…", as it was told. False: it is something else. */
+/* "evt_…,evt_…,atmpt_…", as it was told. False: it is something else. */
 static bool parse_place(struct slice text, struct stream_call *it)
 {
-    char copy[KEY_BYTES];
+    char copy[PLACE_BYTES];
     if (text.len >= sizeof copy)
         return false;
     memcpy(copy, text.data, text.len);
     copy[text.len] = '\0';
-    char *comma = strchr(copy, ',');
-    if (!comma)
-        return false;
-    *comma = '\0';
-    return id_parse(ID_EVENT, copy, &it->event) && id_parse(ID_ATTEMPT, comma + 1, &it->attempt);
+    char *part = copy;
+    for (size_t i = 0; i < LANE_COUNT; i++) {
+        char *comma = strchr(part, ',');
+        if ((comma != NULL) != (i + 1 < LANE_COUNT))
+            return false;
+        if (comma)
+            *comma = '\0';
+        if (!id_parse(lane_kinds[i], part, &it->places[i]))
+            return false;
+        part = comma ? comma + 1 : part;
+    }
+    return true;
 }
 
 void api_open_stream(struct call *call)
@@ -229,12 +258,13 @@ void api_open_stream(struct call *call)
     if (!paging_parse_texts(call, forms, array_count(forms)))
         return;
     const char *kind = text_of(&call->kind);
-    it->has_events = (!kind || strcmp(kind, "event") == 0) && call->endpoint.len == 0;
-    it->has_attempts = (!kind || strcmp(kind, "attempt") == 0) && call->source.len == 0;
-    it->is_turn_of_attempts = !it->has_events;
-    it->event = id_event_at(clock_due_ms() - LAG_MS);
-    it->attempt = id_row_at(clock_due_ms());
-    if (!it->has_events && !it->has_attempts) {
+    it->has[LANE_EVENTS] = (!kind || strcmp(kind, "event") == 0) && call->endpoint.len == 0;
+    it->has[LANE_LATE_EVENTS] = it->has[LANE_EVENTS];
+    it->has[LANE_ATTEMPTS] = (!kind || strcmp(kind, "attempt") == 0) && call->source.len == 0;
+    it->lane = it->has[LANE_EVENTS] ? LANE_EVENTS : LANE_ATTEMPTS;
+    it->places[LANE_EVENTS] = store_settled(call->api->store) - 1;
+    it->places[LANE_LATE_EVENTS] = it->places[LANE_ATTEMPTS] = id_row_at(clock_due_ms()) - 1;
+    if (!it->has[LANE_EVENTS] && !it->has[LANE_ATTEMPTS]) {
         call_refuse(call, 422, "filter",
                     "attempts have no source and events no endpoint: nothing would be told");
     } else if (http_header(call->request, "last-event-id", &place) && !parse_place(place, it)) {

@@ -26,6 +26,7 @@ void wait_parse(struct call *call, struct buf *scratch, struct complaints *compl
 static void read_now(struct call *call, enum store_read_kind kind)
 {
     call->wait.last = store_last_event(call->api->store);
+    call->wait.settled = store_settled(call->api->store) - 1;
     call_read(call, kind);
 }
 
@@ -85,4 +86,6 @@ void wait_leave(struct call *call)
 void wait_write(const struct call *call, struct document *out)
 {
     show_id(out, "storedLast", ID_EVENT, call->wait.last);
+    show_id(out, "settled", ID_EVENT,
+            call->wait.settled); /* what is not there up to it will be late */
 }

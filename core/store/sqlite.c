@@ -42,7 +42,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_KEY_WINDOW_PUT] = "REPLACE INTO meta(key, value) VALUES ('key_window_ms', ?)",
     [SQL_EVENT_DEPTH] = "SELECT depth FROM event WHERE id = ?",
     [SQL_EVENT_INSERT] = "INSERT INTO event(id, source, type, key, parent, depth, trace, bytes,"
-                         " received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         " received_ms, late) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_CONTENT_INSERT] = "INSERT INTO content(id, head, body) VALUES (?, ?, ?)",
     [SQL_EVENT_DUE_INSERT] = "INSERT INTO event_due(id, due_ms) VALUES (?, ?)",
     [SQL_EVENT_DUE_FIND] = "SELECT 1 FROM event_due WHERE id = ?",
@@ -462,6 +462,7 @@ static enum status find_last_row(struct sqlite_engine *it, struct err *err)
         "SELECT coalesce(max(id), 0) FROM attempt",
         "SELECT coalesce(max(id), 0) FROM resource",
         "SELECT coalesce(max(id), 0) FROM task",
+        "SELECT coalesce(max(late), 0) FROM event WHERE late IS NOT NULL",
     };
     const uint64_t event = highest_event(&it->engine);
     it->last_row = event == 0 ? 0 : id_row_at(id_event_ms(event));

@@ -72,6 +72,9 @@ static int put_event_row(struct sqlite_engine *it, const struct event *event, in
         (void)sqlite3_bind_null(statement, 7);
     (void)sqlite3_bind_int64(statement, 8, (int64_t)event->content->body_len);
     (void)sqlite3_bind_int64(statement, 9, event->received_ms);
+    bind_id_or_null(
+        statement, 10,
+        id_event_ms(event->id) + STORE_LATE_MS < it->group_ms ? id_next_row(&it->last_row) : 0);
     return sqlite_run(it, SQL_EVENT_INSERT);
 }
 

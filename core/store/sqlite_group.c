@@ -3,6 +3,7 @@
  * error of SQLite means for the group is decided here alone. */
 #include "store/sqlite_int.h"
 
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
 
@@ -234,6 +235,7 @@ static enum group_result end(struct sqlite_engine *it)
 static enum group_result commit_group(struct sqlite_engine *it, struct store_op **ops, size_t count)
 {
     it->engine.last_event = 0;
+    it->group_ms = clock_due_ms();
     int rc = sqlite_run(it, SQL_BEGIN);
     if (rc != SQLITE_OK)
         return give_up(it, rc, FILE_LOG);

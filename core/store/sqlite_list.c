@@ -68,12 +68,15 @@ static int make_listed_event(sqlite3_stmt *statement, uint64_t id, struct event_
     if (!row->event)
         return SQLITE_NOMEM;
     row->body_bytes = (size_t)sqlite3_column_int64(statement, 7);
+    row->late = column_id(statement, 8);
     return SQLITE_OK;
 }
 
-static bool event_fits(const struct store_list_query *query, const struct event *event)
+static bool event_fits(const struct store_list_query *query, const struct event_row *row)
 {
-    return (!query->source || slice_is(event->source, query->source)) &&
+    const struct event *event = row->event;
+    return (query->lateness != LATE_LEFT_OUT || row->late == 0) &&
+           (!query->source || slice_is(event->source, query->source)) &&
            (!query->type || event_pattern_matches(slice_str(query->type), event->type));
 }
 
@@ -102,7 +105,7 @@ static int look_at_event(struct sqlite_reader *reader, struct store_list_events 
     if (rc == SQLITE_DONE) /* deleted meanwhile */
         return SQLITE_OK;
     list->row_count++;
-    if (row->event && event_fits(&list->query, row->event)) {
+    if (row->event && event_fits(&list->query, row)) {
         rc = find_state(reader, id, row);
         if ((list->query.state < 0 || (int)row->state == list->query.state) &&
             has_error(&list->query, row))
@@ -116,6 +119,8 @@ static int look_at_event(struct sqlite_reader *reader, struct store_list_events 
 /* The walk that passes over the least. */
 static enum read_sql events_walk(const struct store_list_query *query)
 {
+    if (query->lateness == LATE_ONLY)
+        return query->is_backward ? READ_LIST_LATE_EVENTS_BACKWARD : READ_LIST_LATE_EVENTS;
     if (query->is_backward)
         return query->state == RUN_DEAD ? READ_LIST_DEAD_EVENTS_BACKWARD
                                         : READ_LIST_EVENTS_BACKWARD;
@@ -141,8 +146,8 @@ int sqlite_list_events(struct sqlite_reader *reader, struct store_list_events *l
         rc = sqlite3_step(walk);
         if (rc != SQLITE_ROW)
             break;
-        list->last = column_id(walk, 0);
-        rc = look_at_event(reader, list, list->last);
+        list->last = column_id(walk, list->query.lateness == LATE_ONLY);
+        rc = look_at_event(reader, list, column_id(walk, 0));
         if (rc != SQLITE_OK || sqlite_is_time_up(start_ns, rows))
             break;
     }

@@ -109,6 +109,10 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                      " ORDER BY endpoint LIMIT 1",
     [READ_LIST_EVENTS] = "SELECT id FROM event WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_EVENTS_BACKWARD] = "SELECT id FROM event WHERE id < ? AND id > ? ORDER BY id",
+    [READ_LIST_LATE_EVENTS] = "SELECT id, late FROM event INDEXED BY event_late WHERE late < ?"
+                              " AND late > ? ORDER BY late DESC",
+    [READ_LIST_LATE_EVENTS_BACKWARD] = "SELECT id, late FROM event INDEXED BY event_late"
+                                       " WHERE late < ? AND late > ? ORDER BY late",
     [READ_LIST_DUE_EVENTS] = "SELECT id FROM event_due WHERE id < ? AND id > ? ORDER BY id DESC",
     [READ_LIST_DEAD_EVENTS] = "SELECT DISTINCT event FROM run INDEXED BY run_dead WHERE state = 4"
                               " AND event < ? AND event > ? ORDER BY event DESC",
@@ -116,7 +120,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
         "SELECT DISTINCT event FROM run INDEXED BY run_dead WHERE state = 4"
         " AND event < ? AND event > ? ORDER BY event",
     [READ_EVENT_ROW] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
-                       " e.bytes FROM event e JOIN source s ON s.id = e.source WHERE e.id = ?",
+                       " e.bytes, e.late FROM event e JOIN source s ON s.id = e.source"
+                       " WHERE e.id = ?",
     [READ_IS_DUE] = "SELECT 1 FROM event_due WHERE id = ?",
     [READ_IS_ERASED] = "SELECT 1 FROM event WHERE id = ? AND erased_ms IS NOT NULL",
     [READ_LIST_DELIVERIES] =

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/store_int.h"
 
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
 #include "store/store_fault_int.h"
@@ -163,6 +164,16 @@ uint64_t store_next_event_id(struct store *store, uint8_t shard)
 uint64_t store_last_event(struct store *store)
 {
     return atomic_load(&store->writer.last_event);
+}
+
+/* What a group writes is judged after it began: by then what has an older id is late. */
+uint64_t store_settled(struct store *store)
+{
+    const int64_t now_ms = clock_due_ms(); /* before the look: a group may begin in between */
+    const int64_t group_ms = atomic_load(&store->writer.group_ms);
+    const int64_t since_ms = group_ms != 0 && group_ms < now_ms ? group_ms : now_ms;
+    const uint64_t id = id_event_at(since_ms - STORE_LATE_MS);
+    return id > 0 ? id : 1;
 }
 
 enum status store_credit_take(struct store *store)

@@ -73,6 +73,14 @@ uint64_t store_next_event_id(struct store *store, uint8_t shard);
 /* The event that was stored last (its id need not be the highest); 0: none is. Never blocks. */
 uint64_t store_last_event(struct store *store);
 
+/* An event that is stored more than this after its id was given is late: it has a place in the
+ * order in which late ones are stored, and lists tell them from the others (enum store_lateness).
+ */
+#define STORE_LATE_MS 500
+/* Above the event ids that a reader may pass, at least 1: an event below it that is not seen by
+ * reads from now on will be late. Never blocks. */
+uint64_t store_settled(struct store *store);
+
 /* Somebody who waits for another event to be stored. */
 struct store_watch;
 /* On the loop of its client. */

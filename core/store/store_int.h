@@ -144,6 +144,7 @@ struct writer {
     atomic_uint_fast64_t operations;
     atomic_int_fast64_t sync_us;
     atomic_uint_fast64_t last_event; /* stored under the mutex */
+    atomic_int_fast64_t group_ms; /* on the due clock: when the one under way began; 0: none is */
 };
 
 /* One thread of the pool. */

@@ -18,6 +18,7 @@ struct event_row {
     struct event *event;  /* owned reference; body there only from get */
     enum run_state state; /* the worst of its runs: dead, retrying, pending, skipped, handled */
     size_t body_bytes;
+    uint64_t late; /* its place among those that were stored late; 0: it was not; only of lists */
     struct claimed_run *runs; /* run rows; error texts below, same index */
     char **errors;
     size_t run_count;
@@ -52,6 +53,13 @@ struct delivery_row {
     enum attempt_error last_error;
 };
 
+/* Of events: whether those that were stored late (STORE_LATE_MS) are there. */
+enum store_lateness {
+    LATE_TOO,
+    LATE_LEFT_OUT,
+    LATE_ONLY /* in the order in which they were stored: that is what before, after and last say */
+};
+
 /* Newest first. before/after are ids (exclusive, 0: none). Filters that are NULL or negative do not
  * filter. A page may come short with done == false when scanning took too long: go on at `last`. */
 struct store_list_query {
@@ -65,6 +73,7 @@ struct store_list_query {
     int state;            /* enum run_state or enum delivery_state; -1: any */
     uint64_t event;       /* deliveries of one event; 0: any */
     uint64_t message;     /* deliveries of one message; 0: any */
+    enum store_lateness lateness;
     const char *contains; /* in a delivery's reason, or in the error of one of the event's runs */
 };
 

@@ -4,6 +4,7 @@
  * engine does the same. */
 #include "store/store_int.h"
 
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
 
@@ -451,7 +452,9 @@ static void run_group(struct store *store)
         return;
     note_rate(writer, (const struct store_op *const *)writer->group, writer->group_count);
     crash_point("in_group");
+    atomic_store(&writer->group_ms, clock_due_ms());
     commit(store, writer->group, writer->group_count);
+    atomic_store(&writer->group_ms, 0);
     crash_point("before_wake");
     wake(writer);
     if (atomic_load(&writer->is_fatal) ||

@@ -109,6 +109,7 @@ static void push_event_row(lua_State *L, const struct event_row *row)
     push_event(L, row->event);
     set_text(L, "state", run_state_name(row->state));
     set_integer(L, "body_bytes", (lua_Integer)row->body_bytes);
+    set_integer(L, "late", (lua_Integer)row->late);
     set_runs(L, row->runs, row->errors, row->run_count);
 }
 
@@ -467,6 +468,8 @@ static int l_list_events(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_EVENTS);
     field_query(L, &it->arena, &it->u.list_events.query, run_state_texts);
+    it->u.list_events.query.lateness =
+        (enum store_lateness)field_integer(L, 2, "lateness", LATE_TOO);
     return read_start(L, it);
 }
 

@@ -281,6 +281,12 @@ static int l_last_event(lua_State *L)
     return 1;
 }
 
+static int l_settled(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)store_settled(check_store(L)->store));
+    return 1;
+}
+
 /* ---- Small calls ----------------------------------------------------------------------------- */
 
 static int l_health(lua_State *L)
@@ -451,6 +457,7 @@ static const luaL_Reg methods[] = {
     {"fault", l_fault},
     {"health", l_health},
     {"last_event", l_last_event},
+    {"settled", l_settled},
     {"next_id", l_next_id},
     {"add_keys", l_add_keys},
     {"retain", l_retain},

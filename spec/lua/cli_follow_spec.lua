@@ -21,80 +21,133 @@ local function id_at(ms)
   return "evt_" .. text
 end
 
-local function page(stored_last, ids, is_end)
+-- more: storedLast, settled, prevIterator, done of a list of events, newest first.
+local function page(ids, more)
   local rows = {}
   for i, id in ipairs(ids) do rows[i] = { id = id } end
-  return { json = { data = rows, done = is_end ~= false, iterator = dkjson.null,
-    prevIterator = rows[1] and "-" .. rows[1].id or dkjson.null, storedLast = stored_last } }
+  local json = { data = rows, done = true, iterator = dkjson.null, storedLast = dkjson.null,
+    prevIterator = rows[1] and "-" .. rows[1].id or dkjson.null, settled = FIRST }
+  for name, value in pairs(more or {}) do json[name] = value end
+  return { json = json }
 end
+local NONE = page {}
 
 describe("following the list of events", function()
-  local follower, now, got
+  local follower, got
+
+  local function new(place)
+    return follow.new({ options = { project = "." }, console = { explain = function() end },
+      path = "/api/v1/event", first_id = FIRST, has_late = true, query = { { "source", "github" } } }, place)
+  end
 
   before_each(function()
     fake.reset()
-    now, got = 0, {}
-    fake.native.mono_ms = function() return now end
-    follower = follow.new({ options = { project = "." }, console = { explain = function() end }, path = "/api/v1/event",
-      first_id = FIRST, settle_ms = 30000, query = { { "source", "github" } } })
+    got = {}
+    follower = new { base = id_at(0), late = { base = id_at(0) } }
   end)
 
+  -- What was asked for in a look.
   local function look(...)
+    local before = #fake.requests
     fake.answers = { ... }
     follower:look(function(row) got[#got + 1] = row.id end)
-    return fake.requests[#fake.requests].url:match "%?(.*)"
+    local queries = {}
+    for i = before + 1, #fake.requests do queries[#queries + 1] = fake.requests[i].url:match "%?(.*)" end
+    return queries
   end
 
-  it("begins behind what was stored last, and waits with what the answer before said", function()
-    fake.answers = { page(id_at(5), { id_at(1) }) }
+  it("begins behind what is there, and waits with what the answer before said", function()
+    follower = new()
+    fake.answers = { page({ id_at(3) }, { prevIterator = "-" .. id_at(2) }),
+      page({ id_at(6), id_at(1) }, { storedLast = id_at(5), settled = id_at(5) }) }
     assert.same({}, follower:begin(0))
-    assert.equal(id_at(5), follower.base)
-    assert.equal("limit=250&iterator=-" .. id_at(5) .. "&source=github", look(page(id_at(6), {})))
-    local query = look(page(id_at(7), { id_at(7) }))
-    assert.matches("&wait=25s&stored_last=" .. id_at(6) .. "&source=github$", query)
+    assert.matches("limit=1&late=true$", fake.requests[1].url)
+    assert.same({ base = id_at(5), seen = { [id_at(6)] = true }, late = { base = id_at(2), seen = {} } },
+      follower:place())
+    assert.same({ "limit=250&late=false&iterator=-" .. id_at(5) .. "&source=github",
+      "limit=250&late=true&iterator=-" .. id_at(2) .. "&source=github" },
+      look(page({ id_at(6) }, { storedLast = id_at(6) }), NONE))
+    assert.matches("&wait=25s&stored_last=" .. id_at(6) .. "&source=github$",
+      look(page({ id_at(7) }, { storedLast = id_at(7) }), NONE)[1])
     assert.same({ id_at(7) }, got)
-    look(page(id_at(8), { id_at(8), id_at(7) }, false), page(id_at(9), { id_at(9) }))
-    assert.same({ id_at(7), id_at(8), id_at(9) }, got)
-    assert.is_nil(fake.requests[#fake.requests].url:find("wait", 1, true))
-    assert.matches("stored_last=" .. id_at(8), look(page(id_at(9), {})), 1, true)
+  end)
+
+  it("gives the last ones first if it is to, each once", function()
+    follower = new()
+    fake.answers = { NONE, page({ id_at(9), id_at(8) }, { settled = id_at(4), storedLast = id_at(9),
+      done = false, iterator = id_at(8) }), page { id_at(7), id_at(3) } }
+    local rows = follower:begin(3)
+    assert.same({ id_at(7), id_at(8), id_at(9) }, { rows[1].id, rows[2].id, rows[3].id })
+    assert.same({ id_at(4), { [id_at(7)] = true, [id_at(8)] = true, [id_at(9)] = true } },
+      { follower:place().base, follower:place().seen })
   end)
 
   it("waits where there is no event at all", function()
-    fake.answers = { page(dkjson.null, {}) }
-    follower:begin(0)
-    look(page(dkjson.null, {}))
-    assert.matches("wait=25s&stored_last=" .. FIRST, look(page(dkjson.null, {})), 1, true)
+    look(NONE, NONE)
+    assert.matches("wait=25s&stored_last=" .. FIRST, look(NONE, NONE)[1], 1, true)
   end)
 
-  it("stays before what may still come: for so long after it saw it", function()
-    follower.base = id_at(0)
-    look(page(id_at(2), { id_at(2) }))
-    now = 29999
-    look(page(id_at(3), { id_at(3), id_at(2), id_at(1) }))
+  it("stays before what may still come", function()
+    look(page({ id_at(2) }, { settled = id_at(1) }), NONE)
+    assert.equal(id_at(0), follower:place().base)
+    look(page({ id_at(3), id_at(2), id_at(1) }, { settled = id_at(2) }), NONE)
     assert.same({ id_at(2), id_at(1), id_at(3) }, got)
-    assert.equal(id_at(0), follower.base)
-    now = 30000
-    look(page(id_at(3), { id_at(3), id_at(2), id_at(1) }))
-    assert.equal(id_at(2), follower.base)
-    assert.same({ [id_at(3)] = true }, follower.seen)
-    assert.equal(3, #got)
+    assert.same({ id_at(2), { [id_at(3)] = true } }, { follower:place().base, follower:place().seen })
   end)
 
-  it("moves at once to what is by so much older than what was stored: a backlog", function()
-    follower.base = id_at(0)
-    look(page(id_at(40000), { id_at(10001), id_at(10000), id_at(1) }))
-    assert.same({ id_at(10000), { [id_at(10001)] = true } }, { follower.base, follower.seen })
+  it("moves over what filters leave out, once it was there for long enough", function()
+    look(page({}, { settled = id_at(1), storedLast = id_at(4) }), NONE)
+    look(page({}, { settled = id_at(3), storedLast = id_at(9) }), NONE)
+    assert.equal(id_at(0), follower:place().base)
+    look(page({}, { settled = id_at(4), storedLast = id_at(12) }), NONE)
+    assert.equal(id_at(4), follower:place().base)
   end)
 
-  it("gives a row again that could not be dealt with, and does not wait before", function()
-    follower.base, follower.stored_last = id_at(0), id_at(0)
-    fake.answers = { page(id_at(2), { id_at(2), id_at(1) }) }
-    follower:look(function(row)
-      got[#got + 1] = row.id
-      return row.id ~= id_at(2)
-    end)
-    local query = look(page(id_at(2), { id_at(2), id_at(1) }))
-    assert.matches("stored_last=" .. id_at(0), query, 1, true)
-    assert.same({ id_at(1), id_at(2), id_at(2) }, got)
+  it("gives those that were stored late too, as they were stored", function()
+    local first = page({ id_at(5), id_at(9) }, { prevIterator = "-" .. id_at(20), done = false })
+    look(page({ id_at(30) }, { settled = id_at(30) }), first, page({ id_at(7) }, { prevIterator = "-" .. id_at(21) }))
+    assert.same({ id_at(30), id_at(9), id_at(5), id_at(7) }, got)
+    assert.same({ base = id_at(21), seen = {} }, follower:place().late)
+  end)
+
+  it("gives a row again that could not be dealt with, of those too, and does not wait before", function()
+    follower.stored_last = id_at(0)
+    local function look_until(bad, ...)
+      fake.answers = { ... }
+      follower:look(function(row)
+        got[#got + 1] = row.id
+        return row.id ~= bad
+      end)
+    end
+    local late = page({ id_at(2), id_at(1) }, { prevIterator = "-" .. id_at(40) })
+    look_until(id_at(12), page { id_at(12), id_at(11) })
+    look_until(id_at(2), page({ id_at(12), id_at(11) }, { storedLast = id_at(12) }), late)
+    assert.matches("stored_last=" .. id_at(0), fake.requests[2].url, 1, true)
+    assert.same({ base = id_at(0), seen = { [id_at(1)] = true } }, follower:place().late)
+    follower = new(follower:place())
+    look(NONE, late)
+    assert.same({ id_at(11), id_at(12), id_at(12), id_at(1), id_at(2), id_at(2) }, got)
+  end)
+end)
+
+describe("following the list of attempts", function()
+  setup(fake.reset)
+
+  it("goes by their ids alone", function()
+    local follower = follow.new { options = { project = "." }, console = { explain = function() end },
+      path = "/api/v1/attempt", first_id = "atmpt_00000000000" }
+    local one, two = "atmpt_00000000001", "atmpt_00000000002"
+    local function attempts(ids)
+      local answer = page(ids)
+      answer.json.settled, answer.json.storedLast = nil, nil
+      return answer
+    end
+    fake.answers = { attempts { one } }
+    assert.same({}, follower:begin(0))
+    local got = {}
+    fake.answers = { attempts { two } }
+    follower:look(function(row) got[#got + 1] = row.id end)
+    assert.same({ { two }, two, {} }, { got, follower:place().base, follower:place().seen })
+    assert.matches("?limit=250&iterator=-" .. one, fake.requests[#fake.requests].url, 1, true)
   end)
 end)

@@ -112,9 +112,22 @@ describe("anzol tail", function()
     return row
   end
 
-  local function page(rows, is_end)
+  -- settled: of the list of events, the number of an id.
+  local function page(rows, is_end, settled)
     return { json = { data = rows, iterator = dkjson.null, done = is_end ~= false,
+      settled = settled and ("evt_%011d"):format(settled),
       prevIterator = rows[1] and "-" .. rows[1].id or dkjson.null } }
+  end
+  local NONE = page {}
+
+  -- The answers to who begins and looks: of events that were stored late there are none.
+  local function with_late(first, ...)
+    local answers = { NONE, first }
+    for _, look in ipairs { ... } do
+      for _, answer in ipairs(look) do answers[#answers + 1] = answer end
+      answers[#answers + 1] = NONE
+    end
+    return answers
   end
 
   -- Runs it until so many answers were given; then it is broken off.
@@ -137,48 +150,55 @@ describe("anzol tail", function()
   end
 
   it("prints what is new, oldest first, and nothing twice", function()
-    local out, err = tail { page { event(5) }, page {}, page { event(7), event(6) },
-      page { event(8), event(7), event(6) } }
+    local out, err = tail(with_late(page({ event(5) }, true, 5), { NONE }, { page({ event(7), event(6) }, true, 5) },
+      { page({ event(8), event(7), event(6) }, true, 5) }))
     assert.equal("08:00:00.000  evt_00000000006  github  github.push  12 bytes", out:match "^[^\n]*")
     assert.same({ 6, 7, 8 }, ids(out))
     assert.equal("", err)
-    assert.equal("http://localhost/api/v1/event?limit=1", fake.requests[1].url)
-    assert.equal("http://localhost/api/v1/event?limit=250&iterator=-evt_00000000005", fake.requests[2].url)
+    assert.equal("http://localhost/api/v1/event?limit=250", fake.requests[2].url)
+    assert.equal("http://localhost/api/v1/event?limit=250&late=false&iterator=-evt_00000000005", fake.requests[3].url)
   end)
 
   it("begins with the last ones when told, and with all where there was none", function()
-    assert.same({ 4, 5, 6 }, ids(tail({ page({ event(5), event(4), event(3) }, false), page { event(6) } },
-      "-n", "2")))
-    assert.equal("http://localhost/api/v1/event?limit=3", fake.requests[1].url)
+    assert.same({ 4, 5, 6 }, ids(tail(with_late(page({ event(5), event(4), event(3) }, true, 3),
+      { page({ event(6), event(5) }, true, 5) }), "-n", "2")))
     fake.reset()
-    assert.same({ 1 }, ids(tail { page {}, page { event(1) } }))
-    assert.matches("iterator=-evt_00000000000", fake.requests[2].url, 1, true)
+    assert.same({ 1 }, ids(tail(with_late(page({}, true, 0), { page({ event(1) }, true, 0) }))))
+    assert.matches("iterator=-evt_00000000000", fake.requests[3].url, 1, true)
   end)
 
-  it("waits for smaller ids that are stored later, and reads all pages", function()
-    local answers = { page { event(5) }, page({ event(8), event(7) }, false), page { event(9) },
-      page { event(9), event(8), event(7), event(6) } }
-    for _ = 1, 5 do answers[#answers + 1] = page {} end
-    assert.same({ 7, 8, 9, 6 }, ids(tail(answers)))
-    assert.matches("iterator=-evt_00000000008", fake.requests[3].url, 1, true)
-    assert.matches("iterator=-evt_00000000005", fake.requests[4].url, 1, true)
-    assert.matches("iterator=-evt_00000000009", fake.requests[#fake.requests].url, 1, true)
+  it("prints those that are stored late too, and reads all pages", function()
+    local late = page { event(2) }
+    late.json.prevIterator = "-evt_00000000077"
+    local out = tail { NONE, page({ event(5) }, true, 5),
+      page({ event(8), event(7) }, false, 6), page { event(9) }, NONE,
+      page({ event(9), event(8), event(7), event(6) }, true, 9), late, NONE, NONE }
+    assert.same({ 7, 8, 9, 6, 2 }, ids(out))
+    local function iterator(number) return fake.requests[number].url:match "late=(%l+)&iterator=%-evt_0*(%d+)$" end
+    assert.same({ { "false", "8" }, { "true", "0" }, { "false", "5" }, { "false", "9" }, { "true", "77" } },
+      { { iterator(4) }, { iterator(5) }, { iterator(6) }, { iterator(8) }, { iterator(9) } })
   end)
 
   it("outlives a server that goes away, and tells it once", function()
     local lost, busy = { error = "no answer" }, { status = 503, json = { detail = "busy" } }
-    local out, err = tail { page { event(5) }, page { event(6) }, lost, busy, lost, page { event(7), event(6) } }
+    local answers = with_late(page({ event(5) }, true, 5), { page({ event(6) }, true, 5) })
+    for _, answer in ipairs { lost, busy, lost, page({ event(7), event(6) }, true, 5), NONE } do
+      answers[#answers + 1] = answer
+    end
+    local out, err = tail(answers)
     assert.same({ 6, 7 }, ids(out))
     assert.equal("anzol: no answer; waiting for it\nthe server is back\n", err)
     assert.equal(69, (run "tail"))
-    fake.answers = { page {}, { status = 401, json = { detail = "send the token" } } }
+    fake.answers = { NONE, page({}, true, 0), { status = 401, json = { detail = "send the token" } } }
     assert.equal(1, (run "tail"))
   end)
 
   it("chooses by source, type, status and expression", function()
     local rows = { event(9, { type = "github.issue" }), event(8, { bodyBytes = 99 }), event(7),
       event(6, { type = "github.pull_request.opened" }) }
-    local function chosen(...) return ids(tail({ page { event(5) }, page(rows) }, ...)) end
+    local function chosen(...)
+      return ids(tail(with_late(page({ event(5) }, true, 5), { page(rows, true, 5) }), ...))
+    end
     assert.same({ 7, 8 }, chosen("--type", "github.push"))
     assert.same({ 7, 8, 9 }, chosen("--type", "github.*"))
     assert.same({ 6 }, chosen("--type", "*.pull_request.*"))
@@ -186,8 +206,10 @@ describe("anzol tail", function()
     assert.same({}, chosen("--type", "github-push"))
     assert.same({ 8, 9 }, chosen("--where", "bodyBytes > 50 or type:find 'issue'"))
     fake.reset()
-    tail({ { json = { data = { { name = "a b" } } } }, page { event(5) }, page(rows) }, "events", "--source", "a b")
-    assert.matches("source=a+b", fake.requests[3].url, 1, true)
+    local answers = with_late(page({ event(5) }, true, 5), { page(rows, true, 5) })
+    table.insert(answers, 1, { json = { data = { { name = "a b" } } } })
+    tail(answers, "events", "--source", "a b")
+    assert.matches("source=a+b", fake.requests[4].url, 1, true)
   end)
 
   it("prints attempts, chosen by endpoint and status, as JSON lines too", function()
@@ -219,7 +241,7 @@ describe("anzol tail", function()
       assert.equal(2, code, err)
       assert.matches(words, err, 1, true)
     end
-    fake.answers = { page { event(5) }, page { event(6) } }
+    fake.answers = { NONE, page({ event(5) }, true, 5), page({ event(6) }, true, 5) }
     local code, _, err = run("tail", "--where", "nothing.x")
     assert.equal(2, code)
     assert.matches("--where:1: attempt to index a nil value", err, 1, true)

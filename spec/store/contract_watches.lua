@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The contract: whoever waits for an event to be stored.
+-- The contract: whoever waits for an event to be stored, and whoever follows them.
+local S = require "anzol_test.store"
 local wait = require "support.wait"
 
 return function(t)
@@ -66,6 +67,57 @@ return function(t)
       t.reopen()
       assert.equal(id, last())
       assert_not_told(t.store:watch(id))
+    end)
+  end)
+
+  describe("following", function()
+    local LATE_MS = 500 -- STORE_LATE_MS
+    local LEFT_OUT, ONLY = 1, 2
+    local NOW = 1800000000000
+
+    before_each(function() S.clock_fake(NOW) end)
+
+    local function rows(lateness, more)
+      local query = { lateness = lateness, is_backward = true }
+      for name, value in pairs(more or {}) do query[name] = value end
+      return run("list_events", query).rows
+    end
+
+    it("tells what is stored late from what is not, in the order in which it is stored", function()
+      local first, second, third, soon = t.store:next_id(0), t.store:next_id(0), t.store:next_id(0), t.store:next_id(0)
+      S.clock_fake(NOW + LATE_MS)
+      event { id = soon }
+      S.clock_fake(NOW + LATE_MS + 1)
+      event { id = third }
+      event { id = first }
+      local parent = event()
+      local emit = { source = "self", type = "derived", body = "", parent = parent, depth = 1, id = second }
+      assert.equal("ok", run("handled", { event = parent, subscriptions = { "hook" }, emits = { emit } }).status)
+      assert.same({ first, second, third, soon, parent }, t.ids(rows(0)))
+      assert.same({ soon, parent }, t.ids(rows(LEFT_OUT)))
+      local late = rows(ONLY)
+      assert.same({ third, first, second }, t.ids(late))
+      assert.same({ first, second }, t.ids(rows(ONLY, { after = late[1].late })))
+      assert.same({ first, third }, t.ids(rows(ONLY, { before = late[3].late, is_backward = false })))
+      assert.same({ first }, t.ids(rows(ONLY, { after = late[1].late, limit = 1 })))
+      t.reopen()
+      S.clock_fake(NOW + LATE_MS + 2)
+      local last = t.store:next_id(0)
+      S.clock_fake(NOW + 2 * LATE_MS + 3)
+      event { id = last }
+      assert.same({ last }, t.ids(rows(ONLY, { after = late[3].late })))
+    end)
+
+    it("is settled up to where whatever comes later is late", function()
+      local settled = t.store:next_id(0)
+      S.clock_fake(NOW + 1)
+      local open = t.store:next_id(0)
+      S.clock_fake(NOW + LATE_MS + 1)
+      assert.is_true(settled < t.store:settled())
+      assert.is_true(open >= t.store:settled())
+      event { id = settled }
+      event { id = open }
+      assert.same({ settled }, t.ids(rows(ONLY)))
     end)
   end)
 end

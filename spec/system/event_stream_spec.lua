@@ -14,7 +14,15 @@ local main = [[
 local anzol = require "anzol"
 anzol.source("shop", { path = "/shop", verify = anzol.verify.none(), type = "order.paid" })
 anzol.source("repo", { path = "/repo", verify = anzol.verify.none(), type = "push" })
-anzol.on("**", { name = "sends" }, function(event) event:send("crm", { body = event.body }) end)
+anzol.source("slow", { path = "/slow", verify = anzol.verify.none(), type = "slow" })
+anzol.on("slow", { name = "holds" }, function(event)
+  event:emit("held.early", {})                 -- has its id now, and is stored with the run
+  anzol.sleep "1200ms"
+  event:emit("held.late", {})
+end)
+for _, type in ipairs { "order.paid", "push" } do
+  anzol.on(type, { name = type }, function(event) event:send("crm", { body = event.body }) end)
+end
 anzol.endpoint("crm", { url = "http://127.0.0.1:%d/", allow_private = true, sign = false })
 ]]
 
@@ -100,6 +108,35 @@ describe("the stream of what happens", function()
     local again = await(open("?kind=event", place), 1)
     assert.equal(1, #again)
     assert.is_true(again[1].place > place)
+  end)
+
+  it("misses nothing that is stored long after it got its id, for who stays and who comes again", function()
+    local stream = open "?kind=event"
+    server:post("/slow", "{}")
+    local place = await(stream, 1)[1].place
+    local posted = 0
+    wait.until_true("what is held is told", LIMIT_MS, function()
+      posted = posted + 1
+      server:post("/shop", "{}")
+      local has = {}
+      for _, row in ipairs(rows(stream)) do has[row.row.type] = true end
+      return has["held.early"] and has["held.late"]
+    end)
+    local function told(list)
+      local counts = {}
+      for _, row in ipairs(list) do counts[row.row.type] = (counts[row.row.type] or 0) + 1 end
+      return counts
+    end
+    local whole = { slow = 1, ["held.early"] = 1, ["held.late"] = 1, ["order.paid"] = posted }
+    await(stream, posted + 3)
+    assert.same(whole, told(rows(stream)))
+    local again = open("?kind=event", place)
+    await(again, posted + 2)
+    whole.slow = nil
+    assert.same(whole, told(rows(again)))
+    local last = rows(again)[posted + 2].place
+    server:post("/shop", '{"last":true}')
+    assert.equal(1, #await(open("?kind=event", last), 1))
   end)
 
   it("refuses what makes no sense, and one stream too many", function()

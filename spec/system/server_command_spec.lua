@@ -16,6 +16,10 @@ anzol.endpoint("out", { url = "$URL/out", sign = false, allow_private = true,
   retry = anzol.backoff.constant { base = "20ms", attempts = 3 } })
 anzol.on("order.*", function(event) event:send "out" end)
 anzol.on("slow", function() anzol.sleep "1s" end)
+anzol.on("holds", function(event)
+  event:emit("held", {})                       -- has its id now, and is stored with the run
+  anzol.sleep "2500ms"
+end)
 anzol.on("slower", { deadline = "5m" }, function() anzol.sleep "5m" end)
 ]]
 
@@ -92,33 +96,38 @@ describe("the server's commands", function()
     assert.same({ 0, "ok\n", "" }, { health.code, health.output, health.errors })
     local status = ask "status"
     assert.equal(0, status.code, status.errors)
-    assert.matches("scripts     1 sources, 1 endpoints, 3 subscriptions\n", status.output, 1, true)
+    assert.matches("scripts     1 sources, 1 endpoints, 4 subscriptions\n", status.output, 1, true)
     assert.matches("store       writable, ", status.output, 1, true)
     assert.equal(1, json.decode(ask("status", "-o", "json").output).generation)
     assert.equal(0, ask("health", "--url", "http://127.0.0.1:" .. server.admin_port).code)
   end)
 
-  it("follow events and attempts, over a restart, each once", function()
-    receiver:answer("*", { status = 500 })
-    local tails = {}
-    for _, kind in ipairs { "events", "attempts" } do
-      tails[kind] = process.spawn { argv = { files.program(), "tail", kind, "-o", "json", "-v" },
+  -- anzol tail of these kinds, each following already: told(kind) gives its rows.
+  local function tail(...)
+    local kinds, children = { ... }, {}
+    finally(function() for _, child in ipairs(children) do child:kill(9) end end)
+    for i, kind in ipairs(kinds) do
+      children[i] = process.spawn { argv = { files.program(), "tail", kind, "-o", "json", "-v" },
         cwd = server.dir, env = { ANZOL_STATE_DIR = server.state_dir },
         output = server.dir .. "/" .. kind, errors = server.dir .. "/" .. kind .. ".err" }
     end
-    finally(function() for _, child in pairs(tails) do child:kill(9) end end)
-    wait.until_true("both follow", 5000, function()
-      for kind in pairs(tails) do
+    wait.until_true("all follow", 5000, function()
+      for _, kind in ipairs(kinds) do
         local path = server.dir .. "/" .. kind .. ".err"
         if not files.exists(path) or not files.read(path):find "iterator=" then return false end
       end
       return true
     end)
-    local function rows(kind)
+    return function(kind)
       local list = {}
       for line in files.read(server.dir .. "/" .. kind):gmatch "[^\n]+\n" do list[#list + 1] = json.decode(line) end
       return list
     end
+  end
+
+  it("follow events and attempts, over a restart, each once", function()
+    receiver:answer("*", { status = 500 })
+    local rows = tail("events", "attempts")
     local sent = {}
     local function send_and_wait()
       for i = 1, 3 do sent[#sent + 1] = post("order." .. i) end
@@ -137,6 +146,23 @@ describe("the server's commands", function()
       seen[row.id] = true
       assert.equal(500, row.status)
     end
+  end)
+
+  it("follow events that are stored long after they got their ids, each once", function()
+    local rows, posted = tail "events", 0
+    post "holds"
+    local function counts()
+      local list = {}
+      for _, row in ipairs(rows "events") do list[row.type] = (list[row.type] or 0) + 1 end
+      return list
+    end
+    wait.until_true("what is held is told", 10000, function()
+      posted = posted + 1
+      post "other"
+      return counts().held
+    end)
+    wait.until_true("all is told", 10000, function() return counts().other == posted end)
+    assert.same({ holds = 1, held = 1, other = posted }, counts())
   end)
 
   it("stop it when what runs has ended", function()

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Rows of a list of the server as they come: each once, oldest first, from a place on that whoever
--- follows may keep. Ids are given a little before their rows are stored, so one with a smaller id
--- may come later: the place moves to an id when that was there for settle_ms, or is by so much
--- older than one that was stored.
+-- follows may keep.
 --
--- The list of events says which one was stored last, and waits until it is another; other lists are
--- asked again and again.
+-- Attempts have their ids in the order in which they are stored. Events have theirs before, so they
+-- go in two lanes: those that are stored soon by their ids, where the place moves no further than
+-- the server says that nothing else comes (settled); and those that were stored late, as they were
+-- stored. The list of events says which one was stored last, too, and waits until it is another;
+-- other lists are asked again and again.
 local client = require "anzol.cli.client"
 
 local M = {}
@@ -18,24 +19,27 @@ local WAIT = "25s"   -- less than a request may take
 local Follower = {}
 Follower.__index = Follower
 
--- spec: options, console: of the command; path; first_id: before all others; query?: filters, as
--- { name, value }; settle_ms; heeds_keys?: a key at the terminal ends a look. place?: where to go
--- on, { base, seen = { [id] = true } }.
-function M.new(spec, place)
-  place = place or {}
-  return setmetatable({ spec = spec, base = place.base, seen = place.seen or {}, marks = {} },
-    Follower)
+-- A lane's place: base: all up to it are dealt with; seen: those above it that are, too.
+local function new_lane(late, place)
+  return { late = late, base = place.base, seen = place.seen or {} }
 end
 
-local DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+-- spec: options, console: of the command; path; first_id: before all others; has_late?: it is the
+-- list of events; query?: filters, as { name, value }; heeds_keys?: a key at the terminal ends a
+-- look. place?: where to go on, as follower:place() gave it.
+function M.new(spec, place)
+  place = place or {}
+  local self = setmetatable({ spec = spec, lanes = {} }, Follower)
+  self.lanes[1] = new_lane(spec.has_late and "false" or nil, place)
+  if spec.has_late then self.lanes[2] = new_lane("true", place.late or {}) end
+  return self
+end
 
--- When an id was given: milliseconds since some time.
-local function ms_of(id)
-  local number = 0
-  for digit in id:match "_(%w+)$":gmatch "." do
-    number = number * 62 + DIGITS:find(digit, 1, true) - 1
-  end
-  return number >> 22
+-- { base, seen = { [id] = true }, late? = the same of those that were stored late }
+function Follower:place()
+  local first, late = self.lanes[1], self.lanes[2]
+  return { base = first.base, seen = first.seen,
+    late = late and { base = late.base, seen = late.seen } }
 end
 
 -- nil: broken off by a key.
@@ -52,76 +56,108 @@ local function stored_last_of(follower, page)
   return client.plain(page.storedLast) or follower.spec.first_id
 end
 
--- Begins behind all that is there, of which it gives the last rows, oldest first.
+-- The newest of a lane, of those before an instant: what comes, comes behind it.
+local function newest(follower, lane, until_ms)
+  local page = ask(follower, { { "limit", 1 }, { "late", lane.late },
+    { "until", until_ms and ("%d"):format(until_ms) } })
+  local iterator = client.plain(page.prevIterator)
+  return iterator and iterator:sub(2) or follower.spec.first_id, page.settled
+end
+
+-- Begins behind all that is there, of which it gives the last rows, oldest first. What is there
+-- above the place was seen, whether or not it is given.
 function Follower:begin(count)
-  local page = ask(self, { { "limit", count + 1 } }, self.spec.query)
-  local rows = {}
-  for i = math.min(count, #page.data), 1, -1 do
-    rows[#rows + 1] = page.data[i]
-    self.seen[page.data[i].id] = true
+  local first, late = self.lanes[1], self.lanes[2]
+  if late then late.base = newest(self, late) end
+  local rows, iterator, settled = {}, nil, nil
+  first.base, first.seen = nil, {}
+  repeat
+    local page = ask(self, { { "limit", PAGE_ROWS }, { "iterator", iterator } }, self.spec.query)
+    if not settled then
+      settled = page.settled or page.data[1] and page.data[1].id or self.spec.first_id
+      local stored_last = stored_last_of(self, page)
+      first.base = stored_last and stored_last <= settled and stored_last or settled
+    end
+    for _, row in ipairs(page.data) do
+      if #rows < count then rows[#rows + 1] = row end
+      if row.id > first.base then first.seen[row.id] = true end
+    end
+    iterator = client.plain(page.iterator)
+    local last = page.data[#page.data]
+    local is_far = last and last.id <= first.base and #rows >= count
+  until is_far or page.done or not iterator
+  local oldest_first = {}
+  for i = #rows, 1, -1 do
+    oldest_first[#oldest_first + 1] = rows[i]
+    if late then late.seen[rows[i].id] = true end
   end
-  local before = page.data[count + 1]
-  self.base = count == 0 and stored_last_of(self, page) or before and before.id
-    or self.spec.first_id
-  return rows
+  return oldest_first
 end
 
 -- Begins behind what came before then (Unix milliseconds).
 function Follower:begin_at(at_ms)
-  local page = ask(self, { { "limit", 1 }, { "until", ("%d"):format(at_ms) } })
-  self.base = page.data[1] and page.data[1].id or self.spec.first_id
-end
-
--- id: none above it had been stored when it was noted. The place moves to those that were noted
--- long enough before the look that began then.
-local function settle(follower, id, began_ms)
-  local marks = follower.marks
-  if id and not (marks[#marks] and marks[#marks].id == id) then
-    marks[#marks + 1] = { id = id, at_ms = require "anzol.native".mono_ms() }
-  end
-  while marks[1] and marks[1].at_ms <= began_ms - follower.spec.settle_ms do
-    local settled = table.remove(marks, 1).id
-    if settled > follower.base then follower.base = settled end
-  end
-  for seen in pairs(follower.seen) do
-    if seen <= follower.base then follower.seen[seen] = nil end
+  for _, lane in ipairs(self.lanes) do
+    local base, settled = newest(self, lane, at_ms)
+    local is_settled = lane.late == "true" or base <= settled
+    lane.base, lane.seen = is_settled and base or settled, {}
   end
 end
 
 -- The row is dealt with; in a look, which goes up from the place.
 function Follower:see(id)
-  local last = self.last_known
-  if last and ms_of(id) + self.spec.settle_ms <= ms_of(last) then
-    self.base = id
+  local lane = self.lane
+  if lane.late ~= "true" and (not lane.settled or id <= lane.settled) then
+    lane.base = id
   else
-    self.seen[id] = true
+    lane.seen[id] = true
   end
+end
+
+-- All up to there is dealt with.
+local function move(lane, id)
+  if id > lane.base then lane.base = id end
+  for seen in pairs(lane.seen) do
+    if lane.late == "true" or seen <= lane.base then lane.seen[seen] = nil end
+  end
+end
+
+-- A look at what came in one lane. False: it is over before.
+local function look(self, lane, on_row)
+  local iterator = "-" .. lane.base
+  local wait = lane == self.lanes[1] and self.stored_last and WAIT or nil
+  local is_first = true
+  self.lane = lane
+  repeat
+    local page = ask(self, { { "limit", PAGE_ROWS }, { "late", lane.late },
+      { "iterator", iterator }, { "wait", wait }, { "stored_last", wait and self.stored_last } },
+      self.spec.query)
+    if not page then return false end
+    if is_first and lane == self.lanes[1] then
+      lane.settled, self.next_stored_last = page.settled, stored_last_of(self, page)
+    end
+    for i = #page.data, 1, -1 do
+      local row = page.data[i]
+      if not lane.seen[row.id] and on_row(row) == false then return false end
+      self:see(row.id)
+    end
+    iterator, wait, is_first = client.plain(page.prevIterator), nil, false
+    if lane.late == "true" and iterator then move(lane, iterator:sub(2)) end
+  until page.done or not iterator
+  return true
 end
 
 -- A look at what came: on_row(row) for each row that was not seen, which it may see() itself. If it
 -- raises or gives false before, the look is over, and that row comes again.
 function Follower:look(on_row)
-  local began_ms = require "anzol.native".mono_ms()
-  local iterator, wait = "-" .. self.base, self.stored_last and WAIT
-  local stored_last, newest
-  repeat
-    local page = ask(self, { { "limit", PAGE_ROWS }, { "iterator", iterator }, { "wait", wait },
-      { "stored_last", wait and self.stored_last } }, self.spec.query)
-    if not page then return end
-    stored_last = stored_last or stored_last_of(self, page)
-    self.last_known = stored_last
-    for i = #page.data, 1, -1 do
-      local row = page.data[i]
-      if not self.seen[row.id] then
-        if on_row(row) == false then return end
-        self:see(row.id)
-      end
-    end
-    newest = page.data[1] and page.data[1].id or newest
-    iterator, wait = client.plain(page.prevIterator), nil
-  until page.done or not iterator
-  self.stored_last = stored_last
-  settle(self, stored_last or newest, began_ms)
+  local first, late = self.lanes[1], self.lanes[2]
+  if not look(self, first, on_row) then return end
+  -- What was stored last some time ago is a place too: filters may leave nothing to move to.
+  local mark = self.mark or first.base
+  local is_settled = not first.settled or mark <= first.settled
+  move(first, is_settled and mark or first.base)
+  self.mark = is_settled and self.next_stored_last or mark
+  self.stored_last = self.next_stored_last
+  if late then look(self, late, on_row) end
 end
 
 -- How long to rest before the next look.

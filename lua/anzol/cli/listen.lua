@@ -39,7 +39,6 @@ Exit code of q: 0, or 1 if something was not answered with 2xx or waits for the 
 
 local FIRST_ID = "evt_00000000000" -- before all
 -- How much later than its id a received event may be stored, at the very most.
-local SETTLE_MS = 30000
 local RETRY_MS = 1000
 
 function M.configure(parser)
@@ -288,7 +287,7 @@ function M.run(options, console)
   local has_keys = not console:is_json() and native.isatty(0) and native.isatty(1)
     and native.isatty(2)
   local follower = follow.new({ options = options, console = console, path = "/api/v1/event",
-    first_id = FIRST_ID, settle_ms = SETTLE_MS, heeds_keys = true,
+    first_id = FIRST_ID, has_late = true, heeds_keys = true,
     query = #sources == 1 and { { "source", sources[1].name } } or {} },
     not options.new and not options.replay_since and place or nil)
   begin(options, console, place, follower)

@@ -22,31 +22,44 @@ local function path_of(key)
   return ("%s/listen %s %s.json"):format(folder(), name, digest)
 end
 
+local function set_of(list)
+  local set = {}
+  for _, id in ipairs(type(list) == "table" and list or {}) do set[id] = true end
+  return set
+end
+
+local function sorted(set)
+  local list = {}
+  for id in pairs(set) do list[#list + 1] = id end
+  table.sort(list)
+  return require "anzol.native".json.array(list)
+end
+
 -- what: { server, sources, events, target }. place.base is nil if it is new.
 function M.open(what)
-  local place = setmetatable({ seen = {}, path = path_of(table.concat(
+  local place = setmetatable({ path = path_of(table.concat(
     { what.server, what.sources, what.events, what.target }, " ")) }, Place)
   local file = io.open(place.path)
   if not file then return place end
   local saved = require "anzol.native".json.decode(file:read "a")
   file:close()
-  if type(saved) ~= "table" or type(saved.base) ~= "string" then
+  local late = type(saved) == "table" and saved.late
+  if type(late) ~= "table" or type(late.base) ~= "string" or type(saved.base) ~= "string" then
     place.is_damaged = true
     return place
   end
-  place.base = saved.base
-  for _, id in ipairs(saved.seen or {}) do place.seen[id] = true end
+  place.base, place.seen = saved.base, set_of(saved.seen)
+  place.late = { base = late.base, seen = set_of(late.seen) }
   return place
 end
 
 -- The follower's place. Raises: what is not kept would come again.
 function Place:save(follower)
   local native = require "anzol.native"
-  local seen = {}
-  for id in pairs(follower.seen) do seen[#seen + 1] = id end
-  table.sort(seen)
-  local ok, err = native.save(self.path, native.json.encode({ base = follower.base,
-    seen = native.json.array(seen) }, { sort = true }))
+  local place = follower:place()
+  local ok, err = native.save(self.path, native.json.encode({ base = place.base,
+    seen = sorted(place.seen), late = { base = place.late.base, seen = sorted(place.late.seen) } },
+    { sort = true }))
   if not ok then
     failure.raise(failure.FAILED, "the place among the events cannot be kept: %s", err)
   end

@@ -22,7 +22,6 @@ a server that is started again or cannot be reached for a while, and leaves noth
 In --where stand the fields that -o json shows; what it gives decides.]],
 }
 
-local SETTLE_MS = 2000
 local LOST_MS = 500 -- between tries of a server that is away
 local LAST_MAX = 249
 
@@ -33,6 +32,7 @@ local kinds = {
   events = {
     path = "/api/v1/event",
     first_id = "evt_00000000000", -- before all
+    has_late = true,
     line = function(row)
       return ("%s  %s  %s  %s  %d bytes"):format(time_of(row.receivedAt), row.id, row.source,
         row.type, row.bodyBytes)
@@ -171,7 +171,7 @@ function M.run(options, console)
   local native = require "anzol.native"
   local kind = kinds[options.kind]
   local follower = follow.new { options = options, console = console, path = kind.path,
-    first_id = kind.first_id, settle_ms = SETTLE_MS,
+    first_id = kind.first_id, has_late = kind.has_late,
     query = { { "source", options.source }, { "endpoint", options.endpoint } } }
   local tail = setmetatable({ options = options, console = console, kind = kind,
     matchers = matchers(options), follower = follower }, Tail)
