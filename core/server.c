@@ -26,80 +26,6 @@
 /* ---- What the workers ask for (each on its own thread)
  * ------------------------------------------- */
 
-static struct script *receive_script(void *ctx)
-{
-    return worker_script(ctx);
-}
-
-static struct receive_placement receive_place(void *ctx)
-{
-    const struct placement placement = worker_place(ctx);
-    return (struct receive_placement){placement.shard, placement.has_room};
-}
-
-static void receive_placed(void *ctx, struct receive_placement placement, struct event *event,
-                           bool is_committed)
-{
-    worker_placed(ctx, (struct placement){placement.shard, placement.has_room}, event,
-                  is_committed);
-}
-
-static void receive_errand(void *ctx, struct lease_errand *errand)
-{
-    worker_errand(ctx, errand);
-}
-
-static const struct receive_hooks receive_hooks = {
-    .errand = receive_errand,
-    .script = receive_script,
-    .place = receive_place,
-    .placed = receive_placed,
-};
-
-static void on_start(struct worker *worker, void *ctx)
-{
-    struct server *server = ctx;
-    const unsigned index = worker_index(worker);
-    struct err err;
-    const enum status status = receiver_open(
-        &(struct receive_options){
-            .loop = worker_loop(worker),
-            .store = server->store,
-            .client = worker_client(worker),
-            .fd = server->fds[index],
-            .shared = server->shared,
-            .proxies = server->proxies,
-            .proxy_count = server->config.trusted_proxy_count,
-            .intake_bytes = &server->intake_bytes,
-            .intake_bytes_max = server->config.intake_bytes,
-            .hooks = &receive_hooks,
-            .ctx = worker,
-        },
-        &server->receivers[index], &err);
-    if (status != OK) {
-        log_error("cannot receive", "reason=\"%s\"", err.text);
-        _exit(EXIT_FAILURE);
-    }
-}
-
-static void on_quiesce(struct worker *worker, void *ctx)
-{
-    struct server *server = ctx;
-    receiver_quiesce(server->receivers[worker_index(worker)]);
-}
-
-static bool is_quiet(struct worker *worker, void *ctx)
-{
-    const struct server *server = ctx;
-    return receiver_is_quiet(server->receivers[worker_index(worker)]);
-}
-
-static void on_end(struct worker *worker, void *ctx)
-{
-    struct server *server = ctx;
-    receiver_close(server->receivers[worker_index(worker)]);
-}
-
 static void on_quiet(struct worker *worker, void *ctx)
 {
     (void)worker;
@@ -135,10 +61,10 @@ static void on_disabled(uint64_t endpoint, void *ctx)
 }
 
 static const struct worker_hooks worker_hooks = {
-    .on_start = on_start,
-    .on_quiesce = on_quiesce,
-    .is_quiet = is_quiet,
-    .on_end = on_end,
+    .on_start = server_receive,
+    .on_quiesce = server_receive_quiesce,
+    .is_quiet = server_receive_is_quiet,
+    .on_end = server_receive_end,
     .on_quiet = on_quiet,
     .on_prepared = on_prepared,
     .on_adopted = on_adopted,

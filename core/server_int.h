@@ -131,6 +131,7 @@ enum server_letter_kind {
     LETTER_TAKEN,      /* an endpoint's owner took its state, or its version */
     LETTER_REGISTERED, /* the same of one that an application registered */
     LETTER_DISABLED,   /* its owner did that; number: the endpoint */
+    LETTER_GRANTED,    /* a receiver consents to a handshake */
     LETTER_TASKS,      /* a run began some */
     LETTER_PUBLISHED,  /* or was not */
     LETTER_QUIET,      /* a worker has nothing left to do */
@@ -145,6 +146,7 @@ struct server_letter {
     struct sender_readdress *readdress;
     struct worker_endpoint *change; /* TAKEN, REGISTERED */
     struct publishing *publishing;
+    struct receive_grant *grant;
 };
 /* Any thread: copied. */
 void server_post_letter(struct server *server, struct server_letter letter);
@@ -182,6 +184,12 @@ const char *const *server_files(size_t *count, void *ctx);
 const struct api_load *server_loads(size_t *count, void *ctx);
 /* A worker serves this generation. */
 void server_reload_adopted(struct server *server, uint64_t number);
+
+/* server_receive.c: the workers' hooks on_start, on_quiesce, is_quiet and on_end. */
+void server_receive(struct worker *worker, void *ctx);
+void server_receive_quiesce(struct worker *worker, void *ctx);
+bool server_receive_is_quiet(struct worker *worker, void *ctx);
+void server_receive_end(struct worker *worker, void *ctx);
 
 /* server_task.c: the API's hook of that name; ctx: the server. */
 void server_task(struct api_task *asked, void *ctx);
@@ -255,7 +263,7 @@ void server_registered_load(struct server *server, void (*on_loaded)(struct serv
 void server_registered_open(struct server *server);
 /* The API's hooks of these names; ctx: the server. */
 void server_registered(struct api_registered *asked, void *ctx);
-enum status server_check_url(const char *url, struct err *err, void *ctx);
+enum status server_check_url(const char *url, bool wants_tls, struct err *err, void *ctx);
 /* Its owner took it. */
 void server_registered_taken(struct worker_endpoint *change);
 /* Its state was stored under its name, and its resource says so: that version goes to its owner,
@@ -273,6 +281,8 @@ void server_ownership_take(struct server *server, struct registry *one);
 void server_ownership_drop(struct server *server, uint64_t endpoint);
 /* The API's hook of that name; ctx: the server. */
 bool server_unproven(uint64_t endpoint, struct api_unproven *unproven, void *ctx);
+/* A receiver consents by the callback of a handshake: judges it, and lets it go home. */
+void server_granted(struct server *server, struct receive_grant *grant);
 /* Every second: sends the challenges that are due. */
 void server_ownership_turn(struct server *server);
 /* No further ones; those under way are given up. */

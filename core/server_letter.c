@@ -41,6 +41,9 @@ void server_on_letter(struct letter *base, void *ctx)
     case LETTER_PUBLISHED:
         letter->publishing->on_done(letter->publishing);
         break;
+    case LETTER_GRANTED:
+        server_granted(server, letter->grant);
+        break;
     case LETTER_TASKS:
         server_tasks_look(server);
         break;

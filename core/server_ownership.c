@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Registered endpoints that have yet to prove that they want webhooks: each is sent a challenge or
- * a handshake, now and then for a day after its last change, until it is answered. That it was lies
- * in its fields, as a new version of it; what waits for it flows with that. The challenges lie in
- * memory alone: after a restart there are others. One whose day is over is asked again when it
- * changes. Main thread. */
+ * a handshake, now and then for a day after its last change, until it is answered, or its receiver
+ * consents by the handshake's callback. That it was lies in its fields, as a new version of it;
+ * what waits for it flows with that. The challenges lie in memory alone: after a restart there are
+ * others; the key of a callback is a secret of the endpoint. One whose day is over is asked again
+ * when it changes. Main thread. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -38,8 +39,10 @@ struct server_proof {
     char reason[API_UNPROVEN_BYTES];
     struct store_list_resources list;
     struct resource row;
-    char *url;                  /* owned */
-    struct ownership ownership; /* that was proven */
+    char *url;                   /* owned */
+    struct ownership ownership;  /* that was proven */
+    struct receive_grant *grant; /* by it; NULL: by an answer */
+    struct secret_write grant_end;
     struct store_registered stored;
     struct store_resource op;
     struct api_registered told;
@@ -56,6 +59,13 @@ static uint32_t asked_per_min(const struct server_proof *it)
     return (uint32_t)(endpoint_of(it)->rate_per_s * 60);
 }
 
+/* Owned; NULL: it is asked by a challenge. */
+static char *copy_origin(const struct registry *one)
+{
+    const char *origin = one->endpoints[0].membership->origin;
+    return origin ? must_copy(origin, strlen(origin)) : NULL;
+}
+
 static void destroy(struct server_proof *it)
 {
     registry_unref(it->one);
@@ -69,26 +79,34 @@ static void destroy(struct server_proof *it)
 
 /* ---- It was met ------------------------------------------------------------------------------ */
 
-static void finish(struct server_proof *it)
+static void send_home(struct receive_grant *grant, enum status status)
+{
+    grant->errand.status = status;
+    grant->errand.go_home(&grant->errand);
+}
+
+static void finish(struct server_proof *it, enum status status)
 {
     struct server *server = it->server;
+    if (it->grant)
+        send_home(it->grant, status);
     destroy(it);
     server->refreshes--;
     server_end_if_quiet(server);
 }
 
-/* It stays as it is until its next change, or the next start. */
+/* It stays as it is until its next change, the next start, or the next try of a receiver. */
 static void fail(struct server_proof *it, const char *reason)
 {
     log_error("endpoint not verified", "endpoint=%s reason=\"%s\"", endpoint_of(it)->name, reason);
-    finish(it);
+    finish(it, E_IO);
 }
 
 static void read_row(struct server_proof *it);
 
 static void on_taken(struct api_registered *told)
 {
-    finish(told->ctx);
+    finish(told->ctx, OK);
 }
 
 static void on_written(struct store_op *op)
@@ -97,7 +115,7 @@ static void on_written(struct store_op *op)
     if (op->status == E_CONFLICT) {
         read_row(it);
     } else if (op->status == E_NOTFOUND) {
-        finish(it);
+        finish(it, E_NOTFOUND);
     } else if (op->status != OK) {
         fail(it, "the store could not be written");
     } else {
@@ -113,7 +131,7 @@ static bool is_still_asked(struct server_proof *it)
 {
     struct slice value;
     struct buf url;
-    buf_init(&url, LIMIT_URL_BYTES);
+    buf_init(&url, LIMIT_URL_BYTES + BODY_BYTES);
     check(json_find(slice_str(it->row.body), "url", &value) && json_add_text(value, &url) == OK);
     free(it->url);
     it->url = buf_take(&url, NULL);
@@ -139,10 +157,13 @@ static void write_row(struct server_proof *it)
         .is_disabled =
             json_find(slice_str(body), "disabled", &disabled) && slice_is(disabled, "true"),
     };
+    it->grant_end = (struct secret_write){.kind = SECRET_GRANT};
     it->op = (struct store_resource){
         .op = {.kind = STORE_RESOURCE, .on_done = on_written, .ctx = it},
         .resource = &it->row,
         .version = it->row.version,
+        .secrets = &it->grant_end,
+        .secret_count = 1,
         .now_ms = clock_due_ms(),
         .endpoint = &it->stored,
     };
@@ -163,7 +184,7 @@ static void on_read(struct store_read *read)
     else if (status == OK && is_still_asked(it))
         write_row(it);
     else
-        finish(it);
+        finish(it, E_NOTFOUND);
 }
 
 static void read_row(struct server_proof *it)
@@ -222,13 +243,31 @@ static void on_answer(const struct exchange_answer *answer, void *ctx)
     read_row(it);
 }
 
+static enum status add_callback(struct server_proof *it)
+{
+    const char *public_url = it->server->config.public_url;
+    const char *key = endpoint_of(it)->membership->grant;
+    struct buf url;
+    if (!public_url || !key)
+        return OK;
+    buf_init(&url, LIMIT_URL_BYTES);
+    enum status status =
+        buf_printf(&url, "%s" OWNERSHIP_GRANT_PATH "%s/%s", public_url, endpoint_of(it)->name, key);
+    if (status == OK)
+        status = head_add(&it->head, slice_str("WebHook-Request-Callback"), buf_slice(&url));
+    buf_finish(&url);
+    return status;
+}
+
 /* The head of an endpoint names the origin already. */
 static enum status write_handshake(struct server_proof *it)
 {
     char rate[16];
     buf_clear(&it->head);
     buf_clear(&it->body);
-    const enum status status = buf_add_slice(&it->head, endpoint_of(it)->head);
+    enum status status = buf_add_slice(&it->head, endpoint_of(it)->head);
+    if (status == OK)
+        status = add_callback(it);
     if (status != OK || asked_per_min(it) == 0)
         return status;
     (void)snprintf(rate, sizeof rate, "%u", (unsigned)asked_per_min(it));
@@ -285,6 +324,51 @@ static void ask(struct server_proof *it)
         try_later(it, err.text);
 }
 
+/* ---- Consent that comes later ---------------------------------------------------------------- */
+
+static bool is_over(const struct membership *membership)
+{
+    return clock_due_ms() - membership->changed_ms > FOR_MS;
+}
+
+/* Whether the callback of this version is that one. */
+static bool is_granted(const struct membership *membership, const struct receive_grant *grant)
+{
+    return membership->is_unverified && membership->origin && membership->grant &&
+           !is_over(membership) && bytes_equal(slice_str(membership->grant), slice_str(grant->key));
+}
+
+/* Takes the reference. */
+static void take_consent(struct server *server, struct registry *one, struct receive_grant *grant)
+{
+    struct server_proof *it = must_alloc(sizeof *it);
+    *it = (struct server_proof){.server = server, .one = one, .grant = grant};
+    it->ownership.origin = copy_origin(one);
+    it->ownership.rate_per_min = grant->has_rate ? grant->rate_per_min : asked_per_min(it);
+    server->refreshes++;
+    read_row(it);
+}
+
+void server_granted(struct server *server, struct receive_grant *grant)
+{
+    struct registry *one = directory_get(server->directory, grant->errand.endpoint);
+    const struct membership *membership = one ? one->endpoints[0].membership : NULL;
+    enum status status = OK;
+    if (server->state != SERVER_SERVING)
+        status = E_CANCELLED;
+    else if (!membership || !is_granted(membership, grant))
+        status = E_NOTFOUND;
+    else if (grant->origin[0] &&
+             !slice_equal_nocase(slice_str(grant->origin), slice_str(membership->origin)))
+        status = E_INVALID;
+    if (status == OK) {
+        take_consent(server, one, grant);
+        return;
+    }
+    registry_unref(one);
+    send_home(grant, status);
+}
+
 /* ---- Which ----------------------------------------------------------------------------------- */
 
 void server_ownership_drop(struct server *server, uint64_t endpoint)
@@ -305,17 +389,10 @@ void server_ownership_take(struct server *server, struct registry *one)
         return;
     struct server_proof *it = must_alloc(sizeof *it);
     *it = (struct server_proof){.server = server, .one = registry_ref(one)};
-    if (endpoint->membership->origin)
-        it->ownership.origin =
-            must_copy(endpoint->membership->origin, strlen(endpoint->membership->origin));
+    it->ownership.origin = copy_origin(one);
     buf_init(&it->head, HEAD_BYTES);
     buf_init(&it->body, BODY_BYTES);
     check(map_put(&server->proofs, endpoint->id, it) == OK);
-}
-
-static bool is_over(const struct membership *membership)
-{
-    return clock_due_ms() - membership->changed_ms > FOR_MS;
 }
 
 bool server_unproven(uint64_t endpoint, struct api_unproven *unproven, void *ctx)

@@ -161,10 +161,10 @@ void server_registered(struct api_registered *asked, void *ctx)
     hand_over(it);
 }
 
-enum status server_check_url(const char *url, struct err *err, void *ctx)
+enum status server_check_url(const char *url, bool wants_tls, struct err *err, void *ctx)
 {
     const struct server *server = ctx;
-    return guard_check_target(&server->guard, url, err);
+    return guard_check_target(&server->guard, url, wants_tls, err);
 }
 
 /* ---- Changed under its name ------------------------------------------------------------------ */

@@ -214,8 +214,9 @@ struct api_hooks {
     /* Whoever sends goes by it; on_done comes as change->on_done does, and from then on no attempt
      * starts on the version before. */
     void (*registered)(struct api_registered *registered, void *ctx);
-    /* Whether messages may be sent there. E_INVALID: err says why not. */
-    enum status (*check_url)(const char *url, struct err *err, void *ctx);
+    /* Whether messages may be sent there; wants_tls: without TLS only where the operator says so.
+     * E_INVALID: err says why not. */
+    enum status (*check_url)(const char *url, bool wants_tls, struct err *err, void *ctx);
     /* False: they declare none of this name. */
     bool (*script_endpoint)(const char *name, struct api_script_endpoint *endpoint, void *ctx);
     /* False: no worker owns it (yet). */

@@ -125,6 +125,14 @@ static void make_key(struct buf *key)
     explicit_bzero(bytes, sizeof bytes);
 }
 
+static void make_grant(struct buf *grant)
+{
+    char bytes[(OWNERSHIP_TOKEN_BYTES - 1) / 2];
+    random_bytes(bytes, sizeof bytes);
+    check(hex_encode(slice_of(bytes, sizeof bytes), grant) == OK);
+    explicit_bzero(bytes, sizeof bytes);
+}
+
 /* ---- What is stored beside the fields -------------------------------------------------------- */
 
 static void forget(struct registered_call *it)
@@ -134,6 +142,7 @@ static void forget(struct registered_call *it)
     free(it->types);
     free(it->url);
     ownership_finish(&it->ownership);
+    buf_clear(&it->grant);
     it->types = NULL;
     it->url = NULL;
     it->stored = (struct store_registered){0};
@@ -152,6 +161,7 @@ void registered_call_destroy(struct registered_call *it)
         return;
     forget(it);
     finish_secret(&it->key);
+    finish_secret(&it->grant);
     finish_secret(&it->headers);
     free(it);
 }
@@ -161,6 +171,7 @@ struct registered_call *registered_call_of(struct call *call)
     if (!call->resource.registered) {
         call->resource.registered = must_alloc(sizeof *call->resource.registered);
         buf_init(&call->resource.registered->key, LIMIT_API_BODY_BYTES);
+        buf_init(&call->resource.registered->grant, OWNERSHIP_TOKEN_BYTES);
         buf_init(&call->resource.registered->headers, LIMIT_SECRET_BYTES);
     }
     return call->resource.registered;
@@ -221,17 +232,21 @@ static void judge(struct call *call, const char *fields, const char *old,
     const struct api_hooks *hooks = &call->api->hooks;
     struct buf url;
     struct err err;
+    const bool is_elsewhere = !is_same(fields, old, "url");
     forget(it);
+    it->ownership = own(call, fields, old);
     buf_init(&url, LIMIT_API_BODY_BYTES);
     check(fields_text(fields, "url", &url) == OK);
     if (strlen(url.data) != url.len)
         complain(complaints, "body", slice_str("url"), "a zero byte cannot be part of it");
-    else if (!is_same(fields, old, "url") && hooks->check_url(url.data, &err, hooks->ctx) != OK)
+    else if (is_elsewhere &&
+             hooks->check_url(url.data, it->ownership.origin != NULL, &err, hooks->ctx) != OK)
         complain(complaints, "body", slice_str("url"), err.text);
     it->url = buf_take(&url, NULL);
     it->stored.url = it->url;
     it->stored.is_disabled = fields_flag(fields, "disabled");
-    it->ownership = own(call, fields, old);
+    if (it->ownership.origin && is_elsewhere)
+        make_grant(&it->grant);
     if (!is_same(fields, old, "eventTypes")) {
         take_types(it, fields);
         token_narrow_types(call, &it->stored);
@@ -281,6 +296,8 @@ static void complete(struct call *call, struct store_resource *put)
     } else {
         it->stored.is_disabled = fields_flag(row->body, "disabled");
     }
+    if (it->grant.len > 0)
+        registered_call_put_secret(call, SECRET_GRANT, buf_slice(&it->grant), 0);
     if (put->is_new)
         registered_call_put_secret(call, SECRET_KEY, buf_slice(&it->key), 0);
     put->secrets = it->writes;

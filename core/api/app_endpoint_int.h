@@ -24,6 +24,7 @@ struct registered_call {
     char **types;                  /* owned, with type_count of stored */
     struct buf headers;            /* as a JSON object */
     struct buf key;                /* a new one; empty: as it is */
+    struct buf grant;              /* the key of a callback; empty: it needs no other */
     struct secret_write writes[2]; /* borrow from the above */
     size_t write_count;
 };

@@ -304,5 +304,6 @@ void config_finish(struct config *config)
     free(config->store_path);
     free(config->timezone);
     free(config->operational_application);
+    free(config->public_url);
     *config = (struct config){0};
 }

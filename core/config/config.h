@@ -39,8 +39,9 @@ struct config {
     char *state_dir;
     char *store_path;              /* the file of "sqlite:FILE"; NULL: with dev, none was named */
     char *operational_application; /* its uid; NULL: none */
-    char *timezone;                /* of os.date and os.time in scripts */
-    char **trusted_proxies;        /* addresses and blocks whose X-Forwarded-For counts */
+    char *public_url; /* by which others know `listen`, without a / at its end; NULL: not said */
+    char *timezone;   /* of os.date and os.time in scripts */
+    char **trusted_proxies; /* addresses and blocks whose X-Forwarded-For counts */
     size_t trusted_proxy_count;
     bool supervise;
     bool is_trusted; /* trust = "full" */

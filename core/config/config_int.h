@@ -24,6 +24,7 @@ enum option_type {
     OPTION_TRUST,
     OPTION_UID,
     OPTION_URL, /* of http or https; kept without a slash at its end */
+    OPTION_HTTPS_URL,
     OPTION_TYPE_COUNT
 };
 

@@ -260,6 +260,13 @@ static enum status set_url(const struct assignment *assignment)
     return put_text(assignment, strndup(assignment->text, len));
 }
 
+static enum status set_https_url(const struct assignment *assignment)
+{
+    if (strncmp(assignment->text, "https://", 8) != 0)
+        return refuse(assignment, "a URL of https; write https://HOST or https://HOST/PATH");
+    return set_url(assignment);
+}
+
 static enum status set_log_format(const struct assignment *assignment)
 {
     enum log_format *place = place_of(assignment);
@@ -355,6 +362,7 @@ static enum status (*const setters[OPTION_TYPE_COUNT])(const struct assignment *
     [OPTION_STORE] = set_store,         [OPTION_TIMEZONE] = set_timezone,
     [OPTION_TRUST] = set_trust,         [OPTION_UID] = set_uid,
     [OPTION_ORIGINS] = set_origins,     [OPTION_URL] = set_url,
+    [OPTION_HTTPS_URL] = set_https_url,
 };
 
 enum status value_set(struct config *config, const struct option *option, const char *text,

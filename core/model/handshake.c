@@ -14,8 +14,7 @@ bool handshake_is_origin(struct slice name)
     return name.len > 0 && name.len <= LIMIT_HOST_BYTES;
 }
 
-/* The header must be one that a person or a handler may call: HTTPS, without a blank. */
-static bool is_callback(struct slice url)
+bool handshake_is_callback(struct slice url)
 {
     static const char scheme[] = "https://";
     const size_t len = sizeof scheme - 1;
@@ -52,7 +51,7 @@ enum status handshake_read(struct slice head, struct handshake_request *request,
                        "WebHook-Request-Origin must be a DNS name of at most %d bytes",
                        LIMIT_HOST_BYTES);
     if (head_find(head, HANDSHAKE_REQUEST_CALLBACK, &request->callback) &&
-        !is_callback(request->callback))
+        !handshake_is_callback(request->callback))
         return err_set(err, E_INVALID,
                        "WebHook-Request-Callback must be a URL of https:// of at most %d bytes",
                        LIMIT_URL_BYTES);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The handshake of the CloudEvents HTTP webhook specification (1.0.2, section 4), as its target:
- * a sender asks by OPTIONS whether it may deliver, and how fast. Consent is in the headers of the
- * answer, never in its status. Pure, any thread. */
+/* The handshake of the CloudEvents HTTP webhook specification (1.0.2, section 4): a sender asks by
+ * OPTIONS whether it may deliver, and how fast. Consent is in the headers of the answer, never in
+ * its status, or comes later by a callback. Pure, any thread. */
 #ifndef MODEL_HANDSHAKE_H
 #define MODEL_HANDSHAKE_H
 
@@ -36,6 +36,8 @@ struct handshake_request {
 MUST_USE enum status handshake_read(struct slice head, struct handshake_request *request,
                                     struct err *err);
 bool handshake_is_origin(struct slice name);
+/* A URL that a person or a program may call: HTTPS, without a blank. */
+bool handshake_is_callback(struct slice url);
 bool handshake_allows(const struct handshake_spec *spec, struct slice origin);
 
 #endif

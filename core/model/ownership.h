@@ -21,7 +21,10 @@ struct ownership {
     uint32_t rate_per_min;    /* that the handshake granted; 0: any */
 };
 
-#define OWNERSHIP_TOKEN_BYTES 49u /* with the 0 */
+#define OWNERSHIP_TOKEN_BYTES 49u /* of challenges and grants, in hex, with the 0 */
+
+/* The callback of a handshake, below the public URL: this, the endpoint's id, "/", its key. */
+#define OWNERSHIP_GRANT_PATH "/grant/"
 
 /* Of the fields of an application. NULL, or what is wrong with its policy. */
 const char *ownership_judge(const char *fields);

@@ -105,6 +105,9 @@ static void destroy_membership(struct membership *membership)
     free_list(membership->channels, membership->channel_count);
     free(membership->metadata);
     free(membership->origin);
+    if (membership->grant)
+        explicit_bzero(membership->grant, strlen(membership->grant));
+    free(membership->grant);
     free(membership->transform);
     free(membership);
 }

@@ -167,6 +167,7 @@ struct membership {
     bool is_disabled;
     bool is_unverified;       /* it has to prove that it wants webhooks: sent to as if paused */
     char *origin;             /* the proof is a handshake by this name; NULL: a challenge */
+    char *grant;              /* the key of that handshake's callback; NULL: none */
     uint32_t granted_per_min; /* by the handshake; 0: any rate */
     int64_t changed_ms;       /* Unix ms, of the due clock */
 };

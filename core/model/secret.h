@@ -9,10 +9,10 @@
 
 /* As stored. Never renumber. */
 enum secret_kind {
-    SECRET_KEY = 1,       /* that signs: whsec_…, whsk_… */
-    SECRET_HEADERS = 2,   /* a JSON object: values of headers that are not to be shown */
-    SECRET_CHALLENGE = 3, /* that a receiver has to give back to prove that it wants webhooks */
-    SECRET_HUB = 4        /* hub.secret of a subscriber */
+    SECRET_KEY = 1,     /* that signs: whsec_…, whsk_… */
+    SECRET_HEADERS = 2, /* a JSON object: values of headers that are not to be shown */
+    SECRET_GRANT = 3,   /* whoever brings it by the callback of a handshake consents to it */
+    SECRET_HUB = 4      /* hub.secret of a subscriber */
 };
 
 /* One version of a secret. */

@@ -64,8 +64,20 @@ static void answer_as_asked(struct intake *intake)
                                   });
 }
 
+/* Its sender may have authorized itself by the URL (RFC 6750, 2.3). */
+static bool has_token(const struct http_request *request)
+{
+    struct slice query = http_query(request);
+    struct slice name;
+    while (http_query_next(&query, &name))
+        if (slice_is(name, "access_token"))
+            return true;
+    return false;
+}
+
 static void answer(struct intake *intake, uint64_t event_id, bool is_duplicate)
 {
+    const struct field not_shared = {slice_str("Cache-Control"), slice_str("private")};
     if (!intake->request)
         return;
     if (intake->answer) {
@@ -80,6 +92,8 @@ static void answer(struct intake *intake, uint64_t event_id, bool is_duplicate)
     http_respond(intake->request, &(struct http_response){
                                       .status = intake->source->status,
                                       .body = slice_of(body, (size_t)len),
+                                      .headers = &not_shared,
+                                      .header_count = has_token(intake->request) ? 1 : 0,
                                   });
 }
 
@@ -271,7 +285,7 @@ static void on_head(struct http_request *request, void *ctx)
     const struct source_spec *source =
         registry_source_by_path(script_registry(script), http_path(request));
     if (!source) {
-        if (!queue_on_head(receiver, request))
+        if (!queue_on_head(receiver, request) && !grant_on_head(receiver, request))
             http_refuse(request,
                         &(struct http_refusal){.status = 404,
                                                .code = "unknown_source",
@@ -322,6 +336,10 @@ static void on_request(struct http_request *request, void *ctx)
         queue_on_request(request);
         return;
     }
+    if (intake->visit == VISIT_GRANT) {
+        grant_on_request(request);
+        return;
+    }
     struct script *script = receiver->options.hooks->script(receiver->options.ctx);
     if (script_generation(script) != intake->generation) {
         /* The scripts were reloaded while the body came: the new rules count. */
@@ -360,6 +378,10 @@ static void on_over(struct http_request *request, void *ctx)
         return;
     if (intake->visit == VISIT_PULL) {
         queue_on_over(request);
+        return;
+    }
+    if (intake->visit == VISIT_GRANT) {
+        grant_on_over(request);
         return;
     }
     intake->request = NULL;
@@ -415,7 +437,7 @@ void receiver_quiesce(struct receiver *receiver)
 bool receiver_is_quiet(const struct receiver *receiver)
 {
     return receiver->intake_count == 0 && receiver->news_count == 0 && receiver->pull_count == 0 &&
-           http_listener_open_count(receiver->listener) == 0;
+           receiver->grant_count == 0 && http_listener_open_count(receiver->listener) == 0;
 }
 
 static void on_closed(void *ctx)

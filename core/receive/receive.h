@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Receiving: route to a source, limits, verify, type and idempotency key, submit to the store, and
- * the answer once the commit is synced; and the receivers that ask at queues for messages. One
- * receiver per worker, on the worker's loop; everything here runs on that thread. It knows no
- * worker: server.c gives it what it needs. */
+ * the answer once the commit is synced; the receivers that ask at queues for messages; and those
+ * that consent to a handshake of ours. One receiver per worker, on the worker's loop; everything
+ * here runs on that thread. It knows no worker: server.c gives it what it needs. */
 #ifndef RECEIVE_RECEIVE_H
 #define RECEIVE_RECEIVE_H
 
 #include "base/cidr.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "http/http.h"
 #include "model/event.h"
+#include "model/ownership.h"
 #include "script/script.h"
 #include "send/send.h"
 #include "store/store.h"
@@ -23,6 +25,17 @@ struct receive_placement {
     bool has_room;
 };
 
+/* Consent to a handshake of ours that came by its callback. */
+struct receive_grant {
+    struct lease_errand errand; /* its endpoint; then its status. OK: that is verified; E_NOTFOUND:
+                                 * there is no such grant, or it was given, or its time is over;
+                                 * E_INVALID: it is for another origin; E_IO; E_CANCELLED */
+    char key[OWNERSHIP_TOKEN_BYTES];
+    char origin[LIMIT_HOST_BYTES + 1]; /* "": it says none */
+    bool has_rate;
+    uint32_t rate_per_min; /* 0: any */
+};
+
 struct receive_hooks {
     /* The current generation's state of this worker. */
     struct script *(*script)(void *ctx);
@@ -32,6 +45,8 @@ struct receive_hooks {
                    bool is_committed);
     /* To the owner of the errand's endpoint; on_done comes on the receiver's thread. */
     void (*errand)(void *ctx, struct lease_errand *errand);
+    /* To whoever asked; its errand's on_done comes on the receiver's thread. */
+    void (*grant)(void *ctx, struct receive_grant *grant);
 };
 
 struct receive_options {

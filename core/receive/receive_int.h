@@ -13,6 +13,7 @@ struct receiver {
     size_t news_count;   /* at the store */
     size_t taking_count; /* of them, those that wait for messages */
     size_t pull_count;   /* requests at queues, their errands included */
+    size_t grant_count;  /* the same of consents */
     size_t told_bytes;   /* answers to them that are not written, at most LIMIT_QUEUE_TOLD_BYTES */
 };
 
@@ -26,7 +27,14 @@ bool client_admit(struct http_request *request, const struct source_spec *source
                   struct shared *shared);
 
 /* What a request is about: the first member of its data. */
-enum visit { VISIT_INTAKE, VISIT_PULL };
+enum visit { VISIT_INTAKE, VISIT_PULL, VISIT_GRANT };
+
+/* grant.c: consent by the callback of a handshake (VISIT_GRANT). */
+
+/* on_head: whether the path is that of one; then it is answered or accepted. */
+bool grant_on_head(struct receiver *receiver, struct http_request *request);
+void grant_on_request(struct http_request *request);
+void grant_on_over(struct http_request *request);
 
 /* queue.c: requests at queues (VISIT_PULL). */
 

@@ -362,25 +362,44 @@ static bool read_host(const char *host, struct sockaddr_storage *address)
     return inet_pton(AF_INET6, text, &in6->sin6_addr) == 1;
 }
 
-enum status guard_check_target(const struct guard_rules *rules, const char *url, struct err *err)
+/* host: a name, or an address. */
+static enum status judge_target(const struct guard_rules *rules, const char *host, bool wants_tls,
+                                struct err *err)
+{
+    struct sockaddr_storage storage;
+    const struct sockaddr *address = (struct sockaddr *)&storage;
+    const char *reason = NULL;
+    struct ip ip;
+    const bool is_address = read_host(host, &storage);
+    if (is_address && guard_judge(rules, address, &reason) != GUARD_ALLOWED)
+        return err_set(err, E_INVALID,
+                       "the address %s is refused: %s; guard.allow of anzol.lua can let it through",
+                       host, reason);
+    if (wants_tls && !(is_address && read_ip(address, &ip) &&
+                       cidrs_contain(rules->allow, rules->allow_count, &ip)))
+        return err_set(err, E_INVALID,
+                       "https:// is wanted; http:// only to an address that guard.allow of "
+                       "anzol.lua names");
+    return OK;
+}
+
+enum status guard_check_target(const struct guard_rules *rules, const char *url, bool wants_tls,
+                               struct err *err)
 {
     enum status status = guard_check_url(url, err);
     CURLU *parts = status == OK ? curl_url() : NULL;
-    struct sockaddr_storage address;
-    const char *reason = NULL;
     char *host = NULL;
+    char *scheme = NULL;
     if (status != OK)
         return status;
     if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
         status = err_set(err, E_NOMEM, "no memory for a URL");
-    else if (read_host(host, &address) &&
-             guard_judge(rules, (struct sockaddr *)&address, &reason) != GUARD_ALLOWED)
-        status = err_set(err, E_INVALID,
-                         "the address %s is refused: %s; guard.allow of anzol.lua can let it "
-                         "through",
-                         host, reason);
+    else
+        status = judge_target(rules, host, wants_tls && strcmp(scheme, "https") != 0, err);
     curl_free(host);
+    curl_free(scheme);
     curl_url_cleanup(parts);
     return status;
 }

@@ -65,6 +65,15 @@ static bool read_flag(const char *fields, const char *name)
     return json_find(slice_str(fields), name, &value) && slice_is(value, "true");
 }
 
+/* Owned; NULL: there is none. */
+static char *copy_grant(const struct resource *row)
+{
+    for (size_t i = 0; i < row->secret_count; i++)
+        if (row->secrets[i].kind == SECRET_GRANT && row->secrets[i].expires_ms == 0)
+            return must_copy(row->secrets[i].text, row->secrets[i].len);
+    return NULL;
+}
+
 static struct membership *make_membership(const struct resource *row, struct throttle *throttle)
 {
     struct membership *membership = must_alloc(sizeof *membership);
@@ -78,6 +87,7 @@ static struct membership *make_membership(const struct resource *row, struct thr
         .is_unverified =
             ownership.verification && strcmp(ownership.verification, OWNERSHIP_VERIFIED) != 0,
         .origin = ownership.origin,
+        .grant = copy_grant(row),
         .granted_per_min = ownership.rate_per_min,
         .changed_ms = row->updated_ms,
     };
@@ -131,6 +141,19 @@ static void add_header(struct slice name, struct slice value, struct buf *head)
     buf_finish(&value_text);
 }
 
+/* What each delivery has after a handshake: the origin that was agreed to, and what keeps a token
+ * in the URL out of caches (sections 4.1.2 and 3.2 of the specification). */
+static void add_handshaken(const struct resource *row, const struct membership *membership,
+                           struct buf *head)
+{
+    struct slice url;
+    check(head_add(head, slice_str("WebHook-Request-Origin"), slice_str(membership->origin)) == OK);
+    if (json_find(slice_str(row->body), "url", &url) &&
+        (memmem(url.data, url.len, "?access_token=", 14) ||
+         memmem(url.data, url.len, "&access_token=", 14)))
+        check(head_add(head, slice_str("Cache-Control"), slice_str("no-store")) == OK);
+}
+
 /* A packed head, or one of its names alone; owned. */
 static struct slice make_head(const struct resource *row, const struct membership *membership,
                               bool with_values)
@@ -146,8 +169,7 @@ static struct slice make_head(const struct resource *row, const struct membershi
                  json_next_member(slice_str(row->secrets[i].text), &offset, &name, &value);)
                 add_header(name, with_values ? value : slice_of("", 0), &head);
     if (membership->origin && with_values)
-        check(head_add(&head, slice_str("WebHook-Request-Origin"), slice_str(membership->origin)) ==
-              OK);
+        add_handshaken(row, membership, &head);
     packed.data = buf_take(&head, &packed.len);
     return packed;
 }

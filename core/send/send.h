@@ -481,9 +481,9 @@ MUST_USE enum status guard_check_url(const char *url, struct err *err);
 /* "localhost", "x.localhost": this machine, without asking anybody. */
 bool host_is_local(const char *host);
 /* The same of an endpoint that somebody else than the operator names: an address in it is one that
- * may be sent to. */
+ * may be sent to. wants_tls: http only to an address that the rules allow by name. */
 MUST_USE enum status guard_check_target(const struct guard_rules *rules, const char *url,
-                                        struct err *err);
+                                        bool wants_tls, struct err *err);
 /* "https://example.com:8443/" of a URL; "": it is none, or too long. */
 void url_origin(const char *url, char *origin, size_t size);
 /* The URL of a proxy: http or https, perhaps a user and password, a host, perhaps a port, no path.

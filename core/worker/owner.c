@@ -32,18 +32,23 @@ void worker_readdress(struct worker *worker, struct sender_readdress *readdress)
                 &(struct worker_letter){.kind = LETTER_READDRESS, .of.readdress = readdress});
 }
 
-/* The owner's thread. */
+/* Any thread. */
 static void go_home(struct lease_errand *errand)
 {
     worker_post(errand->home, &(struct worker_letter){.kind = LETTER_HOME, .of.errand = errand});
 }
 
-void worker_errand(struct worker *worker, struct lease_errand *errand)
+void worker_lend(struct worker *worker, struct lease_errand *errand)
 {
-    const uint8_t shard = id_shard_of_number(errand->endpoint);
     errand->home = worker;
     errand->go_home = go_home;
     worker->errands++;
+}
+
+void worker_errand(struct worker *worker, struct lease_errand *errand)
+{
+    const uint8_t shard = id_shard_of_number(errand->endpoint);
+    worker_lend(worker, errand);
     worker_post(worker->options.peers[worker_of_shard(worker, shard)],
                 &(struct worker_letter){.kind = LETTER_ERRAND, .of.errand = errand});
 }

@@ -464,6 +464,11 @@ uv_loop_t *worker_loop(struct worker *worker)
     return &worker->loop;
 }
 
+void *worker_ctx(const struct worker *worker)
+{
+    return worker->options.ctx;
+}
+
 struct store_client *worker_client(struct worker *worker)
 {
     return worker->client;

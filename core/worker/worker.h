@@ -127,6 +127,8 @@ void worker_readdress(struct worker *worker, struct sender_readdress *readdress)
 
 /* This worker's thread: the errand is run by the owner of its endpoint, its on_done here. */
 void worker_errand(struct worker *worker, struct lease_errand *errand);
+/* The same, but whoever is given it then does what it asks for; its go_home on any thread. */
+void worker_lend(struct worker *worker, struct lease_errand *errand);
 
 /* Any thread. Every event that this worker was given to publish and that has a smaller id is
  * stored, or never will be; 0: that is so of all that have an id by now. */
@@ -153,6 +155,8 @@ void worker_counts(struct worker *worker, struct worker_counts *counts);
 uv_loop_t *worker_loop(struct worker *worker);
 struct store_client *worker_client(struct worker *worker);
 unsigned worker_index(const struct worker *worker);
+/* What its hooks get. */
+void *worker_ctx(const struct worker *worker);
 /* The current generation's state. */
 struct script *worker_script(struct worker *worker);
 

@@ -1,6 +1,34 @@
 -- SPDX-License-Identifier: MIT
 -- The CloudEvents HTTP webhook specification (1.0.2), as the target of deliveries: each of its MUSTs
--- for a target, over real sockets. The numbers are its sections.
+-- and SHOULDs for a target, over real sockets. The numbers are its sections. Where each sentence is:
+--
+-- | section | the sentence | target: here | sender: handshake_sender_spec |
+-- |---|---|---|---|
+-- | 2.1 | HTTPS MUST be used | what ends TLS before the server says (docs/guide/ownership.md) | delivers over TLS |
+-- | 2.1 | the method MUST be POST | answers 202 | takes consent by the callback |
+-- | 2.1 | Content-Type and a payload MUST be carried | the sender's: a source takes others too | the same |
+-- | 2.1 | MUST include WebHook-Request-Origin | answers 202 | the same |
+-- | 2.2 | no 3xx, which is never followed | answers 202 | retry_spec: does not follow a redirect |
+-- | 2.2 | 200, 201, 204 when processed | `status` and `respond` of a source: answer_spec | any 2xx is a success |
+-- | 2.2 | 202 when not processed yet | answers 202 | the same |
+-- | 2.2 | 410 SHOULD end it | `respond` of a source | sends nothing more to who is gone |
+-- | 2.2 | 429 MUST have Retry-After, which MUST be observed | answers 429 | the same |
+-- | 2.2 | 415 for a format that is not understood | answers 415 | a failure as any |
+-- | 3 | one of two bearer methods MUST be used, both be supported | takes bearer tokens | keeps a token |
+-- | 3 | challenges MUST NOT be used | takes bearer tokens: no WWW-Authenticate | none is answered |
+-- | 3.1 | "Bearer" | takes bearer tokens | keeps a token: the header is the endpoint's |
+-- | 3.2 | access_token, apart by "&" | takes bearer tokens | keeps a token: the URL is sent as it is |
+-- | 3.2 | SHOULD have Cache-Control no-store, private | takes bearer tokens | keeps a token |
+-- | 4 | SHOULD support it; who does not MAY be sent nothing | all of it | ownership_spec |
+-- | 4.1 | OPTIONS at the exact target | all of it | asks by OPTIONS |
+-- | 4.1.2 | the origin MUST be there, and in each delivery | gives neither header | asks, takes consent |
+-- | 4.1.3 | the callback, by GET or POST; SHOULD be hard to guess | withholds the headers | takes consent, guess |
+-- | 4.1.4 | the rate, a positive integer | names the header that is wrong | asks by OPTIONS, asks for no rate |
+-- | 4.2 | both headers if and only if it consents, whatever the status | consents, gives neither | takes both headers |
+-- | 4.2 | withheld for the callback | withholds the headers | takes consent by the callback |
+-- | 4.2 | SHOULD be 405 without OPTIONS; SHOULD have Allow | answers 405, consents | not looked at |
+-- | 4.2.1 | the origin, or "*" | gives the origin | takes both headers |
+-- | 4.2.2 | the rate, or "*"; MUST be there if asked for, else SHOULD | gives a rate | takes both headers |
 local Server = require "support.server"
 local http = require "support.http"
 local json = require "dkjson"
@@ -132,9 +160,11 @@ describe("a target of CloudEvents", function()
 
   it("takes bearer tokens in the header and in the URL, and keeps neither (3)", function()
     local body = { ["Content-Type"] = "application/cloudevents+json", Authorization = "Bearer mF_9.B5f-4.1JqM" }
-    assert.equal(202, ask("POST", "/in/token", body, "{}").status)
+    local plain = ask("POST", "/in/token", body, "{}")
+    assert.equal(202, plain.status)
+    assert.is_nil(plain.headers["cache-control"])
     local answer = ask("POST", "/in/token?access_token=mF_9.B5f-4.1JqM&p=q&access_token=mF_9.B5f-4.1JqM", {}, "{}")
-    assert.equal(202, answer.status)
+    assert.same({ 202, "private" }, { answer.status, answer.headers["cache-control"] })
     local id = json.decode(answer.body).id
     local stars = ("*"):rep(15)
     assert.equal("access_token=" .. stars .. "&p=q&access_token=" .. stars, server:get("/api/v1/event/" .. id).query)
