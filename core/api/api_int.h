@@ -226,6 +226,7 @@ struct route {
     bool is_public;   /* no token, no Host check */
     bool brings; /* its body may bring the application that its path names: `handle` finds it */
     enum route_user user;
+    const struct resource_form *form; /* of handlers of resource_int.h: what it is of */
     /* The request is complete, and the application that it is for is found if its path is below
      * one: answer it, or start what it waits for. */
     void (*handle)(struct call *call);
@@ -240,13 +241,22 @@ struct route {
     const struct field_forms *body; /* NULL: none */
 };
 
-/* ---- route.c: all routes, in the order of their paths ------------------------------------------
+/* ---- route_svix.c, route_own.c: the tables of routes -------------------------------------------
  */
-const struct route *api_routes(size_t *count);
+
+struct route_table {
+    const struct route *routes;
+    size_t count;
+};
+extern const struct route_table svix_routes, own_routes;
 
 /* ---- route_find.c: which handler a request is for
  * ---------------------------------------------------
  */
+
+/* All routes, one table after the other; those of one path are neighbours. NULL: behind the last.
+ */
+const struct route *api_route(size_t place);
 
 #define ALLOW_BYTES 32
 /* NULL: none; allow then names the methods of a path that is known, or is empty. parts borrow. */
@@ -477,7 +487,7 @@ bool default_application_takes(struct call *call);
 /* app_endpoint.c; its handlers are in app_endpoint_int.h. */
 /* NULL is fine. */
 void registered_call_destroy(struct registered_call *it);
-/* application.c, event_type.c; what they read is written by resource.c */
+/* application.c */
 /* The application that the path names first: then(call, true) with call->application, or
  * then(call, false) if there is none. Refuses if it cannot be read. */
 void api_find_application(struct call *call, void (*then)(struct call *call, bool is_found));
@@ -498,18 +508,7 @@ void api_forget_applications(struct api *api);
 /* The same for all routes but those that may make it: refuses if there is none, else goes on with
  * the route's handler. */
 void api_enter_application(struct call *call);
-void api_list_applications(struct call *call);
-void api_make_application(struct call *call);
-void api_get_application(struct call *call);
-void api_replace_application(struct call *call);
-void api_patch_application(struct call *call);
-void api_remove_application(struct call *call);
-void api_list_event_types(struct call *call);
-void api_make_event_type(struct call *call);
-void api_get_event_type(struct call *call);
-void api_replace_event_type(struct call *call);
-void api_patch_event_type(struct call *call);
-void api_remove_event_type(struct call *call);
+/* resource.c: what its handlers (resource_int.h) have read */
 void api_write_resources(const struct call *call, struct document *out);
 void api_write_resource(const struct call *call, struct document *out);
 /* message.c */

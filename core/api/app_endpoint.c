@@ -304,7 +304,8 @@ static void complete(struct call *call, struct store_resource *put)
     put->secret_count = it->write_count;
 }
 
-/* ---- Handlers -------------------------------------------------------------------------------- */
+/* ---- The form ----------------------------------------------------------------------------------
+ */
 
 const struct resource_form app_endpoint_form = {
     .kind = RESOURCE_ENDPOINT,
@@ -318,33 +319,3 @@ const struct resource_form app_endpoint_form = {
     .complete = complete,
     .is_sent_to = true,
 };
-
-void api_list_app_endpoints(struct call *call)
-{
-    resource_list(call, &app_endpoint_form);
-}
-
-void api_make_app_endpoint(struct call *call)
-{
-    resource_make(call, &app_endpoint_form);
-}
-
-void api_get_app_endpoint(struct call *call)
-{
-    resource_get(call, &app_endpoint_form);
-}
-
-void api_replace_app_endpoint(struct call *call)
-{
-    resource_replace(call, &app_endpoint_form);
-}
-
-void api_patch_app_endpoint(struct call *call)
-{
-    resource_patch(call, &app_endpoint_form);
-}
-
-void api_remove_app_endpoint(struct call *call)
-{
-    resource_remove(call, &app_endpoint_form);
-}

@@ -211,20 +211,15 @@ static void patch(struct call *call, struct complaints *complaints)
 
 void api_replace_endpoint_headers(struct call *call)
 {
-    resource_touch(call, &app_endpoint_form, replace);
+    resource_touch(call, replace);
 }
 
 void api_patch_endpoint_headers(struct call *call)
 {
-    resource_touch(call, &app_endpoint_form, patch);
+    resource_touch(call, patch);
 }
 
 /* ---- Showing --------------------------------------------------------------------------------- */
-
-void api_get_endpoint_headers(struct call *call)
-{
-    resource_get_secrets(call, &app_endpoint_form);
-}
 
 static bool is_sensitive(struct slice name)
 {

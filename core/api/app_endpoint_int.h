@@ -9,12 +9,6 @@
 /* ---- app_endpoint.c ---- */
 
 extern const struct field_forms app_endpoint_fields;
-void api_list_app_endpoints(struct call *call);
-void api_make_app_endpoint(struct call *call);
-void api_get_app_endpoint(struct call *call);
-void api_replace_app_endpoint(struct call *call);
-void api_patch_app_endpoint(struct call *call);
-void api_remove_app_endpoint(struct call *call);
 
 /* app_endpoint.c: what is stored beside the fields of an endpoint. */
 struct registered_call {
@@ -43,11 +37,9 @@ void endpoint_take_key(struct call *call, const char *field, struct complaints *
 
 extern const struct field_forms endpoint_headers_fields;
 extern const struct field_forms endpoint_rotation_fields;
-void api_get_endpoint_headers(struct call *call);
 void api_write_endpoint_headers(const struct call *call, struct document *out);
 void api_replace_endpoint_headers(struct call *call);
 void api_patch_endpoint_headers(struct call *call);
-void api_get_endpoint_secret(struct call *call);
 void api_write_endpoint_secret(const struct call *call, struct document *out);
 void api_rotate_endpoint_secret(struct call *call);
 

@@ -55,15 +55,10 @@ static void rotate(struct call *call, struct complaints *complaints)
 
 void api_rotate_endpoint_secret(struct call *call)
 {
-    resource_touch(call, &app_endpoint_form, rotate);
+    resource_touch(call, rotate);
 }
 
 /* ---- Showing --------------------------------------------------------------------------------- */
-
-void api_get_endpoint_secret(struct call *call)
-{
-    resource_get_secrets(call, &app_endpoint_form);
-}
 
 void api_write_endpoint_secret(const struct call *call, struct document *out)
 {

@@ -45,7 +45,7 @@ static void judge(struct call *call, const char *given, const char *old,
     judge_policy(given, complaints);
 }
 
-static const struct resource_form form = {
+const struct resource_form application_form = {
     .kind = RESOURCE_APPLICATION,
     .judge = judge,
     .is_sent_to = true,
@@ -54,37 +54,6 @@ static const struct resource_form form = {
     .uid_field = "uid",
     .id_kind = ID_APPLICATION,
 };
-
-void api_list_applications(struct call *call)
-{
-    resource_list(call, &form);
-}
-
-void api_make_application(struct call *call)
-{
-    resource_make(call, &form);
-}
-
-void api_get_application(struct call *call)
-{
-    call->application = 0; /* it was looked up for its token: it is not below itself */
-    resource_get(call, &form);
-}
-
-void api_replace_application(struct call *call)
-{
-    resource_replace(call, &form);
-}
-
-void api_patch_application(struct call *call)
-{
-    resource_patch(call, &form);
-}
-
-void api_remove_application(struct call *call)
-{
-    resource_remove(call, &form);
-}
 
 /* ---- What is below one ------------------------------------------------------------------------
  */

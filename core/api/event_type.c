@@ -23,7 +23,7 @@ static const struct field_form fields[] = {
     {.name = "schemas", .type = FIELD_OBJECTS, .is_nullable = true},
 };
 const struct field_forms event_type_fields = {fields, array_count(fields)};
-static const struct resource_form form = {
+const struct resource_form event_type_form = {
     .kind = RESOURCE_EVENT_TYPE,
     .noun = "event type",
     .fields = {fields, array_count(fields)},
@@ -32,33 +32,3 @@ static const struct resource_form form = {
     .is_archived_first = true,
     .content = "schemas",
 };
-
-void api_list_event_types(struct call *call)
-{
-    resource_list(call, &form);
-}
-
-void api_make_event_type(struct call *call)
-{
-    resource_make(call, &form);
-}
-
-void api_get_event_type(struct call *call)
-{
-    resource_get(call, &form);
-}
-
-void api_replace_event_type(struct call *call)
-{
-    resource_replace(call, &form);
-}
-
-void api_patch_event_type(struct call *call)
-{
-    resource_patch(call, &form);
-}
-
-void api_remove_event_type(struct call *call)
-{
-    resource_remove(call, &form);
-}

@@ -516,19 +516,20 @@ static void write_route(struct document *out, const struct route *route)
 
 static void write_routes(struct document *out)
 {
-    size_t count;
-    const struct route *routes = api_routes(&count);
+    const struct route *route;
+    const char *path = "";
     document_key(out, "paths");
     document_open(out, '{');
-    for (size_t i = 0; i < count; i++) {
-        const bool is_same_path = i > 0 && strcmp(routes[i].path, routes[i - 1].path) == 0;
+    for (size_t i = 0; (route = api_route(i)) != NULL; i++) {
+        const bool is_same_path = strcmp(route->path, path) == 0;
         if (!is_same_path && i > 0)
             document_close(out, '}');
         if (!is_same_path) {
-            document_key(out, routes[i].path);
+            document_key(out, route->path);
             document_open(out, '{');
         }
-        write_route(out, &routes[i]);
+        path = route->path;
+        write_route(out, route);
     }
     document_close(out, '}');
     document_close(out, '}');

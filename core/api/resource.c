@@ -417,11 +417,13 @@ static void query_limit(struct call *call, struct complaints *complaints)
  */
 
 /* False: no memory; answered. */
-static bool begin(struct call *call, const struct resource_form *form, enum resource_verb verb)
+static bool begin(struct call *call, enum resource_verb verb)
 {
     struct resource_call *it = state_of(call);
-    it->form = form;
+    it->form = call->route->form;
     it->verb = verb;
+    if (it->form->kind == RESOURCE_APPLICATION)
+        call->application = 0; /* it was looked up for its token: it is not below itself */
     buf_init(&it->place, LIMIT_REQUEST_LINE_BYTES);
     if (buf_add_slice(&it->place, call->id) == OK)
         return true;
@@ -429,14 +431,15 @@ static bool begin(struct call *call, const struct resource_form *form, enum reso
     return false;
 }
 
-void resource_list(struct call *call, const struct resource_form *form)
+void resource_list(struct call *call)
 {
     struct complaints complaints;
     complaints_begin(&complaints);
-    if (!begin(call, form, RESOURCE_READ))
+    if (!begin(call, RESOURCE_READ))
         return;
     struct store_list_resources *list = &call->list_resources;
     struct resource_call *it = state_of(call);
+    const struct resource_form *form = it->form;
     *list = (struct store_list_resources){
         .kind = form->kind, .owner = call->application, .is_by_uid = form->is_named};
     token_narrow(call, list);
@@ -450,70 +453,70 @@ void resource_list(struct call *call, const struct resource_form *form)
         call_read(call, STORE_LIST_RESOURCES);
 }
 
-void resource_make(struct call *call, const struct resource_form *form)
+void resource_make(struct call *call)
 {
     struct complaints complaints;
     complaints_begin(&complaints);
-    if (!begin(call, form, RESOURCE_MAKE))
+    if (!begin(call, RESOURCE_MAKE))
         return;
     struct resource_call *it = state_of(call);
     it->is_new = true;
     call_take_key(call, repeat_made);
-    it->may_exist = form->kind == RESOURCE_APPLICATION &&
+    it->may_exist = it->form->kind == RESOURCE_APPLICATION &&
                     api_query_flag(call, "get_if_exists", false, &complaints);
     const struct fields_input input = {
-        .forms = &form->fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
+        .forms = &it->form->fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
     if (read_fields(call, &complaints, &input))
         write_row(call);
 }
 
-void resource_get(struct call *call, const struct resource_form *form)
+void resource_get(struct call *call)
 {
-    if (!begin(call, form, RESOURCE_READ))
+    if (!begin(call, RESOURCE_READ))
         return;
     point(call);
     state_of(call)->with_content = true;
     call_read(call, STORE_LIST_RESOURCES);
 }
 
-void resource_replace(struct call *call, const struct resource_form *form)
+void resource_replace(struct call *call)
 {
-    if (begin(call, form, RESOURCE_REPLACE))
+    if (begin(call, RESOURCE_REPLACE))
         look(call);
 }
 
-void resource_patch(struct call *call, const struct resource_form *form)
+void resource_patch(struct call *call)
 {
-    if (begin(call, form, RESOURCE_PATCH))
+    if (begin(call, RESOURCE_PATCH))
         look(call);
 }
 
-void resource_get_secrets(struct call *call, const struct resource_form *form)
+void resource_get_secrets(struct call *call)
 {
-    if (!begin(call, form, RESOURCE_READ))
+    if (!begin(call, RESOURCE_READ))
         return;
     point(call);
     call->list_resources.secrets_ms = clock_due_ms();
     call_read(call, STORE_LIST_RESOURCES);
 }
 
-void resource_touch(struct call *call, const struct resource_form *form,
+void resource_touch(struct call *call,
                     void (*touch)(struct call *call, struct complaints *complaints))
 {
-    if (!begin(call, form, RESOURCE_TOUCH))
+    if (!begin(call, RESOURCE_TOUCH))
         return;
     call->resource.touch = touch;
     look(call);
 }
 
-void resource_remove(struct call *call, const struct resource_form *form)
+void resource_remove(struct call *call)
 {
     struct complaints complaints;
     complaints_begin(&complaints);
-    const bool is_end =
-        !form->is_archived_first || api_query_flag(call, "expunge", false, &complaints);
+    const bool is_end = !call->route->form->is_archived_first ||
+                        api_query_flag(call, "expunge", false, &complaints);
     if (complaints_end(call, &complaints) &&
-        begin(call, form, is_end ? RESOURCE_REMOVE : RESOURCE_ARCHIVE))
+        begin(call, is_end ? RESOURCE_REMOVE : RESOURCE_ARCHIVE))
         look(call);
 }
 

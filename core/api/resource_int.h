@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is registered over the API, whatever it is: a form says which fields a resource has and how
- * it is found; the rest is the same for all. Each call here is the handler of a route with that
- * form; it answers. On the API's loop. */
+ * it is found; the rest is the same for all. Each call here is the handler of a route with a form,
+ * or is called by one; it answers. On the API's loop. */
 #ifndef API_RESOURCE_INT_H
 #define API_RESOURCE_INT_H
 
@@ -28,17 +28,20 @@ struct resource_form {
     const char *content; /* a field that lists leave out, unless with_content=true. NULL: none */
 };
 
-void resource_list(struct call *call, const struct resource_form *form);
-void resource_make(struct call *call, const struct resource_form *form);
-void resource_get(struct call *call, const struct resource_form *form);
-void resource_replace(struct call *call, const struct resource_form *form);
-void resource_patch(struct call *call, const struct resource_form *form);
-void resource_remove(struct call *call, const struct resource_form *form);
+extern const struct resource_form application_form;
+extern const struct resource_form event_type_form;
+
+void resource_list(struct call *call);
+void resource_make(struct call *call);
+void resource_get(struct call *call);
+void resource_replace(struct call *call);
+void resource_patch(struct call *call);
+void resource_remove(struct call *call);
 /* What is stored beside the fields is changed by touch, which has the row with its secrets and may
  * come several times; answers 204. */
-void resource_touch(struct call *call, const struct resource_form *form,
+void resource_touch(struct call *call,
                     void (*touch)(struct call *call, struct complaints *complaints));
 /* The route's write has the row with its secrets. */
-void resource_get_secrets(struct call *call, const struct resource_form *form);
+void resource_get_secrets(struct call *call);
 
 #endif

@@ -40,20 +40,26 @@ static bool path_matches(struct slice pattern, struct slice path, struct path_pa
     return false;
 }
 
+const struct route *api_route(size_t place)
+{
+    if (place < svix_routes.count)
+        return &svix_routes.routes[place];
+    place -= svix_routes.count;
+    return place < own_routes.count ? &own_routes.routes[place] : NULL;
+}
+
 const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
                                    char allow[ALLOW_BYTES])
 {
-    size_t count;
-    const struct route *routes = api_routes(&count);
+    const struct route *route;
     allow[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        if (!path_matches(slice_str(routes[i].path), path, parts))
+    for (size_t i = 0; (route = api_route(i)) != NULL; i++) {
+        if (!path_matches(slice_str(route->path), path, parts))
             continue;
-        if (slice_is(method, routes[i].method))
-            return &routes[i];
+        if (slice_is(method, route->method))
+            return route;
         const size_t len = strlen(allow);
-        (void)snprintf(allow + len, ALLOW_BYTES - len, "%s%s", len > 0 ? ", " : "",
-                       routes[i].method);
+        (void)snprintf(allow + len, ALLOW_BYTES - len, "%s%s", len > 0 ? ", " : "", route->method);
     }
     return NULL;
 }
