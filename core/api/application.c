@@ -246,16 +246,34 @@ static void on_looked_again(struct call *call, bool is_found)
         make(call);
 }
 
+static void on_made_told(struct api_registered *told)
+{
+    struct call *call = told->ctx;
+    if (!call_end_wait(call))
+        return;
+    call->application = call->resource.row.id;
+    call->go_on(call);
+}
+
+/* Whoever sends goes by its rate before anything is published in it. */
+static void tell_made(struct call *call)
+{
+    call->resource.told =
+        (struct api_registered){.row = &call->resource.row, .on_done = on_made_told, .ctx = call};
+    call->api->hooks.registered(&call->resource.told, call->api->hooks.ctx);
+}
+
 static void on_made(struct store_op *op)
 {
     struct call *call = op->ctx;
     const enum status status = op->status;
+    if (status == OK) {
+        tell_made(call);
+        return;
+    }
     if (!call_end_wait(call))
         return;
-    if (status == OK) {
-        call->application = call->resource.row.id;
-        call->go_on(call);
-    } else if (status == E_CONFLICT) { /* another was faster */
+    if (status == E_CONFLICT) { /* another was faster */
         api_find_application(call, on_looked_again);
     } else {
         call_refuse(call, 500, "store", "the change could not be stored; see the server's log");

@@ -189,6 +189,18 @@ describe("an endpoint that an application registered", function()
     await("/rate-2", 42)
   end)
 
+  it("goes by the rate of an application that a message brought", function()
+    local app = { name = "Brought", uid = "brought", throttleRate = 10 }
+    local _, status = call("POST", "/app/brought/msg", { eventType = "a", payload = { a = 1 }, application = app })
+    assert.equal(202, status)
+    path = "/app/brought"
+    make { url = receiver:url "/brought", uid = "e" }
+    local start_ms = process.mono_ms()
+    for _ = 1, 21 do publish() end
+    await("/brought", 21)
+    assert.is_true(process.mono_ms() - start_ms >= 1000)
+  end)
+
   it("and all of an application are sent to no more when that is deleted", function()
     receiver:answer("/orphan", { status = 500 })
     local endpoint = make { url = receiver:url "/orphan", uid = "e" }
