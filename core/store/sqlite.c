@@ -183,7 +183,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                           " LIMIT ?)",
     [SQL_PUBLISHED_OF_UID] = "SELECT id FROM published WHERE application = ? AND uid = ?",
     [SQL_PUBLISHED_INSERT] = "INSERT INTO published(id, application, uid, channels, tags,"
-                             " payload_until_ms) VALUES (?, ?, ?, ?, ?, ?)",
+                             " payload_until_ms, type) VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SQL_PUBLISHED_DELETE] = "DELETE FROM published WHERE id = ?",
     [SQL_PUBLISHED_EXPUNGE] = "UPDATE published SET payload_until_ms = NULL WHERE id = ?",
     [SQL_PUBLISHED_OLD] = "SELECT id FROM published INDEXED BY published_payload"

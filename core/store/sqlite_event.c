@@ -139,7 +139,7 @@ int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news, uint6
         operational_set_attempt(news->published, news->attempt_at, attempt);
     rc = put_one(engine, news->published, &news->is_published);
     return rc == SQLITE_OK && news->is_published
-               ? sqlite_insert_published(engine, news->published->id, &what)
+               ? sqlite_insert_published(engine, news->published, &what)
                : rc;
 }
 

@@ -5,24 +5,10 @@
 
 #include <stdlib.h>
 
-#define LOOK_NS INT64_C(20000000)
-#define ROWS_PER_LOOK 64u
-
 /* Whether `text` holds what the query wants to see in it. */
 static bool is_contained(const struct store_list_query *query, const char *text)
 {
     return !query->contains || (text && strstr(text, query->contains));
-}
-
-bool sqlite_is_time_up(int64_t start_ns, size_t rows)
-{
-    return rows % ROWS_PER_LOOK == 0 && (int64_t)uv_hrtime() - start_ns > LOOK_NS;
-}
-
-void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query)
-{
-    bind_id(statement, 1, query->before ? query->before : INT64_MAX);
-    bind_id(statement, 2, query->after);
 }
 
 /* ---- Events ---------------------------------------------------------------------------------- */

@@ -39,23 +39,24 @@ int sqlite_find_published(struct sqlite_engine *engine, struct store_ingest *ing
                : rc;
 }
 
-int sqlite_insert_published(struct sqlite_engine *engine, uint64_t id,
+int sqlite_insert_published(struct sqlite_engine *engine, const struct event *event,
                             const struct published *published)
 {
     sqlite3_stmt *statement = engine->statements[SQL_PUBLISHED_INSERT];
-    bind_id(statement, 1, id);
+    bind_id(statement, 1, event->id);
     bind_id(statement, 2, published->application);
     bind_text_or_null(statement, 3, published->uid);
     bind_text_or_null(statement, 4, published->channels);
     bind_text_or_null(statement, 5, published->tags);
     (void)sqlite3_bind_int64(statement, 6, published->payload_until_ms);
+    bind_text(statement, 7, published_type(event->type));
     return sqlite_run(engine, SQL_PUBLISHED_INSERT);
 }
 
 int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest *ingest)
 {
     const uint64_t id = ingest->event->id;
-    const int rc = sqlite_insert_published(engine, id, ingest->published);
+    const int rc = sqlite_insert_published(engine, ingest->event, ingest->published);
     static char nothing[] = "";
     const struct resource first = {.id = id, .body = nothing};
     return rc == SQLITE_OK && ingest->answer_key
@@ -65,10 +66,21 @@ int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest
 
 /* ---- Read ------------------------------------------------------------------------------------ */
 
-static bool has_channel(const struct published_filter *filter, sqlite3_stmt *statement)
+enum published_column {
+    OF_ID,
+    OF_APPLICATION,
+    OF_UID,
+    OF_CHANNELS,
+    OF_TAGS,
+    OF_UNTIL,
+    OF_TYPE,
+    OF_HEAD,
+    OF_BODY
+};
+
+static bool has_channel(const struct published_filter *filter, struct slice channels)
 {
     struct slice item;
-    const struct slice channels = column_text(statement, 3);
     if (!filter->channel)
         return true;
     for (size_t offset = 0; channels.len > 0 && json_next_item(channels, &offset, &item);)
@@ -77,9 +89,8 @@ static bool has_channel(const struct published_filter *filter, sqlite3_stmt *sta
     return false;
 }
 
-static bool has_type(const struct published_filter *filter, sqlite3_stmt *statement)
+static bool has_type(const struct published_filter *filter, struct slice type)
 {
-    const struct slice type = published_type(column_text(statement, 6));
     for (size_t i = 0; i < filter->type_count; i++)
         if (slice_equal(type, filter->types[i]))
             return true;
@@ -90,12 +101,12 @@ static bool has_type(const struct published_filter *filter, sqlite3_stmt *statem
 static bool read_payload(sqlite3_stmt *statement, struct published_row *row)
 {
     struct slice raw;
-    const bool is_kept = sqlite3_column_type(statement, 5) != SQLITE_NULL;
-    const bool is_raw = is_kept && head_find(column_blob(statement, 7), PUBLISHED_RAW, &raw);
+    const bool is_kept = sqlite3_column_type(statement, OF_UNTIL) != SQLITE_NULL;
+    const bool is_raw = is_kept && head_find(column_blob(statement, OF_HEAD), PUBLISHED_RAW, &raw);
     if (is_raw)
         row->payload = strdup(RAW_SHOWN);
     else
-        row->payload = column_copy(statement, 8);
+        row->payload = column_copy(statement, OF_BODY);
     if (row->payload)
         row->payload_len = strlen(row->payload);
     return row->payload != NULL;
@@ -109,19 +120,18 @@ static bool is_copied(sqlite3_stmt *statement, int column, const char *copy)
 /* SQLITE_ROW, or no memory. */
 static int fill_row(sqlite3_stmt *statement, bool with_payload, struct published_row *row)
 {
-    const struct slice type = published_type(column_text(statement, 6));
     *row = (struct published_row){
-        .id = column_id(statement, 0),
-        .what = {.application = column_id(statement, 1),
-                 .uid = column_copy(statement, 2),
-                 .channels = column_copy(statement, 3),
-                 .tags = column_copy(statement, 4),
-                 .payload_until_ms = sqlite3_column_int64(statement, 5)},
-        .type = strndup(type.data, type.len),
+        .id = column_id(statement, OF_ID),
+        .what = {.application = column_id(statement, OF_APPLICATION),
+                 .uid = column_copy(statement, OF_UID),
+                 .channels = column_copy(statement, OF_CHANNELS),
+                 .tags = column_copy(statement, OF_TAGS),
+                 .payload_until_ms = sqlite3_column_int64(statement, OF_UNTIL)},
+        .type = column_copy(statement, OF_TYPE),
     };
-    const bool is_whole = is_copied(statement, 2, row->what.uid) &&
-                          is_copied(statement, 3, row->what.channels) &&
-                          is_copied(statement, 4, row->what.tags) && row->type;
+    const bool is_whole = is_copied(statement, OF_UID, row->what.uid) &&
+                          is_copied(statement, OF_CHANNELS, row->what.channels) &&
+                          is_copied(statement, OF_TAGS, row->what.tags) && row->type;
     return is_whole && (!with_payload || read_payload(statement, row)) ? SQLITE_ROW : SQLITE_NOMEM;
 }
 
@@ -134,25 +144,17 @@ static int add_row(sqlite3_stmt *statement, struct store_list_published *list)
     return fill_row(statement, list->filter.with_payload, &rows[list->row_count++]);
 }
 
-/* Stands on the event if the filter wants it: SQLITE_ROW. The caller resets. */
-static int stand_on(struct sqlite_reader *reader, uint64_t event,
-                    const struct published_filter *filter)
-{
-    sqlite3_stmt *statement = reader->statements[READ_PUBLISHED];
-    bind_id(statement, 1, filter->application);
-    bind_id(statement, 2, event);
-    const int rc = sqlite3_step(statement);
-    const bool is_wanted =
-        rc == SQLITE_ROW && has_channel(filter, statement) && has_type(filter, statement);
-    return rc == SQLITE_ROW && !is_wanted ? SQLITE_DONE : rc;
-}
-
 int sqlite_read_published(struct sqlite_reader *reader, uint64_t event,
                           const struct published_filter *filter, struct published_row *row)
 {
     sqlite3_stmt *statement = reader->statements[READ_PUBLISHED];
-    int rc = stand_on(reader, event, filter);
+    bind_id(statement, 1, filter->application);
+    bind_id(statement, 2, event);
+    int rc = sqlite3_step(statement);
     *row = (struct published_row){0};
+    if (rc == SQLITE_ROW && !(has_channel(filter, column_text(statement, OF_CHANNELS)) &&
+                              has_type(filter, column_text(statement, OF_TYPE))))
+        rc = SQLITE_DONE;
     if (rc == SQLITE_ROW)
         rc = fill_row(statement, filter->with_payload, row);
     if (rc == SQLITE_NOMEM)
@@ -164,8 +166,14 @@ int sqlite_read_published(struct sqlite_reader *reader, uint64_t event,
 int sqlite_find_wanted(struct sqlite_reader *reader, uint64_t event,
                        const struct published_filter *filter)
 {
-    const int rc = stand_on(reader, event, filter);
-    (void)sqlite3_reset(reader->statements[READ_PUBLISHED]);
+    sqlite3_stmt *statement = reader->statements[READ_PUBLISHED_WANTED];
+    bind_id(statement, 1, filter->application);
+    bind_id(statement, 2, event);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW && !(has_channel(filter, column_text(statement, 0)) &&
+                              has_type(filter, column_text(statement, 1))))
+        rc = SQLITE_DONE;
+    (void)sqlite3_reset(statement);
     return rc;
 }
 
@@ -197,30 +205,74 @@ static int get_published(struct sqlite_reader *reader, struct store_list_publish
     return rc;
 }
 
+/* ---- Lists ----------------------------------------------------------------------------------- */
+
+static void bind_type(sqlite3_stmt *seek, size_t way, const void *ctx)
+{
+    const struct published_filter *filter = ctx;
+    bind_id(seek, 3, filter->application);
+    bind_text(seek, 4, filter->types[way]);
+}
+
+bool sqlite_merge_types(struct sqlite_reader *reader, const struct published_filter *filter,
+                        bool is_backward, struct merge *merge)
+{
+    merge->seek = reader->statements[is_backward ? READ_NEXT_OF_TYPE_BACKWARD : READ_NEXT_OF_TYPE];
+    merge->bind_way = bind_type;
+    merge->ctx = filter;
+    merge->way_count = filter->type_count;
+    return filter->type_count > 0 && filter->type_count <= MERGE_WAYS_MAX;
+}
+
+/* Of the walk through all of them, which has the whole row. */
+static int look_at_row(struct sqlite_reader *reader, struct walk *walk)
+{
+    struct store_list_published *list = walk->list;
+    (void)reader;
+    if (!has_type(&list->filter, column_text(walk->statement, OF_TYPE)))
+        return SQLITE_ROW;
+    return add_row(walk->statement, list);
+}
+
+/* Of walks through an index: the row is read if it is wanted. */
+static int look_at_id(struct sqlite_reader *reader, struct walk *walk)
+{
+    struct store_list_published *list = walk->list;
+    if (!walk->merge && !has_channel(&list->filter, column_text(walk->statement, 1)))
+        return SQLITE_ROW;
+    struct published_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    list->rows = rows;
+    const int rc = sqlite_read_published(reader, walk->id, &list->filter, &rows[list->row_count]);
+    list->row_count += rc == SQLITE_ROW;
+    return rc == SQLITE_DONE ? SQLITE_ROW : rc;
+}
+
 int sqlite_list_published(struct sqlite_reader *reader, struct store_list_published *list)
 {
+    static const enum read_sql walks[2][2] = {
+        {READ_LIST_PUBLISHED, READ_LIST_PUBLISHED_BACKWARD},
+        {READ_LIST_CHANNELS, READ_LIST_CHANNELS_BACKWARD},
+    };
     if (list->only || list->only_uid)
         return get_published(reader, list);
-    sqlite3_stmt *walk = reader->statements[list->query.is_backward ? READ_LIST_PUBLISHED_BACKWARD
-                                                                    : READ_LIST_PUBLISHED];
-    const int64_t start_ns = (int64_t)uv_hrtime();
-    bind_id(walk, 1, list->filter.application);
-    bind_id(walk, 2, list->query.before ? list->query.before : INT64_MAX);
-    bind_id(walk, 3, list->query.after);
-    int rc = SQLITE_ROW;
-    for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
-        rc = sqlite3_step(walk);
-        if (rc != SQLITE_ROW)
-            break;
-        list->last = column_id(walk, 0);
-        if (has_channel(&list->filter, walk) && has_type(&list->filter, walk))
-            rc = add_row(walk, list);
-        if (rc != SQLITE_ROW || sqlite_is_time_up(start_ns, rows))
-            break;
+    const bool is_backward = list->query.is_backward;
+    struct merge merge;
+    struct walk walk = {.query = &list->query,
+                        .look = list->filter.channel ? look_at_id : look_at_row,
+                        .list = list,
+                        .row_count = &list->row_count};
+    if (sqlite_merge_types(reader, &list->filter, is_backward, &merge)) {
+        walk.merge = &merge;
+        walk.look = look_at_id;
+    } else {
+        walk.statement = reader->statements[walks[list->filter.channel != NULL][is_backward]];
+        sqlite_bind_range(walk.statement, &list->query);
+        bind_id(walk.statement, 3, list->filter.application);
     }
-    if (rc == SQLITE_ROW && list->row_count == list->query.limit)
-        rc = sqlite3_step(walk);
-    (void)sqlite3_reset(walk);
-    list->is_end = rc == SQLITE_DONE;
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+    const int rc = sqlite_walk(reader, &walk);
+    list->last = walk.last;
+    list->is_end = walk.is_end;
+    return rc;
 }

@@ -4,12 +4,12 @@
 #ifndef STORE_SQLITE_PUBLISHED_INT_H
 #define STORE_SQLITE_PUBLISHED_INT_H
 
-#include "store/sqlite_int.h"
+#include "store/sqlite_walk_int.h"
 
 /* sqlite_published.c: whether it may be written: else the ingest is a duplicate, or has E_CONFLICT;
  * and its row. */
 int sqlite_find_published(struct sqlite_engine *engine, struct store_ingest *ingest);
-int sqlite_insert_published(struct sqlite_engine *engine, uint64_t id,
+int sqlite_insert_published(struct sqlite_engine *engine, const struct event *event,
                             const struct published *published);
 int sqlite_put_published(struct sqlite_engine *engine, const struct store_ingest *ingest);
 int sqlite_list_published(struct sqlite_reader *reader, struct store_list_published *list);
@@ -20,6 +20,9 @@ int sqlite_read_published(struct sqlite_reader *reader, uint64_t event,
 /* The same without a row. */
 int sqlite_find_wanted(struct sqlite_reader *reader, uint64_t event,
                        const struct published_filter *filter);
+/* The ways of the types that are wanted, by event. False: there are none, or too many. */
+bool sqlite_merge_types(struct sqlite_reader *reader, const struct published_filter *filter,
+                        bool is_backward, struct merge *merge);
 int sqlite_list_destinations(struct sqlite_reader *reader, struct store_list_destinations *list);
 int sqlite_list_sent(struct sqlite_reader *reader, struct store_list_sent *list);
 int sqlite_count_sent(struct sqlite_reader *reader, struct store_count_sent *count);

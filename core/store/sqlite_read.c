@@ -30,24 +30,32 @@
     " FROM delivery d INDEXED BY delivery_registered WHERE d.endpoint = ?"                         \
     " AND d.endpoint >= 1099511627776 AND d.message < ? AND d.message > ?"
 #define SENT_WALK                                                                                  \
-    "SELECT d.message, max(d.state = 3), count(iif(d.state = 1, 1, NULL)),"                        \
-    " count(iif(d.state = 0, 1, NULL)),"                                                           \
-    " min(iif(d.state < 3 AND d.due_ms < (1 << 62), d.due_ms, NULL))" SENT_RANGE
+    "SELECT DISTINCT d.message FROM delivery d INDEXED BY delivery_registered"                     \
+    " WHERE d.message < ? AND d.message > ? AND d.endpoint = ? AND d.endpoint >= 1099511627776"
+#define NEXT_FAILED                                                                                \
+    "SELECT message FROM delivery INDEXED BY delivery_failed WHERE message < ? AND message > ?"    \
+    " AND endpoint = ? AND state = ? AND endpoint >= 1099511627776 AND state IN (1, 4, 5)"
 #define TRIED_ROW                                                                                  \
     "SELECT a.id, d.message, d.endpoint, p.url, a.status, a.state, a.started_ms, a.duration_ms,"   \
     " a.body, d.fresh_ms IS NOT NULL AND a.number > coalesce(d.fresh_attempts, 0) FROM attempt a"
 #define TRIED_JOINS                                                                                \
     " CROSS JOIN delivery d ON d.id = a.delivery CROSS JOIN endpoint p ON p.id = d.endpoint"
-#define TRIED_WALK                                                                                 \
-    TRIED_ROW " INDEXED BY attempt_registered" TRIED_JOINS " WHERE a.endpoint = ? AND a.id < ?"    \
-              " AND a.id > ? AND a.endpoint IS NOT NULL"
+#define NEXT_TRIED                                                                                 \
+    "SELECT id FROM attempt INDEXED BY attempt_registered WHERE id < ? AND id > ?"                 \
+    " AND endpoint = ? AND state = ? AND status / 100 = ? AND endpoint IS NOT NULL"
 #define PUBLISHED_COLUMNS                                                                          \
-    "SELECT p.id, p.application, p.uid, p.channels, p.tags, p.payload_until_ms, e.type, c.head,"   \
+    "SELECT p.id, p.application, p.uid, p.channels, p.tags, p.payload_until_ms, p.type, c.head,"   \
     " c.body FROM published p"
-#define PUBLISHED_JOINS " CROSS JOIN event e ON e.id = p.id CROSS JOIN content c ON c.id = p.id"
+#define PUBLISHED_JOINS " CROSS JOIN content c ON c.id = p.id"
 #define PUBLISHED_ROW PUBLISHED_COLUMNS PUBLISHED_JOINS
+#define PUBLISHED_RANGE " WHERE p.id < ? AND p.id > ? AND p.application = ?"
 #define PUBLISHED_WALK                                                                             \
-    PUBLISHED_COLUMNS " INDEXED BY published_place" PUBLISHED_JOINS " WHERE p.application = ?"
+    PUBLISHED_COLUMNS " INDEXED BY published_place" PUBLISHED_JOINS PUBLISHED_RANGE
+#define CHANNELS_WALK                                                                              \
+    "SELECT p.id, p.channels FROM published p INDEXED BY published_place" PUBLISHED_RANGE
+#define NEXT_OF_TYPE                                                                               \
+    "SELECT id FROM published INDEXED BY published_type WHERE id < ? AND id > ?"                   \
+    " AND application = ? AND type = ?"
 #define ATTEMPT_COLUMNS(contents)                                                                  \
     "SELECT a.number, a.previous, a.state, a.status, a.error, a.started_ms, a.duration_ms,"        \
     " a.dns_us, a.connect_us, a.tls_us, a.first_byte_us, a.next_ms, a.is_cut, a.detail, " contents
@@ -198,10 +206,25 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                      " AND is_archived <= ? ORDER BY uid DESC",
     [READ_PUBLISHED] = PUBLISHED_ROW " WHERE p.application = ? AND p.id = ?",
     [READ_PUBLISHED_OF_UID] = PUBLISHED_ROW " WHERE p.application = ? AND p.uid = ?",
-    [READ_LIST_PUBLISHED] = PUBLISHED_WALK " AND p.id < ? AND p.id > ? ORDER BY p.id DESC",
-    [READ_LIST_PUBLISHED_BACKWARD] = PUBLISHED_WALK " AND p.id < ? AND p.id > ? ORDER BY p.id",
-    [READ_LIST_SENT] = SENT_WALK " GROUP BY d.message ORDER BY d.message DESC",
-    [READ_LIST_SENT_BACKWARD] = SENT_WALK " GROUP BY d.message ORDER BY d.message",
+    [READ_LIST_PUBLISHED] = PUBLISHED_WALK " ORDER BY p.id DESC",
+    [READ_LIST_PUBLISHED_BACKWARD] = PUBLISHED_WALK " ORDER BY p.id",
+    [READ_LIST_CHANNELS] = CHANNELS_WALK " ORDER BY p.id DESC",
+    [READ_LIST_CHANNELS_BACKWARD] = CHANNELS_WALK " ORDER BY p.id",
+    [READ_NEXT_OF_TYPE] = NEXT_OF_TYPE " ORDER BY id DESC LIMIT 1",
+    [READ_NEXT_OF_TYPE_BACKWARD] = NEXT_OF_TYPE " ORDER BY id LIMIT 1",
+    [READ_PUBLISHED_WANTED] =
+        "SELECT channels, type FROM published WHERE application = ? AND id = ?",
+    [READ_BEGIN] = "BEGIN",
+    [READ_END] = "COMMIT",
+    [READ_LIST_SENT] = SENT_WALK " ORDER BY d.message DESC",
+    [READ_LIST_SENT_BACKWARD] = SENT_WALK " ORDER BY d.message",
+    [READ_NEXT_FAILED] = NEXT_FAILED " ORDER BY message DESC LIMIT 1",
+    [READ_NEXT_FAILED_BACKWARD] = NEXT_FAILED " ORDER BY message LIMIT 1",
+    [READ_STANDING] = "SELECT max(d.state = 3), count(iif(d.state = 1, 1, NULL)),"
+                      " count(iif(d.state = 0, 1, NULL)),"
+                      " min(iif(d.state < 3 AND d.due_ms < (1 << 62), d.due_ms, NULL)), count(*)"
+                      " FROM delivery d INDEXED BY delivery_registered WHERE d.endpoint = ?"
+                      " AND d.endpoint >= 1099511627776 AND d.message = ?",
     [READ_COUNT_SENT] =
         "SELECT max(d.state = 3), count(iif(d.state = 1, 1, NULL)),"
         " count(iif(d.state = 0, 1, NULL)), count(iif(d.state = 5, 1, NULL))" SENT_RANGE
@@ -212,8 +235,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_DELIVERY_ATTEMPT] = "SELECT attempt FROM delivery WHERE id = ?",
     [READ_PREVIOUS_ATTEMPT] = "SELECT previous FROM attempt WHERE id = ?",
     [READ_TRIED] = TRIED_ROW TRIED_JOINS " WHERE a.id = ?",
-    [READ_LIST_TRIED] = TRIED_WALK " ORDER BY a.id DESC",
-    [READ_LIST_TRIED_BACKWARD] = TRIED_WALK " ORDER BY a.id",
+    [READ_NEXT_TRIED] = NEXT_TRIED " ORDER BY id DESC LIMIT 1",
+    [READ_NEXT_TRIED_BACKWARD] = NEXT_TRIED " ORDER BY id LIMIT 1",
     [READ_KV_LIST] = SQL_TEXT_KV_LIST,
     [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",

@@ -71,9 +71,19 @@ enum read_sql {
     READ_PUBLISHED_OF_UID,
     READ_LIST_PUBLISHED,
     READ_LIST_PUBLISHED_BACKWARD,
+    READ_LIST_CHANNELS,
+    READ_LIST_CHANNELS_BACKWARD,
+    READ_NEXT_OF_TYPE,
+    READ_NEXT_OF_TYPE_BACKWARD,
+    READ_PUBLISHED_WANTED,
+    READ_BEGIN,
+    READ_END,
     READ_SECRET_COUNTS,
     READ_LIST_SENT,
     READ_LIST_SENT_BACKWARD,
+    READ_NEXT_FAILED,
+    READ_NEXT_FAILED_BACKWARD,
+    READ_STANDING,
     READ_COUNT_SENT,
     READ_SENT,
     READ_SENT_URL,
@@ -81,8 +91,8 @@ enum read_sql {
     READ_DELIVERY_ATTEMPT,
     READ_PREVIOUS_ATTEMPT,
     READ_TRIED,
-    READ_LIST_TRIED,
-    READ_LIST_TRIED_BACKWARD,
+    READ_NEXT_TRIED,
+    READ_NEXT_TRIED_BACKWARD,
     READ_LIST_ATTEMPTS,
     READ_LIST_ATTEMPTS_BACKWARD,
     READ_ATTEMPT_ROW,
@@ -112,10 +122,11 @@ int sqlite_list_endpoints(struct sqlite_reader *reader, struct store_list_endpoi
 int sqlite_list_attempts(struct sqlite_reader *reader, struct store_list_attempts *list);
 /* sqlite_attempt.c: the attempts of a delivery from the newest back; the first comes first. */
 int sqlite_read_attempts(struct sqlite_reader *reader, uint64_t newest, struct delivery_row *row);
-/* sqlite_list.c: what the walks of lists share. *id 0: there is no endpoint of that name, or name
- * is NULL. */
+/* sqlite_list.c: *id 0: there is no endpoint of that name, or name is NULL. */
 int sqlite_find_endpoint(struct sqlite_reader *reader, const char *name, uint64_t *id);
+/* sqlite_walk.c: whether a page that began then and has looked at so many rows comes short. */
 bool sqlite_is_time_up(int64_t start_ns, size_t rows);
+/* before and after, as ?1 and ?2. */
 void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query);
 int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resources *list);
 /* sqlite_secret.c */

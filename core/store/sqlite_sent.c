@@ -189,31 +189,114 @@ int sqlite_list_destinations(struct sqlite_reader *reader, struct store_list_des
 
 /* ---- By endpoint ----------------------------------------------------------------------------- */
 
-static int look_at_sent(struct sqlite_reader *reader, sqlite3_stmt *walk,
-                        struct store_list_sent *list)
+/* *is_there: it went to the endpoint. */
+static int read_standing(struct sqlite_reader *reader, uint64_t endpoint, uint64_t message,
+                         struct standing *standing, bool *is_there)
 {
-    const struct standing standing = {
-        .has_succeeded = sqlite3_column_int(walk, 1) != 0,
-        .retrying = (size_t)sqlite3_column_int64(walk, 2),
-        .pending = (size_t)sqlite3_column_int64(walk, 3),
+    sqlite3_stmt *statement = reader->statements[READ_STANDING];
+    bind_id(statement, 1, endpoint);
+    bind_id(statement, 2, message);
+    const int rc = sqlite3_step(statement);
+    *standing = (struct standing){
+        .has_succeeded = sqlite3_column_int(statement, 0) != 0,
+        .retrying = (size_t)sqlite3_column_int64(statement, 1),
+        .pending = (size_t)sqlite3_column_int64(statement, 2),
+        .next_ms = sqlite3_column_int64(statement, 3),
     };
-    const uint64_t message = column_id(walk, 0);
+    *is_there = sqlite3_column_int(statement, 4) > 0;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* Adds the message if it is wanted: SQLITE_ROW, or the error. */
+static int look_at_message(struct sqlite_reader *reader, struct store_list_sent *list,
+                           uint64_t message)
+{
+    struct standing standing;
+    bool is_there = false;
+    if (id_ordinal(message) != ID_ORDINAL_MAX) /* a copy, replayed under another id */
+        return SQLITE_ROW;
+    int rc = read_standing(reader, list->endpoint, message, &standing, &is_there);
+    if (rc != SQLITE_OK)
+        return rc;
     const enum sent_state state = state_of(&standing);
-    if (id_ordinal(message) != ID_ORDINAL_MAX || /* a copy, replayed under another id */
-        (list->query.state >= 0 && (int)state != list->query.state))
+    if (!is_there || (list->query.state >= 0 && (int)state != list->query.state))
         return SQLITE_ROW;
     struct sent_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
     if (!rows)
         return SQLITE_NOMEM;
     list->rows = rows;
     struct sent_row *row = &rows[list->row_count];
-    const int rc =
-        sqlite_read_published(reader, id_event_of(message), &list->filter, &row->published);
-    if (rc == SQLITE_DONE)
-        return SQLITE_ROW;
-    list->row_count++;
+    rc = sqlite_read_published(reader, id_event_of(message), &list->filter, &row->published);
     row->state = state;
-    row->next_ms = sqlite3_column_int64(walk, 4);
+    row->next_ms = standing.next_ms;
+    list->row_count += rc == SQLITE_ROW;
+    return rc == SQLITE_DONE ? SQLITE_ROW : rc;
+}
+
+/* A message may be in two ways: one of its deliveries died, another was cancelled. */
+static int look_at_sent(struct sqlite_reader *reader, struct walk *walk)
+{
+    struct store_list_sent *list = walk->list;
+    if (walk->id == list->last)
+        return SQLITE_ROW;
+    list->last = walk->id;
+    return look_at_message(reader, list, walk->id);
+}
+
+static int look_at_event(struct sqlite_reader *reader, struct walk *walk)
+{
+    return look_at_message(reader, walk->list, published_message(walk->id));
+}
+
+static const enum delivery_state failed_states[] = {DELIVERY_RETRYING, DELIVERY_DEAD,
+                                                    DELIVERY_CANCELLED};
+
+/* What is to be tried again has the first way alone. */
+static void bind_failed(sqlite3_stmt *seek, size_t way, const void *ctx)
+{
+    const struct store_list_sent *list = ctx;
+    bind_id(seek, 3, list->endpoint);
+    (void)sqlite3_bind_int(seek, 4, (int)failed_states[way + (list->query.state == SENT_FAILED)]);
+}
+
+/* The candidates: messages, or events of the types that are wanted. */
+static void begin_sent(struct sqlite_reader *reader, struct store_list_sent *list,
+                       struct store_list_query *messages, struct walk *walk, struct merge *merge)
+{
+    const bool is_backward = list->query.is_backward;
+    walk->merge = merge;
+    if (sqlite_merge_types(reader, &list->filter, is_backward, merge)) {
+        walk->look = look_at_event;
+        return;
+    }
+    walk->query = messages;
+    walk->look = look_at_sent;
+    if (list->query.state == SENT_FAILED || list->query.state == SENT_AGAIN) {
+        merge->seek =
+            reader->statements[is_backward ? READ_NEXT_FAILED_BACKWARD : READ_NEXT_FAILED];
+        merge->bind_way = bind_failed;
+        merge->ctx = list;
+        merge->way_count = list->query.state == SENT_FAILED ? 2 : 1;
+        return;
+    }
+    walk->merge = NULL;
+    walk->statement = reader->statements[is_backward ? READ_LIST_SENT_BACKWARD : READ_LIST_SENT];
+    sqlite_bind_range(walk->statement, messages);
+    bind_id(walk->statement, 3, list->endpoint);
+}
+
+int sqlite_list_sent(struct sqlite_reader *reader, struct store_list_sent *list)
+{
+    struct store_list_query messages = list->query;
+    struct merge merge;
+    struct walk walk = {.query = &list->query, .list = list, .row_count = &list->row_count};
+    if (list->query.after)
+        messages.after = published_message(list->query.after);
+    begin_sent(reader, list, &messages, &walk, &merge);
+    const int rc = sqlite_walk(reader, &walk);
+    list->last = id_event_of(walk.last);
+    list->is_end = walk.is_end;
     return rc;
 }
 
@@ -224,29 +307,6 @@ static void bind_messages(sqlite3_stmt *statement, uint64_t endpoint, uint64_t b
     bind_id(statement, 1, endpoint);
     bind_id(statement, 2, before ? before : INT64_MAX);
     bind_id(statement, 3, after ? published_message(after) : 0);
-}
-
-int sqlite_list_sent(struct sqlite_reader *reader, struct store_list_sent *list)
-{
-    sqlite3_stmt *walk =
-        reader->statements[list->query.is_backward ? READ_LIST_SENT_BACKWARD : READ_LIST_SENT];
-    const int64_t start_ns = (int64_t)uv_hrtime();
-    int rc = SQLITE_ROW;
-    bind_messages(walk, list->endpoint, list->query.before, list->query.after);
-    for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
-        rc = sqlite3_step(walk);
-        if (rc != SQLITE_ROW)
-            break;
-        list->last = id_event_of(column_id(walk, 0));
-        rc = look_at_sent(reader, walk, list);
-        if (rc != SQLITE_ROW || sqlite_is_time_up(start_ns, rows))
-            break;
-    }
-    if (rc == SQLITE_ROW && list->row_count == list->query.limit)
-        rc = sqlite3_step(walk);
-    (void)sqlite3_reset(walk);
-    list->is_end = rc == SQLITE_DONE;
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 int sqlite_count_sent(struct sqlite_reader *reader, struct store_count_sent *count)

@@ -152,29 +152,70 @@ static int list_of_message(struct sqlite_reader *reader, struct store_list_tried
 
 /* ---- Of an endpoint -------------------------------------------------------------------------- */
 
+/* What an attempt leads to, and classes of statuses; class 0 is of those without an answer. */
+static const enum delivery_state states[] = {DELIVERY_PENDING, DELIVERY_RETRYING,
+                                             DELIVERY_SUCCEEDED, DELIVERY_DEAD, DELIVERY_CANCELLED};
+#define CLASSES 10u /* a status has three digits */
+
+struct tried_ways {
+    uint64_t endpoint;
+    size_t count;
+    struct {
+        int state, class;
+    } rows[array_count(states) * CLASSES];
+};
+
+static void find_ways(const struct store_list_tried *list, struct tried_ways *ways)
+{
+    const bool is_any = list->class_to == 0;
+    const unsigned class_from = is_any ? 0 : (unsigned)list->class_from / 100;
+    const unsigned class_to = is_any ? CLASSES - 1 : (unsigned)list->class_to / 100;
+    ways->endpoint = list->endpoint;
+    ways->count = 0;
+    for (size_t i = 0; i < array_count(states); i++) {
+        if (list->query.state >= 0 && (int)state_of(states[i]) != list->query.state)
+            continue;
+        for (unsigned class = class_from; class <= class_to; class ++) {
+            ways->rows[ways->count].state = (int)states[i];
+            ways->rows[ways->count++].class = (int)class;
+        }
+    }
+}
+
+static void bind_way(sqlite3_stmt *seek, size_t way, const void *ctx)
+{
+    const struct tried_ways *ways = ctx;
+    bind_id(seek, 3, ways->endpoint);
+    (void)sqlite3_bind_int(seek, 4, ways->rows[way].state);
+    (void)sqlite3_bind_int(seek, 5, ways->rows[way].class);
+}
+
+static int look_at_attempt(struct sqlite_reader *reader, struct walk *walk)
+{
+    const int rc = read_one(reader, walk->list, walk->id);
+    return rc == SQLITE_OK ? SQLITE_ROW : rc;
+}
+
 static int list_of_endpoint(struct sqlite_reader *reader, struct store_list_tried *list)
 {
-    sqlite3_stmt *walk =
-        reader->statements[list->query.is_backward ? READ_LIST_TRIED_BACKWARD : READ_LIST_TRIED];
-    const int64_t start_ns = (int64_t)uv_hrtime();
-    int rc = SQLITE_ROW;
-    bind_id(walk, 1, list->endpoint);
-    bind_id(walk, 2, list->query.before ? list->query.before : INT64_MAX);
-    bind_id(walk, 3, list->query.after);
-    for (size_t rows = 1; list->row_count < list->query.limit; rows++) {
-        rc = sqlite3_step(walk);
-        if (rc != SQLITE_ROW)
-            break;
-        list->last = column_id(walk, 0);
-        rc = look_at(reader, walk, list);
-        if (rc != SQLITE_ROW || sqlite_is_time_up(start_ns, rows))
-            break;
-    }
-    if (rc == SQLITE_ROW && list->row_count == list->query.limit)
-        rc = sqlite3_step(walk);
-    (void)sqlite3_reset(walk);
-    list->is_end = rc == SQLITE_DONE;
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+    const bool is_backward = list->query.is_backward;
+    struct tried_ways ways;
+    find_ways(list, &ways);
+    struct merge merge = {
+        .seek = reader->statements[is_backward ? READ_NEXT_TRIED_BACKWARD : READ_NEXT_TRIED],
+        .bind_way = bind_way,
+        .ctx = &ways,
+        .way_count = ways.count,
+    };
+    struct walk walk = {.query = &list->query,
+                        .merge = &merge,
+                        .look = look_at_attempt,
+                        .list = list,
+                        .row_count = &list->row_count};
+    const int rc = sqlite_walk(reader, &walk);
+    list->last = walk.last;
+    list->is_end = walk.is_end;
+    return rc;
 }
 
 static int get_one(struct sqlite_reader *reader, struct store_list_tried *list)

@@ -37,14 +37,28 @@ describe("anzol events", function()
   it("tells how to go on, on standard error", function()
     local more = { data = page.data, iterator = "evt_00000000001", done = false }
     fake.answers = { { json = more }, { json = more } }
-    local _, _, err = run "events"
-    assert.equal("more: anzol events --iterator evt_00000000001\n", err)
-    _, _, err = run("--quiet", "events")
+    local _, _, err = run("events", "--limit", "1")
+    assert.equal("more: anzol events --limit 1 --iterator evt_00000000001\n", err)
+    _, _, err = run("--quiet", "events", "--limit", "1")
     assert.equal("", err)
-    fake.answers = { { json = more }, { json = more } }
+    fake.answers = { { json = more } }
     _, _, err = run("events", "--source", "git hub's", "--type", "a.b", "--limit", "1")
     assert.equal("more: anzol events --source 'git hub'\\''s' --type a.b --limit 1"
       .. " --iterator evt_00000000001\n", err)
+  end)
+
+  it("asks on while a page comes short, which it does where the server had to pass over much", function()
+    local short = { data = {}, iterator = "evt_00000000009", prevIterator = dkjson.null, done = false }
+    local one = { data = page.data, iterator = "evt_00000000001", prevIterator = "-evt_00000000001", done = false }
+    fake.answers = { { json = short }, { json = one }, { json = one } }
+    local _, out, err = run("events", "--limit", "2", "--type", "rare")
+    assert.same({ 3, "more: anzol events --type rare --limit 2 --iterator evt_00000000001\n" },
+      { select(2, out:gsub("\n", "")), err })
+    assert.equal("http://localhost/api/v1/event?limit=1&iterator=evt_00000000001&type=rare", fake.requests[3].url)
+    fake.answers = { { json = short }, { json = page } }
+    _, out = run("events", "-o", "json")
+    local shown = dkjson.decode(out)
+    assert.same({ page.data[1].id, true }, { shown.data[1].id, shown.done })
   end)
 
   it("takes a time ago or an instant, and no number that is neither", function()

@@ -46,13 +46,39 @@ local function same_choice(options, resource)
   return table.concat(words)
 end
 
+-- A page is put together from so many answers: where few of very many rows are wanted, each comes
+-- short.
+local ANSWERS_MAX = 100
+
+-- A page, and the one answer that it is; nil: it is more than one.
+local function get_page(options, console, resource)
+  local page, iterator = { data = {} }, options.iterator
+  local is_backward = iterator and iterator:sub(1, 1) == "-"
+  for i = 1, ANSWERS_MAX do
+    local query = { { "limit", options.limit - #page.data }, { "iterator", iterator } }
+    for _, row in ipairs(resource.query) do query[#query + 1] = row end
+    local answer = client.request(options, console, { path = resource.path, query = query })
+    local part = client.decode(answer)
+    local is_whole = part.done or #page.data + #part.data >= options.limit or is_backward
+    if i == 1 and is_whole then return part, answer end
+    for _, row in ipairs(part.data) do page.data[#page.data + 1] = row end
+    page.prevIterator = page.prevIterator or client.plain(part.prevIterator)
+    page.iterator, page.done = part.iterator, part.done
+    iterator = client.plain(part.iterator)
+    if is_whole or not iterator then break end
+  end
+  return page
+end
+
 local function list(options, console, resource)
-  local query = { { "limit", options.limit }, { "iterator", options.iterator } }
-  for _, row in ipairs(resource.query) do query[#query + 1] = row end
-  local answer = client.request(options, console, { path = resource.path, query = query })
-  local page = client.decode(answer)
+  local page, answer = get_page(options, console, resource)
   if #page.data == 0 and page.done then known.check(options, console, options) end
-  if console:is_json() then return client.print_json(console, answer) end
+  if console:is_json() then
+    if answer then return client.print_json(console, answer) end
+    local json = require "anzol.native".json
+    page.data = json.array(page.data)
+    return console:data(json.encode(page, { sort = true }) .. "\n")
+  end
   if #page.data > 0 then console:table(resource.columns, page.data) end
   if #page.data == 0 and page.done then console:say("no %s", resource.noun) end
   local iterator = client.plain(page.iterator)
