@@ -11,10 +11,8 @@
 static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
-    const struct slice path = http_path(request);
-    struct path_parts parts = {0};
     char allow[ALLOW_BYTES];
-    const struct route *route = api_find_route(http_method(request), path, &parts, allow);
+    const struct route *route = api_find_route(http_method(request), http_path(request), allow);
     struct visitor visitor = {0};
     if (!route && page_takes(door->api, request))
         return;
@@ -31,7 +29,7 @@ static void on_head(struct http_request *request, void *ctx)
                           "there is no such resource; the API lies below /api/v1", NULL);
         return;
     }
-    struct call *call = call_create(door->api, request, route, &parts);
+    struct call *call = call_create(door->api, request, route);
     if (!call) {
         api_respond_error(request, 503, "memory", "no memory; try again", NULL);
         return;
@@ -41,7 +39,6 @@ static void on_head(struct http_request *request, void *ctx)
     http_set_data(request, call);
     http_accept(request,
                 route->body == &message_fields ? LIMIT_API_MESSAGE_BYTES : LIMIT_API_BODY_BYTES);
-    call_move_path(call, path, http_path(request));
 }
 
 /* Whether the call is for what one application has; of a token's, whether it names one at all. What
@@ -71,6 +68,7 @@ static void on_request(struct http_request *request, void *ctx)
 {
     (void)ctx;
     struct call *call = http_data(request);
+    call_take_path(call);
     if (call->is_unproven)
         door_prove(call, go_on);
     else

@@ -259,9 +259,10 @@ extern const struct route_table svix_routes, own_routes;
 const struct route *api_route(size_t place);
 
 #define ALLOW_BYTES 32
-/* NULL: none; allow then names the methods of a path that is known, or is empty. parts borrow. */
-const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
-                                   char allow[ALLOW_BYTES]);
+/* NULL: none; allow then names the methods of a path that is known, or is empty. */
+const struct route *api_find_route(struct slice method, struct slice path, char allow[ALLOW_BYTES]);
+/* False: the path is another's. parts borrow from it. */
+bool api_match_path(const struct route *route, struct slice path, struct path_parts *parts);
 /* True if a parameter of this name is one of its query. */
 bool api_route_knows(const struct route *route, const char *parameter);
 /* Takes the next word off a text of words apart by blanks. False at the end. */
@@ -286,11 +287,10 @@ void door_set_token(struct api *api, const char *token);
  */
 
 /* NULL: no memory. */
-struct call *call_create(struct api *api, struct http_request *request, const struct route *route,
-                         const struct path_parts *parts);
-/* The request was accepted, and its head with the path is elsewhere now: in on_head it lies where
+struct call *call_create(struct api *api, struct http_request *request, const struct route *route);
+/* Fills parts and id. Not before on_request: until then the head lies elsewhere, at first where
  * the head of the next request will. */
-void call_move_path(struct call *call, struct slice from, struct slice to);
+void call_take_path(struct call *call);
 /* The exchange is over. */
 void call_leave(struct call *call);
 /* Sends what out holds and finishes it. */

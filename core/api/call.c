@@ -46,8 +46,7 @@ void api_respond_error(struct http_request *request, int status, const char *cod
     document_finish(&out);
 }
 
-struct call *call_create(struct api *api, struct http_request *request, const struct route *route,
-                         const struct path_parts *parts)
+struct call *call_create(struct api *api, struct http_request *request, const struct route *route)
 {
     struct call *call = calloc(1, sizeof *call);
     if (!call)
@@ -55,8 +54,7 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     call->api = api;
     call->request = request;
     call->route = route;
-    call->parts = *parts;
-    call->id = parts->count > 0 ? parts->rows[parts->count - 1] : slice_of("", 0);
+    call->id = slice_of("", 0);
     buf_init(&call->source, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->type, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&call->endpoint, LIMIT_REQUEST_LINE_BYTES);
@@ -70,13 +68,11 @@ struct call *call_create(struct api *api, struct http_request *request, const st
     return call;
 }
 
-void call_move_path(struct call *call, struct slice from, struct slice to)
+void call_take_path(struct call *call)
 {
-    struct path_parts *parts = &call->parts;
-    for (size_t i = 0; i < parts->count; i++)
-        parts->rows[i].data = to.data + (parts->rows[i].data - from.data);
-    if (parts->count > 0)
-        call->id = parts->rows[parts->count - 1];
+    check(api_match_path(call->route, http_path(call->request), &call->parts));
+    if (call->parts.count > 0)
+        call->id = call->parts.rows[call->parts.count - 1];
 }
 
 static void destroy(struct call *call)

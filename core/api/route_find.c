@@ -18,8 +18,9 @@ static struct slice next_part(struct slice *text)
 }
 
 /* A part in braces stands for any one of a path. */
-static bool path_matches(struct slice pattern, struct slice path, struct path_parts *parts)
+bool api_match_path(const struct route *route, struct slice path, struct path_parts *parts)
 {
+    struct slice pattern = slice_str(route->path);
     parts->count = 0;
     while (pattern.len > 0 && path.len > 0) {
         const struct slice wanted = next_part(&pattern);
@@ -48,13 +49,13 @@ const struct route *api_route(size_t place)
     return place < own_routes.count ? &own_routes.routes[place] : NULL;
 }
 
-const struct route *api_find_route(struct slice method, struct slice path, struct path_parts *parts,
-                                   char allow[ALLOW_BYTES])
+const struct route *api_find_route(struct slice method, struct slice path, char allow[ALLOW_BYTES])
 {
     const struct route *route;
+    struct path_parts parts;
     allow[0] = '\0';
     for (size_t i = 0; (route = api_route(i)) != NULL; i++) {
-        if (!path_matches(slice_str(route->path), path, parts))
+        if (!api_match_path(route, path, &parts))
             continue;
         if (slice_is(method, route->method))
             return route;

@@ -36,6 +36,32 @@ describe("an application that many change at once", function()
     return answers
   end
 
+  -- A body in chunks moves with the head when it grows, and another request comes where it was.
+  it("is the one that its request names, though its body grows while others come", function()
+    local half = ("x"):rep(6000)
+    local function chunk(text) return ("%x\r\n%s\r\n"):format(#text, text) end
+    local function begin(uid)
+      local connection = http.open(server.admin_port)
+      connection:send(("PATCH /api/v1/app/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+        .. "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"):format(uid, server.token))
+      connection:send(chunk('{"name":"'))
+      call("GET", "/health") -- so that it was read
+      return connection
+    end
+    for _, uid in ipairs { "mine", "hers" } do call("POST", "/app", { name = "before", uid = uid }) end
+    local mine, hers = begin "mine", nil
+    for _ = 1, 2 do
+      mine:send(chunk(half))
+      call("GET", "/health")
+      hers = hers or begin "hers"
+    end
+    mine:send(chunk '"}' .. chunk "")
+    assert.equal("mine", json.decode(mine:receive().body).uid)
+    mine:close()
+    hers:close()
+    assert.equal("before", call("GET", "/app/hers").name)
+  end)
+
   it("gets every change, or its sender is told that it did not", function()
     call("POST", "/app", { name = "start", uid = "busy" })
     for round = 1, ROUNDS do
