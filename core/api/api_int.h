@@ -233,6 +233,7 @@ struct route {
     /* Of handlers that read: writes the body of the 200. */
     void (*write)(const struct call *call, struct document *out);
     /* The rest is in the OpenAPI document too. */
+    bool is_keyed;       /* it takes an idempotency key */
     bool is_untagged;    /* its answer is not to be kept by anybody: a secret, or of a moment */
     const char *summary; /* one line, without a full stop */
     const char *query;   /* the parameters that it knows, apart by blanks; NULL: none */

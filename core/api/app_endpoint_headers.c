@@ -12,6 +12,10 @@ static const struct field_form rows[] = {
     {.name = "headers", .type = FIELD_TEXTS, .is_required = true},
 };
 const struct field_forms endpoint_headers_fields = {rows, array_count(rows)};
+static const struct field_form patch_rows[] = {
+    {.name = "headers", .type = FIELD_TEXTS, .has_nulls = true},
+};
+const struct field_forms endpoint_headers_patch_fields = {patch_rows, array_count(patch_rows)};
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 

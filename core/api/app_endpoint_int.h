@@ -36,6 +36,7 @@ void endpoint_take_key(struct call *call, const char *field, struct complaints *
 /* ---- app_endpoint_headers.c, app_endpoint_secret.c ---- */
 
 extern const struct field_forms endpoint_headers_fields;
+extern const struct field_forms endpoint_headers_patch_fields;
 extern const struct field_forms endpoint_rotation_fields;
 void api_write_endpoint_headers(const struct call *call, struct document *out);
 void api_replace_endpoint_headers(struct call *call);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/fields_int.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MESSAGE_BYTES 128
+#define INSTANT_BYTES 64
 #define FORM_ROWS_MAX 24
 
 struct reading {
@@ -64,7 +67,7 @@ static int64_t min_of(const struct reading *reading, const struct field_form *fo
 
 static void judge_text(struct reading *reading, const struct field_form *form, struct slice value)
 {
-    const bool is_name = form->type != FIELD_TEXT;
+    const bool is_name = form->type == FIELD_NAME || form->type == FIELD_NAMES;
     char message[MESSAGE_BYTES];
     const int64_t min = min_of(reading, form);
     buf_clear(&reading->scratch);
@@ -87,6 +90,31 @@ static void judge_text(struct reading *reading, const struct field_form *form, s
     } else if (is_name && !fields_is_name(text)) {
         complain_of(reading, form, "only letters, digits, '-', '_' and '.' may be part of it");
     }
+}
+
+bool fields_parse_instant(const char *text, int64_t *ms)
+{
+    char changed[INSTANT_BYTES];
+    const size_t len = strlen(text);
+    static const char zone[] = " UTC";
+    if (len >= sizeof changed)
+        return false;
+    memcpy(changed, text, len + 1);
+    if (len > 10 && changed[10] == ' ')
+        changed[10] = 'T';
+    if (len > sizeof zone && strcmp(changed + len - (sizeof zone - 1), zone) == 0)
+        memcpy(changed + len - (sizeof zone - 1), "Z", 2);
+    return clock_parse_iso(changed, ms);
+}
+
+static void judge_instant(struct reading *reading, const struct field_form *form,
+                          struct slice value)
+{
+    int64_t ms;
+    const size_t before = reading->complaints->count;
+    judge_text(reading, form, value);
+    if (reading->complaints->count == before && !fields_parse_instant(reading->scratch.data, &ms))
+        complain_of(reading, form, AN_INSTANT);
 }
 
 static void judge_integer(struct reading *reading, const struct field_form *form,
@@ -194,6 +222,9 @@ static void judge(struct reading *reading, const struct field_form *form, struct
     switch (form->type) {
     case FIELD_TEXT:
         judge_text(reading, form, value);
+        return;
+    case FIELD_INSTANT:
+        judge_instant(reading, form, value);
         return;
     case FIELD_INTEGER:
         judge_integer(reading, form, value);

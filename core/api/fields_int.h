@@ -11,6 +11,7 @@
 enum field_type {
     FIELD_TEXT,    /* min to max characters */
     FIELD_NAME,    /* the same, of a-z A-Z 0-9 - _ . */
+    FIELD_INSTANT, /* a text that fields_parse_instant reads */
     FIELD_INTEGER, /* min to max */
     FIELD_FLAG,
     FIELD_TEXTS,   /* an object of texts */
@@ -31,6 +32,7 @@ struct field_form {
     size_t items_min, items_max;     /* items_max 0: as many as it likes */
     const struct field_forms *forms; /* of FIELD_FORM; none of them is one */
     bool has_zeros;                  /* a FIELD_TEXT of which a zero byte may be part */
+    bool has_nulls;                  /* a FIELD_TEXTS of patches: a null takes one away; required */
     bool is_required;                /* when it is made or replaced */
     bool is_nullable;   /* a patch with null takes it away; elsewhere null is as if not given */
     bool is_only_shown; /* whoever knows what it is adds it to what was read */
@@ -71,5 +73,9 @@ bool fields_flag(const char *fields, const char *name);
 /* Members of the object that is open; without: this one is left out. NULL: none is. */
 void fields_write(const struct field_forms *forms, const char *fields, const char *without,
                   struct document *out);
+
+/* RFC 3339, with a blank for its T and " UTC" for its Z too. */
+#define AN_INSTANT "an instant is wanted: 2026-03-02T08:00:00Z"
+bool fields_parse_instant(const char *text, int64_t *ms);
 
 #endif

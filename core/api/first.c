@@ -16,6 +16,7 @@ void call_take_key(struct call *call, first_cb repeat)
     struct slice key;
     struct buf text;
     unsigned char digest[DIGEST_BYTES_MAX];
+    check(call->route->is_keyed);
     if (call->has_key || !http_header(call->request, "idempotency-key", &key) || key.len == 0)
         return;
     buf_init(&text, LIMIT_API_BODY_BYTES);

@@ -2,6 +2,7 @@
 /* GET /api/v1/openapi.json: what this API takes and gives, made from the tables that serve it: the
  * routes, and the fields of what is registered. OpenAPI 3.1. */
 #include "api/app_endpoint_int.h"
+#include "api/openapi_int.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -12,99 +13,16 @@
 #define LIST_PREFIX "ListResponse_"
 #define STATUS_MIN_UNKNOWN "4XX"
 
-/* ---- Parameters of queries: a name means the same wherever it is -------------------------------
- */
-
-static const struct {
-    const char *name;
-    const char *schema;
-    const char *description;
-} parameters[] = {
-#define TEXT "{\"type\":\"string\"}"
-#define FLAG "{\"type\":\"boolean\"}"
-    {"after", TEXT, "An instant (RFC 3339): not before it"},
-    {"before", TEXT, "An instant (RFC 3339): before it"},
-    {"channel", TEXT, "A channel that the message has"},
-    {"contains", TEXT, "Bytes that the body or a header has"},
-    {"drain", TEXT, "How long what is under way may take: 250ms, 5s, 10m"},
-    {"dryRun", FLAG, "Count what it would be done to, and do nothing"},
-    {"endpoint", TEXT, "The name of an endpoint"},
-    {"endpoint_id", TEXT, "The id or uid of an endpoint"},
-    {"error", TEXT, "Why attempts had no answer: timeout, connect, dns, tls …"},
-    {"event", TEXT, "The id of an event"},
-    {"event_type", TEXT, "The name of an event type"},
-    {"event_types", TEXT, "Event types, apart by commas"},
-    {"expunge", FLAG, "Delete it for good, do not archive it"},
-    {"get_if_exists", FLAG, "Answer with the one that has this uid, if there is one"},
-    {"ids", TEXT, "Ids, apart by blanks or commas"},
-    {"include_archived", FLAG, "List those that are archived too"},
-    {"iterator", TEXT, "Goes on behind it; with - before it: the page before"},
-    {"kind", "{\"type\":\"string\",\"enum\":[\"event\",\"delivery\"]}", "Of what"},
-    {"late", FLAG,
-     "Only events that were stored well after they got their ids, as they were stored; false: the "
-     "others"},
-    {"limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":250,\"default\":50}",
-     "How many rows a page has"},
-    {"message", TEXT, "The id of a message"},
-    {"newIds", FLAG, "Replayed messages get new ids, so that receivers take them for new"},
-    {"order", "{\"type\":\"string\",\"enum\":[\"ascending\",\"descending\"]}", "Of the list"},
-    {"rate", TEXT, "How many a second, at most: 50/s"},
-    {"reason", TEXT, "Why, for whoever looks later"},
-    {"secrets", FLAG, "Show headers that may hold secrets too"},
-    {"since", TEXT, "An instant (RFC 3339 or Unix ms): not before it"},
-    {"source", TEXT, "The name of a source"},
-    {"state", TEXT, "A state, or several apart by commas"},
-    {"status", TEXT, "The status of an answer, or a class of them: 404, 5xx"},
-    {"stored_last", TEXT, "What storedLast of the answer before was: what wait goes by"},
-    {"status_code_class", "{\"type\":\"integer\",\"enum\":[0,100,200,300,400,500]}",
-     "The class of an answer's status; 0: there was none"},
-    {"subscription", TEXT, "The name of a subscription"},
-    {"to", TEXT, "An absolute URL"},
-    {"type", TEXT, "A type of events, or a pattern of types"},
-    {"until", TEXT, "An instant (RFC 3339 or Unix ms): before it"},
-    {"wait", TEXT, "How long to wait for an event, with stored_last: 250ms, 25s; 60 s at most"},
-    {"with_content", FLAG, "Show what is large too"},
-#undef TEXT
-#undef FLAG
-};
-
-static void write_json(struct document *out, const char *name, const char *json)
+void openapi_json(struct document *out, const char *name, const char *json)
 {
     document_key(out, name);
     document_json(out, slice_str(json));
 }
 
-static void write_text(struct document *out, const char *name, const char *text)
+void openapi_text(struct document *out, const char *name, const char *text)
 {
     document_key(out, name);
     document_str(out, text);
-}
-
-static void write_parameter(struct document *out, struct slice name, const char *in,
-                            const char *schema, const char *description)
-{
-    document_open(out, '{');
-    document_key(out, "name");
-    document_text(out, name);
-    write_text(out, "in", in);
-    if (strcmp(in, "path") == 0)
-        write_json(out, "required", "true");
-    if (description)
-        write_text(out, "description", description);
-    write_json(out, "schema", schema);
-    document_close(out, '}');
-}
-
-static void write_query(struct document *out, const struct route *route)
-{
-    const char *names = route->query;
-    for (struct slice name; api_next_word(&names, &name);) {
-        size_t i = 0;
-        while (i < array_count(parameters) && !slice_is(name, parameters[i].name))
-            i++;
-        check(i < array_count(parameters));
-        write_parameter(out, name, "query", parameters[i].schema, parameters[i].description);
-    }
 }
 
 /* ---- Fields -------------------------------------------------------------------------------------
@@ -126,10 +44,10 @@ static void write_bounds(struct document *out, const struct field_form *form, in
 static void write_type(struct document *out, const struct field_form *form)
 {
     static const char *const types[] = {
-        [FIELD_TEXT] = "string",   [FIELD_NAME] = "string",  [FIELD_INTEGER] = "integer",
-        [FIELD_FLAG] = "boolean",  [FIELD_TEXTS] = "object", [FIELD_OBJECTS] = "object",
-        [FIELD_NAMES] = "array",   [FIELD_FORM] = "object",  [FIELD_OBJECT] = "object",
-        [FIELD_SECRET] = "string",
+        [FIELD_TEXT] = "string",   [FIELD_NAME] = "string",    [FIELD_INTEGER] = "integer",
+        [FIELD_FLAG] = "boolean",  [FIELD_TEXTS] = "object",   [FIELD_OBJECTS] = "object",
+        [FIELD_NAMES] = "array",   [FIELD_FORM] = "object",    [FIELD_OBJECT] = "object",
+        [FIELD_SECRET] = "string", [FIELD_INSTANT] = "string",
     };
     document_key(out, "type");
     if (form->is_nullable)
@@ -146,7 +64,7 @@ static void write_fields(struct document *out, const struct field_forms *forms,
 
 static void write_name(struct document *out, const struct field_form *form, int64_t min)
 {
-    write_text(out, "pattern", "^[a-zA-Z0-9\\-_.]+$");
+    openapi_text(out, "pattern", "^[a-zA-Z0-9\\-_.]+$");
     write_bounds(out, form, min, "minLength", "maxLength");
 }
 
@@ -155,10 +73,10 @@ static void write_names(struct document *out, const struct field_form *form, int
 {
     document_key(out, "items");
     document_open(out, '{');
-    write_text(out, "type", "string");
+    openapi_text(out, "type", "string");
     write_name(out, form, min);
     document_close(out, '}');
-    write_json(out, "uniqueItems", "true");
+    openapi_json(out, "uniqueItems", "true");
     document_key(out, "minItems");
     document_number(out, (int64_t)form->items_min);
     document_key(out, "maxItems");
@@ -183,24 +101,29 @@ static void write_field(struct document *out, const struct field_form *form, enu
     case FIELD_FLAG:
     case FIELD_OBJECT:
         break;
+    case FIELD_INSTANT:
+        openapi_text(out, "format", "date-time");
+        break;
     case FIELD_TEXTS:
-        write_json(out, "additionalProperties", "{\"type\":\"string\"}");
+        openapi_json(out, "additionalProperties",
+                     form->has_nulls ? "{\"type\":[\"string\",\"null\"]}"
+                                     : "{\"type\":\"string\"}");
         break;
     case FIELD_OBJECTS:
-        write_json(out, "additionalProperties", "{\"type\":\"object\"}");
+        openapi_json(out, "additionalProperties", "{\"type\":\"object\"}");
         break;
     case FIELD_NAMES:
         write_names(out, form, min);
         break;
     case FIELD_SECRET:
-        write_text(out, "pattern", "^(whsec_)?[a-zA-Z0-9+/=]{32,100}$");
+        openapi_text(out, "pattern", "^(whsec_)?[a-zA-Z0-9+/=]{32,100}$");
         break;
     case FIELD_FORM:
         write_fields(out, form->forms, FIELDS_MADE);
         break;
     }
     if (form->absent && mode != FIELDS_PATCHED)
-        write_json(out, "default", form->absent);
+        openapi_json(out, "default", form->absent);
     document_close(out, '}');
 }
 
@@ -221,13 +144,19 @@ static void write_properties(struct document *out, const struct field_forms *for
     }
 }
 
+static bool is_required(const struct field_form *form, enum field_mode mode)
+{
+    return mode == FIELDS_PATCHED ? form->has_nulls
+                                  : form->is_required && !(form->is_of_path && mode != FIELDS_MADE);
+}
+
 static void write_required(struct document *out, const struct field_forms *forms,
                            enum field_mode mode)
 {
     document_key(out, "required");
     document_open(out, '[');
     for (size_t i = 0; i < forms->count; i++)
-        if (forms->rows[i].is_required && !(forms->rows[i].is_of_path && mode != FIELDS_MADE))
+        if (is_required(&forms->rows[i], mode))
             document_str(out, forms->rows[i].name);
     document_close(out, ']');
 }
@@ -237,7 +166,10 @@ static void write_fields(struct document *out, const struct field_forms *forms,
 {
     write_properties(out, forms, mode, false);
     document_close(out, '}');
-    if (mode != FIELDS_PATCHED)
+    bool has_required = mode != FIELDS_PATCHED;
+    for (size_t i = 0; i < forms->count; i++)
+        has_required = has_required || is_required(&forms->rows[i], mode);
+    if (has_required)
         write_required(out, forms, mode);
 }
 
@@ -248,14 +180,14 @@ static void write_body(struct document *out, const struct route *route)
                                                                      : FIELDS_MADE;
     document_key(out, "requestBody");
     document_open(out, '{');
-    write_json(out, "required", "true");
+    openapi_json(out, "required", "true");
     document_key(out, "content");
     document_open(out, '{');
     document_key(out, "application/json");
     document_open(out, '{');
     document_key(out, "schema");
     document_open(out, '{');
-    write_text(out, "type", "object");
+    openapi_text(out, "type", "object");
     write_fields(out, route->body, mode);
     document_close(out, '}');
     document_close(out, '}');
@@ -314,8 +246,10 @@ static const struct {
      ","
      "\"properties\":{" MESSAGE "," SENT ",\"nextAttempt\":" MAYBE_INSTANT "}}"},
     {"MessageEndpointOut",
-     "{\"type\":\"object\",\"required\":[\"id\",\"url\",\"status\"],\"properties\":{\"id\":" TEXT
-     ",\"url\":" TEXT "," SENT ",\"nextAttempt\":" MAYBE_INSTANT "}}"},
+     "{\"allOf\":[{\"$ref\":\"" REF "EndpointOut\"}],\"type\":\"object\",\"required\":["
+     "\"status\",\"statusText\"],\"properties\":{" SENT ",\"nextAttempt\":" MAYBE_INSTANT "}}"},
+    {"AppPortalAccessOut", "{\"type\":\"object\",\"required\":[\"token\",\"url\"],\"properties\":{"
+                           "\"token\":" TEXT ",\"url\":" TEXT "}}"},
     {"MessageAttemptOut",
      "{\"type\":\"object\",\"required\":[\"endpointId\",\"id\",\"msgId\",\"response\","
      "\"responseDurationMs\",\"responseStatusCode\",\"status\",\"timestamp\",\"triggerType\","
@@ -352,12 +286,12 @@ static void write_resource(struct document *out, const struct field_forms *field
 {
     static const char instant[] = "{\"type\":\"string\",\"format\":\"date-time\"}";
     document_open(out, '{');
-    write_text(out, "type", "object");
+    openapi_text(out, "type", "object");
     write_properties(out, fields, FIELDS_MADE, true);
     if (has_id)
-        write_json(out, "id", "{\"type\":\"string\"}");
-    write_json(out, "createdAt", instant);
-    write_json(out, "updatedAt", instant);
+        openapi_json(out, "id", "{\"type\":\"string\"}");
+    openapi_json(out, "createdAt", instant);
+    openapi_json(out, "updatedAt", instant);
     document_close(out, '}');
     document_close(out, '}');
 }
@@ -368,14 +302,14 @@ static void write_list(struct document *out, const char *of)
     (void)snprintf(item, sizeof item, "{\"type\":\"array\",\"items\":{\"$ref\":\"" REF "%s\"}}",
                    of);
     document_open(out, '{');
-    write_text(out, "type", "object");
-    write_json(out, "required", "[\"data\",\"done\"]");
+    openapi_text(out, "type", "object");
+    openapi_json(out, "required", "[\"data\",\"done\"]");
     document_key(out, "properties");
     document_open(out, '{');
-    write_json(out, "data", item);
-    write_json(out, "iterator", "{\"type\":[\"string\",\"null\"]}");
-    write_json(out, "prevIterator", "{\"type\":[\"string\",\"null\"]}");
-    write_json(out, "done", "{\"type\":\"boolean\"}");
+    openapi_json(out, "data", item);
+    openapi_json(out, "iterator", "{\"type\":[\"string\",\"null\"]}");
+    openapi_json(out, "prevIterator", "{\"type\":[\"string\",\"null\"]}");
+    openapi_json(out, "done", "{\"type\":\"boolean\"}");
     document_close(out, '}');
     document_close(out, '}');
 }
@@ -393,7 +327,7 @@ static void write_schemas(struct document *out)
         write_list(out, resources[i].name);
     }
     for (size_t i = 0; i < array_count(others); i++)
-        write_json(out, others[i].name, others[i].schema);
+        openapi_json(out, others[i].name, others[i].schema);
     for (size_t i = 0; i < array_count(lists); i++) {
         (void)snprintf(list, sizeof list, LIST_PREFIX "%s_", lists[i]);
         document_key(out, list);
@@ -416,7 +350,7 @@ static void write_answer(struct document *out, const char *status, const char *d
     char ref[TEXT_BYTES];
     document_key(out, status);
     document_open(out, '{');
-    write_text(out, "description", description);
+    openapi_text(out, "description", description);
     if (schema) {
         document_key(out, "content");
         document_open(out, '{');
@@ -456,8 +390,8 @@ static void write_path_parameters(struct document *out, const char *path)
 {
     for (const char *open = strchr(path, '{'); open; open = strchr(open + 1, '{')) {
         const char *end = strchr(open, '}');
-        write_parameter(out, slice_of(open + 1, (size_t)(end - open - 1)), "path",
-                        "{\"type\":\"string\"}", NULL);
+        openapi_parameter(out, slice_of(open + 1, (size_t)(end - open - 1)), "path",
+                          "{\"type\":\"string\"}", NULL);
     }
 }
 
@@ -500,13 +434,16 @@ static void write_route(struct document *out, const struct route *route)
     method[len] = '\0';
     document_key(out, method);
     document_open(out, '{');
-    write_text(out, "summary", route->summary);
+    openapi_text(out, "summary", route->summary);
     write_operation_id(out, route);
-    write_json(out, "security", route->is_public ? "[]" : users[route->user]);
+    openapi_json(out, "security", route->is_public ? "[]" : users[route->user]);
     document_key(out, "parameters");
     document_open(out, '[');
     write_path_parameters(out, route->path);
-    write_query(out, route);
+    openapi_query(out, route);
+    if (route->is_keyed)
+        openapi_parameter(out, slice_str("idempotency-key"), "header", "{\"type\":\"string\"}",
+                          "Whoever repeats it within 12 hours gets the first answer");
     document_close(out, ']');
     if (route->body)
         write_body(out, route);
@@ -540,17 +477,17 @@ void api_show_openapi(struct call *call)
     struct document out;
     document_init(&out, LIMIT_API_ANSWER_BYTES);
     document_open(&out, '{');
-    write_text(&out, "openapi", "3.1.0");
+    openapi_text(&out, "openapi", "3.1.0");
     document_key(&out, "info");
     document_open(&out, '{');
-    write_text(&out, "title", "Anzol");
-    write_text(&out, "version", call->api->version);
+    openapi_text(&out, "title", "Anzol");
+    openapi_text(&out, "version", call->api->version);
     document_close(&out, '}');
-    write_json(&out, "security", "[{\"bearer\":[]}]");
+    openapi_json(&out, "security", "[{\"bearer\":[]}]");
     write_routes(&out);
     document_key(&out, "components");
     document_open(&out, '{');
-    write_json(&out, "securitySchemes", "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}");
+    openapi_json(&out, "securitySchemes", "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}");
     write_schemas(&out);
     document_close(&out, '}');
     document_close(&out, '}');

@@ -397,7 +397,7 @@ static void query_iterator(struct call *call, struct complaints *complaints)
     text += it->is_backward;
     list->behind_uid = text;
     if (it->form->is_named
-            ? !fields_is_name(slice_str(text))
+            ? !fields_is_name(slice_str(text)) || strlen(text) > LIMIT_UID_BYTES
             : (!id_parse(it->form->id_kind, text, &list->behind) || list->behind == 0))
         complain_of_query(complaints, "iterator", "not an iterator that this list gave");
 }

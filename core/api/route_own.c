@@ -275,6 +275,7 @@ static const struct route routes[] = {
      .write = api_write_tokens},
     {.method = "POST",
      .path = "/api/v1/token",
+     .is_keyed = true,
      .summary = "Mint a token for one application: its text is told once",
      .answers = "201 Object",
      .body = &token_fields,

@@ -230,8 +230,8 @@ static bool read_instant(struct call *call, const char *name, int64_t absent, in
     buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
     *ms = absent;
     const char *value = complaints_query_get(call, name, &text, &complaints);
-    if (value && !sent_parse_instant(value, ms))
-        complain_of_query(&complaints, name, "an instant is wanted: 2026-03-02T08:00:00Z");
+    if (value && !fields_parse_instant(value, ms))
+        complain_of_query(&complaints, name, AN_INSTANT);
     buf_finish(&text);
     return complaints_end(call, &complaints);
 }

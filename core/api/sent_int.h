@@ -46,8 +46,6 @@ void sent_read(struct call *call, enum store_read_kind kind, store_read_cb on_do
 struct published_filter sent_filter(const struct call *call);
 /* The attempt that a part of the path names. False: refused and answered. tried.c */
 bool sent_read_attempt(struct call *call, struct slice part);
-/* RFC 3339, with a blank for its T and " UTC" for its Z too. */
-bool sent_parse_instant(const char *text, int64_t *ms);
 
 /* ---- Shown ---- */
 

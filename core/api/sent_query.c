@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define INSTANT_BYTES 64
+#define MESSAGE_BYTES 64
 #define TYPES "event_types"
 #define TYPE "event_type" /* what the poller calls it */
 
@@ -32,30 +32,15 @@ void sent_call_free(struct sent_call *sent)
 /* ---- Instants ---------------------------------------------------------------------------------
  */
 
-bool sent_parse_instant(const char *text, int64_t *ms)
-{
-    char changed[INSTANT_BYTES];
-    const size_t len = strlen(text);
-    static const char zone[] = " UTC";
-    if (len >= sizeof changed)
-        return false;
-    memcpy(changed, text, len + 1);
-    if (len > 10 && changed[10] == ' ')
-        changed[10] = 'T';
-    if (len > sizeof zone && strcmp(changed + len - (sizeof zone - 1), zone) == 0)
-        memcpy(changed + len - (sizeof zone - 1), "Z", 2);
-    return clock_parse_iso(changed, ms);
-}
-
 static bool read_instant(struct call *call, const char *name, int64_t *ms,
                          struct complaints *complaints)
 {
     struct buf text;
     buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
     const char *value = complaints_query_get(call, name, &text, complaints);
-    const bool is_there = value && sent_parse_instant(value, ms);
+    const bool is_there = value && fields_parse_instant(value, ms);
     if (value && !is_there)
-        complain_of_query(complaints, name, "an instant is wanted: 2026-03-02T08:00:00Z");
+        complain_of_query(complaints, name, AN_INSTANT);
     buf_finish(&text);
     return is_there;
 }
@@ -212,7 +197,7 @@ static int read_number(struct call *call, const char *name, const char *allowed,
     for (struct slice word; value && !is_good && api_next_word(&words, &word);)
         is_good = slice_is(word, value);
     if (value && !is_good) {
-        char message[INSTANT_BYTES];
+        char message[MESSAGE_BYTES];
         (void)snprintf(message, sizeof message, "one of %s is wanted", allowed);
         complain_of_query(complaints, name, message);
     } else if (value) {

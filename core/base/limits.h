@@ -9,7 +9,7 @@
 #define LIMIT_SUBSCRIPTION_BYTES 256
 #define LIMIT_TYPE_BYTES 260 /* "api." and the type of a message that is published */
 #define LIMIT_KEY_BYTES 512
-#define LIMIT_URL_BYTES 2048
+#define LIMIT_URL_BYTES 8000  /* longer request lines need not be taken (RFC 9112, 3) */
 #define LIMIT_HOST_BYTES 253  /* a DNS name */
 #define LIMIT_METHOD_BYTES 32 /* of what goes out */
 #define LIMIT_PATH_BYTES 256  /* of a source or queue */

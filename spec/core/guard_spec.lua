@@ -246,13 +246,13 @@ describe("a URL", function()
     end)
   end
 
-  it("has at most 2,048 bytes", function()
+  it("has at most 8,000 bytes", function()
     local stem = "http://example.com/"
     local most = stem .. ("a"):rep(send.url_bytes_max - #stem)
     assert.is_true((send.check_url(most)))
     local ok, text = send.check_url(most .. "a")
     assert.is_false(ok)
-    assert.matches("2048", text, 1, true)
+    assert.matches("8000", text, 1, true)
   end)
 
   it("never shows its password in the refusal", function()

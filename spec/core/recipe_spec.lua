@@ -265,7 +265,7 @@ describe("a recipe", function()
 
   it("of public_url is an address without a query", function()
     for _, url in ipairs { "hooks.example", "ftp://a", "https://a?b", "https://a#b", "https://a b",
-      "https://" .. ("a"):rep(2048) } do
+      "https://" .. ("a"):rep(8000) } do
       local why = rig.refusal(("anzol.source('in', { verify = anzol.verify.none(), public_url = %q })")
         :format(url))
       assert.matches("the URL that the sender knows, without a query", why)

@@ -204,7 +204,7 @@ describe("anzol.http", function()
     ["http.get('https://a.example', { max_body = (8 << 20) + 1 })"] = "must be from 1 byte to 8MiB",
     ["http.get('https://a.example', { redirects = 21 })"] = "must be an integer from 0 to 20, got '21'",
     ["http.get('https://a.example', { query = 5 })"] = "must be a table or a string, got '5'",
-    ["http.get('https://a.example/' .. ('x'):rep(2048))"] = "is longer than 2048 bytes",
+    ["http.get('https://a.example/' .. ('x'):rep(8000))"] = "is longer than 8000 bytes",
     ["http.get('https://a.example', { json = 1, form = {} })"] =
       "anzol.http.get has one of 'json', 'body' and 'form', not several",
     ["http.get('https://a.example', { body = {} })"] = "must be a string, got table; for a table use 'json'",

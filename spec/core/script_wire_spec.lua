@@ -53,7 +53,7 @@ describe("anzol.endpoint", function()
     ["cloudevents = { source = '' }"] = "must be a URI or a path",
     ["cloudevents = { source = 'a b' }"] = "must be a URI or a path",
     ["cloudevents = { source = 'é' }"] = "must be a URI or a path",
-    ["cloudevents = { source = ('/'):rep(2049) }"] = "must be a URI or a path",
+    ["cloudevents = { source = ('/'):rep(8001) }"] = "must be a URI or a path",
     ["cloudevents = { source = '/', mode = 'batch' }"] = [[must be "binary" or "structured", got 'batch']],
     ["cloudevents = { source = '/', sorce = '/' }"] = "did you mean 'source'?",
   } do

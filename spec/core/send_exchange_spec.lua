@@ -132,7 +132,7 @@ describe("an exchange", function()
   it("is not begun with a URL that cannot be one", with(function(rig)
     for url, why in pairs { ["ftp://a.example/"] = "only http and https",
       ["http://user:pw@a.example/"] = "a user or password", ["http://a.example:25/"] = "port 25",
-      ["a b"] = "a space", [""] = "1 to 2048 bytes" } do
+      ["a b"] = "a space", [""] = "1 to 8000 bytes" } do
       local result, text = rig.rig:exchange { url = url }
       assert.is_nil(result)
       assert.matches(why, text)

@@ -75,6 +75,18 @@ describe("an endpoint that an application registered", function()
       headers["webhook-signature"])
   end)
 
+  it("may have a URL as long as receivers have to take", function()
+    local stem = receiver:url "/long-"
+    local long = stem .. ("a"):rep(8000 - #stem)
+    make { url = long, uid = "e" }
+    publish()
+    assert.equal("/long-" .. ("a"):rep(8000 - #stem), await("/long-" .. ("a"):rep(8000 - #stem), 1)[1].path)
+    local tried = wait.until_true("it is told", 5000, function()
+      return call("GET", path .. "/attempt/endpoint/e").data[1]
+    end)
+    assert.equal(long, tried.url)
+  end)
+
   it("gets a signature for each secret that is good still", function()
     local place = "/rotated"
     make { url = receiver:url(place), uid = "e" }

@@ -84,7 +84,7 @@ describe("an endpoint of an application", function()
       { url = "example.com" }, { url = "https://u:p@example.com/" }, { url = "https://example.com:22/" },
       { url = "https://example.com/\r\nX: y" }, { url = "http://127.0.0.1/" }, { url = "http://[::1]/" },
       { url = "http://localhost/" }, { url = "http://169.254.169.254/" }, { url = "http://2130706433/" },
-      { url = "http://0x7f.1/" }, { url = "https://example.com/" .. ("a"):rep(2048) },
+      { url = "http://0x7f.1/" }, { url = "https://example.com/" .. ("a"):rep(8000) },
       { url = "https://example.com/\0" } },
     ["body uid"] = { with { uid = "" }, with { uid = long .. "u" }, with { uid = "a b" }, with { uid = 1 } },
     ["body eventTypes"] = { with { eventTypes = "[]" }, '{"url":"https://a.example/","eventTypes":[]}',
@@ -116,7 +116,7 @@ describe("an endpoint of an application", function()
     make(path, with { secret = "whsec_" .. ("A"):rep(100), throttleRate = 1,
       channels = { ("c"):rep(128) } })
     make(path, '{"url":"https://a.example/","uid":null,"eventTypes":null,"channels":null,"secret":null}')
-    make(path, { url = "https://example.com/" .. ("a"):rep(2028) })
+    make(path, { url = "https://example.com/" .. ("a"):rep(7980) })
   end)
 
   it("names the event type that is not there", function()

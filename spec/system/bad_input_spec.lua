@@ -49,6 +49,7 @@ local function beyond(schema, kind)
     if longest then add("[" .. quote(("x"):rep(longest + 1)) .. "]") end
   elseif kind == "object" and schema.additionalProperties then
     local member = schema.additionalProperties.type
+    if type(member) == "table" then member = member[1] end -- "null" is right too
     for _, text in ipairs(wrong_of[member]) do add('{"member":' .. text .. "}") end
   end
   return list

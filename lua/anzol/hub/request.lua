@@ -7,7 +7,7 @@ local subscribers = require "anzol.hub.subscribers"
 local M = {}
 
 local SECRET_BYTES_MAX = 199
-local URL_BYTES_MAX = 2048 -- of one that is called, too
+local URL_BYTES_MAX = 2048 -- with what is added to it, less than a URL that is called may have
 local OWN_BYTES = 160 -- of a verification, without topic and callback
 local ANSWER_BYTES = "4KiB" -- of a callback: a challenge has 43
 local TIMEOUT = "10s"
