@@ -121,7 +121,7 @@ describe("bad input", function()
     local parts = {}
     for _, path in ipairs { "/app", "/event-type?with_content=true", "/token", "/app/acme/endpoint",
         "/app/acme/msg", "/event", "/task" } do
-      parts[#parts + 1] = select(3, call("GET", path))
+      parts[#parts + 1] = select(3, call("GET", path)):gsub(',"settled":"[^"]*"', "") -- it goes by the clock
     end
     return table.concat(parts, "\n")
   end
