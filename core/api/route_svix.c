@@ -160,6 +160,7 @@ static const struct route routes[] = {
     {.method = "GET",
      .path = "/api/v1/app/{app}/endpoint/{endpoint}/secret",
      .user = FOR_PORTAL,
+     .is_untagged = true,
      .summary = "Show the key that messages are signed with",
      .answers = "200 EndpointSecretOut",
      .form = &app_endpoint_form,

@@ -42,6 +42,7 @@ export async function request(method, path, body) {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store", // what customers of customers are sent is no browser's to keep
       credentials: "omit",
       signal: AbortSignal.timeout(LIMIT_MS),
     });

@@ -30,6 +30,24 @@ export function button(text, act, attributes = {}) {
   return element;
 }
 
+// A part that is made when it is opened first: make() resolves to what it shows.
+export function fold(title, make) {
+  const place = el("div", { class: "fold" });
+  const details = el("details", {}, el("summary", {}, title), place);
+  let isMade = false;
+  details.addEventListener("toggle", async () => {
+    if (!details.open || isMade) return;
+    isMade = true;
+    try {
+      place.replaceChildren(await make());
+    } catch (error) {
+      isMade = false;
+      place.replaceChildren(el("p", { class: "wrong" }, error.message));
+    }
+  });
+  return details;
+}
+
 let ids = 0;
 // For labels and what describes them.
 export function newId() {

@@ -2,6 +2,8 @@
 // The page: whose it is, and which view the address asks for.
 import { OVER, own, request } from "./api.mjs";
 import { button, el } from "./dom.mjs";
+import { showEndpoint } from "./endpoint.mjs";
+import { showEdit, showNew } from "./endpoint_form.mjs";
 import { showEndpoints } from "./endpoints.mjs";
 import { attempt } from "./note.mjs";
 import { current, forget, take } from "./session.mjs";
@@ -11,7 +13,10 @@ const logOut = document.getElementById("log-out");
 
 // What the address names behind "#". A view resolves to { title, element } when it has what it shows.
 const views = [
-  { pattern: /^(#\/)?$/, show: showEndpoints },
+  { pattern: /^(?:#\/)?$/, show: showEndpoints },
+  { pattern: /^#\/new$/, show: showNew },
+  { pattern: /^#\/endpoint\/([^/]+)$/, show: showEndpoint },
+  { pattern: /^#\/endpoint\/([^/]+)\/edit$/, show: showEdit },
 ];
 
 function put({ title, element }) {
@@ -47,7 +52,7 @@ async function show() {
   place.setAttribute("aria-busy", "true");
   try {
     if (!found) throw new Error("There is nothing at this address.");
-    const view = await found.show(...found.match.slice(1).map((part) => part && decodeURIComponent(part)));
+    const view = await found.show(...found.match.slice(1).map(decodeURIComponent));
     if (mine === asked) put(view);
   } catch (error) {
     if (mine === asked) complain(error);

@@ -27,9 +27,12 @@ export async function openPage(url) {
     }
   }
 
-  // The first element of this kind that says so.
-  const find = (kind, words) => [...document.querySelectorAll(kind)]
-    .find((element) => visible(element) && element.textContent.replace(/\s+/g, " ").includes(words));
+  // The first element of this kind that says just that, else that among other things.
+  const find = (kind, words) => {
+    const all = [...document.querySelectorAll(kind)].filter(visible);
+    const said = all.map((element) => element.textContent.replace(/\s+/g, " ").trim());
+    return all[said.indexOf(words)] ?? all[said.findIndex((one) => one.includes(words))];
+  };
   const field = (label) => document.getElementById(find("label", label)?.getAttribute("for"));
 
   return {

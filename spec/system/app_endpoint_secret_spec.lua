@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What belongs to an endpoint beside its fields, over the real server's API: its headers and its keys.
 local Server = require "support.server"
+local http = require "support.http"
 local json = require "dkjson"
 local resources = require "support.resources"
 
@@ -115,6 +116,13 @@ describe("an endpoint of an application has", function()
       call("POST", "/app/a/endpoint", { url = url, uid = "bare" .. count, secret = ("A"):rep(32) })
       assert.equal(given, call("GET", "/app/a/endpoint/bare" .. count .. "/secret").key)
       call("PUT", "/app/a/endpoint/put" .. count, { url = url, secret = given })
+    end)
+
+    it("that no cache keeps", function()
+      local answer = http.request { port = server.admin_port, method = "GET", path = "/api/v1" .. path .. "/secret",
+        headers = { Authorization = "Bearer " .. server.token } }
+      assert.same({ 200, "no-store" }, { answer.status, answer.headers["cache-control"] })
+      assert.is_nil(answer.headers.etag)
     end)
 
     it("that becomes another one, given or new, also a former one", function()
