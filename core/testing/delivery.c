@@ -14,21 +14,25 @@
 struct held_delivery {
     struct project *project; /* alive: the object's user value holds it */
     const struct endpoint_spec *endpoint;
-    struct delivery *delivery; /* owned */
-    struct pace_mark mark;     /* of the attempt under way */
+    struct registry *registered; /* owned reference, with the endpoint; NULL: the scripts have it */
+    struct delivery *delivery;   /* owned */
+    struct pace_mark mark;       /* of the attempt under way */
 };
 
-static struct pace *pace_of(const struct held_delivery *held)
+static struct pace *pace_of(struct project *project, const struct endpoint_spec *endpoint)
 {
-    const struct registry *registry = script_registry(held->project->script);
-    return &held->project->paces[held->endpoint - registry->endpoints];
+    return endpoint->membership
+               ? registered_pace_of(project, endpoint->id)
+               : &project->paces[endpoint - script_registry(project->script)->endpoints];
 }
 
 void delivery_handle_push(lua_State *L, struct project *project,
-                          const struct endpoint_spec *endpoint, struct delivery *delivery)
+                          const struct endpoint_spec *endpoint, struct registry *registered,
+                          struct delivery *delivery)
 {
     struct held_delivery *held = lua_newuserdatauv(L, sizeof *held, 1);
-    *held = (struct held_delivery){.project = project, .endpoint = endpoint, .delivery = delivery};
+    *held = (struct held_delivery){
+        .project = project, .endpoint = endpoint, .registered = registered, .delivery = delivery};
     luaL_setmetatable(L, DELIVERY);
     project_push(L, project);
     lua_setiuservalue(L, -2, 1);
@@ -74,6 +78,18 @@ static int l_fields(lua_State *L)
 }
 
 /* ---- Before an attempt ---- */
+
+/* An endpoint of an application may have been changed since. */
+static void renew(struct held_delivery *held)
+{
+    struct registry *newest =
+        held->registered ? directory_get(held->project->directory, held->endpoint->id) : NULL;
+    if (!newest)
+        return;
+    registry_unref(held->registered);
+    held->registered = newest;
+    held->endpoint = &newest->endpoints[0];
+}
 
 static enum status transform(const struct held_delivery *held, struct outgoing *outgoing,
                              struct err *err)
@@ -132,6 +148,7 @@ static int push_message(lua_State *L, const struct message *message)
 static int l_prepare(lua_State *L)
 {
     struct held_delivery *held = check_held(L);
+    renew(held);
     struct delivery *delivery = held->delivery;
     const struct message *message = delivery->message;
     struct outgoing outgoing = {.head = content_head(message->content),
@@ -156,7 +173,8 @@ static int l_prepare(lua_State *L)
     if (status == OK)
         status = push_request(L, held, &outgoing, &err);
     content_unref(outgoing.replaced);
-    held->mark = status == OK ? pace_start(pace_of(held), clock_mono_ms()) : (struct pace_mark){0};
+    held->mark = status == OK ? pace_start(pace_of(held->project, held->endpoint), clock_mono_ms())
+                              : (struct pace_mark){0};
     return status == OK ? 2 : tell(L, "failed", err.text);
 }
 
@@ -242,7 +260,7 @@ static int l_conclude(lua_State *L)
     struct decision decision;
     held->delivery->attempts++;
     decide(held, &attempt, &decision);
-    (void)pace_end(pace_of(held), held->endpoint, &held->mark, &attempt,
+    (void)pace_end(pace_of(held->project, held->endpoint), held->endpoint, &held->mark, &attempt,
                    decision.state == DELIVERY_SUCCEEDED, clock_mono_ms());
     buf_finish(&head);
     luaL_argcheck(L, has_room, 2, "the answer's headers are too large");
@@ -301,6 +319,8 @@ static int l_gc(lua_State *L)
 {
     struct held_delivery *held = luaL_checkudata(L, 1, DELIVERY);
     delivery_destroy(held->delivery);
+    registry_unref(held->registered);
+    held->registered = NULL;
     held->delivery = NULL;
     return 0;
 }
@@ -353,7 +373,8 @@ static int l_copy(lua_State *L)
     copy->id = id_next_row(&held->project->last_row);
     copy->created_ms = held->project->now_ms;
     copy->priority = held->delivery->priority;
-    delivery_handle_push(L, held->project, held->endpoint, copy);
+    delivery_handle_push(L, held->project, held->endpoint,
+                         held->registered ? registry_ref(held->registered) : NULL, copy);
     return 1;
 }
 
@@ -372,32 +393,44 @@ void delivery_handle_open(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* ---- By the name of its endpoint --------------------------------------------------------------
+ */
+
+/* The endpoint at index 2; *registered: a reference to what it is of, or NULL. */
+static const struct endpoint_spec *check_endpoint(lua_State *L, const struct project *project,
+                                                  struct registry **registered)
+{
+    const char *name = luaL_checkstring(L, 2);
+    *registered = registered_find(project, name);
+    const struct endpoint_spec *endpoint =
+        *registered ? &(*registered)->endpoints[0]
+                    : registry_endpoint(script_registry(project->script), slice_str(name));
+    luaL_argcheck(L, endpoint, 2, "no such endpoint");
+    return endpoint;
+}
+
 /* forgive(endpoint): it was enabled anew, what it did before counts no more. */
 int l_project_forgive(lua_State *L)
 {
     struct project *project = project_check(L);
-    const struct registry *registry = script_registry(project->script);
-    const struct endpoint_spec *endpoint =
-        registry_endpoint(registry, slice_str(luaL_checkstring(L, 2)));
-    luaL_argcheck(L, endpoint, 2, "no such endpoint");
-    pace_forgive(&project->paces[endpoint - registry->endpoints]);
+    struct registry *registered;
+    pace_forgive(pace_of(project, check_endpoint(L, project, &registered)));
+    registry_unref(registered);
     return 0;
 }
-
-/* ---- When it may be made ---- */
 
 /* pace_wait(endpoint) -> nil: an attempt may start now (its token was taken) | ms to wait | -1: one
  * that is under way has to end first */
 int l_project_pace_wait(lua_State *L)
 {
     struct project *project = project_check(L);
-    const struct registry *registry = script_registry(project->script);
-    const struct endpoint_spec *endpoint =
-        registry_endpoint(registry, slice_str(luaL_checkstring(L, 2)));
-    luaL_argcheck(L, endpoint, 2, "no such endpoint");
+    struct registry *registered;
+    const struct endpoint_spec *endpoint = check_endpoint(L, project, &registered);
     int64_t wait_ms;
-    if (pace_take(&project->paces[endpoint - registry->endpoints], endpoint,
-                  clock_mono_ms() * NS_PER_MS, &wait_ms))
+    const bool may_start =
+        pace_take(pace_of(project, endpoint), endpoint, clock_mono_ms() * NS_PER_MS, &wait_ms);
+    registry_unref(registered);
+    if (may_start)
         return 0;
     lua_pushinteger(L, wait_ms);
     return 1;

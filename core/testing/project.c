@@ -372,25 +372,30 @@ static int l_sources(lua_State *L)
     return 1;
 }
 
-/* A canned answer comes whole, so its first byte is what a timeout may be too short for.
- * endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms,
+/* A canned answer comes whole, so its first byte is what a timeout may be too short for. */
+void endpoint_push_fields(lua_State *L, const struct endpoint_spec *endpoint)
+{
+    set_text(L, "name", endpoint->name);
+    set_integer(L, "timeout_ms", endpoint->timeouts.first_byte_ms);
+    set_integer(L, "concurrency", endpoint->concurrency);
+    set_bool(L, "blocks_on_dead", endpoint->blocks_on_dead);
+    set_integer(L, "disable_after_ms", endpoint->disable_after_ms);
+    set_bool(L, "tells_success", endpoint->tells_success);
+    if (endpoint->queue) {
+        set_integer(L, "batch", endpoint->queue->batch);
+        set_integer(L, "lease_ms", endpoint->queue->lease_ms);
+    }
+}
+
+/* endpoints() -> { { name, timeout_ms, concurrency, blocks_on_dead, disable_after_ms,
  * tells_success, batch?, lease_ms?: of a queue }, … } */
 static int l_endpoints(lua_State *L)
 {
     const struct registry *registry = script_registry(project_check(L)->script);
     lua_newtable(L);
     for (size_t i = 0; i < registry->endpoint_count; i++) {
-        lua_createtable(L, 0, 4);
-        set_text(L, "name", registry->endpoints[i].name);
-        set_integer(L, "timeout_ms", registry->endpoints[i].timeouts.first_byte_ms);
-        set_integer(L, "concurrency", registry->endpoints[i].concurrency);
-        set_bool(L, "blocks_on_dead", registry->endpoints[i].blocks_on_dead);
-        set_integer(L, "disable_after_ms", registry->endpoints[i].disable_after_ms);
-        set_bool(L, "tells_success", registry->endpoints[i].tells_success);
-        if (registry->endpoints[i].queue) {
-            set_integer(L, "batch", registry->endpoints[i].queue->batch);
-            set_integer(L, "lease_ms", registry->endpoints[i].queue->lease_ms);
-        }
+        lua_createtable(L, 0, 8);
+        endpoint_push_fields(L, &registry->endpoints[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;
@@ -500,6 +505,7 @@ static int l_close(lua_State *L)
     generation_unref(project->generation);
     kept_finish(project);
     free(project->paces);
+    registered_finish(project);
     free(project->dir);
     buf_finish(&project->variable);
     buf_finish(&project->text);
@@ -519,7 +525,9 @@ static const luaL_Reg methods[] = {
     {"encode", l_encode},
     {"endpoints", l_endpoints},
     {"exchanges", l_exchanges},
+    {"fan_out", l_project_fan_out},
     {"finished", l_finished},
+    {"is_signed", l_project_is_signed},
     {"kv_get", l_project_kv_get},
     {"kv_keys", l_project_kv_keys},
     {"kv_set", l_project_kv_set},
@@ -531,6 +539,7 @@ static const luaL_Reg methods[] = {
     {"pace_wait", l_project_pace_wait},
     {"forgive", l_project_forgive},
     {"receive", l_project_receive},
+    {"register", l_project_register},
     {"rerun_delay", l_project_rerun_delay},
     {"routines", l_project_routines},
     {"run", l_project_run},

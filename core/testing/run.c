@@ -3,6 +3,7 @@
 #include "testing/testing_int.h"
 
 #include "base/clock.h"
+#include "model/published.h"
 
 #include <stdlib.h>
 
@@ -73,11 +74,14 @@ void set_outbox(lua_State *L, struct project *project, struct outbox *outbox)
         struct outbox_delivery *entry = &outbox->deliveries[i];
         entry->delivery->id = id_next_row(&project->last_row);
         entry->delivery->created_ms = project->now_ms;
-        lua_createtable(L, 0, 3);
+        lua_createtable(L, 0, 4);
         set_integer(L, "delay_ms", entry->delay_ms);
+        set_bool(L, "is_published",
+                 entry->delivery->message->id == published_message(entry->delivery->message->id));
         if (entry->order_key.data)
             set_slice(L, "order_key", entry->order_key);
-        delivery_handle_push(L, project, entry->endpoint, entry->delivery);
+        delivery_handle_push(L, project, entry->endpoint, entry->registry, entry->delivery);
+        entry->registry = NULL;
         entry->delivery = NULL;
         lua_setfield(L, -2, "delivery");
         lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -160,7 +164,8 @@ static struct waiting_run *create_waiting(lua_State *L, struct event *event)
 /* run(subscription, event, { number, first_ordinal, ordinal_count, is_ordered = 1?, is_lost = 1?,
  * members = { { event, first_ordinal, ordinal_count }, … }? }, result): result gets outcome
  * "handled" "skipped" "retry_later" "failed" "cancelled", text, delay_ms, is_hopeless, deliveries {
- * { delivery, delay_ms, order_key? }, … }, emits { event, … }, changes { { verb, id, reason? }, …
+ * { delivery, delay_ms, is_published, order_key? }, … }, emits { event, … }, changes { { verb, id,
+ * reason? }, …
  * }, tasks */
 int l_project_run(lua_State *L)
 {

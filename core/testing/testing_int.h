@@ -37,15 +37,17 @@ struct project {
     char *dir;             /* owned */
     uv_loop_t loop;
     struct shared *shared;
-    struct directory *directory; /* of no endpoints */
+    struct directory *directory; /* of endpoints that the spec registered */
     struct timer_heap timers;    /* of the script, by now_ms */
     struct queue exchanges;      /* that wait for their answer */
     lua_Integer last_exchange;
     struct id_source ids;
-    uint64_t last_row;       /* the last delivery's id */
-    uint64_t random;         /* the state of chance */
-    int64_t now_ms;          /* both clocks */
-    struct pace *paces;      /* of each endpoint; owned */
+    uint64_t last_row;                   /* the last delivery's id */
+    uint64_t random;                     /* the state of chance */
+    int64_t now_ms;                      /* both clocks */
+    struct pace *paces;                  /* of each endpoint of the scripts; owned */
+    struct registered_pace **registered; /* of those of applications; owned */
+    size_t registered_count;
     lua_State *L;            /* of the call under way */
     struct buf variable;     /* the one asked for last */
     struct buf text;         /* scratch of one call */
@@ -75,6 +77,8 @@ int project_expect_result(lua_State *L, struct project *project);
 /* Pushes it for the last time and puts it into the list of what is finished. */
 void project_push_result(lua_State *L, struct project *project, int reference);
 
+/* Sets in the table on top what endpoints() tells of one. */
+void endpoint_push_fields(lua_State *L, const struct endpoint_spec *endpoint);
 /* Pushes the value of a slot; nil while the project is being collected. */
 void project_push_slot(lua_State *L, const struct project *project, enum project_slot slot);
 /* Appends what is on top to a slot's list. */
@@ -121,6 +125,16 @@ int l_project_publish(lua_State *L);
 /* Takes the reference, pushes the event's handle; NULL: nothing. Returns how many it pushed. */
 int project_push_meta(lua_State *L, struct project *project, struct event *event, uint32_t depth);
 
+/* registered.c */
+int l_project_register(lua_State *L);
+int l_project_fan_out(lua_State *L);
+int l_project_is_signed(lua_State *L);
+/* Its pace; made when it is asked for. */
+struct pace *registered_pace_of(struct project *project, uint64_t endpoint);
+/* A reference to the endpoint of this name as it is now; NULL: an application has none so. */
+struct registry *registered_find(const struct project *project, const char *name);
+void registered_finish(struct project *project);
+
 /* run.c */
 int l_project_run(lua_State *L);
 int l_project_init(lua_State *L);
@@ -137,9 +151,10 @@ int l_project_run_routine(lua_State *L);
 
 /* delivery.c */
 void delivery_handle_open(lua_State *L);
-/* Takes the delivery. */
+/* Takes the delivery, and the reference to what the endpoint is of (NULL: the scripts). */
 void delivery_handle_push(lua_State *L, struct project *project,
-                          const struct endpoint_spec *endpoint, struct delivery *delivery);
+                          const struct endpoint_spec *endpoint, struct registry *registered,
+                          struct delivery *delivery);
 /* The delivery of a handle, and its endpoint. Borrows. */
 const struct delivery *delivery_handle_check(lua_State *L, int index,
                                              const struct endpoint_spec **endpoint);

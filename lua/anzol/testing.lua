@@ -11,6 +11,7 @@ local http = require "anzol.testing.http"
 local logs = require "anzol.testing.logs"
 local metrics = require "anzol.testing.metrics"
 local receiving = require "anzol.testing.receiving"
+local registering = require "anzol.testing.registering"
 local routines = require "anzol.testing.routines"
 local sending = require "anzol.testing.sending"
 local timeline = require "anzol.testing.timeline"
@@ -274,8 +275,29 @@ function Test:receive(source, options)
   return receiving.receive(ready_world_of(self), source, options)
 end
 
+-- What applications do over the API: they register endpoints and publish messages.
+function Test:register(fields)
+  return registering.register(ready_world_of(self), fields)
+end
+
 function Test:publish(type, options)
-  return receiving.publish(ready_world_of(self), type, options)
+  return registering.publish(ready_world_of(self), type, options)
+end
+
+-- Whether the request of a delivery's last attempt has a good signature of Standard Webhooks, by
+-- the key of its endpoint or this one.
+function Test:is_signed(delivery, key)
+  local world = world_of(self)
+  if type(delivery) ~= "table" or not delivery.request then
+    failure.raise "t:is_signed takes a delivery that was attempted"
+  end
+  local endpoint = world.sending:registered(delivery.endpoint)
+  key = key or endpoint and endpoint.key
+  if type(key) ~= "string" then
+    failure.raise("t:is_signed: say by which key: '%s' was not registered in the test",
+      delivery.endpoint)
+  end
+  return registering.is_signed(world, delivery.request, key)
 end
 
 -- The next attempts at an endpoint get these answers, in turn.
@@ -419,7 +441,8 @@ function M.new(options)
   local dir = options.dir or find_dir()
   local now_ms = read_now(options.now or DEFAULT_NOW)
   local world = setmetatable({ dir = dir, timeline = timeline.new(now_ms), logs = {},
-    dead_letters = {}, sources = {}, source_names = {} }, World)
+    dead_letters = {}, sources = {}, source_names = {}, applications = registering.applications() },
+    World)
   world.project = load_project(world, options, dir, now_ms)
   for i, source in ipairs(world.project:sources()) do
     world.sources[source.name], world.source_names[i] = source, source.name

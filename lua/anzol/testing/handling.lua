@@ -20,7 +20,7 @@ function M.new(world)
     lane.running, lane.waiting, lane.first = 0, {}, 1
   end
   local handling = setmetatable({ world = world, lanes = lanes, events = {}, keys = {}, lines = {},
-    lost_commits = 0 }, Handling)
+    lost_commits = 0, publishers = {} }, Handling)
   handling.batches = batches.new(world.timeline, function(run) handling:queue(run) end)
   return handling
 end
@@ -138,12 +138,21 @@ end
 
 local outcomes = {}
 
+-- What a run sends. A message that was published goes out once, by the first run that says so.
+local function send(self, run, deliveries)
+  for _, entry in ipairs(deliveries) do
+    local event_id = entry.is_published and entry.delivery:fields().event_id
+    if event_id then self.publishers[event_id] = self.publishers[event_id] or run end
+    if not event_id or self.publishers[event_id] == run then
+      self.world.sending:add(entry.delivery, entry.delay_ms, entry.order_key)
+    end
+  end
+end
+
 function outcomes.handled(self, run, result)
   run.number = run.number + 1
   batches.each(run, function(one) one.state, one.error, one.number = "handled", nil, run.number end)
-  for _, entry in ipairs(result.deliveries) do
-    self.world.sending:add(entry.delivery, entry.delay_ms, entry.order_key)
-  end
+  send(self, run, result.deliveries)
   for _, handle in ipairs(result.emits) do self:add(handle, EMIT_KEY_WINDOW_MS) end
   leave_line(self, run)
   self:do_changes(result)
@@ -254,7 +263,10 @@ local function add_runs(self, event)
     return die(self, runs[1])
   end
   local numbers, order_keys, specs = self.world.project:match(event.hidden.handle)
-  local share = #numbers > 0 and MESSAGES_PER_EVENT // #numbers
+  if #numbers == 0 then
+    return send(self, event, self.world.project:fan_out(event.hidden.handle) or {})
+  end
+  local share = MESSAGES_PER_EVENT // #numbers
   for i, number in ipairs(numbers) do
     runs[i] = {
       subscription = self.lanes[number].name, subscription_number = number, number = 0,

@@ -208,40 +208,4 @@ function M.receive(world, name, options)
   return answer
 end
 
--- ---- What is published over the API ----
-
-local publish_names = { "payload", "channels" }
-
--- A list of 1 to 5 names as JSON; nil: none.
-local function check_channels(world, channels)
-  if channels == nil then return nil end
-  local is_list = type(channels) == "table" and #channels >= 1 and #channels <= 5
-  for _, name in ipairs(is_list and channels or {}) do
-    is_list = is_list and type(name) == "string" and #name <= 128 and name:find "^[%w_.-]+$" ~= nil
-  end
-  if not is_list then
-    failure.raise("t:publish: 'channels' is a list of 1 to 5 names of letters, digits, '-', '_' "
-      .. "and '.'")
-  end
-  return world:encode(channels)
-end
-
--- Publishes a message; runs until nothing is left to do now. Returns the event.
-function M.publish(world, name, options)
-  options = options or {}
-  failure.check_options(options, publish_names, "t:publish")
-  if type(name) ~= "string" or #name > 256 or not name:find "^[%w_.-]+$" then
-    failure.raise("t:publish: the type is 1 to 256 letters, digits, '-', '_' and '.', without "
-      .. "'api.'")
-  end
-  local payload = options.payload == nil and "{}" or world:encode(options.payload)
-  if payload:sub(1, 1) ~= "{" then
-    failure.raise "t:publish: the payload is a table that is a JSON object"
-  end
-  local event = world.handling:add(world.project:publish(name, payload,
-    check_channels(world, options.channels)), 0)
-  world:settle()
-  return event
-end
-
 return M

@@ -16,15 +16,50 @@ local ORDINAL_MAX = 255 -- of the messages of an event; copies count down from i
 -- An endpoint that nothing was canned for takes everything.
 local DEFAULT_ANSWER = { status = 200 }
 
+local function open(self, outlet)
+  outlet.waiting, outlet.first, outlet.in_flight = {}, 1, 0
+  outlet.answers, outlet.lines, outlet.state, outlet.leases = {}, {}, "enabled", {}
+  self.outlets[outlet.name] = outlet
+  table.insert(self.names, outlet.name)
+end
+
 function M.new(world)
-  local outlets, names = {}, {}
-  for i, outlet in ipairs(world.project:endpoints()) do
-    outlet.waiting, outlet.first, outlet.in_flight = {}, 1, 0
-    outlet.answers, outlet.lines, outlet.state, outlet.leases = {}, {}, "enabled", {}
-    outlets[outlet.name], names[i] = outlet, outlet.name
+  local self = setmetatable({ world = world, outlets = {}, names = {}, registered_names = {},
+    deliveries = {}, copies = {} }, Sending)
+  for _, outlet in ipairs(world.project:endpoints()) do open(self, outlet) end
+  return self
+end
+
+-- ---- Endpoints of applications: what the project calls id is called by its uid here ----
+
+function Sending:registered(name)
+  local outlet = self.outlets[name]
+  return outlet and outlet.put and outlet
+end
+
+-- A version of one; put(is_disabled) makes another.
+function Sending:add_registered(endpoint, put, is_disabled)
+  local outlet = self:registered(endpoint.name)
+  if outlet then
+    for name, value in pairs(endpoint) do outlet[name] = value end
+  else
+    if self.outlets[endpoint.name] then
+      failure.raise("t:register: the scripts have an endpoint '%s': take another uid",
+        endpoint.name)
+    end
+    outlet = endpoint
+    open(self, outlet)
+    self.registered_names[endpoint.id] = endpoint.name
   end
-  return setmetatable({ world = world, outlets = outlets, names = names, deliveries = {},
-    copies = {} }, Sending)
+  outlet.put, outlet.state = put, is_disabled and "disabled" or "enabled"
+end
+
+-- A disabled one of an application is one that its messages do not go to.
+local function set_state(outlet, state)
+  if outlet.put and (outlet.state == "disabled") ~= (state == "disabled") then
+    outlet.put(state == "disabled")
+  end
+  outlet.state = state
 end
 
 function Sending:outlet(name, what)
@@ -121,7 +156,7 @@ local function settle(self, delivery, decision)
   local attempt = decision.number and delivery.attempts[decision.number]
   local why = why_disable(self, outlet, decision, attempt)
   if why and outlet.state == "enabled" then
-    outlet.state = "disabled"
+    set_state(outlet, "disabled")
     tell(self, delivery, "disabled", why, attempt)
   end
   if decision.state == "retrying" then
@@ -203,7 +238,7 @@ end
 
 function pump(self, outlet)
   while can_start(outlet) and not outlet.is_waiting do
-    local wait_ms = self.world.project:pace_wait(outlet.name)
+    local wait_ms = self.world.project:pace_wait(outlet.id or outlet.name)
     if wait_ms and wait_ms >= 0 then
       outlet.is_waiting = true
       self.world.timeline:after(wait_ms, function()
@@ -236,6 +271,7 @@ end
 -- Committed with a run.
 function Sending:add(handle, delay_ms, order_key)
   local delivery = handle:fields()
+  delivery.endpoint = self.registered_names[delivery.endpoint] or delivery.endpoint
   delivery.handle, delivery.state, delivery.attempts = handle, "pending", {}
   delivery.order_key, delivery.created_at_ms = order_key, self.world.timeline.now_ms
   if delay_ms > 0 then delivery.due_ms = self.world.timeline.now_ms + delay_ms end
@@ -340,10 +376,10 @@ function Sending:change(name, verb)
     failure.raise("t:%s: endpoint '%s' is %s", verb, name, outlet.state)
   end
   if outlet.state == change.to then return end
-  outlet.state = change.to
+  set_state(outlet, change.to)
   if change.to ~= "enabled" then return end
   outlet.failing_since_ms = nil
-  self.world.project:forgive(name)
+  self.world.project:forgive(outlet.id or name)
   self.world.timeline:soon(function() pump(self, outlet) end)
 end
 

@@ -80,12 +80,39 @@ local Test = {}
 ---@return { status: integer, headers: table, body: string, json: any, event: table?, reason: string? }
 function Test:receive(source, options) end
 
+---The fields that the API takes of an endpoint.
+---@class anzol.TestEndpoint
+---@field url string
+---@field uid? string What the test calls it by; without one by its id. Another endpoint with it takes its place.
+---@field application? string The uid of its application. Default: one that need not be named.
+---@field eventTypes? string[] Default: every type.
+---@field channels? string[] 1 to 10. Default: messages of every channel.
+---@field metadata? table<string, string> `transform`: the name of an `anzol.transform`.
+---@field headers? table<string, string>
+---@field secret? string `"whsec_…"` or `"whsk_…"`. Default: a key of its own.
+---@field throttleRate? integer Messages a second.
+---@field disabled? boolean
+---@field description? string
+
+---Registers an endpoint as an application does over the API. It is one of the test like those of scripts:
+---`t:answer`, `t:delivery`, `t:disable` and the others take its `name`.
+---
+---```lua
+---t:register { uid = "crm", url = "https://crm.example/", eventTypes = { "invoice.paid" } }
+---t:publish("invoice.paid", { payload = { amount = 5 } })
+---assert.equal(5, t:delivery("crm").request.json.amount)
+---```
+---@param fields anzol.TestEndpoint
+---@return { id: string, uid: string?, name: string, application: string, key: string } endpoint
+function Test:register(fields) end
+
 ---@class anzol.TestPublishOptions
 ---@field payload? table Default: `{}`.
 ---@field channels? string[] 1 to 5.
+---@field application? string The uid of its application. Default: one that need not be named.
 
----Publishes a message as an application does over the API: the handlers of `api.` patterns run. No
----application has endpoints in a test, so `event:publish` gives 0.
+---Publishes a message as an application does over the API: it goes to the endpoints that were registered
+---(`t:register`) and want it, or as the handlers of `api.` patterns say.
 ---
 ---```lua
 ---local event = t:publish("invoice.paid", { payload = { amount = 0 } })
@@ -95,6 +122,16 @@ function Test:receive(source, options) end
 ---@param options? anzol.TestPublishOptions
 ---@return table event As `t.events` has it.
 function Test:publish(type, options) end
+
+---Whether the request of a delivery's last attempt has a good signature of Standard Webhooks.
+---
+---```lua
+---assert.is_true(t:is_signed(t:delivery "crm"))
+---```
+---@param delivery table Of `t.deliveries`.
+---@param key? string `"whsec_…"` or `"whsk_…"`. Default: that of the endpoint, if `t:register` made it.
+---@return boolean
+function Test:is_signed(delivery, key) end
 
 ---What an endpoint answers: a status, or this table, or a function of the request that gives one.
 ---@class anzol.CannedAnswer
