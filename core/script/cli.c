@@ -15,7 +15,8 @@
  * Loads the project as serve would, without network. opts.allow_missing_secrets: boolean. findings:
  * array of { level = "error" | "warning", file, line (0: none), phase, message, hint? }. err: nil
  * if the generation would be accepted, else the first error as one line. If it would:
- * findings.sources, .subscriptions: how many, .endpoints: array of { name, file, line }.
+ * findings.sources, .subscriptions: how many, .endpoints: array of { name, file, line },
+ * .transforms: of names.
  *
  *   native.files(dir, opts) -> array of { path, text } | nil, err
  *

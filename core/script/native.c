@@ -69,6 +69,15 @@ static void push_endpoints(lua_State *L, const struct registry *registry)
     }
 }
 
+static void push_transforms(lua_State *L, const struct registry *registry)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < registry->transform_count; i++) {
+        lua_pushstring(L, registry->transforms[i].name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
 static int l_check(lua_State *L)
 {
     const char *globs[GLOBS_MAX + 1];
@@ -91,6 +100,8 @@ static int l_check(lua_State *L)
         set_integer(L, "sources", (lua_Integer)registry->source_count);
         push_endpoints(L, registry);
         lua_setfield(L, -2, "endpoints");
+        push_transforms(L, registry);
+        lua_setfield(L, -2, "transforms");
         set_integer(L, "subscriptions", (lua_Integer)registry->subscription_count);
         size_t polls = 0;
         for (size_t i = 0; i < registry->routine_count; i++)

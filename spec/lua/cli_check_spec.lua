@@ -50,6 +50,55 @@ describe("anzol check", function()
       output)
   end)
 
+  it("finds what is published where it cannot be, or twice", function()
+    local result = check { ["scripts/a.lua"] = HEAD .. [[
+anzol.on("order.*", function(event)
+  if event.data.big == true then event:publish { payload = {} } end
+end)
+anzol.on({ "api.a", "b" }, { name = "both" }, function(e) e:publish() end)
+anzol.on("api.**", { name = "twice" }, function(e)
+  e:publish { channels = {} }
+  for _ = 1, 2 do e:send("x") end
+  e:publish()
+end)
+anzol.on("api.**", { name = "once" }, function(event)
+  if event.data.a == 1 then event:publish() else event:publish { channels = {} } end
+  local _ = event.data.b == 1 and event:publish() or event:publish { type = "b" }
+end)
+local hub = anzol.hub("feeds", { public_url = "https://x.example/in/feeds", topics = { "https://x.example/" } })
+anzol.on("feed.changed", function(event) hub:publish(event, "https://x.example/", { body = "" }) end)
+anzol.endpoint("x", { url = "https://x.example/", sign = false })
+]] }
+    assert.equal("scripts/a.lua:3: error: event:publish is of events that were published over the API (no pattern of "
+      .. "this handler begins with 'api.')\nscripts/a.lua:9: error: e:publish is called twice in a run (once is "
+      .. "enough)\n", result.output)
+    assert.equal(1, result.code)
+  end)
+
+  it("warns of patterns that nothing can match", function()
+    local lines = HEAD .. [[
+anzol.on({ "anzol.delivery.ded", "anzol.**", "anzol.delivery.*" }, function() end)
+anzol.on("anzol.*", { name = "two" }, function() end)
+anzol.on("api", { name = "three" }, function() end)
+anzol.on("api.**", { name = "four" }, function() end)
+]]
+    local result = check { ["scripts/a.lua"] = lines }
+    assert.equal("scripts/a.lua:2: warning: nothing matches the pattern 'anzol.delivery.ded': the server tells no such "
+      .. "event (did you mean 'anzol.delivery.dead'?)\n"
+      .. "scripts/a.lua:3: warning: nothing matches the pattern 'anzol.*': the server tells no such event\n"
+      .. "scripts/a.lua:4: warning: nothing matches the pattern 'api': what is published has a type behind it (did you "
+      .. "mean 'api.**'?)\n", result.output)
+    result = check { ["scripts/a.lua"] = lines .. 'anzol.source("api", { verify = anzol.verify.none() })\n' }
+    assert.is_nil(result.output:find("pattern 'api'", 1, true), result.output)
+  end)
+
+  it("knows all that the server tells scripts", function()
+    local types = {}
+    for type in files.read("core/model/meta.h"):gmatch '"(anzol%.[%l.]+)"' do types[#types + 1] = type end
+    table.sort(types)
+    assert.same(types, require "anzol.cli.lint_publish".META_TYPES)
+  end)
+
   it("warns of what the sandbox took out", function()
     local output, code = found_in "os.execute('true')\nreturn io.open, os.time()"
     assert.equal(0, code)

@@ -236,17 +236,30 @@ describe("anzol check", function()
   it("compares with what is pending on the running server when told", function()
     fake.native.check = function()
       local nothing = found()
-      nothing.endpoints = { { name = "here" } }
+      nothing.endpoints, nothing.transforms = { { name = "here" } }, { "slack" }
       return nothing
     end
-    fake.answers = { { json = { data = { { name = "here", pending = 5 }, { name = "crm", pending = 12 },
-      { name = "old", pending = 1000, pendingIsLeast = true }, { name = "done", pending = 0 } } } } }
+    local function list(rows) return { json = { data = rows, done = true, iterator = dkjson.null } } end
+    fake.answers = { list { { name = "here", pending = 5 }, { name = "crm", pending = 12 },
+      { name = "old", pending = 1000, pendingIsLeast = true }, { name = "done", pending = 0 },
+      { name = "ep_0IcYBi7UG00", pending = 7 } }, list {} }
     local code, out = run("check", "--running", "--deny-warnings")
     assert.equal(1, code)
     assert.equal("http://localhost/api/v1/endpoint", fake.requests[1].url)
     assert.equal("warning: 12 deliveries pending for removed endpoint crm (they wait until it is "
       .. "registered again)\nwarning: at least 1000 deliveries pending for removed endpoint old (they "
       .. "wait until it is registered again)\n", out)
+    fake.answers = { list { { name = "crm", pending = 1 } },
+      { json = { data = { { id = "app_1" } }, done = false, iterator = "app_1" } },
+      list { { id = "ep_1", metadata = { transform = "slack" } }, { id = "ep_2", metadata = { transform = "tems" } },
+        { id = "ep_3", metadata = {} } },
+      list { { id = "app_2" } }, list { { id = "ep_4", metadata = { transform = "tems" } },
+        { id = "ep_5", metadata = { transform = "" } } } }
+    out = select(2, run("check", "--running"))
+    assert.equal("warning: 1 delivery pending for removed endpoint crm (they wait until it is registered again)\n"
+      .. "warning: the metadata of 2 endpoints names the transform 'tems', which no script registers (ep_2 of app_1) "
+      .. '(their attempts fail without anzol.transform("tems", fn))\n', out)
+    assert.matches("/api/v1/app?limit=250&iterator=app_1", fake.requests[6].url, 1, true)
     assert.equal(69, (run("check", "--running")))
   end)
 

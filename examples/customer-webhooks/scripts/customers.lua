@@ -9,7 +9,7 @@ local anzol = require "anzol"
 anzol.on("api.invoice.**", function(event)
   local invoice = event.data
   if invoice.amount == 0 then return anzol.skip "nothing to pay" end
-  local mode = invoice.test and "test" or "live"
+  local mode = invoice.test == true and "test" or "live"
   event:publish {
     payload = { id = invoice.id, amount = invoice.amount, currency = invoice.currency },
     endpoints = function(endpoint)

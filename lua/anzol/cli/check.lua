@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- anzol check: load the project as a server would, without opening a socket, look through its
 -- files, and say all that is wrong at once. Only --connect goes to the network.
-local client = require "anzol.cli.client"
+local check_running = require "anzol.cli.check_running"
 local failure = require "anzol.cli.failure"
 local findings = require "anzol.cli.findings"
 local lint = require "anzol.cli.lint"
@@ -32,7 +32,8 @@ function M.configure(parser)
   parser:flag("--allow-missing-secrets", "A secret that is not set is a warning, not an error.")
   parser:flag("--connect", "Connect to every endpoint as a delivery would (look-up, address "
     .. "guard, TLS) and send nothing; without it no socket is opened.")
-  parser:flag("--running", "Ask the project's server what is pending for endpoints that are gone.")
+  parser:flag("--running", "Ask the project's server what is pending for endpoints that are gone, "
+    .. "and which transforms endpoints of applications name.")
 end
 
 local function print_json(console, found, errors)
@@ -114,21 +115,6 @@ local function without_known(found, more)
   return list
 end
 
-local function check_running(options, console, found)
-  local names = {}
-  for _, endpoint in ipairs(found.endpoints or {}) do names[endpoint.name] = true end
-  local answer = client.decode(client.request(options, console, { path = "/api/v1/endpoint" }))
-  for _, row in ipairs(answer.data) do
-    if row.pending > 0 and not names[row.name] then
-      found[#found + 1] = { level = "warning", file = "", line = 0, phase = "running",
-        message = ("%s%s pending for removed endpoint %s"):format(
-          row.pendingIsLeast and "at least " or "",
-          row.pending == 1 and "1 delivery" or row.pending .. " deliveries", row.name),
-        hint = "they wait until it is registered again" }
-    end
-  end
-end
-
 local function result_of(connection)
   if connection.is_skipped then return "skipped" end
   return connection.error or "ok"
@@ -176,7 +162,7 @@ local function check_project(dir, options, console)
     })))
     append(found, without_known(found, luacheck.findings(dir, files)))
   end
-  if options.running and found.endpoints then check_running(options, console, found) end
+  if options.running and found.endpoints then check_running.add(options, console, found) end
   if options.connect and found.endpoints then check_connections(dir, options, found) end
   findings.sort(found)
   return found

@@ -77,6 +77,12 @@ local closing = { [")"] = true, ["}"] = true, ["]"] = true }
 local begins = { ["function"] = true, ["do"] = true, ["if"] = true, ["repeat"] = true }
 local ends = { ["end"] = true, ["until"] = true }
 
+-- 1: the token begins a block of its own, -1: it ends one, 0: neither.
+function M.nesting(token)
+  if token.kind ~= "name" then return 0 end
+  return begins[token.text] and 1 or ends[token.text] and -1 or 0
+end
+
 -- Where each item begins of what the bracket at `at` holds.
 function M.arguments(tokens, at)
   local list, depth = {}, 0
@@ -85,9 +91,8 @@ function M.arguments(tokens, at)
     local token = tokens[i]
     if is_start and not closing[token.text] then list[#list + 1] = i end
     is_start = false
-    if token.kind == "name" then
-      depth = depth + (begins[token.text] and 1 or ends[token.text] and -1 or 0)
-    elseif token.kind == "other" then
+    depth = depth + M.nesting(token)
+    if token.kind == "other" then
       if opening[token.text] then depth = depth + 1
       elseif closing[token.text] then
         if depth == 0 then return list end

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- What can be seen in the files of a project without running them: names that are nowhere defined,
--- patterns that do not compile, conditions that JSON null passes, endpoints that nothing names.
+-- patterns that do not compile, conditions that JSON null passes, endpoints that nothing names,
+-- what is published where it cannot be.
 -- Code that never ran is seen too.
 local bytecode = require "anzol.cli.bytecode"
 local calls = require "anzol.cli.calls"
 local lexer = require "anzol.cli.lexer"
 local lint_null = require "anzol.cli.lint_null"
 local lint_options = require "anzol.cli.lint_options"
+local lint_publish = require "anzol.cli.lint_publish"
 local pattern = require "anzol.cli.pattern"
 
 local M = {}
@@ -202,13 +204,21 @@ function M.findings(files, options)
     if load(file.text:gsub("^#[^\n]*", ""), "=", "t") then good[#good + 1] = file end
   end
   check_names(findings, good, options)
+  local has_source = false
   for _, file in ipairs(good) do
-    local tokens = lexer.tokens(file.text)
-    local calls_of = calls.in_file(tokens)
+    file.tokens = lexer.tokens(file.text)
+    file.calls = calls.in_file(file.tokens)
+    has_source = has_source or lint_publish.has_source(file.tokens, file.calls)
+  end
+  for _, file in ipairs(good) do
+    local tokens, calls_of = file.tokens, file.calls
     check_patterns(findings, file, tokens)
     note_regexes(regexes, file, tokens, calls_of)
     for _, problem in ipairs(lint_options.problems(tokens, calls_of)) do
       add(findings, "error", file.path, problem.line, problem.message)
+    end
+    for _, problem in ipairs(lint_publish.problems(tokens, calls_of, has_source)) do
+      add(findings, problem.level, file.path, problem.line, problem.message)
     end
     for _, problem in ipairs(lint_null.problems(tokens, calls_of)) do
       add(findings, "warning", file.path, problem.line, problem.message)
