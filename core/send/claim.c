@@ -279,7 +279,7 @@ static void claim(struct outlet *outlet)
     bool is_urgent;
     int above = 0;
     const size_t wanted = count_wanted(outlet, &is_urgent, &above);
-    if (outlet->claim || !outlet_is_open(outlet) || outlet->sender->is_heavy || wanted == 0)
+    if (outlet->claim || !outlet_is_open(outlet) || outlet_is_heavy(outlet) || wanted == 0)
         return;
     const size_t count = places_ask(outlet, wanted);
     if (count > 0)

@@ -7,12 +7,11 @@
 
 #define NS_PER_MS 1000000
 
-bool pace_has_slot(size_t own, size_t all, bool is_answering)
+bool pace_has_slot(size_t own, size_t tenants, size_t all, bool is_answering)
 {
-    const size_t most = LIMIT_ATTEMPTS_PER_WORKER;
-    if (!is_answering)
-        return all + own < LIMIT_SILENT_ATTEMPTS_PER_WORKER;
-    return all + own < most || (own == 0 && all < 2 * most);
+    const size_t most = is_answering ? LIMIT_ATTEMPTS_PER_WORKER : LIMIT_SILENT_ATTEMPTS_PER_WORKER;
+    const size_t taken = own > tenants ? own : tenants;
+    return all + taken < most || (is_answering && own == 0 && all + tenants < 2 * most);
 }
 
 bool pace_take(struct pace *pace, const struct endpoint_spec *spec, int64_t now_ns,

@@ -52,23 +52,6 @@ bool outlet_is_open(const struct outlet *outlet)
            !outlet->sender->is_stopping && outlet->pace.circuit.state != CIRCUIT_OPEN;
 }
 
-/* Bodies in memory are bounded too, however few the deliveries. */
-static void weigh(struct sender *sender, const struct delivery *delivery, bool is_held)
-{
-    const size_t bytes = delivery->message->content->body_len;
-    sender->held_bytes += is_held ? bytes : -bytes;
-    if (sender->held_bytes > LIMIT_DELIVERY_CONTENT_BYTES)
-        sender->is_heavy = true;
-    if (!sender->is_heavy || sender->held_bytes > LIMIT_DELIVERY_CONTENT_BYTES / 2)
-        return;
-    sender->is_heavy = false;
-    size_t place = 0;
-    uint64_t id;
-    void *outlet;
-    while (map_next(&sender->outlets, &place, &id, &outlet))
-        claim_go_on(outlet);
-}
-
 void outlet_wait(struct outlet *outlet, struct delivery *delivery)
 {
     struct queue *waiting = &outlet->waiting;
@@ -93,8 +76,8 @@ void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room
         atomic_fetch_sub(&outlet->gate->room, 1);
     outlet->held++;
     places_take(outlet, 1);
-    weigh(sender, delivery, true);
-    if (sender->is_heavy || places_are_full(outlet))
+    outlet_weigh(outlet, delivery, true);
+    if (outlet_is_heavy(outlet) || places_are_full(outlet))
         claim_fall_behind(outlet);
     outlet_wait(outlet, delivery);
     outlet_schedule(outlet);
@@ -108,7 +91,7 @@ void outlet_release(struct outlet *outlet, struct delivery *delivery)
     places_put(outlet, 1);
     if (outlet->gate)
         gate_put(outlet->gate);
-    weigh(sender, delivery, false);
+    outlet_weigh(outlet, delivery, false);
     delivery_destroy(delivery);
     claim_go_on(outlet);
     places_feed(sender);
@@ -243,24 +226,6 @@ static bool can_start(const struct outlet *outlet)
            circuit_may_start(&outlet->pace.circuit);
 }
 
-static bool has_slot(const struct outlet *outlet)
-{
-    const bool is_answering = outlet->is_answering;
-    return pace_has_slot(outlet->in_flight, attempts_beside(outlet->sender, is_answering),
-                         is_answering);
-}
-
-/* As many as there are slots for have another turn. */
-static void feed(struct sender *sender, bool is_answering)
-{
-    struct node *node;
-    for (size_t left = attempts_left(sender, is_answering);
-         left > 0 && (node = queue_pop(&sender->starved[is_answering])); left--) {
-        container_of(node, struct outlet, ready_node)->is_starved = false;
-        queue_push(&sender->ready, node);
-    }
-}
-
 /* Then it needs no token: no attempt is made. */
 static bool is_first_expired(const struct outlet *outlet)
 {
@@ -291,19 +256,13 @@ static size_t cost_of_next(const struct outlet *outlet)
     return bytes > TURN_BYTES ? bytes : TURN_BYTES;
 }
 
-static void starve(struct outlet *outlet)
-{
-    outlet->is_starved = true;
-    queue_push(&outlet->sender->starved[outlet->is_answering], &outlet->ready_node);
-}
-
 /* True: it is ready for another turn. */
 static bool take_turn(struct outlet *outlet, bool *has_credit)
 {
     if (!can_start(outlet))
         return false;
-    if (!has_slot(outlet)) {
-        starve(outlet);
+    if (!attempts_have_slot(outlet)) {
+        attempts_starve(outlet);
         return false;
     }
     outlet->deficit += TURN_BYTES;
@@ -324,8 +283,7 @@ void sender_pump(struct sender *sender)
     sender->is_pumping = true;
     struct node *node;
     bool has_credit = true;
-    feed(sender, true);
-    feed(sender, false);
+    attempts_feed(sender);
     while (has_credit && (node = queue_pop(&sender->ready))) {
         struct outlet *outlet = container_of(node, struct outlet, ready_node);
         const bool is_ready = take_turn(outlet, &has_credit);
@@ -344,10 +302,8 @@ void outlet_schedule(struct outlet *outlet)
     struct sender *sender = outlet->sender;
     if (!can_start(outlet))
         return;
-    if (outlet->is_starved && has_slot(outlet)) {
-        queue_remove(&sender->starved[outlet->is_answering], &outlet->ready_node);
-        outlet->is_starved = false;
-    }
+    if (outlet->starved_in && attempts_have_slot(outlet))
+        attempts_unstarve(outlet);
     if (!node_is_linked(&outlet->ready_node))
         queue_push(&sender->ready, &outlet->ready_node);
     sender_pump(sender);

@@ -360,9 +360,10 @@ void slowdown_end(struct slowdown *slowdown, double limit_per_s, const struct at
 
 /* Each endpoint may have as many attempts under way as are left for all: so however many hang, the
  * others find room. Those whose receiver did not answer the last time share a part. With none
- * left, one whose receiver did has still one, until there are twice as many. own, all: under way
- * now, of the endpoint and of the worker; if it is not answering, of such. */
-bool pace_has_slot(size_t own, size_t all, bool is_answering);
+ * left, one whose receiver did has still one, until there are twice as many. The endpoints of one
+ * application count as one. own, tenants, all: under way now, of the endpoint, of its application
+ * (0: scripts declare it) and of the worker; if it is not answering, of such. */
+bool pace_has_slot(size_t own, size_t tenants, size_t all, bool is_answering);
 
 /* All of them for one endpoint. Zeroed: nothing is known of it. */
 struct pace {

@@ -25,6 +25,7 @@ enum status sender_create(const struct sender_options *options, struct sender **
         queue_init(&it->starved[i]);
         queue_init(&it->crowds[i]);
     }
+    queue_init(&it->hungry);
     queue_init(&it->attempts);
     const enum status status =
         transport_create(options->loop, options->user_agent, options->guard, &it->transport, err);
@@ -223,6 +224,7 @@ void sender_set_endpoint(struct sender *sender, struct registry *one,
         return;
     if (!outlet->spec)
         sender->registered_count++;
+    tenant_join(outlet, spec->membership->application);
     if (!is_same(outlet, spec))
         set_failing(outlet, standing->failing_since_ms);
     outlet_learn_state(outlet, standing->state, standing->turn);
@@ -392,6 +394,7 @@ void sender_destroy(struct sender *sender)
         uv_close((uv_handle_t *)&outlet->timer, on_outlet_closed);
     }
     map_finish(&sender->outlets);
+    tenants_free(sender);
     map_finish(&sender->held);
     map_finish(&sender->settled_meanwhile);
     map_finish(&sender->cancels);

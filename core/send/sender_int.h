@@ -46,11 +46,25 @@ struct leases {
     size_t ending;       /* of leases that ended by time, messages that expired: settled now */
 };
 
+/* An application, and what its endpoints take here all together: no more than it leaves for the
+ * others, so that whatever they answer, and however many they are, they delay no other's. */
+struct tenant {
+    struct node node; /* in sender->hungry while an outlet of it waits here */
+    struct queue outlets;
+    struct use uses[2];      /* [is_answering] */
+    struct queue starved[2]; /* [is_answering]: those that wait for what it has itself ... */
+    struct queue crowds[2];  /* ... as those of the sender wait for what all have */
+    size_t held_bytes;       /* bodies of what is held */
+    bool is_heavy;
+};
+
 /* One endpoint that this worker owns. */
 struct outlet {
-    struct node ready_node; /* in sender->ready while it can start an attempt, or in starved */
-    bool is_starved;        /* it could, but for a slot */
-    bool is_answering;      /* its receiver answered the last attempt, whatever it said */
+    struct node ready_node;   /* in sender->ready while it can start an attempt, or in starved */
+    struct queue *starved_in; /* it could, but for a slot: of the tenant or the sender; else NULL */
+    struct tenant *tenant;    /* NULL: scripts declare it */
+    struct node tenant_node;  /* in tenant->outlets */
+    bool is_answering;        /* its receiver answered the last attempt, whatever it said */
     struct sender *sender;
     uint64_t id;
     const struct endpoint_spec *spec; /* of registry; NULL: the endpoint was removed */
@@ -68,9 +82,10 @@ struct outlet {
     size_t held;          /* waiting, in flight or being settled */
     size_t window;        /* how many may be held: the room of the gate */
     struct use use;
-    struct node crowd_node; /* in sender->crowds while it waits for places to claim */
-    size_t wanted;          /* then: so many */
-    bool is_next;           /* it was the first there, and claims */
+    struct node crowd_node;   /* while it waits for places to claim: ... */
+    struct queue *crowded_in; /* ... in a crowd of the tenant or the sender; else NULL */
+    size_t wanted;            /* then: so many */
+    bool is_next;             /* it was the first there, and claims */
     uint32_t in_flight;
     size_t deficit;   /* bytes that it may send in its turn */
     unsigned lookups; /* that run for its host */
@@ -110,6 +125,8 @@ struct sender {
     struct queue starved[2]; /* [is_answering] */
     struct queue crowds[2];  /* [is_answering] */
     struct use uses[2];      /* [is_answering] */
+    struct map tenants;      /* application id -> tenant */
+    struct queue hungry;     /* tenants in whose queues somebody waits */
     uv_timer_t retry;        /* 20 ms: credits or readers were short */
     bool is_pumping;
     bool is_stopping;
@@ -117,7 +134,7 @@ struct sender {
     void (*on_idle)(void *ctx);
     void *idle_ctx;
     size_t held_bytes; /* bodies of what is held */
-    bool is_heavy;     /* they are too many: gates close, claims wait */
+    bool is_heavy;     /* they are too many: gates close, claims wait (of a tenant: its own) */
     size_t in_flight;
     size_t settling;
     size_t reads;          /* claims and recovery reads under way */
@@ -192,11 +209,25 @@ size_t places_ask(struct outlet *outlet, size_t wanted);
 void places_feed(struct sender *sender);
 void attempts_take(struct outlet *outlet);
 void attempts_put(struct outlet *outlet);
-/* Those that an endpoint which answers, or does not, has to make do beside. */
-size_t attempts_beside(const struct sender *sender, bool is_answering);
-size_t attempts_left(const struct sender *sender, bool is_answering);
+bool attempts_have_slot(const struct outlet *outlet);
+/* It waits until there is one. */
+void attempts_starve(struct outlet *outlet);
+/* It waits no more, whatever there is. */
+void attempts_unstarve(struct outlet *outlet);
+/* As many as there are slots for are ready for another turn. */
+void attempts_feed(struct sender *sender);
 /* Its receiver did, or did not. */
 void outlet_set_answering(struct outlet *outlet, bool is_answering);
+
+/* tenant.c */
+void tenant_join(struct outlet *outlet, uint64_t application);
+void tenant_leave(struct outlet *outlet);
+/* Somebody waits there, or nobody does any more. */
+void tenant_note(struct tenant *tenant, struct sender *sender);
+/* Bodies in memory are bounded too, however few the deliveries. */
+void outlet_weigh(struct outlet *outlet, const struct delivery *delivery, bool is_held);
+bool outlet_is_heavy(const struct outlet *outlet);
+void tenants_free(struct sender *sender);
 
 /* clear.c: the endpoint is no more. */
 void clear_start(struct outlet *outlet);

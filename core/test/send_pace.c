@@ -104,11 +104,12 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-/* has_slot(own, all, is answering) -> boolean */
+/* has_slot(own, all, is answering, the application's = 0) -> boolean */
 int l_has_slot(lua_State *L)
 {
-    lua_pushboolean(L, pace_has_slot((size_t)luaL_checkinteger(L, 1),
-                                     (size_t)luaL_checkinteger(L, 2), lua_toboolean(L, 3)));
+    lua_pushboolean(L,
+                    pace_has_slot((size_t)luaL_checkinteger(L, 1), (size_t)luaL_optinteger(L, 4, 0),
+                                  (size_t)luaL_checkinteger(L, 2), lua_toboolean(L, 3)));
     return 1;
 }
 

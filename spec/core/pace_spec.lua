@@ -308,6 +308,19 @@ describe("the attempts of a worker", function()
     assert.is_false(send.has_slot(most // 2, most // 2, false))
   end)
 
+  it("of one application are no more than it leaves for the others, whatever its endpoints are", function()
+    for _, is_answering in ipairs { true, false } do
+      local most = is_answering and send.attempts_max or send.silent_attempts_max
+      local own, all = 0, 0
+      while send.has_slot(1, all, is_answering, own) do own, all = own + 1, all + 1 end
+      assert.equal(most // 2, own)
+      assert.is_true(send.has_slot(most // 2 - 1, all, is_answering, most // 2 - 1))
+    end
+    local most = send.attempts_max
+    assert.is_true(send.has_slot(0, most, true, most - 1))
+    assert.is_false(send.has_slot(0, most, true, most))
+  end)
+
   it("are one more for who answered the last time, until there are twice as many", function()
     local most = send.attempts_max
     assert.is_true(send.has_slot(0, most, true))
