@@ -17,14 +17,14 @@ static struct slice next_part(struct slice *text)
     return part;
 }
 
-/* A part in braces stands for any one of a path. */
+/* A part in braces stands for any one of a path. A slash at its end does not count: the clients of
+ * the generation before send one. */
 bool api_match_path(const struct route *route, struct slice path, struct path_parts *parts)
 {
     struct slice pattern = slice_str(route->path);
     parts->count = 0;
     while (pattern.len > 0 && path.len > 0) {
         const struct slice wanted = next_part(&pattern);
-        const bool is_last = !memchr(path.data, '/', path.len);
         const struct slice part = next_part(&path);
         if (wanted.len == 0 || wanted.data[0] != '{') {
             if (!slice_equal(wanted, part))
@@ -36,7 +36,7 @@ bool api_match_path(const struct route *route, struct slice path, struct path_pa
             parts->rows[parts->count++] = part;
         }
         if (pattern.len == 0)
-            return is_last;
+            return path.len == 0;
     }
     return false;
 }

@@ -214,10 +214,11 @@ static void count_sent(struct call *call)
 {
     const struct sent_call *sent = call->sent;
     const uint64_t since = id_event_at(clock_due_of_wall(sent->since_ms));
+    const uint64_t until = id_event_at(clock_due_of_wall(sent->until_ms));
     call->count_sent = (struct store_count_sent){
         .endpoint = sent->endpoint_id,
         .after = since > 0 ? since - 1 : 0,
-        .before = id_event_at(clock_due_of_wall(sent->until_ms)),
+        .before = until > 0 ? until : 1, /* 0 is no bound; no event is that old */
     };
     call_read(call, STORE_COUNT_SENT);
 }

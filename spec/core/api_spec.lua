@@ -343,7 +343,7 @@ describe("the events of the API", function()
       assert.equal(404, status, id)
       assert.equal("not_found", body.code)
     end
-    for _, path in ipairs { "/api/v1/event/", "/api/v1/event/" .. ("a"):rep(257),
+    for _, path in ipairs { "/api/v1/event//", "/api/v1/event/" .. ("a"):rep(257),
       "/api/v1/event/a/b" } do
       assert.equal("unknown_path", (get(path)).code)
     end

@@ -1,73 +1,16 @@
 // SPDX-License-Identifier: MIT
-// An application developer's way through messages, by npm's svix: node drive_messages.mjs URL TOKEN COUNT.
-// Publishes, receives (each verified by its Webhook class), and looks at what became of it. Prints what it
-// saw as JSON.
-import { createServer } from "node:http";
-import { ApiException, Svix, Webhook, messageInRaw } from "svix";
+// An application developer's way through messages, by npm's svix (svix.mjs says how it is run; behind that
+// COUNT, the messages that are paged over). Publishes, receives (each verified by its Webhook class), and looks
+// at what became of it.
+import { messageInRaw } from "svix";
+import { all, codeOf, finish, more, receive, secretOf, seen, svix, until } from "./svix.mjs";
 
-const [url, token, countText] = process.argv.slice(2);
-const COUNT = Number(countText); // messages that are paged over
+const COUNT = Number(more[0]);
 const WRITERS = 16;
-const svix = new Svix(token, { serverUrl: url });
-const seen = {};
-
-async function refusal(promise) {
-  try {
-    await promise;
-    return "none";
-  } catch (error) {
-    if (!(error instanceof ApiException)) throw error;
-    return error.code;
-  }
-}
-
-async function all(list, options) {
-  const rows = [];
-  let page = { iterator: undefined, done: false };
-  while (!page.done) {
-    page = await list({ ...options, iterator: page.iterator ?? undefined });
-    rows.push(...page.data);
-  }
-  return rows;
-}
-
-async function until(what, look) {
-  const end = Date.now() + 20000;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-// ---- The receiver: what came to a path, verified by its secret ----
-const secrets = {};
-const answers = {};
-const came = {};
-const receiver = createServer((request, response) => {
-  const chunks = [];
-  request.on("data", (chunk) => chunks.push(chunk));
-  request.on("end", () => {
-    const name = request.url.slice(1);
-    const body = Buffer.concat(chunks).toString();
-    let verified;
-    try {
-      new Webhook(secrets[name]).verify(body, request.headers);
-      verified = body.startsWith("{") ? JSON.parse(body) : body;
-    } catch (error) {
-      verified = { failed: String(error) };
-    }
-    (came[name] ??= []).push({ id: request.headers["webhook-id"], body, verified });
-    response.writeHead(answers[name] ?? 200).end(`answer of ${name}`);
-  });
-});
-await new Promise((resolve) => receiver.listen(0, "127.0.0.1", resolve));
-const hook = (name) => `http://127.0.0.1:${receiver.address().port}/${name}`;
+const { answers, came, close, hook } = await receive();
 
 async function endpoint(name, options) {
-  secrets[name] = `whsec_${Buffer.alloc(24, name).toString("base64")}`;
-  return svix.endpoint.create("acme", { uid: name, url: hook(name), secret: secrets[name], ...options });
+  return svix.endpoint.create("acme", { uid: name, url: hook(name), secret: secretOf(name), ...options });
 }
 
 await svix.application.create({ name: "Acme", uid: "acme" });
@@ -81,14 +24,14 @@ answers.bad = 500;
 
 // ---- Publish ----
 const message = await svix.message.create("acme", { eventType: "invoice.paid", eventId: "inv-1",
-  channels: ["eu"], tags: ["t"], payload: { amount: 5, note: "é" } },
+  channels: ["eu"], tags: ["t"], payload: { amount: 5, note: "é" }, payloadRetentionPeriod: 5 },
 { withContent: true, idempotencyKey: "key-1" });
 seen.message = message;
 seen.isDate = message.timestamp instanceof Date;
 seen.sameKey = (await svix.message.create("acme", { eventType: "invoice.gone", payload: {} },
   { idempotencyKey: "key-1" })).id === message.id;
-seen.taken = await refusal(svix.message.create("acme", { eventType: "a", eventId: "inv-1", payload: {} }));
-seen.invalid = await refusal(svix.message.create("acme", { eventType: "a b", payload: {} }));
+seen.taken = await codeOf(svix.message.create("acme", { eventType: "a", eventId: "inv-1", payload: {} }));
+seen.invalid = await codeOf(svix.message.create("acme", { eventType: "a b", payload: {} }));
 seen.byEventId = (await svix.message.get("acme", "inv-1")).id === message.id;
 seen.withoutContent = (await svix.message.get("acme", message.id, { withContent: false })).payload;
 const raw = await svix.message.create("acme", messageInRaw("invoice.gone", "<raw/>"));
@@ -108,6 +51,10 @@ seen.targets = targets.map((row) => `${row.uid} ${row.statusText}`).sort();
 seen.byEndpoint = (await all((o) => svix.messageAttempt.listByEndpoint("acme", "bad", o),
   { limit: 1, withContent: true }))
   .map((row) => [row.responseStatusCode, row.response, row.status, row.triggerType]);
+seen.allOfMessage = (await all((o) => svix.messageAttempt.listByMsg("acme", "inv-1", o), { limit: 1 }))
+  .map((row) => row.responseStatusCode).sort();
+seen.allOfEndpoint = (await all((o) => svix.messageAttempt.listAttemptedMessages("acme", "bad", o), { limit: 1 }))
+  .map((row) => row.eventType);
 seen.byMessage = (await svix.messageAttempt.listByMsg("acme", "inv-1", { endpointId: "good" })).data
   .map((row) => [row.responseStatusCode, row.endpointId === good.id, row.msgId === message.id]);
 seen.byClass = (await svix.messageAttempt.listByMsg("acme", "inv-1", { statusCodeClass: 500 })).data.length;
@@ -116,8 +63,32 @@ seen.attempted = (await svix.messageAttempt.listAttemptedMessages("acme", "bad",
 const attempt = (await svix.messageAttempt.listByMsg("acme", "inv-1", { endpointId: "good" })).data[0];
 seen.oneAttempt = (await svix.messageAttempt.get("acme", "inv-1", attempt.id)).url === hook("good");
 seen.stats = await svix.endpoint.getStats("acme", "good");
+const hour = { since: new Date(Date.now() - 3600000), until: new Date(Date.now() + 60000) };
+seen.statsOfHour = (await svix.endpoint.getStats("acme", "good", hour)).success;
+seen.statsBefore = (await svix.endpoint.getStats("acme", "good", { since: new Date(0), until: new Date(1000) })).success;
 seen.listed = (await svix.message.list("acme", { eventTypes: ["invoice.paid"], channel: "eu",
   after: new Date(Date.now() - 60000), before: new Date(Date.now() + 60000) })).data.map((row) => row.eventId);
+
+// Each filter of each list of what was sent: what it takes and what it leaves out.
+const wide = { after: new Date(Date.now() - 60000), before: new Date(Date.now() + 60000) };
+const late = { after: new Date(Date.now() + 60000) };
+const filters = {
+  byEndpoint: [(o) => svix.messageAttempt.listByEndpoint("acme", "good", o),
+    { status: 0, statusCodeClass: 200, channel: "eu", eventTypes: ["invoice.paid"], withContent: true, ...wide },
+    [{ status: 2 }, { statusCodeClass: 500 }, { channel: "us" }, { eventTypes: ["x"] }, late]],
+  byMsg: [(o) => svix.messageAttempt.listByMsg("acme", "inv-1", o),
+    { status: 0, statusCodeClass: 200, channel: "eu", eventTypes: ["invoice.paid"], endpointId: "good",
+      withContent: true, ...wide },
+    [{ status: 2 }, { statusCodeClass: 400 }, { channel: "us" }, { eventTypes: ["x"] }, late]],
+  messages: [(o) => svix.messageAttempt.listAttemptedMessages("acme", "good", o),
+    { status: 0, channel: "eu", eventTypes: ["invoice.paid"], withContent: true, ...wide },
+    [{ status: 2 }, { channel: "us" }, { eventTypes: ["x"] }, late]],
+};
+seen.filtered = {};
+for (const [name, [list, takes, leavesOut]] of Object.entries(filters)) {
+  seen.filtered[name] = [(await all(list, { ...takes, limit: 1 })).length,
+    ...await Promise.all(leavesOut.map(async (options) => (await all(list, options)).length))];
+}
 
 // ---- By hand ----
 await svix.messageAttempt.resend("acme", "inv-1", "good");
@@ -126,14 +97,14 @@ seen.resent = came.good[1].id === message.id;
 seen.example = (await svix.endpoint.sendExample("acme", "good", { eventType: "invoice.paid" })).payload;
 await until("the example came", () => came.good.length === 3);
 seen.exampleCame = came.good[2].verified;
-seen.recover = (await svix.endpoint.recover("acme", "bad", { since: new Date(Date.now() - 60000) })).task;
+seen.recover = (await svix.endpoint.recover("acme", "bad", { since: new Date(Date.now() - 60000), until: new Date() })).task;
 await svix.messageAttempt.expungeContent("acme", "inv-1", attempt.id);
 seen.expungedAnswer = (await svix.messageAttempt.get("acme", "inv-1", attempt.id)).response;
 await svix.message.expungeContent("acme", "inv-1");
 seen.expunged = (await svix.message.get("acme", "inv-1", { withContent: true })).payload;
 seen.unknown = await Promise.all([svix.message.get("acme", "none"), svix.message.get("other", "inv-1"),
   svix.messageAttempt.listByEndpoint("acme", "none"), svix.messageAttempt.resend("acme", "inv-1", "none")]
-  .map(refusal));
+  .map(codeOf));
 
 // ---- Pages over many while others write ----
 await svix.application.create({ name: "Many", uid: "many" });
@@ -188,6 +159,5 @@ await until("it is polled", async () => {
 });
 seen.polled = [polled.length, polled[0].id === wanted.id, polled[0].payload.way,
   (await svix.message.poller.poll("poll", "sink", { iterator })).done];
-receiver.close();
-receiver.closeAllConnections();
-console.log(JSON.stringify(seen));
+close();
+finish();

@@ -115,11 +115,19 @@ describe("every route", function()
   end)
 
   it("that is none is not there", function()
-    for _, path in ipairs { "/", "/api", "/api/v1", "/api/v1/", "/api/v2/app", "/api/v1/app/", "/api/v1/App",
+    for _, path in ipairs { "/", "/api", "/api/v1", "/api/v1/", "/api/v2/app", "/api/v1/app//", "/api/v1/App",
         "/api/v1/app/x/y", "/api/v1/app/x/endpoint/y/z", "/api/v1//app", "/api/v1/app/x/msg/y/z" } do
       local answer, body = ask("GET", path, { Authorization = "Bearer " .. server.token })
       assert.equal(404, answer.status, path)
       assert.equal("unknown_path", body.code)
+    end
+  end)
+
+  it("is the same with a slash at its end, which older clients send", function()
+    local headers = { Authorization = "Bearer " .. server.token }
+    for _, path in ipairs { "/api/v1/app", "/api/v1/app/x", "/api/v1/health" } do
+      local plain, slashed = ask("GET", path, headers), ask("GET", path .. "/", headers)
+      assert.same({ plain.status, plain.body }, { slashed.status, slashed.body })
     end
   end)
 end)

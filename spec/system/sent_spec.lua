@@ -184,6 +184,8 @@ anzol.on("api.ruled.two", { name = "second" }, function(event) event:publish { p
     assert.same({ success = 2, fail = 0, pending = 0, sending = 0, canceled = 0 },
       call("GET", path .. "/endpoint/good/stats"))
     assert.equal(2, call("GET", path .. "/endpoint/bad/stats").sending)
+    assert.equal(0, call("GET", path .. "/endpoint/bad/stats?since=1970-01-01T00:00:00Z&until=1970-01-02T00:00:00Z")
+      .sending)
     receiver:take()
   end)
 
