@@ -60,6 +60,7 @@ struct server_secrets {
     struct seal_ring *ring;
     char *file; /* that holds the keys; NULL: none */
     bool is_walking;
+    bool is_asked;    /* by a rotation; else the walk is that of the start */
     bool is_complete; /* the last walk left nothing that an older key sealed */
     struct store_count_secrets count;
     struct store_reseal step;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys that seal the secrets in the store: where they come from, and the walk that seals anew
- * what another key sealed, or none. The walk begins at each start and with `anzol secrets rotate`;
- * each step is a commit, and all keys that are needed for what is left are given, so a kill at any
- * point loses nothing: the next start walks again. The main thread. */
+/* The keys that seal what is secret in the store: where they come from, and the walk that seals
+ * anew what another key sealed, or none. The walk begins at each start and with `anzol secrets
+ * rotate`; each step is a commit, and all keys that are needed for what is left are given, so a
+ * kill at any point loses nothing: the next start walks again. The main thread. */
 #include "server_int.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/secret_file.h"
 #include "signature/signature.h"
 
@@ -47,8 +48,7 @@ static enum status read_file(struct server_secrets *it, struct err *err)
     if (!text)
         return err_prefix(err, "secrets_key.file");
     const enum status status = add_keys(it, text, it->file, err);
-    explicit_bzero(text, strlen(text));
-    free(text);
+    memory_free_secret_text(text);
     return status;
 }
 
@@ -103,7 +103,8 @@ static void end_walk(struct server *server)
         server_end_if_quiet(server);
 }
 
-/* What was sealed anew is to be nowhere in the files as it was. */
+/* What was sealed anew is to be nowhere in the files as it was; nor, after a rotation, what was
+ * deleted and an older key would open. */
 static void on_scrubbed(struct store_op *op)
 {
     struct server *server = op->ctx;
@@ -133,7 +134,7 @@ static void on_step(struct store_op *op)
     } else {
         it->step.is_end = false;
     }
-    if (op->status == OK && it->step.is_end && it->sealed_count > 0) {
+    if (op->status == OK && it->step.is_end && (it->sealed_count > 0 || it->is_asked)) {
         begin_scrub(server);
         return;
     }
@@ -209,6 +210,7 @@ enum status server_rotate(const char *keys, struct err *err, void *ctx)
     const enum status status = keys ? add_keys(it, keys, "key", err) : read_file(it, err);
     if (status != OK)
         return status;
+    it->is_asked = true;
     if (!begin_walk(server))
         return err_set(err, E_BUSY, "too many reads are under way; try again");
     return OK;

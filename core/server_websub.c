@@ -72,7 +72,7 @@ static void read_page(struct reload *reload, const char *after)
 
 void server_websub_read(struct reload *reload, void (*on_read)(struct reload *reload))
 {
-    buf_init(&reload->websub, LIMIT_WEBSUB_BYTES);
+    buf_init_secret(&reload->websub, LIMIT_WEBSUB_BYTES);
     reload->on_websub = on_read;
     read_page(reload, "");
 }

@@ -148,21 +148,14 @@ static void forget(struct registered_call *it)
     it->stored = (struct store_registered){0};
 }
 
-static void finish_secret(struct buf *text)
-{
-    if (text->data)
-        explicit_bzero(text->data, text->len);
-    buf_finish(text);
-}
-
 void registered_call_destroy(struct registered_call *it)
 {
     if (!it)
         return;
     forget(it);
-    finish_secret(&it->key);
-    finish_secret(&it->grant);
-    finish_secret(&it->headers);
+    buf_finish(&it->key);
+    buf_finish(&it->grant);
+    buf_finish(&it->headers);
     free(it);
 }
 
@@ -170,9 +163,9 @@ struct registered_call *registered_call_of(struct call *call)
 {
     if (!call->resource.registered) {
         call->resource.registered = must_alloc(sizeof *call->resource.registered);
-        buf_init(&call->resource.registered->key, LIMIT_API_BODY_BYTES);
-        buf_init(&call->resource.registered->grant, OWNERSHIP_TOKEN_BYTES);
-        buf_init(&call->resource.registered->headers, LIMIT_SECRET_BYTES);
+        buf_init_secret(&call->resource.registered->key, LIMIT_API_BODY_BYTES);
+        buf_init_secret(&call->resource.registered->grant, OWNERSHIP_TOKEN_BYTES);
+        buf_init_secret(&call->resource.registered->headers, LIMIT_SECRET_BYTES);
     }
     return call->resource.registered;
 }

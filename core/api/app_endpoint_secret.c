@@ -64,7 +64,7 @@ void api_write_endpoint_secret(const struct call *call, struct document *out)
 {
     const struct resource *row = &call->list_resources.rows[0];
     struct buf text;
-    buf_init(&text, LIMIT_SECRET_BYTES);
+    buf_init_secret(&text, LIMIT_SECRET_BYTES);
     for (size_t i = 0; i < row->secret_count; i++)
         if (row->secrets[i].kind == SECRET_KEY && row->secrets[i].expires_ms == 0)
             check(key_add_shown(slice_of(row->secrets[i].text, row->secrets[i].len), &text) == OK);
@@ -72,7 +72,5 @@ void api_write_endpoint_secret(const struct call *call, struct document *out)
     document_key(out, "key");
     document_text(out, buf_slice(&text));
     document_close(out, '}');
-    if (text.data)
-        explicit_bzero(text.data, text.len);
     buf_finish(&text);
 }

@@ -114,6 +114,16 @@ static void write_pseudo(struct document *out, const char *name, struct slice he
     write_optional(out, name, value);
 }
 
+/* A sealed one only for who asks for secrets. */
+static void write_body(struct document *out, const struct content *content, bool with_secrets)
+{
+    const bool is_sealed = content && content->is_sealed;
+    document_key(out, "sealed");
+    document_bool(out, is_sealed);
+    document_bytes(out, "body",
+                   content && (!is_sealed || with_secrets) ? content_body(content) : slice_str(""));
+}
+
 static void write_content(struct document *out, const struct content *content)
 {
     const struct slice head = content ? content_head(content) : slice_str("");
@@ -123,7 +133,7 @@ static void write_content(struct document *out, const struct content *content)
     write_pseudo(out, "remoteIp", head, ":remote");
     write_pseudo(out, "contentType", head, "content-type");
     show_headers(out, "headers", head);
-    document_bytes(out, "body", content ? content_body(content) : slice_str(""));
+    write_body(out, content, false);
 }
 
 static const char *judge_flag(const char *text)
@@ -187,7 +197,7 @@ void api_write_event_request(const struct call *call, struct document *out)
     write_pseudo(out, "path", head, ":path");
     write_pseudo(out, "query", head, ":query");
     write_sent_headers(call, out);
-    document_bytes(out, "body", content_body(content));
+    write_body(out, content, slice_is(buf_slice(&call->secrets), "true"));
     document_close(out, '}');
 }
 

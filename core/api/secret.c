@@ -95,8 +95,8 @@ void api_rotate_secrets(struct call *call)
     struct buf body;
     struct buf key;
     complaints_begin(&complaints);
-    buf_init(&body, 2 * LIMIT_API_BODY_BYTES);
-    buf_init(&key, LIMIT_API_BODY_BYTES);
+    buf_init_secret(&body, 2 * LIMIT_API_BODY_BYTES);
+    buf_init_secret(&key, LIMIT_API_BODY_BYTES);
     const struct fields_input input = {
         .forms = &rotation_fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
     enum status status = fields_read(&input, &complaints, &body);
@@ -108,10 +108,6 @@ void api_rotate_secrets(struct call *call)
         else
             call_refuse(call, 503, "memory", "no memory; try again");
     }
-    if (body.data)
-        explicit_bzero(body.data, body.len);
-    if (key.data)
-        explicit_bzero(key.data, key.len);
     buf_finish(&body);
     buf_finish(&key);
 }

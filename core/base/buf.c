@@ -15,12 +15,24 @@ void buf_init(struct buf *buf, size_t bytes_max)
     *buf = (struct buf){.bytes_max = bytes_max};
 }
 
+void buf_init_secret(struct buf *buf, size_t bytes_max)
+{
+    *buf = (struct buf){.bytes_max = bytes_max, .is_secret = true};
+}
+
+static void give_up(struct buf *buf)
+{
+    if (buf->is_secret && buf->data)
+        explicit_bzero(buf->data, buf->capacity);
+    free(buf->data);
+}
+
 void buf_finish(struct buf *buf)
 {
     if (!buf)
         return;
-    free(buf->data);
-    *buf = (struct buf){.bytes_max = buf->bytes_max};
+    give_up(buf);
+    *buf = (struct buf){.bytes_max = buf->bytes_max, .is_secret = buf->is_secret};
 }
 
 void buf_clear(struct buf *buf)
@@ -40,10 +52,14 @@ enum status buf_reserve(struct buf *buf, size_t extra)
     size_t capacity = buf->capacity ? buf->capacity : CAPACITY_MIN;
     while (capacity < needed)
         capacity *= 2;
-    char *data = capacity <= SMALL_BYTES ? memory_realloc(buf->data, capacity)
-                                         : realloc(buf->data, capacity);
+    char *old = buf->is_secret ? NULL : buf->data;
+    char *data = capacity <= SMALL_BYTES ? memory_realloc(old, capacity) : realloc(old, capacity);
     if (!data)
         return E_NOMEM;
+    if (buf->is_secret && buf->data) {
+        memcpy(data, buf->data, buf->len + 1);
+        give_up(buf);
+    }
     buf->data = data;
     buf->capacity = capacity;
     return OK;
@@ -140,6 +156,6 @@ char *buf_take(struct buf *buf, size_t *len)
     char *data = buf->data;
     if (len)
         *len = buf->len;
-    *buf = (struct buf){.bytes_max = buf->bytes_max};
+    *buf = (struct buf){.bytes_max = buf->bytes_max, .is_secret = buf->is_secret};
     return data;
 }

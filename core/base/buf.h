@@ -14,9 +14,12 @@ struct buf {
     size_t len;
     size_t capacity;
     size_t bytes_max; /* the most that len may become */
+    bool is_secret;   /* what it held is overwritten before its memory is given up */
 };
 
 void buf_init(struct buf *buf, size_t bytes_max);
+/* For secrets: nothing of them is left behind, neither when it grows nor when it is finished. */
+void buf_init_secret(struct buf *buf, size_t bytes_max);
 void buf_finish(struct buf *buf);
 /* Empties, keeps the memory. */
 void buf_clear(struct buf *buf);

@@ -72,23 +72,52 @@ unsigned head_count(struct slice head, const char *name)
     return count;
 }
 
-#define LETTER(c) (1u << ((c) - 'a'))
+/* By their first letter: parts of names, without what stands between words. */
+#define WORDS_MAX 6
+static const char *const secret_words['z' - 'a' + 1][WORDS_MAX] = {
+    ['a' - 'a'] = {"accesskey", "accountkey", "apikey", "appkey", "applicationkey", "auth"},
+    ['b' - 'a'] = {"bearer"},
+    ['c' - 'a'] = {"clientkey", "cookie", "credential", "csrf"},
+    ['f' - 'a'] = {"functionskey"},
+    ['j' - 'a'] = {"jwt"},
+    ['m' - 'a'] = {"masterkey"},
+    ['p' - 'a'] = {"passphrase", "passwd", "password", "privatekey"},
+    ['s' - 'a'] = {"secret", "session", "sharedkey", "subscriptionkey"},
+    ['t' - 'a'] = {"token"},
+    ['x' - 'a'] = {"xsrf"},
+};
+
+/* Whether name has the word at that place, with - or _ wherever. *rest: behind it. */
+static bool has_word(struct slice name, size_t at, const char *word, struct slice *rest)
+{
+    for (; *word; word++, at++) {
+        while (at < name.len && (name.data[at] == '-' || name.data[at] == '_'))
+            at++;
+        if (at == name.len || (name.data[at] | 0x20) != *word)
+            return false;
+    }
+    *rest = slice_of(name.data + at, name.len - at);
+    return true;
+}
+
+/* X-Author is no X-Auth. */
+static bool is_author(const char *word, struct slice rest)
+{
+    return strcmp(word, "auth") == 0 && rest.len >= 2 &&
+           slice_equal_nocase(slice_of(rest.data, 2), slice_str("or")) &&
+           (rest.len == 2 || (rest.data[2] | 0x20) != 'i');
+}
 
 bool head_is_secret(struct slice name)
 {
-    static const struct slice words[] = {
-        {"api-key", 7},  {"apikey", 6}, {"authorization", 13}, {"cookie", 6},
-        {"password", 8}, {"secret", 6}, {"token", 5},
-    };
-    static const uint32_t firsts =
-        LETTER('a') | LETTER('c') | LETTER('p') | LETTER('s') | LETTER('t');
+    struct slice rest;
     for (size_t i = 0; i < name.len; i++) {
         const char c = (char)(name.data[i] | 0x20);
-        if (c < 'a' || c > 'z' || !(firsts & LETTER(c)))
+        if (c < 'a' || c > 'z')
             continue;
-        for (size_t j = 0; j < array_count(words); j++)
-            if (words[j].data[0] == c && words[j].len <= name.len - i &&
-                slice_equal_nocase(slice_of(name.data + i, words[j].len), words[j]))
+        const char *const *words = secret_words[c - 'a'];
+        for (size_t j = 0; j < WORDS_MAX && words[j]; j++)
+            if (has_word(name, i, words[j], &rest) && !is_author(words[j], rest))
                 return true;
     }
     return false;

@@ -25,8 +25,9 @@ unsigned head_count(struct slice head, const char *name);
 
 /* Stands for a value that may be secret. */
 #define HEAD_MASKED "[hidden]"
-/* Whether a header of that name carries a secret, such as Authorization or X-Api-Key. A signature
- * is none. */
+/* Whether what has that name is likely a secret, such as Authorization, X-Api-Key, X-Session-Id or
+ * access_token: a header, a parameter, a member. A signature is none. The one rule by which values
+ * are masked where nobody said which are secret. */
 bool head_is_secret(struct slice name);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,18 @@ char *memory_strdup(const char *text)
 void memory_free(void *memory)
 {
     free(memory);
+}
+
+void memory_free_secret(void *secret, size_t len)
+{
+    if (secret)
+        explicit_bzero(secret, len);
+    free(secret);
+}
+
+void memory_free_secret_text(char *text)
+{
+    memory_free_secret(text, text ? strlen(text) : 0);
 }
 
 void *must_alloc(size_t size)

@@ -18,6 +18,9 @@ void *memory_calloc(size_t count, size_t size);
 void *memory_realloc(void *old, size_t size);
 char *memory_strdup(const char *text);
 void memory_free(void *memory);
+/* Secrets are overwritten before they are freed. NULL is fine. */
+void memory_free_secret(void *secret, size_t len);
+void memory_free_secret_text(char *text);
 
 /* Gives back to the system what was freed, once the process has grown by MEMORY_TRIM_BYTES since
  * the last time: a script that was stopped for its hunger leaves its pages behind. One thread. */

@@ -2,6 +2,7 @@
 /* The four places a setting comes from, the weakest first, so that the stronger replaces it. */
 #include "config/config_int.h"
 
+#include "base/memory.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -261,13 +262,6 @@ enum status config_parse(const struct config_input *input, struct config *config
     return status == OK ? set_for_start(input, config, err) : status;
 }
 
-static void free_secret(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void config_finish(struct config *config)
 {
     if (!config)
@@ -297,8 +291,8 @@ void config_finish(struct config *config)
     free(config->dir);
     free(config->listen);
     free(config->admin_listen);
-    free_secret(config->admin_token);
-    free_secret(config->secrets_key);
+    memory_free_secret_text(config->admin_token);
+    memory_free_secret_text(config->secrets_key);
     free(config->secrets_key_file);
     free(config->state_dir);
     free(config->store_path);

@@ -101,7 +101,7 @@ static void push_write(lua_State *L, const struct kv_write *write)
         lua_pushinteger(L, write->delta);
         lua_setfield(L, -2, "delta");
     } else if (write->value) {
-        set_slice(L, "body", slice_str(write->value));
+        set_slice(L, "body", slice_str(write->is_sealed ? "\"" HEAD_MASKED "\"" : write->value));
     }
 }
 

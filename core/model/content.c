@@ -99,6 +99,9 @@ struct content *content_ref(struct content *content)
 
 void content_unref(struct content *content)
 {
-    if (content && atomic_fetch_sub_explicit(&content->references, 1, memory_order_acq_rel) == 1)
-        free(content);
+    if (!content || atomic_fetch_sub_explicit(&content->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (content->is_sealed)
+        explicit_bzero(content->bytes + content->body_offset, content->body_len);
+    free(content);
 }

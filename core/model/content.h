@@ -17,6 +17,7 @@ struct content {
     uint32_t body_offset;
     size_t body_len;
     size_t body_capacity; /* while it is being filled */
+    bool is_sealed;       /* the body: in the store; nothing shows it */
     char bytes[];         /* head, body at body_offset */
 };
 

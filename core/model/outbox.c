@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/outbox.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,9 +133,10 @@ void outbox_finish(struct outbox *outbox)
     for (size_t i = 0; i < outbox->emit_count; i++)
         event_unref(outbox->emits[i]);
     for (size_t i = 0; i < outbox->kv_write_count; i++) {
-        free(outbox->kv_writes[i].ns);
-        free(outbox->kv_writes[i].key);
-        free(outbox->kv_writes[i].value);
+        struct kv_write *write = &outbox->kv_writes[i];
+        free(write->ns);
+        free(write->key);
+        memory_free_secret_text(write->value);
     }
     for (size_t i = 0; i < outbox->kv_read_count; i++) {
         free(outbox->kv_reads[i].ns);

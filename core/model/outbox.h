@@ -25,6 +25,7 @@ struct kv_write {
     char *value;    /* JSON text, owned; NULL: delete */
     int64_t delta;  /* if is_delta: added at commit */
     bool is_delta;
+    bool is_sealed;     /* the value: in the store */
     int64_t expires_ms; /* 0: never */
 };
 

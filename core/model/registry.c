@@ -2,6 +2,7 @@
 #include "model/registry.h"
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "model/event.h"
 
 #include <stdlib.h>
@@ -51,29 +52,19 @@ static void finish_source(struct registry *registry, struct source_spec *source)
     free_list(source->hidden_headers, source->hidden_header_count);
 }
 
-static void free_secret(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 static void destroy_tls(struct tls_spec *tls)
 {
     if (!tls)
         return;
     free(tls->authorities);
     free(tls->certificate);
-    free_secret(tls->key);
+    memory_free_secret_text(tls->key);
     free(tls);
 }
 
 static void free_bytes(struct slice bytes)
 {
-    char *data = (char *)(uintptr_t)bytes.data;
-    if (data)
-        explicit_bzero(data, bytes.len);
-    free(data);
+    memory_free_secret((char *)(uintptr_t)bytes.data, bytes.len);
 }
 
 static void destroy_oauth(struct oauth_spec *oauth)
@@ -124,7 +115,7 @@ static void finish_endpoint(struct registry *registry, struct endpoint_spec *end
     free(endpoint->cloudevents_source);
     destroy_tls(endpoint->tls);
     destroy_oauth(endpoint->oauth);
-    free_secret(endpoint->proxy);
+    memory_free_secret_text(endpoint->proxy);
     free_bytes(endpoint->head);
     free((void *)(uintptr_t)endpoint->secret_names.data);
     free(endpoint->script);

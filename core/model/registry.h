@@ -83,6 +83,7 @@ struct source_spec {
     size_t allowed_count;
     double rate_per_s;     /* 0: no limit */
     int status;            /* of the answer once durable */
+    bool seals_body;       /* it lies sealed in the store, and nothing shows it */
     int malformed_status;  /* of the answer to a body that is not what it says */
     char **hidden_headers; /* lower case, not stored nor shown to scripts beyond verify */
     size_t hidden_header_count;

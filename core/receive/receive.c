@@ -181,6 +181,7 @@ static bool make_event(struct intake *intake, const struct admission *admission)
 {
     const struct source_spec *source = intake->source;
     content_hide(intake->content, source->hidden_headers, source->hidden_header_count);
+    intake->content->is_sealed = source->seals_body;
     const bool is_untyped = admission->outcome == ADMIT_UNTYPED;
     intake->event = event_create(&(struct event_options){
         .source = slice_str(source->name),

@@ -5,6 +5,7 @@
 #include "script/bind_int.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@
 
 struct kv {
     char ns[LIMIT_KV_NS_BYTES + 1];
+    bool is_sealed; /* what is written through it */
 };
 
 static const char *const option_names[] = {"ttl", NULL};
@@ -206,12 +208,13 @@ static void add_write(lua_State *L, struct outbox *outbox, const struct kv *kv,
     const char *key = lua_tostring(L, 2);
     write->ns = strdup(kv->ns);
     write->key = strdup(key);
+    write->is_sealed = kv->is_sealed;
     const bool is_full = outbox->kv_write_count >= LIMIT_KV_WRITES_PER_RUN;
     if (!is_full && write->ns && write->key && outbox_add_kv_write(outbox, write) == OK)
         return;
     free(write->ns);
     free(write->key);
-    free(write->value);
+    memory_free_secret_text(write->value);
     if (is_full)
         (void)luaL_error(L, "a run may write at most %d times to anzol.kv",
                          LIMIT_KV_WRITES_PER_RUN);
@@ -237,6 +240,8 @@ static int l_set(lua_State *L)
         return luaL_error(L, "a run may write at most %d bytes of values to anzol.kv",
                           LIMIT_KV_WRITE_BYTES_PER_RUN);
     write.value = strndup(script->body.data, script->body.len);
+    if (kv->is_sealed)
+        explicit_bzero(script->body.data, script->body.len);
     if (!write.value)
         return luaL_error(L, "out of memory");
     add_write(L, outbox, kv, &write);
@@ -408,7 +413,16 @@ const struct object_kind kv_kind = {"anzol.kv", NULL, methods};
 static int l_kv(lua_State *L)
 {
     const char *ns = check_name(L, 1, "the name of anzol.kv(name)", LIMIT_KV_NS_BYTES);
+    static const char *const names[] = {"sealed", NULL};
+    const struct options options = {.index = 2, .what = "anzol.kv"};
+    bool is_sealed = false;
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) {
+        options_check_names(L, &options, names, NULL);
+        is_sealed = option_check_bool(L, &options, "sealed", false);
+    }
     struct kv *kv = object_push(L, &kv_kind, sizeof *kv, 0);
+    kv->is_sealed = is_sealed;
     (void)snprintf(kv->ns, sizeof kv->ns, "%s", ns);
     return 1;
 }

@@ -21,9 +21,25 @@
     "sends) or function(req) -> true | false, reason"
 
 static const char *const option_names[] = {
-    "allow_from", "challenge", "handshake", "hide_headers", "idempotency_key", "idempotency_window",
-    "max_body",   "methods",   "path",      "provider",     "public_url",      "rate_limit",
-    "respond",    "retention", "status",    "type",         "verify",          NULL,
+    "allow_from",
+    "challenge",
+    "handshake",
+    "hide_headers",
+    "idempotency_key",
+    "idempotency_window",
+    "max_body",
+    "methods",
+    "path",
+    "provider",
+    "public_url",
+    "rate_limit",
+    "respond",
+    "retention",
+    "seal_body",
+    "status",
+    "type",
+    "verify",
+    NULL,
 };
 static const char *const provider_names[] = {
     "challenge", "hide_headers", "idempotency_key", "name", "respond",
@@ -339,6 +355,7 @@ static int l_source(lua_State *L)
     read_key(L, &options, provider, source);
     read_hidden(L, &options, provider, source);
     source->key_window_ms = option_check_duration(L, &options, "idempotency_window", DAY_MS);
+    source->seals_body = option_check_bool(L, &options, "seal_body", false);
     source->retention_ms = option_check_duration(L, &options, "retention", 0);
     source->body_bytes_max = option_check_size(L, &options, "max_body", LIMIT_BODY_BYTES);
     if (source->body_bytes_max > LIMIT_BODY_BYTES_HARD)

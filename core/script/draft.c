@@ -212,6 +212,7 @@ static void mix_source(uint64_t *digest, const struct source_spec *source)
     mix_number(digest, source->key_window_ms);
     mix_number(digest, source->retention_ms);
     mix_number(digest, (int64_t)source->body_bytes_max);
+    mix_number(digest, source->seals_body);
     mix_number(digest, source->status);
     mix_texts(digest, source->hidden_headers, source->hidden_header_count);
     mix_verifier(digest, source->verifier);

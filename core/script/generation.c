@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A generation: one snapshot of the files, one registry, a state for each worker. */
+#include "base/memory.h"
 #include "base/zone.h"
 #include "script/bind_int.h"
 
@@ -356,8 +357,7 @@ void generation_unref(struct generation *generation)
     free(generation->scripts);
     for (size_t i = 0; i < generation->secret_count; i++) {
         struct secret_value *secret = generation->secrets[i];
-        explicit_bzero(secret->value, secret->len);
-        free(secret->value);
+        memory_free_secret(secret->value, secret->len);
         free(secret->name);
         free(secret);
     }

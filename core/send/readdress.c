@@ -64,6 +64,10 @@ static enum status transform_and_make(const struct sender *sender, const struct 
     const struct content *content = it->delivery->message->content;
     struct outgoing outgoing = {.head = content_head(content), .body = content_body(content)};
     enum status status = OK;
+    if (content->is_sealed)
+        return err_set(&it->err, E_CONFLICT,
+                       "its source seals the body (seal_body): it is sent to "
+                       "its endpoint and shown to nobody");
     if (spec->transform_function)
         status = sender->options.hooks->transform(sender->options.ctx, spec, it->delivery,
                                                   &outgoing, &it->err);

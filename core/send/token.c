@@ -32,16 +32,9 @@ struct token {
     struct queue waiting;
 };
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 static void forget_value(struct token *token)
 {
-    wipe(token->value);
+    memory_free_secret_text(token->value);
     token->value = NULL;
 }
 
@@ -237,7 +230,7 @@ static void on_fetched(struct transfer *transfer, void *ctx)
         struct token_wait *wait = container_of(node, struct token_wait, node);
         wait->on_done(wait, is_good ? &grant : NULL, text);
     }
-    wipe(value);
+    memory_free_secret_text(value);
     fetch_next(token);
 }
 

@@ -2,8 +2,6 @@
 /* A URL as it may be told to whoever looks at attempts. Pure, any thread. */
 #include "send/transfer_int.h"
 
-#define NAME_BYTES_MAX 128 /* a longer name is not looked at: its value is masked */
-
 /* The length of what begins text and has none of the marks. */
 static size_t span(struct slice text, const char *marks)
 {
@@ -20,17 +18,11 @@ static struct slice take(struct slice *text, size_t len)
     return part;
 }
 
-/* As of a header, though written with underlines, and what some services call theirs. */
+/* As of a header, and what some services call theirs. */
 static bool may_be_secret(struct slice name)
 {
-    char dashed[NAME_BYTES_MAX];
-    if (slice_equal_nocase(name, slice_str("key")) || slice_equal_nocase(name, slice_str("sig")))
-        return true;
-    if (name.len > sizeof dashed)
-        return true;
-    for (size_t i = 0; i < name.len; i++)
-        dashed[i] = name.data[i] == '_' ? '-' : name.data[i];
-    return head_is_secret(slice_of(dashed, name.len));
+    return slice_equal_nocase(name, slice_str("key")) ||
+           slice_equal_nocase(name, slice_str("sig")) || head_is_secret(name);
 }
 
 /* "name=value&…" */

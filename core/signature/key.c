@@ -71,12 +71,10 @@ static bool begins_with(struct slice text, const char *prefix)
 static enum status add_decoded(struct key_set *set, bool is_hex, struct slice text)
 {
     struct buf key;
-    buf_init(&key, SIGNATURE_KEY_BYTES_MAX);
+    buf_init_secret(&key, SIGNATURE_KEY_BYTES_MAX);
     enum status status = is_hex ? hex_decode(text, &key) : base64_decode(text, true, &key);
     if (status == OK)
         status = key_set_add(set, buf_slice(&key));
-    if (key.data)
-        OPENSSL_cleanse(key.data, key.len);
     buf_finish(&key);
     return status;
 }

@@ -147,7 +147,7 @@ static EVP_PKEY *read_raw(enum algorithm algorithm, struct slice bytes, bool is_
 static EVP_PKEY *read_text(enum algorithm algorithm, struct slice text, bool is_private)
 {
     struct buf bytes;
-    buf_init(&bytes, SIGNATURE_KEY_BYTES_MAX);
+    buf_init_secret(&bytes, SIGNATURE_KEY_BYTES_MAX);
     const char *prefix = is_private ? PRIVATE_PREFIX : PUBLIC_PREFIX;
     const bool has_prefix = algorithm == ALGORITHM_ED25519 && begins_with(text, prefix);
     if (has_prefix)
@@ -158,8 +158,6 @@ static EVP_PKEY *read_text(enum algorithm algorithm, struct slice text, bool is_
     if (status != OK)
         status = base64_decode(text, true, &bytes);
     EVP_PKEY *pkey = status == OK ? read_raw(algorithm, buf_slice(&bytes), is_private) : NULL;
-    if (bytes.data)
-        OPENSSL_cleanse(bytes.data, bytes.len);
     buf_finish(&bytes);
     return pkey;
 }

@@ -53,7 +53,7 @@ static void name_key(struct seal_key *key)
 static bool read_key(struct slice text, struct seal_key *key)
 {
     struct buf bytes;
-    buf_init(&bytes, SIGNATURE_KEY_BYTES_MAX);
+    buf_init_secret(&bytes, SIGNATURE_KEY_BYTES_MAX);
     if (hex_decode(text, &bytes) != OK && base64_decode(text, true, &bytes) != OK)
         buf_clear(&bytes);
     const bool is_key = bytes.len == SEAL_KEY_BYTES;
@@ -61,8 +61,6 @@ static bool read_key(struct slice text, struct seal_key *key)
         memcpy(key->bytes, bytes.data, SEAL_KEY_BYTES);
         name_key(key);
     }
-    if (bytes.data)
-        OPENSSL_cleanse(bytes.data, bytes.len);
     buf_finish(&bytes);
     return is_key;
 }

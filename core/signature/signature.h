@@ -126,8 +126,8 @@ void handshake_forget(void *tls_context);
 #define SEAL_ID_BYTES 8u
 #define SEAL_ID_TEXT_BYTES (2 * SEAL_ID_BYTES + 1) /* as hex, and the 0 */
 #define SEAL_KEYS_MAX 8u
-#define SEAL_BYTES_MAX 65536u /* of a plain text, and of its place */
-#define SEAL_EXTRA_BYTES 36u  /* at most so much longer is a sealed text */
+#define SEAL_BYTES_MAX ((size_t)LIMIT_BODY_BYTES_HARD) /* of a plain text, and of its place */
+#define SEAL_EXTRA_BYTES 36u                           /* at most so much longer is a sealed text */
 
 /* The keys: the first one seals, all open. Any thread, at any time. */
 struct seal_ring;

@@ -3,6 +3,8 @@
  * one thread that takes claims only, the others both. */
 #include "store/store_int.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 
 #define READERS_MIN 2u
@@ -282,7 +284,7 @@ static void finish_list_kv(struct store_list_kv *list)
 {
     for (size_t i = 0; i < list->row_count; i++) {
         free(list->rows[i].key);
-        free(list->rows[i].value);
+        memory_free_secret_text(list->rows[i].value);
     }
     free(list->rows);
     list->rows = NULL;
@@ -364,7 +366,7 @@ static void finish_claim_open(struct store_claim_open *claim)
 
 static void finish_get_kv(struct store_get_kv *get)
 {
-    free(get->value);
+    memory_free_secret_text(get->value);
     get->value = NULL;
 }
 

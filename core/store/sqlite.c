@@ -43,7 +43,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_EVENT_DEPTH] = "SELECT depth FROM event WHERE id = ?",
     [SQL_EVENT_INSERT] = "INSERT INTO event(id, source, type, key, parent, depth, trace, bytes,"
                          " received_ms, late) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SQL_CONTENT_INSERT] = "INSERT INTO content(id, head, body) VALUES (?, ?, ?)",
+    [SQL_CONTENT_INSERT] = "INSERT INTO content(id, head, body, sealed) VALUES (?, ?, ?, ?)",
     [SQL_EVENT_DUE_INSERT] = "INSERT INTO event_due(id, due_ms) VALUES (?, ?)",
     [SQL_EVENT_DUE_FIND] = "SELECT 1 FROM event_due WHERE id = ?",
     [SQL_EVENT_DUE_UPDATE] = "UPDATE event_due SET due_ms = ?2 WHERE id = ?1",
@@ -144,7 +144,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_MESSAGE_ADD] =
         "UPDATE message SET delivery = coalesce(delivery, ?2), deliveries = iif(delivery IS NULL,"
         " deliveries, CAST(coalesce(deliveries, x'') || ?3 AS BLOB)) WHERE id = ?1",
-    [SQL_CONTENT_REPLACE] = "REPLACE INTO content(id, head, body) VALUES (?, ?, ?)",
+    [SQL_CONTENT_REPLACE] = "REPLACE INTO content(id, head, body, sealed) VALUES (?, ?, ?, ?)",
     [SQL_TASK_INSERT] =
         "INSERT INTO task(id, verb, kind, state, ids, source, type, endpoint, wanted, contains,"
         " subscription, reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped,"
@@ -214,8 +214,9 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                           " WHERE id = ?",
     [SQL_ERASE_DELIVERY] = "UPDATE delivery SET reason = '" STORE_ERASED "', order_key = NULL"
                            " WHERE id = ?",
-    [SQL_ERASE_CONTENT] = "UPDATE content SET head = x'', body = x'' WHERE id BETWEEN ?1"
-                          " AND ?1 | 255",
+    [SQL_ERASE_CONTENT] =
+        "UPDATE content SET head = x'', body = x'', sealed = 0 WHERE id BETWEEN ?1"
+        " AND ?1 | 255",
     [SQL_ERASE_RUNS] = "UPDATE run SET state = iif(state = 4, 3, state), order_key = NULL,"
                        " error = iif(error IS NULL, NULL, '" STORE_ERASED "') WHERE event = ?",
     [SQL_ERASE_PUBLISHED] = "UPDATE published SET channels = NULL, tags = NULL,"
@@ -228,9 +229,16 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_IS_ERASED_DELIVERY] = "SELECT 1 FROM delivery d JOIN message m ON m.id = d.message"
                                " JOIN event e ON e.id = m.content & -256 WHERE d.id = ?"
                                " AND e.erased_ms IS NOT NULL",
-    [SQL_RESEAL_NEXT] = "SELECT owner, kind, version, sealed FROM secret WHERE (owner, kind,"
-                        " version) > (?, ?, ?) ORDER BY owner, kind, version LIMIT 1",
-    [SQL_RESEAL] = "UPDATE secret SET sealed = ?4 WHERE owner = ?1 AND kind = ?2 AND version = ?3",
+    [SQL_SEALED_SECRET] = "SELECT owner, kind, version, sealed FROM secret WHERE (owner, kind,"
+                          " version) > (?, ?, ?) ORDER BY owner, kind, version LIMIT 1",
+    [SQL_SEALED_VALUE] = "SELECT ns, key, value FROM kv INDEXED BY kv_sealed WHERE sealed = 1"
+                         " AND (ns, key) > (?, ?) ORDER BY ns, key LIMIT 1",
+    [SQL_SEALED_BODY] = "SELECT id, body FROM content INDEXED BY content_sealed WHERE sealed = 1"
+                        " AND id > ? ORDER BY id LIMIT 1",
+    [SQL_RESEAL_SECRET] = "UPDATE secret SET sealed = ?4 WHERE owner = ?1 AND kind = ?2"
+                          " AND version = ?3",
+    [SQL_RESEAL_VALUE] = "UPDATE kv SET value = ?3 WHERE ns = ?1 AND key = ?2",
+    [SQL_RESEAL_BODY] = "UPDATE content SET body = ?2 WHERE id = ?1",
     [SQL_ANSWER_FIND] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
                         " FROM answer WHERE key = ? AND until_ms > ?",
     [SQL_ANSWER_PUT] =
@@ -275,11 +283,12 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
         " failing_since_ms = CASE ?3 WHEN 0 THEN NULL ELSE failing_since_ms END WHERE id = ?1",
     [SQL_ENDPOINT_FAILING] = "UPDATE endpoint SET failing_since_ms = ?2 WHERE id = (SELECT endpoint"
                              " FROM delivery WHERE id = ?1)",
-    [SQL_KV_GET] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
+    [SQL_KV_GET] = "SELECT value, version, sealed FROM kv WHERE ns = ? AND key = ?"
                    " AND (expires_ms IS NULL OR expires_ms > ?)",
     [SQL_KV_LIST] = SQL_TEXT_KV_LIST,
-    [SQL_KV_PUT] = "INSERT INTO kv(ns, key, value, version, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
-                   " ON CONFLICT DO UPDATE SET value = ?3, version = ?4,"
+    [SQL_KV_PUT] = "INSERT INTO kv(ns, key, value, version, expires_ms, sealed)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?8)"
+                   " ON CONFLICT DO UPDATE SET value = ?3, version = ?4, sealed = ?8,"
                    " expires_ms = iif(?6 AND expires_ms > ?7, coalesce(?5, expires_ms), ?5)",
     [SQL_KV_DELETE] = "DELETE FROM kv WHERE ns = ? AND key = ?",
     [SQL_KV_EXPIRE] = "DELETE FROM kv WHERE (ns, key) IN (SELECT ns, key FROM kv"

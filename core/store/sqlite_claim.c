@@ -25,6 +25,24 @@ static struct content *make_content(struct slice head, struct slice body)
     return content;
 }
 
+/* Of the row of that id. NULL: no memory, or the body does not open. */
+static struct content *content_of(struct seal_ring *ring, uint64_t id, struct slice head,
+                                  struct slice body, bool is_sealed)
+{
+    const struct sealed_place place = sealed_body(id);
+    struct buf plain;
+    if (!is_sealed)
+        return make_content(head, body);
+    buf_init_secret(&plain, body.len);
+    struct content *content = sqlite_unseal(ring, &place, body, &plain) == SQLITE_OK
+                                  ? make_content(head, buf_slice(&plain))
+                                  : NULL;
+    buf_finish(&plain);
+    if (content)
+        content->is_sealed = true;
+    return content;
+}
+
 struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct content *content)
 {
     if (!content)
@@ -48,10 +66,11 @@ struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct conte
     return event;
 }
 
-static struct event *make_event(sqlite3_stmt *statement, uint64_t id)
+static struct event *make_event(struct seal_ring *ring, sqlite3_stmt *statement, uint64_t id)
 {
     return sqlite_event_of(statement, id,
-                           make_content(column_blob(statement, 7), column_blob(statement, 8)));
+                           content_of(ring, id, column_blob(statement, 7),
+                                      column_blob(statement, 8), sqlite3_column_int(statement, 9)));
 }
 
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event)
@@ -61,7 +80,7 @@ int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **
     int rc = sqlite3_step(statement);
     *event = NULL;
     if (rc == SQLITE_ROW) {
-        *event = make_event(statement, id);
+        *event = make_event(reader->ring, statement, id);
         rc = *event ? SQLITE_DONE : SQLITE_NOMEM;
     }
     (void)sqlite3_reset(statement);
@@ -213,9 +232,11 @@ int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events 
 
 /* ---- Deliveries ------------------------------------------------------------------------------ */
 
-static struct message *make_message(sqlite3_stmt *statement)
+static struct message *make_message(struct seal_ring *ring, sqlite3_stmt *statement)
 {
-    struct content *content = make_content(column_blob(statement, 8), column_blob(statement, 9));
+    struct content *content =
+        content_of(ring, column_id(statement, 7), column_blob(statement, 8),
+                   column_blob(statement, 9), sqlite3_column_int(statement, 18));
     if (!content)
         return NULL;
     const uint64_t id = column_id(statement, 1);
@@ -230,9 +251,9 @@ static struct message *make_message(sqlite3_stmt *statement)
     return message;
 }
 
-struct delivery *sqlite_delivery_of(sqlite3_stmt *statement)
+struct delivery *sqlite_delivery_of(struct seal_ring *ring, sqlite3_stmt *statement)
 {
-    struct message *message = make_message(statement);
+    struct message *message = make_message(ring, statement);
     if (!message)
         return NULL;
     struct delivery *delivery = delivery_create(column_id(statement, 11), message);
@@ -263,7 +284,7 @@ struct claimed_list {
 };
 
 /* Fills the list from a bound statement; it is kept in the claim, also on an error. */
-static int fill(sqlite3_stmt *statement, struct claimed_list *list)
+static int fill(struct sqlite_reader *reader, sqlite3_stmt *statement, struct claimed_list *list)
 {
     const int64_t start_ns = (int64_t)uv_hrtime();
     size_t bytes = 0;
@@ -276,7 +297,7 @@ static int fill(sqlite3_stmt *statement, struct claimed_list *list)
             array_grow(list->deliveries, list->count, sizeof(struct delivery *));
         if (more)
             list->deliveries = more;
-        struct delivery *delivery = more ? sqlite_delivery_of(statement) : NULL;
+        struct delivery *delivery = more ? sqlite_delivery_of(reader->ring, statement) : NULL;
         rc = delivery ? SQLITE_OK : SQLITE_NOMEM;
         if (!delivery)
             break;
@@ -350,7 +371,7 @@ static int claim_priority(struct sqlite_reader *reader, const struct priority_wa
     bind_id(statement, 1, claim->endpoint);
     (void)sqlite3_bind_int(statement, 2, walk->priority);
     (void)sqlite3_bind_int64(statement, 3, claim->now_ms);
-    const int rc = fill(statement, list);
+    const int rc = fill(reader, statement, list);
     return rc == SQLITE_OK ? find_next_due(reader, walk, claim) : rc;
 }
 
@@ -376,7 +397,7 @@ static int claim_past(struct sqlite_reader *reader, struct store_claim_deliverie
     sqlite3_stmt *past = reader->statements[walk];
     bind_id(past, 1, claim->endpoint);
     (void)sqlite3_bind_int64(past, 2, claim->now_ms);
-    int rc = fill(past, list);
+    int rc = fill(reader, past, list);
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_stmt *coming = reader->statements[next];
@@ -404,7 +425,7 @@ static int claim_leased(struct sqlite_reader *reader, const struct store_claim_d
     for (size_t i = 0; i < claim->id_count && rc == SQLITE_OK; i++) {
         bind_id(statement, 1, claim->ids[i]);
         bind_id(statement, 2, claim->endpoint);
-        rc = fill(statement, list);
+        rc = fill(reader, statement, list);
     }
     return rc;
 }
@@ -430,7 +451,7 @@ int sqlite_claim_open(struct sqlite_reader *reader, struct store_claim_open *cla
     bind_id(statement, 1, claim->after);
     (void)sqlite3_bind_int64(statement, 2, claim->modulus ? claim->modulus : 1);
     (void)sqlite3_bind_int64(statement, 3, claim->remainder);
-    const int rc = fill(statement, &list);
+    const int rc = fill(reader, statement, &list);
     claim->deliveries = list.deliveries;
     claim->delivery_count = list.count;
     claim->is_end = list.is_end;

@@ -45,13 +45,33 @@ static int find_source(struct sqlite_engine *it, struct slice name, int64_t *id)
     return SQLITE_INTERNAL;
 }
 
-int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content)
+static int write_content(struct sqlite_engine *it, enum write_sql which, uint64_t id,
+                         const struct content *content)
 {
-    sqlite3_stmt *statement = engine->statements[SQL_CONTENT_INSERT];
+    const struct sealed_place place = sealed_body(id);
+    const struct slice body = content_body(content);
+    sqlite3_stmt *statement = it->statements[which];
+    struct buf sealed;
+    buf_init(&sealed, body.len + SEAL_EXTRA_BYTES);
+    int rc = content->is_sealed ? sqlite_seal(it->ring, &place, body, &sealed) : SQLITE_OK;
     bind_id(statement, 1, id);
     bind_blob(statement, 2, content_head(content));
-    bind_blob(statement, 3, content_body(content));
-    return sqlite_run(engine, SQL_CONTENT_INSERT);
+    bind_blob(statement, 3, content->is_sealed ? buf_slice(&sealed) : body);
+    (void)sqlite3_bind_int(statement, 4, content->is_sealed);
+    if (rc == SQLITE_OK)
+        rc = sqlite_run(it, which);
+    buf_finish(&sealed);
+    return rc;
+}
+
+int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content)
+{
+    return write_content(engine, SQL_CONTENT_INSERT, id, content);
+}
+
+int sqlite_replace_content(struct sqlite_engine *engine, uint64_t id, const struct content *content)
+{
+    return write_content(engine, SQL_CONTENT_REPLACE, id, content);
 }
 
 static int put_event_row(struct sqlite_engine *it, const struct event *event, int64_t source)

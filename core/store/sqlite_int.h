@@ -127,8 +127,12 @@ enum write_sql {
     SQL_ATTEMPT_EXPUNGE,
     SQL_RESEND_MESSAGE,
     SQL_RESEND_DELIVERY,
-    SQL_RESEAL_NEXT,
-    SQL_RESEAL,
+    SQL_SEALED_SECRET,
+    SQL_SEALED_VALUE,
+    SQL_SEALED_BODY,
+    SQL_RESEAL_SECRET,
+    SQL_RESEAL_VALUE,
+    SQL_RESEAL_BODY,
     SQL_ANSWER_FIND,
     SQL_ANSWER_PUT,
     SQL_ANSWER_EXPIRE,
@@ -282,6 +286,8 @@ int sqlite_put_event(struct sqlite_engine *engine, const struct event *event, bo
 int sqlite_put_outbox(struct sqlite_engine *engine, struct outbox *outbox, bool may_be_again);
 int sqlite_put_plan(struct sqlite_engine *engine, const struct event *event, int64_t *due_ms);
 int sqlite_put_content(struct sqlite_engine *engine, uint64_t id, const struct content *content);
+int sqlite_replace_content(struct sqlite_engine *engine, uint64_t id,
+                           const struct content *content);
 /* What is told of an outcome that was written. */
 int sqlite_put_news(struct sqlite_engine *engine, struct store_news *news, uint64_t attempt);
 
@@ -397,7 +403,7 @@ int sqlite_kv_check(struct sqlite_engine *engine, const struct outbox *outbox, e
                     size_t *conflict);
 /* The same list on the store thread's connection and on a reader's. */
 #define SQL_TEXT_KV_LIST                                                                           \
-    "SELECT key, version, value FROM kv WHERE ns = ?1 AND key >= ?2 AND key > ?3"                  \
+    "SELECT key, version, value, sealed FROM kv WHERE ns = ?1 AND key >= ?2 AND key > ?3"          \
     " AND (expires_ms IS NULL OR expires_ms > ?4) ORDER BY key"
 struct kv_walk {
     const char *ns, *prefix, *after;
@@ -423,25 +429,11 @@ int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, uint64
 int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpoint_state state,
                            bool *is_there);
 
-/* sqlite_secret.c. At start: every secret can be opened; E_INVALID: err says which key is missing.
- */
-MUST_USE enum status sqlite_check_secrets(struct sqlite_engine *engine, struct err *err);
-/* Whether the writes can be made; then makes them. owner: the id of a row that is there. */
-int sqlite_secrets_fit(struct sqlite_engine *engine, uint64_t owner,
-                       const struct secret_write *writes, size_t count, int64_t now_ms,
-                       bool *is_crowded);
-int sqlite_put_secrets(struct sqlite_engine *engine, uint64_t owner,
-                       const struct secret_write *writes, size_t count, int64_t now_ms);
-/* They go with their owner. */
-int sqlite_delete_secrets(struct sqlite_engine *engine, uint64_t owner);
-/* Deletes up to so many that have expired. *is_end: there are no more. */
-int sqlite_expire_secrets(struct sqlite_engine *engine, int64_t now_ms, size_t count_max,
-                          bool *is_end);
-
 /* sqlite_memory.c: for SQLITE_CONFIG_MALLOC. */
 extern const sqlite3_mem_methods sqlite_memory;
 
 #include "store/sqlite_dedupe_int.h"
 #include "store/sqlite_read_int.h"
+#include "store/sqlite_seal_int.h"
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-/* The value as of now; an expired one is absent: version 0, *value NULL (owned). */
+/* The value as of now, opened; an expired one is absent: version 0, *value NULL (owned). */
 static int get(struct sqlite_engine *it, const char *ns, const char *key, uint64_t *version,
                char **value)
 {
@@ -15,12 +15,14 @@ static int get(struct sqlite_engine *it, const char *ns, const char *key, uint64
     bind_text(statement, 1, slice_str(ns));
     bind_text(statement, 2, slice_str(key));
     (void)sqlite3_bind_int64(statement, 3, clock_due_ms());
-    const int rc = sqlite3_step(statement);
+    int rc = sqlite3_step(statement);
     *version = 0;
     if (rc == SQLITE_ROW) {
         *version = column_id(statement, 1);
-        if (value)
-            *value = column_copy(statement, 0);
+        const int read = value ? sqlite_value_of(it->ring, ns, key, column_blob(statement, 0),
+                                                 sqlite3_column_int(statement, 2), value)
+                               : SQLITE_OK;
+        rc = read == SQLITE_OK ? rc : read;
     }
     (void)sqlite3_reset(statement);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -46,8 +48,6 @@ static int work_out(struct sqlite_engine *it, const struct outbox *outbox, size_
         const int rc = get(it, write->ns, write->key, &version, &stored);
         if (rc != SQLITE_OK)
             return rc;
-        if (version != 0 && !stored)
-            return SQLITE_NOMEM;
     }
     char *sum = kv_add(earlier ? earlier->value : stored, write->delta);
     free(stored);
@@ -138,16 +138,28 @@ int sqlite_kv_check(struct sqlite_engine *engine, const struct outbox *outbox, e
 
 static int put(struct sqlite_engine *it, const struct kv_write *write)
 {
+    const struct slice value = slice_str(write->value);
+    const struct sealed_place place = sealed_value(write->ns, write->key);
     sqlite3_stmt *statement = it->statements[SQL_KV_PUT];
+    struct buf sealed;
+    buf_init(&sealed, value.len + SEAL_EXTRA_BYTES);
+    int rc = write->is_sealed ? sqlite_seal(it->ring, &place, value, &sealed) : SQLITE_OK;
+    if (write->is_sealed)
+        bind_blob(statement, 3, buf_slice(&sealed));
+    else
+        bind_text(statement, 3, value);
     bind_text(statement, 1, slice_str(write->ns));
     bind_text(statement, 2, slice_str(write->key));
-    bind_text(statement, 3, slice_str(write->value));
     bind_id(statement, 4, id_next_row(&it->last_row));
     bind_id_or_null(statement, 5, (uint64_t)write->expires_ms);
     /* A delta keeps the expiry of a value that lives. */
     (void)sqlite3_bind_int64(statement, 6, write->is_delta);
     (void)sqlite3_bind_int64(statement, 7, clock_due_ms());
-    return sqlite_run(it, SQL_KV_PUT);
+    (void)sqlite3_bind_int(statement, 8, write->is_sealed);
+    if (rc == SQLITE_OK)
+        rc = sqlite_run(it, SQL_KV_PUT);
+    buf_finish(&sealed);
+    return rc;
 }
 
 int sqlite_kv_apply(struct sqlite_engine *engine, struct outbox *outbox)

@@ -75,7 +75,7 @@ static int load(struct sqlite_engine *it, struct order_next *next)
     bind_id(statement, 1, next->delivery);
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
-        next->taken = sqlite_delivery_of(statement);
+        next->taken = sqlite_delivery_of(it->ring, statement);
         rc = next->taken ? SQLITE_DONE : SQLITE_NOMEM;
     }
     (void)sqlite3_reset(statement);

@@ -70,7 +70,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                           " WHERE due_ms > 0 AND (due_ms, id) > (?2, ?1) ORDER BY due_ms, id",
     [READ_DUE_EVENT] = "SELECT due_ms FROM event_due WHERE id = ?",
     [READ_EVENT] = "SELECT s.name, e.type, e.key, e.parent, e.depth, e.trace, e.received_ms,"
-                   " c.head, c.body FROM event e JOIN source s ON s.id = e.source"
+                   " c.head, c.body, c.sealed FROM event e JOIN source s ON s.id = e.source"
                    " JOIN content c ON c.id = e.id WHERE e.id = ?",
     [READ_RUNS] = "SELECT subscription, state, number, due_ms, first_ordinal, error,"
                   " order_key IS NOT NULL, batch FROM run"
@@ -149,7 +149,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                                                                              " WHERE a.id = ?",
     [READ_ATTEMPT_ROW] = ATTEMPT_COLUMNS("a.head, a.body, a.decided, a.request")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id = ?",
-    [READ_SECRET_COUNTS] = SQL_TEXT_SECRET_COUNTS,
+    [READ_SECRET_COUNTS] = SQL_TEXT_SEALED_COUNTS,
     [READ_SECRETS] = "SELECT kind, version, created_ms, expires_ms, sealed FROM secret"
                      " WHERE owner = ? AND (expires_ms IS NULL OR expires_ms > ?)"
                      " ORDER BY kind, version DESC",
@@ -238,7 +238,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_NEXT_TRIED] = NEXT_TRIED " ORDER BY id DESC LIMIT 1",
     [READ_NEXT_TRIED_BACKWARD] = NEXT_TRIED " ORDER BY id LIMIT 1",
     [READ_KV_LIST] = SQL_TEXT_KV_LIST,
-    [READ_KV] = "SELECT value, version FROM kv WHERE ns = ? AND key = ?"
+    [READ_KV] = "SELECT value, version, sealed FROM kv WHERE ns = ? AND key = ?"
                 " AND (expires_ms IS NULL OR expires_ms > ?)",
 };
 
@@ -329,22 +329,27 @@ int sqlite_get_kv(struct sqlite_reader *reader, struct store_get_kv *get)
     get->version = 0;
     if (rc == SQLITE_ROW) {
         get->version = column_id(statement, 1);
-        get->value = column_copy(statement, 0);
-        rc = get->value ? SQLITE_DONE : SQLITE_NOMEM;
+        rc = sqlite_value_of(reader->ring, get->ns, get->key, column_blob(statement, 0),
+                             sqlite3_column_int(statement, 2), &get->value);
+        rc = rc == SQLITE_OK ? SQLITE_DONE : rc;
     }
     (void)sqlite3_reset(statement);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int add_kv_row(sqlite3_stmt *statement, struct store_list_kv *list)
+static int add_kv_row(struct seal_ring *ring, sqlite3_stmt *statement, struct store_list_kv *list)
 {
     struct kv_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
     if (!rows)
         return SQLITE_NOMEM;
     list->rows = rows;
     struct kv_row *row = &rows[list->row_count++];
-    *row = (struct kv_row){column_copy(statement, 0), column_copy(statement, 2)};
-    return row->key && row->value ? SQLITE_ROW : SQLITE_NOMEM;
+    *row = (struct kv_row){.key = column_copy(statement, 0)};
+    if (!row->key)
+        return SQLITE_NOMEM;
+    const int rc = sqlite_value_of(ring, list->ns, row->key, column_blob(statement, 2),
+                                   sqlite3_column_int(statement, 3), &row->value);
+    return rc == SQLITE_OK ? SQLITE_ROW : rc;
 }
 
 int sqlite_list_kv(struct sqlite_reader *reader, struct store_list_kv *list)
@@ -361,7 +366,7 @@ int sqlite_list_kv(struct sqlite_reader *reader, struct store_list_kv *list)
         bytes += column_text(statement, 2).len;
         list->is_cut = bytes > list->bytes_max;
         if (!list->is_cut)
-            rc = add_kv_row(statement, list);
+            rc = add_kv_row(reader->ring, statement, list);
         if (rc != SQLITE_ROW)
             break;
     }
@@ -437,9 +442,9 @@ void sqlite_read(struct engine *engine, void *reader, struct store_read *read)
     if (rc == SQLITE_OK)
         return;
     store_read_finish(read);
-    if (rc == SECRET_UNREADABLE) {
-        read->status = E_IO;
-        log_error("a secret cannot be opened", "reason=\"%s\"", read->err.text);
+    if (rc == SEALED_UNREADABLE) {
+        read->status = err_set(&read->err, E_IO,
+                               "a secret of it does not open; the server's log says which and why");
         return;
     }
     read->status = err_set(&read->err, E_IO, "cannot read %s: %s", it->path, sqlite3_errstr(rc));

@@ -129,14 +129,6 @@ bool sqlite_is_time_up(int64_t start_ns, size_t rows);
 /* before and after, as ?1 and ?2. */
 void sqlite_bind_range(sqlite3_stmt *statement, const struct store_list_query *query);
 int sqlite_list_resources(struct sqlite_reader *reader, struct store_list_resources *list);
-/* sqlite_secret.c */
-#define SQL_TEXT_SECRET_COUNTS "SELECT substr(sealed, 1, 8), count(*) FROM secret GROUP BY 1"
-int sqlite_count_secrets(struct sqlite_reader *reader, struct store_count_secrets *list);
-/* sqlite_secret.c: those that are good at now_ms, by kind, the newest first; owned by the caller,
- * with an error too. SECRET_UNREADABLE: one cannot be opened; err says which. */
-#define SECRET_UNREADABLE SQLITE_AUTH
-int sqlite_read_secrets(struct sqlite_reader *reader, uint64_t owner, int64_t now_ms,
-                        struct secret **secrets, size_t *count, struct err *err);
 /* sqlite_resource.c: of the columns of READ_RESOURCE. False: no memory. */
 bool sqlite_resource_of(sqlite3_stmt *statement, struct resource *resource);
 int sqlite_list_tokens(struct sqlite_reader *reader, struct store_list_tokens *list);
@@ -154,18 +146,19 @@ int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claime
 /* The event with its content (an empty one without with_body). *event NULL: there is none. */
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event);
 
-/* A delivery with its message, and how its row becomes one (sqlite_claim.c; NULL: no memory).
+/* A delivery with its message, and how its row becomes one (sqlite_claim.c; NULL: no memory, or its
+ * body does not open, which is logged).
  * What was published and forgotten has expired. */
 #define SQL_TEXT_DELIVERY                                                                          \
     "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, iif(m.content & 255 IN (0, 255) AND"   \
     " EXISTS (SELECT 1 FROM published WHERE id = e.id AND payload_until_ms IS NULL), 1,"           \
     " d.expires_ms), m.type, m.content, c.head, c.body, a.next_ms - a.started_ms - a.duration_ms," \
     " d.endpoint, e.trace, d.order_key IS NOT NULL, d.priority, d.fresh_ms, d.fresh_attempts,"     \
-    " d.leased_ms FROM delivery d"
+    " d.leased_ms, c.sealed FROM delivery d"
 #define SQL_TEXT_DELIVERY_JOINS                                                                    \
     " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
     " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"
-struct delivery *sqlite_delivery_of(sqlite3_stmt *statement);
+struct delivery *sqlite_delivery_of(struct seal_ring *ring, sqlite3_stmt *statement);
 
 /* sqlite_claim.c: an event from the columns source, type, key, parent, depth, trace, received_ms.
  * Takes the content (NULL: no memory). NULL: no memory. */

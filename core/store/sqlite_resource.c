@@ -220,8 +220,8 @@ static int add_row(struct sqlite_reader *reader, sqlite3_stmt *statement,
     }
     if (list->secrets_ms == 0)
         return SQLITE_ROW;
-    const int rc = sqlite_read_secrets(reader, row->id, list->secrets_ms, &row->secrets,
-                                       &row->secret_count, &list->read.err);
+    const int rc =
+        sqlite_read_secrets(reader, row->id, list->secrets_ms, &row->secrets, &row->secret_count);
     return rc == SQLITE_OK ? SQLITE_ROW : rc;
 }
 

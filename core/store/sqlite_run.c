@@ -314,13 +314,8 @@ static int put_again(struct sqlite_engine *it, const struct outbox *outbox,
     bind_text(statement, 2, message->type);
     bind_id(statement, 3, message->is_forwarded ? id_event_of(message->id) : message->id);
     int rc = sqlite_run(it, SQL_MESSAGE_REPLACE);
-    if (rc == SQLITE_OK && !message->is_forwarded) {
-        statement = it->statements[SQL_CONTENT_REPLACE];
-        bind_id(statement, 1, message->id);
-        bind_blob(statement, 2, content_head(message->content));
-        bind_blob(statement, 3, content_body(message->content));
-        rc = sqlite_run(it, SQL_CONTENT_REPLACE);
-    }
+    if (rc == SQLITE_OK && !message->is_forwarded)
+        rc = sqlite_replace_content(it, message->id, message->content);
     for (size_t i = 0; i < outbox->delivery_count && rc == SQLITE_OK; i++) {
         struct delivery *delivery = outbox->deliveries[i].delivery;
         if (delivery->message != message)

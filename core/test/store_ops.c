@@ -170,6 +170,7 @@ static struct content *field_content(lua_State *L, int index)
     const struct slice body = field_slice(L, index, "body");
     struct content *content = content_create(field_slice(L, index, "head"), body.len);
     check(content && content_append(&content, body.data, body.len, BYTES_MAX) == OK);
+    content->is_sealed = field_boolean(L, index, "sealed");
     return content;
 }
 
@@ -401,6 +402,7 @@ static void add_kv(lua_State *L, struct outbox *outbox)
             .value = field_copy(L, index, "value"),
             .delta = field_integer(L, index, "delta", 0),
             .is_delta = field_integer(L, index, "delta", 0) != 0,
+            .is_sealed = field_boolean(L, index, "sealed"),
             .expires_ms = field_integer(L, index, "expires_ms", 0),
         };
         lua_pop(L, 1);

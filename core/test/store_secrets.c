@@ -2,7 +2,15 @@
 /* Keys of secrets, from Lua. */
 #include "store_lua.h"
 
-/* reseal{ count_max, behind = { owner, kind, version } } */
+static const char *text_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    const char *text = luaL_optstring(L, -1, "");
+    lua_pop(L, 1); /* the table still holds it */
+    return text;
+}
+
+/* reseal{ count_max, behind = { what, id, kind, version, ns, key } } */
 int l_reseal(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_RESEAL);
@@ -10,11 +18,13 @@ int l_reseal(lua_State *L)
     lua_getfield(L, 2, "behind");
     if (lua_istable(L, -1)) {
         const int index = lua_gettop(L);
-        it->u.reseal.behind = (struct secret_place){
-            .owner = (uint64_t)field_integer(L, index, "owner", 0),
-            .kind = (enum secret_kind)field_integer(L, index, "kind", 0),
-            .version = (uint32_t)field_integer(L, index, "version", 0),
-        };
+        struct sealed_place *behind = &it->u.reseal.behind;
+        behind->what = (enum sealed_what)field_integer(L, index, "what", 0);
+        behind->id = (uint64_t)field_integer(L, index, "id", 0);
+        behind->kind = (enum secret_kind)field_integer(L, index, "kind", 0);
+        behind->version = (uint32_t)field_integer(L, index, "version", 0);
+        (void)snprintf(behind->ns, sizeof behind->ns, "%s", text_field(L, index, "ns"));
+        (void)snprintf(behind->key, sizeof behind->key, "%s", text_field(L, index, "key"));
     }
     lua_pop(L, 1);
     return op_submit(L, it);
@@ -23,9 +33,12 @@ int l_reseal(lua_State *L)
 void set_reseal(lua_State *L, const struct store_reseal *op)
 {
     lua_newtable(L);
-    set_integer(L, "owner", (lua_Integer)op->last.owner);
+    set_integer(L, "what", op->last.what);
+    set_integer(L, "id", (lua_Integer)op->last.id);
     set_integer(L, "kind", op->last.kind);
     set_integer(L, "version", op->last.version);
+    set_text(L, "ns", op->last.ns);
+    set_text(L, "key", op->last.key);
     lua_setfield(L, -2, "last");
     set_integer(L, "looked_at", (lua_Integer)op->looked_at_count);
     set_integer(L, "sealed", (lua_Integer)op->sealed_count);

@@ -299,6 +299,13 @@ static int l_head_find(lua_State *L)
     return 2;
 }
 
+/* head_is_secret(name) -> boolean */
+static int l_head_is_secret(lua_State *L)
+{
+    lua_pushboolean(L, head_is_secret(check_slice(L, 1)));
+    return 1;
+}
+
 static int l_err_prefix(lua_State *L)
 {
     struct err err;
@@ -540,6 +547,7 @@ static const luaL_Reg functions[] = {
     {"err_prefix", l_err_prefix},
     {"fill", l_fill},
     {"head_find", l_head_find},
+    {"head_is_secret", l_head_is_secret},
     {"head_pack", l_head_pack},
     {"head_unpack", l_head_unpack},
     {"id_at", l_id_at},

@@ -7,7 +7,7 @@
 #include <lua.h>
 #include <stdlib.h>
 
-#define OUT_BYTES_MAX (16u * 1024 * 1024)
+#define OUT_BYTES_MAX (65u * 1024 * 1024)
 #define PARTS_MAX 16
 
 int luaopen_anzol_test_signature(lua_State *L);

@@ -13,7 +13,7 @@ local misuse = declare.misuse
 local DAY_S = 86400
 local LEASE = { min = 60, default = 10 * DAY_S, max = 30 * DAY_S } -- unless said otherwise
 local LEASE_S_MAX = 366 * DAY_S
-local RETENTION = "1h" -- of what was asked and published: secrets stand in it, and content
+local RETENTION = "1h" -- of what was asked and published
 local REQUEST_BYTES = "16KiB"
 local CONTENT_BYTES_MAX = 1024 * 1024
 local names = { "accept", "allow_from", "allow_private", "concurrency", "lease", "path", "ping",
@@ -137,7 +137,7 @@ return function(name, options)
   anzol.source(name, {
     path = options.path, public_url = options.public_url, allow_from = options.allow_from,
     rate_limit = options.rate_limit, retention = options.retention or RETENTION,
-    max_body = REQUEST_BYTES,
+    max_body = REQUEST_BYTES, seal_body = true, -- hub.secret stands in it
     verify = function() return true end, -- anybody may ask; the callback tells who meant it
     respond = function(req) return request.respond(hub, req) end,
     type = function(req) return request.type(hub, req) end,

@@ -37,6 +37,7 @@ local anzol = {}
 ---@field respond? fun(req: anzol.Request): anzol.RespondAnswer? What the sender gets, once the event is durable; nil: the default. Behind `verify`; may wait.
 ---@field hide_headers? string[] Headers that are not kept: `verify` sees them, nobody else. `"?name"`: a parameter of the query, whose value is struck out. Default: `{ "authorization", "cookie" }`.
 ---@field retention? anzol.Duration How long events are kept after they were handled. Default: the server's setting.
+---@field seal_body? boolean Bodies lie sealed by the key of secrets in the store, and the API does not show them. What the scripts make of them (messages with a body of their own, emitted events) is not sealed. Default: `false`.
 ---@field status? integer What the sender gets once the event is durable: 200 to 299, default 200.
 
 ---Whose deliveries a source consents to when it is asked by `OPTIONS` (CloudEvents HTTP webhooks).

@@ -11,7 +11,7 @@ local variants = {
 
 local parts = { "intake", "watches", "runs", "order", "steps", "batches", "kv", "deliveries",
   "delivery_order", "leases", "changes", "routines", "resources", "registered", "tokens",
-  "secrets", "erase", "published", "lists", "reads" }
+  "secrets", "sealed", "erase", "published", "lists", "reads" }
 
 -- With the names that the runner gives to a spec.
 local function load_part(name)

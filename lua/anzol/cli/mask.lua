@@ -5,9 +5,11 @@ local M = {}
 
 local MASK = "masked"
 
--- Parts of names, without "-" and "_" and in small letters.
-local secret_parts = { "token", "secret", "password", "passwd", "authorization", "apikey",
-  "accesskey", "privatekey", "credential" }
+-- Parts of names, without "-" and "_" and in small letters: those of head_is_secret in C.
+local secret_parts = { "accesskey", "accountkey", "apikey", "appkey", "applicationkey", "auth",
+  "bearer", "clientkey", "cookie", "credential", "csrf", "functionskey", "jwt", "masterkey",
+  "passphrase", "passwd", "password", "privatekey", "secret", "session", "sharedkey",
+  "subscriptionkey", "token", "xsrf" }
 
 -- Of headers only: what signs the request (a signature of what was masked is wrong, and whoever
 -- sends the fixture signs anew), and what belongs to the one connection.
@@ -19,7 +21,7 @@ local of_connection = { ["accept-encoding"] = true, connection = true, ["content
   ["transfer-encoding"] = true, upgrade = true }
 
 local function has_part(name, parts)
-  local plain = name:lower():gsub("[-_]", "")
+  local plain = name:lower():gsub("author([^i])", "%1"):gsub("author$", ""):gsub("[-_]", "")
   for _, part in ipairs(parts) do
     if plain:find(part, 1, true) then return true end
   end

@@ -8,11 +8,11 @@ local M = {
   name = "secrets",
   summary = "Show how secrets are sealed in the store, and change the key.",
   description = [[
-Secrets that are registered over the API (keys of endpoints, headers that are not to be seen) are
-sealed in the store with AES-256-GCM. The key comes from ANZOL_SECRETS_KEY, from the file that
-ANZOL_SECRETS_KEY_FILE or secrets_key.file in anzol.lua names, or from the credential
-anzol-secrets-key of systemd. Without a key they are stored as they are; the first start with one
-seals them.
+Secrets that have to be kept (keys and headers of registered endpoints, what WebSub keeps, values of
+anzol.kv and bodies that scripts want sealed) are sealed in the store with AES-256-GCM. The key
+comes from ANZOL_SECRETS_KEY, from the file that ANZOL_SECRETS_KEY_FILE or secrets_key.file in
+anzol.lua names, or from the credential anzol-secrets-key of systemd. Without a key they are stored
+as they are; the first start with one seals them.
 
   openssl rand -hex 32 > /etc/anzol/key        a key, for any of these places
   anzol secrets status                         which keys seal how many

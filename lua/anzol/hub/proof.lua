@@ -5,7 +5,7 @@ local anzol = require "anzol.core"
 
 local M = {}
 
-local kept = anzol.kv "anzol.hub"
+local kept = anzol.kv("anzol.hub", { sealed = true })
 local known = {} -- [hub] = text, as it was committed
 
 local function key(hub) return hub .. " proof" end

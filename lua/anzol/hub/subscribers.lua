@@ -6,7 +6,7 @@ local anzol = require "anzol.core"
 
 local M = {}
 
-local kept = anzol.kv "anzol.hub"
+local kept = anzol.kv("anzol.hub", { sealed = true }) -- secrets stand in it
 
 M.DIGITS = "0123456789abcdef"
 

@@ -11,7 +11,7 @@ local digests = { sha1 = true, sha256 = true, sha384 = true, sha512 = true }
 local types = { subscribe = "websub.subscribed", unsubscribe = "websub.unsubscribed",
   denied = "websub.denied" }
 
-local kept = anzol.kv "anzol.websub"
+local kept = anzol.kv("anzol.websub", { sealed = true })
 
 local function text_of(value) return type(value) == "string" and value or "" end
 

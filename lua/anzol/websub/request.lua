@@ -12,7 +12,7 @@ local RENEW_AT = 0.8 -- of the lease
 local DENIED_MS = 86400000 -- until a hub that denied is asked again
 local REST_S = 86400 -- nothing is to be done
 
-local kept = anzol.kv "anzol.websub"
+local kept = anzol.kv("anzol.websub", { sealed = true }) -- a token and a secret stand in it
 
 local function ask_of(options, method)
   return { allow_private = options.allow_private, redirects = method == "GET" and 0 or REDIRECTS }

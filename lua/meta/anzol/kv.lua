@@ -11,10 +11,15 @@ local anzol = require "anzol"
 ---
 ---```lua
 ---local seen = anzol.kv "seen"
+---local tokens = anzol.kv("tokens", { sealed = true }) -- what is secret, as the tokens of an OAuth login
 ---```
 ---@param name string Of the collection, 1 to 64 bytes.
+---@param options? anzol.KvSealing
 ---@return anzol.Kv
-function anzol.kv(name) end
+function anzol.kv(name, options) end
+
+---@class anzol.KvSealing
+---@field sealed? boolean What is set through it lies sealed by the key of secrets in the store, and is sealed anew when that changes; reads open it. A value stays as it was set: older ones are sealed when they are set again. Keys are not sealed. Default: `false`.
 
 ---A collection of durable values. A key has 1 to 512 bytes, a value at most 64 KiB as JSON; a run
 ---reads and writes up to 1,000 times each, 4 MiB of values.
