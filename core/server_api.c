@@ -111,6 +111,7 @@ enum status server_api_open(struct server *server, struct err *err)
                                                     .run_routine = server_run_routine,
                                                     .change_endpoint = server_change_endpoint,
                                                     .registered = server_registered,
+                                                    .telling = server_telling,
                                                     .check_url = server_check_url,
                                                     .script_endpoint = server_script_endpoint,
                                                     .pace = server_endpoint_pace,

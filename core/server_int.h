@@ -254,9 +254,10 @@ void server_watch_turn(struct server *server);
 void server_operational_make(struct server *server, void (*on_ready)(struct server *server));
 /* An application was deleted: if it is that one, it is made anew. */
 void server_operational_removed(struct server *server, uint64_t application);
-/* Publishes the change of an endpoint there; then on_done, at once if nobody is told. */
-void server_operational_tell(struct server *server, const struct api_registered *changed,
-                             void (*on_done)(void *ctx), void *ctx);
+/* The API's hook of that name; ctx: the server. */
+bool server_telling(const struct resource *row, struct store_telling *telling, void *ctx);
+/* It was committed: what is due goes on. telling may be NULL. */
+void server_told(struct server *server, const struct store_telling *telling);
 /* server_registered.c: reads all endpoints that applications registered; then on_loaded, or the
  * process ends. At start. */
 void server_registered_load(struct server *server, void (*on_loaded)(struct server *server));

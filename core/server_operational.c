@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operational webhooks: the operator's application, which is there whenever it is set, and what is
- * published to it of changes of endpoints, before they are answered. What becomes of attempts is
- * published by their senders, with their outcome. Main thread. */
+ * published to it of changes of endpoints, in the commit of each. What becomes of attempts is
+ * published by their senders, with their outcome. Main thread, except where a comment says. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/operational.h"
@@ -105,57 +105,44 @@ void server_operational_removed(struct server *server, uint64_t application)
 /* ---- Changes of endpoints ----------------------------------------------------------------------
  */
 
-struct telling {
-    struct publishing publishing;
-    void (*on_done)(void *ctx);
-    void *ctx;
-};
-
-static void on_published(struct publishing *publishing)
+/* The store thread. */
+static struct event *make_event(const struct resource *endpoint, bool is_removed, void *ctx)
 {
-    struct telling *it = container_of(publishing, struct telling, publishing);
-    void (*on_done)(void *ctx) = it->on_done;
-    void *ctx = it->ctx;
-    if (publishing->status != OK)
-        log_error("operational webhook not stored", "type=%s status=%s",
-                  publishing->event->type.data, status_name(publishing->status));
-    event_unref(publishing->event);
-    free(it);
-    on_done(ctx);
+    const struct server *server = ctx;
+    const uint64_t to = directory_operator(server->directory);
+    char uid[LIMIT_UID_BYTES + 1];
+    size_t attempt_at;
+    if (to == 0)
+        return NULL;
+    struct event *event = operational_event(
+        &(struct operational_news){
+            .type = is_removed               ? OPERATIONAL_ENDPOINT_DELETED
+                    : endpoint->version == 1 ? OPERATIONAL_ENDPOINT_CREATED
+                                             : OPERATIONAL_ENDPOINT_UPDATED,
+            .operator_application = to,
+            .application = endpoint->owner,
+            .application_uid =
+                directory_application_uid(server->directory, endpoint->owner, uid) ? uid : NULL,
+            .endpoint = endpoint->id,
+            .endpoint_uid = endpoint->uid,
+        },
+        &attempt_at);
+    if (event)
+        event->id = store_next_event_id(server->store, (uint8_t)endpoint->id);
+    return event;
 }
 
-void server_operational_tell(struct server *server, const struct api_registered *changed,
-                             void (*on_done)(void *ctx), void *ctx)
+bool server_telling(const struct resource *row, struct store_telling *telling, void *ctx)
 {
-    const struct resource *row = changed->row;
+    struct server *server = ctx;
     const uint64_t to = directory_operator(server->directory);
-    size_t attempt_at;
-    struct event *event = NULL;
-    if (to != 0 && to != row->owner && row->kind == RESOURCE_ENDPOINT)
-        event = operational_event(
-            &(struct operational_news){
-                .type = changed->is_removed ? OPERATIONAL_ENDPOINT_DELETED
-                        : row->version == 1 ? OPERATIONAL_ENDPOINT_CREATED
-                                            : OPERATIONAL_ENDPOINT_UPDATED,
-                .operator_application = to,
-                .application = row->owner,
-                .application_uid = changed->application_uid,
-                .endpoint = row->id,
-                .endpoint_uid = row->uid,
-            },
-            &attempt_at);
-    if (!event) {
-        on_done(ctx);
-        return;
-    }
-    struct telling *it = must_alloc(sizeof *it);
-    *it = (struct telling){
-        .publishing = {.event = event,
-                       .what = {.application = to,
-                                .payload_until_ms = clock_due_ms() + OPERATIONAL_PAYLOAD_MS},
-                       .on_done = on_published},
-        .on_done = on_done,
-        .ctx = ctx,
-    };
-    server_publish(&it->publishing, server);
+    const uint64_t application = row->kind == RESOURCE_ENDPOINT ? row->owner : row->id;
+    *telling = (struct store_telling){.make = make_event, .ctx = server, .application = to};
+    return to != 0 && application != to;
+}
+
+void server_told(struct server *server, const struct store_telling *telling)
+{
+    for (unsigned i = 0; telling && telling->event_count > 0 && i < server->worker_count; i++)
+        worker_hint(server->workers[i]);
 }

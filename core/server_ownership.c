@@ -45,6 +45,7 @@ struct server_proof {
     struct secret_write grant_end;
     struct store_registered stored;
     struct store_resource op;
+    struct store_telling telling;
     struct api_registered told;
 };
 
@@ -74,6 +75,7 @@ static void destroy(struct server_proof *it)
     resource_finish(&it->row);
     free(it->url);
     ownership_finish(&it->ownership);
+    store_telling_finish(&it->telling);
     free(it);
 }
 
@@ -121,7 +123,12 @@ static void on_written(struct store_op *op)
     } else {
         log_info("endpoint verified", "endpoint=%s", endpoint_of(it)->name);
         it->told = (struct api_registered){
-            .row = &it->row, .standing = it->stored.standing, .on_done = on_taken, .ctx = it};
+            .row = &it->row,
+            .standing = it->stored.standing,
+            .telling = it->op.telling,
+            .on_done = on_taken,
+            .ctx = it,
+        };
         server_registered(&it->told, it->server);
     }
 }
@@ -167,6 +174,9 @@ static void write_row(struct server_proof *it)
         .now_ms = clock_due_ms(),
         .endpoint = &it->stored,
     };
+    store_telling_finish(&it->telling);
+    if (server_telling(&it->row, &it->telling, it->server))
+        it->op.telling = &it->telling;
     check(store_submit(it->server->store, it->server->client, &it->op.op) == OK);
 }
 

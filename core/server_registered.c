@@ -5,6 +5,7 @@
 #include "server.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "server_int.h"
 
@@ -28,23 +29,16 @@ struct handing {
     size_t parts;          /* under way */
 };
 
-static void answer(void *ctx)
-{
-    struct api_registered *asked = ctx;
-    asked->on_done(asked);
-}
-
 static void finish(struct handing *it)
 {
     struct api_registered *asked = it->asked;
     struct handing *whole = it->whole;
-    struct server *server = it->server;
     registry_unref(it->one);
     if (it->on_done)
         it->on_done(it->ctx);
     free(it);
     if (asked)
-        server_operational_tell(server, asked, answer, asked);
+        asked->on_done(asked);
     if (whole && --whole->parts == 0)
         finish(whole);
 }
@@ -83,6 +77,12 @@ static struct throttle *throttle_of(struct server *server, uint64_t application)
         check(map_put(&server->throttles, application, throttle) == OK);
     }
     return throttle;
+}
+
+static void add_application(struct server *server, const struct resource *row)
+{
+    throttle_set(throttle_of(server, row->id), registered_rate(row->body));
+    directory_name_application(server->directory, row->id, row->uid);
 }
 
 /* The version of this row, or a later one that is known. is_new: it may be known to nobody. */
@@ -139,13 +139,16 @@ static void remove_all(struct server *server, struct api_registered *asked)
 void server_registered(struct api_registered *asked, void *ctx)
 {
     struct server *server = ctx;
+    crash_point("registered");
+    server_told(server, asked->telling);
     if (asked->row->kind == RESOURCE_APPLICATION) {
         if (asked->is_removed) {
+            directory_name_application(server->directory, asked->row->id, NULL);
             server_operational_removed(server, asked->row->id);
             remove_all(server, asked);
             return;
         }
-        throttle_set(throttle_of(server, asked->row->id), registered_rate(asked->row->body));
+        add_application(server, asked->row);
         asked->on_done(asked);
         return;
     }
@@ -262,8 +265,7 @@ static void on_page(struct store_read *read)
         if (list->kind == RESOURCE_ENDPOINT)
             add(it, &list->rows[i], &list->standings[i]);
         else
-            throttle_set(throttle_of(it->server, list->rows[i].id),
-                         registered_rate(list->rows[i].body));
+            add_application(it->server, &list->rows[i]);
         last = list->rows[i].id;
     }
     const enum resource_kind kind = list->kind;

@@ -159,10 +159,10 @@ struct api_secrets {
 
 /* An endpoint that an application registered, as it was stored just now. */
 struct api_registered {
-    const struct resource *row;  /* borrowed until on_done; with its secrets, unless is_removed */
-    const char *application_uid; /* of its application; NULL: that has none */
-    bool is_removed;             /* it is no more; of an application: nor are its endpoints */
+    const struct resource *row; /* borrowed until on_done; with its secrets, unless is_removed */
+    bool is_removed;            /* it is no more; of an application: nor are its endpoints */
     struct endpoint_standing standing;
+    const struct store_telling *telling; /* that it was committed with; NULL: none */
     void (*on_done)(struct api_registered *registered);
     void *ctx;
 };
@@ -214,6 +214,8 @@ struct api_hooks {
     /* Whoever sends goes by it; on_done comes as change->on_done does, and from then on no attempt
      * starts on the version before. */
     void (*registered)(struct api_registered *registered, void *ctx);
+    /* Who gets to know of a change, for the operation that writes it. False: nobody. */
+    bool (*telling)(const struct resource *row, struct store_telling *telling, void *ctx);
     /* Whether messages may be sent there; wants_tls: without TLS only where the operator says so.
      * E_INVALID: err says why not. */
     enum status (*check_url)(const char *url, bool wants_tls, struct err *err, void *ctx);

@@ -98,6 +98,7 @@ struct resource_call {
     unsigned tries;
     struct registered_call *registered; /* owned; NULL: it is no endpoint */
     void (*touch)(struct call *call, struct complaints *complaints);
+    struct store_telling telling;
     struct api_registered told; /* while whoever sends takes it */
     enum status status;         /* of the write */
     bool is_repeat;             /* it was done before, with row as it was then */
@@ -157,7 +158,6 @@ struct call {
     struct api_token token;
     bool is_unproven;
     uint64_t application;     /* of routes below an application: its id. 0: of no application */
-    char *application_uid;    /* of that application; owned, NULL: it has none */
     char *application_fields; /* of that application; owned, NULL: not known, as of publishers */
     char application_name[LIMIT_UID_BYTES + 1];     /* as the path has it */
     void (*then)(struct call *call, bool is_found); /* while it is looked up */

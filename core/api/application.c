@@ -131,9 +131,6 @@ static void on_found(struct store_read *read)
     const bool is_found = status == OK && (call->token.id == 0 || is_named(call, &list->rows[0]));
     if (is_found) {
         call->application = list->rows[0].id;
-        free(call->application_uid);
-        call->application_uid = list->rows[0].uid;
-        list->rows[0].uid = NULL;
         free(call->application_fields);
         call->application_fields = list->rows[0].body;
         list->rows[0].body = NULL;

@@ -96,7 +96,7 @@ static void destroy(struct call *call)
     buf_finish(&call->resource.place);
     resource_finish(&call->resource.row);
     registered_call_destroy(call->resource.registered);
-    free(call->application_uid);
+    store_telling_finish(&call->resource.telling);
     free(call->application_fields);
     free(call);
 }

@@ -135,9 +135,9 @@ static void tell(struct call *call, const struct store_resource *put)
     struct resource_call *it = state_of(call);
     it->told = (struct api_registered){
         .row = &it->row,
-        .application_uid = call->application_uid,
         .is_removed = put->is_removal,
         .standing = put->endpoint ? put->endpoint->standing : (struct endpoint_standing){0},
+        .telling = put->telling,
         .on_done = on_told,
         .ctx = call,
     };
@@ -183,6 +183,7 @@ static bool may_write(struct call *call)
 static void write_row(struct call *call)
 {
     struct resource_call *it = state_of(call);
+    const struct api_hooks *hooks = &call->api->hooks;
     if (!may_write(call))
         return;
     call->put_resource = (struct store_resource){
@@ -194,6 +195,9 @@ static void write_row(struct call *call)
         .now_ms = clock_due_ms(),
         .answer_key = call->has_key ? call->key : NULL,
     };
+    store_telling_finish(&it->telling);
+    if (it->form->is_sent_to && hooks->telling(&it->row, &it->telling, hooks->ctx))
+        call->put_resource.telling = &it->telling;
     if (it->form->complete && it->verb != RESOURCE_REMOVE)
         it->form->complete(call, &call->put_resource);
     call_begin_wait(call);

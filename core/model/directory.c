@@ -2,6 +2,7 @@
 #include "model/directory.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* By the ids of their endpoints. */
@@ -15,6 +16,7 @@ struct directory {
     struct members all;
     atomic_uint_fast64_t operator_application;
     struct map applications; /* id -> struct members, whose references are its own */
+    struct map uids;         /* of applications, by their ids: owned text */
 };
 
 static const struct endpoint_spec *endpoint_of(const struct registry *one)
@@ -49,6 +51,10 @@ void directory_destroy(struct directory *directory)
         free(value);
     }
     map_finish(&directory->applications);
+    place = 0;
+    while (map_next(&directory->uids, &place, &id, &value))
+        free(value);
+    map_finish(&directory->uids);
     finish_members(&directory->all);
     check(pthread_rwlock_destroy(&directory->lock) == 0);
     free(directory);
@@ -220,6 +226,26 @@ size_t directory_list(struct directory *directory, uint64_t application, uint64_
         endpoints[count++] = registry_ref(members->rows[i]);
     check(pthread_rwlock_unlock(&directory->lock) == 0);
     return count;
+}
+
+void directory_name_application(struct directory *directory, uint64_t application, const char *uid)
+{
+    check(pthread_rwlock_wrlock(&directory->lock) == 0);
+    free(map_remove(&directory->uids, application));
+    if (uid)
+        check(map_put(&directory->uids, application, must_copy(uid, strlen(uid))) == OK);
+    check(pthread_rwlock_unlock(&directory->lock) == 0);
+}
+
+bool directory_application_uid(struct directory *directory, uint64_t application,
+                               char uid[LIMIT_UID_BYTES + 1])
+{
+    check(pthread_rwlock_rdlock(&directory->lock) == 0);
+    const char *known = map_get(&directory->uids, application);
+    if (known)
+        (void)snprintf(uid, LIMIT_UID_BYTES + 1, "%s", known);
+    check(pthread_rwlock_unlock(&directory->lock) == 0);
+    return known != NULL;
 }
 
 void directory_set_operator(struct directory *directory, uint64_t application)

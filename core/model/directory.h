@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The directory: the endpoints that applications registered over the API, as they are now. Each
+/* The directory: the endpoints that applications registered over the API, as they are now, and what
+ * those applications are called. Each
  * version of one is a registry with that endpoint alone, immutable and counted, so that whoever
  * sends or matches by an old one keeps it until it is done. Any thread; one at a time changes it.
  */
 #ifndef MODEL_DIRECTORY_H
 #define MODEL_DIRECTORY_H
 
+#include "base/limits.h"
 #include "model/registry.h"
 
 struct directory;
@@ -46,6 +48,11 @@ size_t directory_list(struct directory *directory, uint64_t application, uint64_
 /* The operator's own application, which operational webhooks go to. 0: there is none. */
 void directory_set_operator(struct directory *directory, uint64_t application);
 uint64_t directory_operator(const struct directory *directory);
+/* The uid of an application; NULL: it has none, or is no more. Copied. */
+void directory_name_application(struct directory *directory, uint64_t application, const char *uid);
+/* False: it has none, or is not known. */
+bool directory_application_uid(struct directory *directory, uint64_t application,
+                               char uid[LIMIT_UID_BYTES + 1]);
 size_t directory_count(struct directory *directory);
 
 #endif

@@ -76,7 +76,7 @@ static enum status add_body(struct buf *body, const struct operational_news *new
         status = add_uid(body, "appUid", slice_or_empty(news->application_uid));
     if (status == OK)
         status = add_id(body, "endpointId", ID_ENDPOINT, news->endpoint);
-    if (status == OK)
+    if (status == OK && news->type < OPERATIONAL_ATTEMPT_EXHAUSTED)
         status = add_uid(body, "endpointUid", slice_or_empty(news->endpoint_uid));
     if (status == OK && news->type == OPERATIONAL_ENDPOINT_DISABLED)
         status = add_instant(body, "failSince", clock_wall_of_due(news->failing_since_ms));

@@ -163,7 +163,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
         " uid = excluded.uid, is_archived = excluded.is_archived, version = excluded.version,"
         " body = excluded.body, updated_ms = excluded.updated_ms",
     [SQL_RESOURCE_DELETE] = "DELETE FROM resource WHERE id = ?",
-    [SQL_RESOURCE_OWNED] = "SELECT id FROM resource INDEXED BY resource_place WHERE kind = ?"
+    [SQL_RESOURCE_OWNED] = "SELECT id, uid FROM resource INDEXED BY resource_place WHERE kind = ?"
                            " AND owner = ? ORDER BY id LIMIT 1",
     [SQL_RESOURCE_DISABLED] = "UPDATE resource SET body = json_set(body, '$.disabled', json(?2)),"
                               " version = version + 1, updated_ms = ?3 WHERE id = ?1",

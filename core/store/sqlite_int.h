@@ -423,8 +423,13 @@ int sqlite_judge_registered(struct sqlite_engine *engine, struct store_resource 
 int sqlite_put_registered(struct sqlite_engine *engine, struct store_resource *op);
 /* Its resource goes. */
 int sqlite_remove_registered(struct sqlite_engine *engine, uint64_t id);
-/* One of the endpoints of an application; 0: it has none. */
-int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, uint64_t *id);
+/* Fills in id and uid (owned) of one of the endpoints of an application; id 0: it has none. */
+int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application,
+                      struct resource *endpoint);
+/* sqlite_telling.c: somebody gets to know that it was made, changed or removed. telling NULL:
+ * nobody. */
+int sqlite_tell(struct sqlite_engine *engine, struct store_telling *telling,
+                const struct resource *endpoint, bool is_removed);
 /* An endpoint gets this state: its resource says so. *is_there: it is not deleted. */
 int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpoint_state state,
                            bool *is_there);

@@ -122,14 +122,20 @@ int sqlite_remove_registered(struct sqlite_engine *engine, uint64_t id)
     return update(engine, id, NULL, ENDPOINT_DISABLED, STORE_DELETED_REASON);
 }
 
-int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, uint64_t *id)
+int sqlite_find_owned(struct sqlite_engine *engine, uint64_t application, struct resource *endpoint)
 {
     sqlite3_stmt *statement = engine->statements[SQL_RESOURCE_OWNED];
     bool is_there;
     (void)sqlite3_bind_int(statement, 1, (int)RESOURCE_ENDPOINT);
     bind_id(statement, 2, application);
-    const int rc = step(statement, &is_there);
-    *id = is_there ? column_id(statement, 0) : 0;
+    int rc = step(statement, &is_there);
+    *endpoint = (struct resource){.kind = RESOURCE_ENDPOINT, .owner = application};
+    if (is_there) {
+        endpoint->id = column_id(statement, 0);
+        endpoint->uid = column_copy(statement, 1);
+        if (!endpoint->uid && sqlite3_column_type(statement, 1) != SQLITE_NULL)
+            rc = SQLITE_NOMEM;
+    }
     (void)sqlite3_reset(statement);
     return rc;
 }

@@ -131,6 +131,8 @@ static int put_row(struct sqlite_engine *it, struct store_resource *op)
         rc = sqlite_put_secrets(it, resource->id, op->secrets, op->secret_count, op->now_ms);
     if (rc == SQLITE_OK && op->endpoint)
         rc = sqlite_put_registered(it, op);
+    if (rc == SQLITE_OK && resource->kind == RESOURCE_ENDPOINT)
+        rc = sqlite_tell(it, op->telling, resource, false);
     return rc == SQLITE_OK && op->answer_key
                ? sqlite_put_answer(it, op->answer_key, op->now_ms, resource)
                : rc;
@@ -147,16 +149,29 @@ static int delete_row(struct sqlite_engine *it, enum resource_kind kind, uint64_
     return rc == SQLITE_OK && kind == RESOURCE_ENDPOINT ? sqlite_remove_registered(it, id) : rc;
 }
 
-/* With what belongs to it. */
-static int delete_all(struct sqlite_engine *it, const struct resource *resource)
+static int delete_endpoint(struct sqlite_engine *it, struct store_resource *op,
+                           const struct resource *endpoint)
 {
-    uint64_t owned = 0;
+    const int rc = delete_row(it, RESOURCE_ENDPOINT, endpoint->id);
+    return rc == SQLITE_OK ? sqlite_tell(it, op->telling, endpoint, true) : rc;
+}
+
+/* With what belongs to it. */
+static int delete_all(struct sqlite_engine *it, struct store_resource *op)
+{
+    const struct resource *resource = op->resource;
+    if (resource->kind == RESOURCE_ENDPOINT)
+        return delete_endpoint(it, op, resource);
     int rc = delete_row(it, resource->kind, resource->id);
-    if (resource->kind != RESOURCE_APPLICATION)
-        return rc;
-    while (rc == SQLITE_OK && (rc = sqlite_find_owned(it, resource->id, &owned)) == SQLITE_OK &&
-           owned != 0)
-        rc = delete_row(it, RESOURCE_ENDPOINT, owned);
+    bool may_own = resource->kind == RESOURCE_APPLICATION;
+    while (rc == SQLITE_OK && may_own) {
+        struct resource owned;
+        rc = sqlite_find_owned(it, resource->id, &owned);
+        may_own = owned.id != 0;
+        if (rc == SQLITE_OK && may_own)
+            rc = delete_endpoint(it, op, &owned);
+        resource_finish(&owned);
+    }
     return rc;
 }
 
@@ -176,6 +191,8 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
     op->is_taken = false;
     op->is_repeat = false;
     op->is_crowded = false;
+    if (op->telling)
+        store_telling_finish(op->telling);
     resource_finish(&op->first);
     op->first = (struct resource){.kind = op->resource->kind, .owner = op->resource->owner};
     int rc = op->answer_key ? sqlite_find_answer(engine, op->answer_key, op->now_ms, &op->first,
@@ -192,7 +209,7 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
         rc = sqlite_judge_registered(engine, op);
     if (rc != SQLITE_OK || op->is_repeat || op->op.status != OK)
         return rc;
-    return op->is_removal ? delete_all(engine, op->resource) : put_row(engine, op);
+    return op->is_removal ? delete_all(engine, op) : put_row(engine, op);
 }
 
 /* ---- Read ------------------------------------------------------------------------------------ */

@@ -25,6 +25,18 @@ struct store_registered {
     struct endpoint_standing standing; /* out */
 };
 
+/* Events that commit with the change of an endpoint, or with the end of an application, for each of
+ * its endpoints: what the operator gets to know. Due at once; no plan is made for them. */
+struct store_telling {
+    /* On the store thread: a reference to the event, with its id; NULL: nobody is told. endpoint:
+     * its id, owner, uid, and unless it was deleted its version. */
+    struct event *(*make)(const struct resource *endpoint, bool is_removed, void *ctx);
+    void *ctx;
+    uint64_t application; /* that they are published to */
+    uint64_t *events;     /* out, owned: their ids */
+    size_t event_count;   /* out */
+};
+
 /* Makes the row of a resource (is_new), changes the one of its id (all of it is written), or with
  * is_removal deletes it. E_NOTFOUND: there is no row of that id; E_CONFLICT: another of its kind
  * and owner has the uid (is_taken), or the row has another version. On OK the resource has its id,
@@ -49,11 +61,15 @@ struct store_resource {
     const struct secret_write *secrets; /* borrowed; at most one of a kind */
     size_t secret_count;
     struct store_registered *endpoint; /* borrowed; NULL: it is none, or goes */
+    struct store_telling *telling;     /* borrowed; NULL: nobody is told */
     bool is_crowded;                   /* out */
     bool is_taken;                     /* out */
     bool is_repeat;                    /* out */
     struct resource first;             /* out, with is_repeat; owned by the submitter */
 };
+
+/* Frees what came out. */
+void store_telling_finish(struct store_telling *telling);
 
 /* Mints a token (it gets its id), or with is_end lets the one of that id end now. E_CONFLICT: there
  * is one with its hash, and nothing was written; E_NOTFOUND: it had ended. With an answer key, when

@@ -74,6 +74,7 @@ struct lua_op {
     struct routine_row row;
     struct task task;
     struct resource resource;
+    struct store_telling telling;
     struct published published;
     struct api_token token;
     struct store_registered registered;

@@ -109,6 +109,7 @@ static void op_free(struct lua_op *it)
         delivery_destroy(it->u.settle.next);
     if (it->u.op.kind == STORE_RESOURCE)
         resource_finish(&it->u.resource.first);
+    store_telling_finish(&it->telling);
     event_unref(it->event);
     outbox_finish(&it->outbox);
     arena_free(&it->arena);

@@ -2,7 +2,9 @@
 /* Resources of the store, from Lua. */
 #include "store_lua.h"
 
-static const char *const secret_names[] = {"key", "headers", "challenge", "hub", NULL};
+#include <stdio.h>
+
+static const char *const secret_names[] = {"key", "headers", "grant", "hub", NULL};
 static const char *const kind_names[] = {"event_type", "application", "endpoint", NULL};
 
 static void fill_resource(lua_State *L, const struct resource *resource)
@@ -68,8 +70,30 @@ static void field_endpoint(lua_State *L, struct lua_op *it)
     lua_pop(L, 1);
 }
 
+/* The store thread. The body: the version of the endpoint, 0 if it goes, then its owner and uid. */
+static struct event *make_told(const struct resource *endpoint, bool is_removed, void *ctx)
+{
+    const struct lua_op *it = ctx;
+    char body[128];
+    const unsigned long long version = is_removed ? 0 : endpoint->version;
+    const int len =
+        snprintf(body, sizeof body, "%llu %llu %s", version, (unsigned long long)endpoint->owner,
+                 endpoint->uid ? endpoint->uid : "-");
+    struct content *content = content_create(slice_str(""), (size_t)len);
+    check(content && content_append(&content, body, (size_t)len, (size_t)len) == OK);
+    struct event *event = event_create(&(struct event_options){
+        .source = slice_str("api"),
+        .type = slice_str(is_removed ? "removed" : "put"),
+        .key = slice_str(""),
+        .content = content,
+    });
+    check(event != NULL);
+    event->id = store_next_event_id(it->store->store, 0);
+    return event;
+}
+
 /* resource{ kind, owner, id, uid, is_archived, version, body, is_removal, now_ms, key = 32 bytes,
- * secrets, endpoint } */
+ * secrets, endpoint, tells = an application } */
 int l_resource(lua_State *L)
 {
     struct lua_op *it = op_create(L, STORE_RESOURCE);
@@ -90,6 +114,10 @@ int l_resource(lua_State *L)
     op->answer_key = (const unsigned char *)arena_field(L, &it->arena, 2, "key");
     field_secrets(L, it);
     field_endpoint(L, it);
+    it->telling = (struct store_telling){
+        .make = make_told, .ctx = it, .application = (uint64_t)field_integer(L, 2, "tells", 0)};
+    if (it->telling.application != 0)
+        op->telling = &it->telling;
     return op_submit(L, it);
 }
 
@@ -105,6 +133,7 @@ void set_resource(lua_State *L, const struct store_resource *op)
         set_standing(L, &op->endpoint->standing);
         set_integer(L, "missing_type", (lua_Integer)op->endpoint->missing_type);
     }
+    set_integer(L, "told_count", op->telling ? (lua_Integer)op->telling->event_count : 0);
     set_bool(L, "is_taken", op->is_taken);
     set_bool(L, "is_repeat", op->is_repeat);
     set_bool(L, "is_crowded", op->is_crowded);

@@ -112,6 +112,14 @@ static void registered(struct api_registered *asked, void *ctx)
     asked->on_done(asked);
 }
 
+static bool telling(const struct resource *row, struct store_telling *telling, void *ctx)
+{
+    (void)row;
+    (void)telling;
+    (void)ctx;
+    return false;
+}
+
 static bool has_endpoint(const char *name, void *ctx)
 {
     (void)ctx;
@@ -335,6 +343,7 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .run_routine = run_routine,
                   .change_endpoint = change_endpoint,
                   .registered = registered,
+                  .telling = telling,
                   .pace = pace,
                   .unproven = unproven,
                   .queue = queue,

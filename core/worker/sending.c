@@ -63,8 +63,11 @@ static struct event *on_publish(void *ctx, struct operational_news *news, size_t
 {
     struct worker *worker = ctx;
     news->operator_application = directory_operator(worker->options.directory);
+    char uid[LIMIT_UID_BYTES + 1];
     if (news->operator_application == 0 || news->operator_application == news->application)
         return NULL;
+    if (directory_application_uid(worker->options.directory, news->application, uid))
+        news->application_uid = uid;
     struct event *event = operational_event(news, attempt_at);
     if (event) {
         event->id = worker_next_event_id(worker);

@@ -129,6 +129,40 @@ return function(t)
       assert.same({ { other.id } }, t.sql "SELECT id FROM endpoint WHERE state = 0")
     end)
 
+    -- What was told, in the order of the events: type and body; the first two of their rows elsewhere.
+    local function told()
+      local all = {}
+      for _, row in ipairs(t.sql("SELECT e.type, c.body, p.application, d.due_ms FROM event e JOIN content c USING (id)"
+        .. " JOIN published p USING (id) JOIN event_due d USING (id) ORDER BY e.id")) do
+        all[#all + 1] = ("%s %s for %d at %d"):format(table.unpack(row))
+      end
+      return all
+    end
+
+    it("is told of in the commit of its change, and each in that of its application's end", function()
+      local acme = application()
+      local one = put(acme, { uid = "one", tells = 7 })
+      assert.equal(1, one.told_count)
+      put(acme, { id = one.id, version = 1, uid = "one", tells = 7 })
+      assert.equal("conflict", put(acme, { id = one.id, version = 1, tells = 7 }).status)
+      put(acme)
+      local changed = run("resource", { kind = "application", id = acme, version = 1, body = "{}", tells = 7 })
+      assert.same({ "ok", 0 }, { changed.status, changed.told_count })
+      local gone = run("resource", { kind = "application", id = acme, is_removal = true, tells = 7 })
+      assert.equal(2, gone.told_count)
+      local of = " " .. acme .. " "
+      assert.same({ "put 1" .. of .. "one for 7 at 0", "put 2" .. of .. "one for 7 at 0",
+        "removed 0" .. of .. "one for 7 at 0", "removed 0" .. of .. "- for 7 at 0" }, told())
+    end)
+
+    it("is told of once when it goes alone, and not when that was asked for again", function()
+      local one = put(application(), { uid = "one" })
+      local removal = { kind = "endpoint", id = one.id, owner = 5, uid = "one", is_removal = true, tells = 7 }
+      assert.equal(1, run("resource", removal).told_count)
+      assert.equal(0, run("resource", removal).told_count)
+      assert.same({ "removed 0 5 one for 7 at 0" }, told())
+    end)
+
     it("has its deliveries cancelled, but for those that are held or over", function()
       local one = put(application())
       local due = t.delivery { endpoint = one.id, due_ms = 5 }

@@ -84,15 +84,19 @@ describe("operational webhooks", function()
 
   it("tell of a receiver that wants no more: its last attempt, and that it is disabled", function()
     receiver:answer("/gone", { status = 410 })
-    local endpoint = make { url = receiver:url "/gone" }
+    local endpoint = make { url = receiver:url "/gone", uid = "gone" }
     local message = call("POST", "/app/acme/msg", { eventType = "a", eventId = "m-1", payload = { id = 1 } })
     local last = await "message.attempt.exhausted"
-    assert.same({ endpoint.id, message.id, "m-1", 410 }, { last.endpointId, last.msgId, last.msgEventId,
-      last.lastAttempt.responseStatusCode })
+    local app = call("GET", "/app/acme")
+    assert.same({ appId = app.id, appUid = "acme", endpointId = endpoint.id, msgId = message.id,
+      msgEventId = "m-1", lastAttempt = { id = last.lastAttempt.id, responseStatusCode = 410,
+        timestamp = last.lastAttempt.timestamp } }, last)
+    assert.matches("^%d%d%d%d%-%d%d%-%d%dT.*Z$", last.lastAttempt.timestamp)
     local stored, status = call("GET", "/attempt/" .. last.lastAttempt.id)
     assert.same({ 200, 410 }, { status, stored.status })
     local disabled = await "endpoint.disabled"
-    assert.equal(endpoint.id, disabled.endpointId)
+    assert.same({ appId = app.id, appUid = "acme", endpointId = endpoint.id, endpointUid = "gone",
+      failSince = disabled.failSince }, disabled)
     assert.matches("^%d%d%d%d%-%d%d%-%d%dT.*Z$", disabled.failSince)
     call("DELETE", "/app/acme/endpoint/" .. endpoint.id)
   end)
@@ -113,13 +117,97 @@ describe("operational webhooks", function()
       end
       return failing
     end)
-    assert.same({ endpoint.id, message.id, 500 }, { failing.endpointId, failing.msgId,
-      failing.lastAttempt.responseStatusCode })
+    local function told(last, status)
+      return { appId = endpoint.appId, appUid = "acme", endpointId = endpoint.id, msgId = message.id,
+        lastAttempt = { id = last.id, responseStatusCode = status, timestamp = last.timestamp } }
+    end
+    endpoint.appId = call("GET", "/app/acme").id
+    assert.same(told(failing.lastAttempt, 500), failing)
     assert.equal(4, (call("GET", "/attempt/" .. failing.lastAttempt.id)).number)
     clock:sleep(4 * HOUR_S)
     local recovered = await "message.attempt.recovered"
-    assert.same({ endpoint.id, message.id, 204 }, { recovered.endpointId, recovered.msgId,
-      recovered.lastAttempt.responseStatusCode })
+    assert.same(told(recovered.lastAttempt, 204), recovered)
+    call("DELETE", "/app/acme/endpoint/" .. endpoint.id)
+    await "endpoint.deleted"
+  end)
+
+  it("tell the uid that the application has by then", function()
+    receiver:answer("/gone", { status = 410 })
+    local app = call("POST", "/app", { name = "Renamed" })
+    local path = "/app/" .. app.id
+    local function exhausted()
+      call("POST", path .. "/msg", { eventType = "a", payload = { id = 1 } })
+      return await("message.attempt.exhausted").appUid
+    end
+    got = {}
+    call("POST", path .. "/endpoint", { url = receiver:url "/gone" })
+    assert.is_nil(await("endpoint.created").appUid)
+    assert.is_nil(exhausted())
+    call("PATCH", path, { uid = "renamed" })
+    local other = call("POST", path .. "/endpoint", { url = receiver:url "/gone", uid = "o" })
+    assert.equal("renamed", await("endpoint.created").appUid)
+    assert.equal("renamed", exhausted())
+    call("POST", "/app/brought/msg", { eventType = "a", payload = { id = 1 },
+      application = { name = "B", uid = "brought" } })
+    call("POST", "/app/brought/endpoint", { url = receiver:url "/gone" })
+    assert.equal("brought", await("endpoint.created").appUid)
+    call("POST", "/app/brought/msg", { eventType = "a", payload = { id = 1 } })
+    assert.equal("brought", await("message.attempt.exhausted").appUid)
+    assert.truthy(other)
+  end)
+
+  it("tell of an endpoint that proved itself as of any change", function()
+    receiver:answer("/proves", { echoes_member = "challenge" })
+    call("POST", "/app", { name = "P", uid = "proves", metadata = { ownership = "challenge" } })
+    local endpoint = call("POST", "/app/proves/endpoint", { url = receiver:url "/proves", uid = "p" })
+    local app = call("GET", "/app/proves")
+    local named = { appId = app.id, appUid = "proves", endpointId = endpoint.id, endpointUid = "p" }
+    assert.same(named, await "endpoint.created")
+    assert.same(named, await "endpoint.updated")
+    assert.equal("verified", call("GET", "/app/proves/endpoint/p").verification)
+  end)
+
+  -- How often each endpoint's end was told, once `count` of them were.
+  local function await_deleted(count)
+    local told = {}
+    local seen = 0
+    while seen < count do
+      local data = await "endpoint.deleted"
+      told[#told + 1] = ("%s %s %s"):format(data.appUid, data.endpointId, data.endpointUid)
+      seen = seen + 1
+    end
+    table.sort(told)
+    return told
+  end
+
+  it("tell of each endpoint that goes with its application, once, also when the server dies behind it", function()
+    for n, point in ipairs { false, "registered:1" } do
+      local uid = "leaves-" .. n
+      call("POST", "/app", { name = "L", uid = uid })
+      local expected = {}
+      for i = 1, 3 do
+        local one = call("POST", "/app/" .. uid .. "/endpoint", { url = receiver:url "/none", uid = "e" .. i })
+        expected[i] = ("%s %s e%d"):format(uid, one.id, i)
+        await "endpoint.created"
+      end
+      table.sort(expected)
+      if point then
+        server:stop()
+        server:restart { ANZOL_CRASH_AT = point }
+        pcall(call, "DELETE", "/app/" .. uid)
+        assert.same({ "exit", 137 }, { server:ended(LIMIT_MS) })
+        server:restart()
+        assert.equal(404, (select(2, call("GET", "/app/" .. uid))))
+      else
+        assert.equal(204, (select(2, call("DELETE", "/app/" .. uid))))
+      end
+      assert.same(expected, await_deleted(3))
+      assert.same({}, got)
+    end
+    -- What comes now comes behind what would have been told twice.
+    local last = make { url = receiver:url "/a" }
+    assert.equal(last.id, await("endpoint.created").endpointId)
+    for _, body in ipairs(got) do assert.not_equal("endpoint.deleted", body.type) end
   end)
 end)
 
