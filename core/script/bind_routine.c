@@ -16,19 +16,27 @@
 
 /* ---- In common ---- */
 
-/* The figures of polls and of streams are one (anzol_polls_total{poll}): so is their name. */
-static void check_figures(lua_State *L, const struct registry *registry, enum routine_kind kind,
-                          const char *name)
+/* Crons and everys are one list, as polls and streams are, and are shown, run and counted by name.
+ */
+static const struct {
+    const char *what;
+    enum routine_kind other;
+} neighbours[] = {
+    [ROUTINE_CRON] = {"anzol.cron", ROUTINE_EVERY},
+    [ROUTINE_EVERY] = {"anzol.every", ROUTINE_CRON},
+    [ROUTINE_POLL] = {"anzol.poll", ROUTINE_SSE},
+    [ROUTINE_SSE] = {"anzol.sse", ROUTINE_POLL},
+};
+
+static void check_neighbour(lua_State *L, const struct registry *registry, enum routine_kind kind,
+                            const char *name)
 {
-    if (kind != ROUTINE_POLL && kind != ROUTINE_SSE)
-        return;
-    const bool is_poll = kind == ROUTINE_POLL;
-    const struct routine_spec *other =
-        registry_routine(registry, is_poll ? ROUTINE_SSE : ROUTINE_POLL, slice_str(name));
+    const enum routine_kind kind_of_other = neighbours[kind].other;
+    const struct routine_spec *other = registry_routine(registry, kind_of_other, slice_str(name));
     if (other)
-        (void)luaL_error(L, "%s '%s' has the name of an %s at %s, and their figures are by name",
-                         is_poll ? "anzol.poll" : "anzol.sse", name,
-                         is_poll ? "anzol.sse" : "anzol.poll", other->script);
+        (void)luaL_error(
+            L, "%s '%s' has the name of an %s at %s, and both are called by their names",
+            neighbours[kind].what, name, neighbours[kind_of_other].what, other->script);
 }
 
 /* name, …, function: the routine with all that is common. */
@@ -44,7 +52,7 @@ static struct routine_spec *add_routine(lua_State *L, enum routine_kind kind, co
     const struct routine_spec *other = registry_routine(draft->registry, kind, slice_str(name));
     if (other)
         (void)luaL_error(L, "%s '%s' is registered twice, first at %s", what, name, other->script);
-    check_figures(L, draft->registry, kind, name);
+    check_neighbour(L, draft->registry, kind, name);
     lua_settop(L, argument_count);
     struct routine_spec *routine = draft_add_routine(draft);
     if (!routine)

@@ -315,6 +315,10 @@ describe("registering what runs by itself", function()
     ['anzol.cron("A!", { schedule = "@daily" }, print)'] = "bad name 'A!' for anzol.cron",
     ['anzol.every("a", "1h", print) anzol.every("a", "1h", print)'] =
       "anzol.every 'a' is registered twice, first at scripts/main.lua:",
+    ['anzol.every("a", "1h", print) anzol.cron("a", { schedule = "@daily" }, print)'] =
+      "anzol.cron 'a' has the name of an anzol.every at scripts/main.lua:",
+    ['anzol.cron("a", { schedule = "@daily" }, print) anzol.every("a", "1h", print)'] =
+      "anzol.every 'a' has the name of an anzol.cron at scripts/main.lua:",
     ['anzol.poll("a", { interval = "1h" }, print) anzol.sse("a", { url = "https://a.example/" }, print)'] =
       "anzol.sse 'a' has the name of an anzol.poll at scripts/main.lua:",
     ['anzol.sse("a", { url = "https://a.example/" }, print) anzol.poll("a", { interval = "1h" }, print)'] =
@@ -345,8 +349,8 @@ describe("registering what runs by itself", function()
       "option 'jitter' of interval of anzol.poll 'a' is from 0 to 0.5",
     ['anzol.poll("a", { interval = { min = "1m", max = "5m", grow = 0.5 } }, print)'] =
       "option 'grow' of interval of anzol.poll 'a' is at least 1 and at most 1000",
-    ['anzol.poll("a", { interval = "1m", version = ("x"):rep(2113) }, print)'] =
-      "option 'version' of anzol.poll 'a' has at most 2112 bytes",
+    ['anzol.poll("a", { interval = "1m", version = ("x"):rep(8065) }, print)'] =
+      "option 'version' of anzol.poll 'a' has at most 8064 bytes",
     ['anzol.sse("a", {}, print)'] = "'url' of anzol.sse 'a' must be a string or anzol.secret",
     ['anzol.sse("a", { url = "ftp://x" }, print)'] = "option 'url' of anzol.sse 'a': ",
     ['anzol.sse("a", { url = "https://x.example", timeout = "10ms" }, print)'] =

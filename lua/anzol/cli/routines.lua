@@ -42,7 +42,7 @@ local function show(options, console, resource, rows)
       options.name, resource.nouns)
   end
   if console:is_json() then
-    for _, row in ipairs(found) do -- a cron and an every may have one name
+    for _, row in ipairs(found) do -- one of another kind may have had the name before
       console:data(require "anzol.native".json.encode(row, { sort = true }) .. "\n")
     end
     return

@@ -10,7 +10,7 @@ anzol.backoff = {}
 ---@class anzol.Backoff
 
 ---How far a delay is spread by chance: `"full"` from 0 to the delay, `"equal"` from half of it,
----`"spread"` a tenth up or down, `"none"` not at all.
+---`"spread"` a fifth up or down, `"none"` not at all.
 ---@alias anzol.Jitter "full"|"equal"|"spread"|"none"
 
 ---@class anzol.ExponentialOptions
