@@ -89,6 +89,8 @@ enum status server_api_open(struct server *server, struct err *err)
                                           .dev = server->config.dev,
                                           .hosts = server->config.admin_hosts,
                                           .host_count = server->config.admin_host_count,
+                                          .proxies = server->proxies,
+                                          .proxy_count = server->config.trusted_proxy_count,
                                           .url = server->config.admin_url,
                                           .frame_origins = server->config.frame_origins,
                                           .frame_origin_count = server->config.frame_origin_count,

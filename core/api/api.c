@@ -12,6 +12,7 @@ static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
     char allow[ALLOW_BYTES];
+    http_find_client(request, door->api->proxies, door->api->proxy_count);
     const struct route *route = api_find_route(http_method(request), http_path(request), allow);
     struct visitor visitor = {0};
     if (!route && page_takes(door->api, request))
@@ -112,6 +113,7 @@ static enum status open_door(struct api *api, enum door_kind kind, int fd, struc
         .handler = &handler,
         .ctx = door,
         .connection_count_max = LIMIT_API_CONNECTIONS,
+        .connection_count_max_per_address = door->is_unix ? 0 : LIMIT_API_CONNECTIONS_PER_ADDRESS,
         .intake_bytes = &api->intake_bytes,
         .intake_bytes_max = LIMIT_API_INTAKE_BYTES,
     };
@@ -141,6 +143,8 @@ static enum status copy_options(struct api *api, const struct api_options *optio
     api->store = options->store;
     api->hooks = options->hooks;
     api->dev = options->dev;
+    api->proxies = options->proxies;
+    api->proxy_count = options->proxy_count;
     queue_init(&api->keyed);
     door_set_token(api, options->token);
     random_bytes(api->mint_key, sizeof api->mint_key);

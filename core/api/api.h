@@ -8,6 +8,7 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "base/cidr.h"
 #include "base/err.h"
 #include "model/registry.h"
 #include "store/store.h"
@@ -246,6 +247,8 @@ struct api_options {
     bool dev;           /* no token needed on a loopback address */
     char *const *hosts; /* names besides the loopback's that Host may have; copied */
     size_t host_count;
+    const struct cidr *proxies; /* whose X-Forwarded-For counts; borrowed */
+    size_t proxy_count;
     const char *url;            /* where browsers reach it, "https://host/path"; its host is one of
                                    hosts too. NULL: the Host of each request; copied */
     char *const *frame_origins; /* that may show pages in a frame; borrowed during api_open */

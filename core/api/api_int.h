@@ -45,6 +45,8 @@ struct api {
     bool dev;
     char **hosts;
     size_t host_count;
+    const struct cidr *proxies; /* trusted; borrowed */
+    size_t proxy_count;
     char *url;         /* where browsers reach it; NULL: not said */
     char *page_policy; /* page.c: Content-Security-Policy */
     struct door doors[DOOR_COUNT];

@@ -158,6 +158,7 @@
 #define LIMIT_PAYLOAD_BYTES LIMIT_BODY_BYTES        /* of a message, as it is sent */
 #define LIMIT_API_ANSWER_BYTES (128u * 1024 * 1024) /* an event's body, escaped */
 #define LIMIT_API_CONNECTIONS 256
+#define LIMIT_API_CONNECTIONS_PER_ADDRESS 192      /* but at its socket */
 #define LIMIT_API_INTAKE_BYTES (64u * 1024 * 1024) /* of all bodies that are open */
 #define LIMIT_API_PAGE_ROWS 250
 #define LIMIT_API_NAMES 500     /* in a list of a body that has no limit of its own */

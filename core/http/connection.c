@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define SLOW_MS 1000
+#define LOOKS_MAX 256u /* oldest first */
+
 void connection_enter(struct http_connection *connection, enum http_phase phase)
 {
     struct http_listener *listener = connection->listener;
@@ -42,6 +45,31 @@ static bool shut_oldest_idle(struct http_listener *listener, const struct sockad
     return false;
 }
 
+/* The same with one that has not brought its headers, or a body, for SLOW_MS: whoever opens many
+ * and says nothing must not keep those out who do. Clients that are served are not touched. */
+static bool shut_slow(struct http_listener *listener, const struct sockaddr *address)
+{
+    const int64_t now_ms = clock_mono_ms();
+    size_t looks = 0;
+    for (const struct node *node = queue_first(&listener->connections); node && looks < LOOKS_MAX;
+         node = queue_next(&listener->connections, node), looks++) {
+        struct http_connection *connection = container_of(node, struct http_connection, node);
+        const bool is_slow =
+            (connection->phase == PHASE_HEADERS || connection->phase == PHASE_BODY) &&
+            now_ms - connection->phase_since_ms >= SLOW_MS;
+        if (!is_slow || (address && !address_is(connection->address, address)))
+            continue;
+        connection_shut(connection);
+        return true;
+    }
+    return false;
+}
+
+static bool make_room(struct http_listener *listener, const struct sockaddr *address)
+{
+    return shut_oldest_idle(listener, address) || shut_slow(listener, address);
+}
+
 enum MHD_Result connection_on_accept(void *cls, const struct sockaddr *address,
                                      socklen_t address_len)
 {
@@ -52,11 +80,11 @@ enum MHD_Result connection_on_accept(void *cls, const struct sockaddr *address,
     if (listener->is_quiet)
         return MHD_NO;
     if (per_address > 0 && address_count(&listener->addresses, address) >= per_address &&
-        !shut_oldest_idle(listener, address))
+        !make_room(listener, address))
         return MHD_NO;
     if (listener->connections.count + listener->room.count - listener->closing_count >=
             options->connection_count_max &&
-        !shut_oldest_idle(listener, NULL))
+        !make_room(listener, NULL))
         return MHD_NO;
     return MHD_YES;
 }

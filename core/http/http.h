@@ -20,6 +20,7 @@
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
+#include "base/cidr.h"
 #include "base/err.h"
 #include "base/head.h"
 #include "model/content.h"
@@ -98,6 +99,9 @@ int64_t http_received_ms(const struct http_request *request);
 /* on_head only: from now on this is the remote address, in the head too. text: at most
  * INET6_ADDRSTRLEN bytes. */
 void http_set_remote(struct http_request *request, struct slice text);
+/* on_head only. Behind a trusted proxy the client is the last address of X-Forwarded-For that is
+ * none of theirs: from now on the request's remote address. */
+void http_find_client(struct http_request *request, const struct cidr *proxies, size_t proxy_count);
 /* The caller's own pointer, NULL at first. */
 void http_set_data(struct http_request *request, void *data);
 void *http_data(const struct http_request *request);

@@ -308,7 +308,7 @@ static void on_head(struct http_request *request, void *ctx)
                                            .detail = "the webhook was passed on too often"});
         return;
     }
-    client_find(request, options->proxies, options->proxy_count);
+    http_find_client(request, options->proxies, options->proxy_count);
     if (!client_admit(request, source, options->shared))
         return;
     struct intake *intake = calloc(1, sizeof *intake);

@@ -17,12 +17,8 @@ struct receiver {
     size_t told_bytes;   /* answers to them that are not written, at most LIMIT_QUEUE_TOLD_BYTES */
 };
 
-/* client.c: who sends. on_head only. */
-
-/* Behind a trusted proxy the client is the last address of X-Forwarded-For that is none of ours:
- * from now on the request's remote address. */
-void client_find(struct http_request *request, const struct cidr *proxies, size_t proxy_count);
-/* False: refused and answered: 403 (not of allow_from), 429 (over the source's rate). */
+/* client.c: who may send. on_head only. False: refused and answered: 403 (not of allow_from), 429
+ * (over the source's rate). */
 bool client_admit(struct http_request *request, const struct source_spec *source,
                   struct shared *shared);
 

@@ -45,3 +45,63 @@ describe("bodies that are open at the admin listener", function()
     end)
   end)
 end)
+
+describe("connections at the admin listener", function()
+  local CONNECTIONS = 192 -- of one address
+  local server
+
+  before_each(function()
+    server = Server.start { scripts = { ["main.lua"] = "" } }
+  end)
+  after_each(function() server:close() end)
+
+  -- The status; nil: it was not let in.
+  local function ask(from)
+    local ok, answer = pcall(function()
+      local connection = http.open(server.admin_port, 5, from)
+      connection:send(http.format { method = "GET", path = "/api/v1/app",
+        headers = { Authorization = "Bearer " .. server.token } })
+      local answer = connection:receive()
+      connection:close()
+      return answer
+    end)
+    return ok and answer and answer.status or nil
+  end
+
+  it("that say nothing whole keep nobody out: not from elsewhere, and not for long from the same address", function()
+    local open = {}
+    for i = 1, CONNECTIONS + 10 do
+      open[i] = http.open(server.admin_port)
+      open[i]:send "GET /api/v1/app HTTP/1.1\r\nHost: localhost\r\n"
+    end
+    assert.equal(200, ask "127.0.0.2")
+    wait.until_true("a request of the same address", 5000, function() return ask() == 200 end)
+    for _, connection in ipairs(open) do connection:close() end
+  end)
+end)
+
+describe("wrong tokens at the admin listener", function()
+  local FAILURES = 10
+  local server
+
+  local function ask(token, client)
+    return http.request({ port = server.admin_port, method = "GET", path = "/api/v1/app",
+      headers = { Authorization = "Bearer " .. token, ["X-Forwarded-For"] = client } }).status
+  end
+  local function start(settings)
+    server = Server.start { scripts = { ["main.lua"] = "" }, settings = settings }
+    for _ = 1, FAILURES do ask("wrong", "192.0.2.1") end
+    assert.equal(429, ask(server.token, "192.0.2.1"))
+  end
+  after_each(function() server:close() end)
+
+  it("that come through a trusted proxy keep out who sent them, and nobody else behind it", function()
+    start 'return { trusted_proxies = { "127.0.0.1" } }'
+    assert.equal(200, ask(server.token, "192.0.2.2"))
+  end)
+
+  it("are their connection's, whatever the client says of itself", function()
+    start()
+    assert.equal(429, ask(server.token, "192.0.2.2"))
+  end)
+end)
