@@ -47,6 +47,8 @@ static void on_changed(struct api_change *change)
 
 static void change(struct call *call, const struct change *what)
 {
+    if (!call_may_write(call))
+        return;
     call->change = (struct api_change){
         .what = *what,
         .answer_key = call->has_key ? call->key : NULL,
@@ -237,7 +239,7 @@ static bool read_span(struct call *call)
 static void recover(struct call *call)
 {
     call_take_key(call, repeat_recovering);
-    if (read_span(call) && call_hold_key(call))
+    if (read_span(call) && call_hold_key(call) && call_may_write(call))
         begin_recovering(call);
 }
 

@@ -301,6 +301,8 @@ void call_answer(struct call *call, int status, struct document *out);
 void call_refuse(struct call *call, int status, const char *code, const char *detail);
 /* Starts call->read; the route's write gives the body when it is done. */
 void call_read(struct call *call, enum store_read_kind kind);
+/* False: the store has no room, and would not answer before it has; refused and answered. */
+bool call_may_write(struct call *call);
 /* Something that the call waits for begins and ends. */
 void call_begin_wait(struct call *call);
 /* False: nobody waits for an answer any more; the call is gone. */

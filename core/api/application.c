@@ -279,6 +279,8 @@ static void on_made(struct store_op *op)
 
 static void make(struct call *call)
 {
+    if (!call_may_write(call))
+        return;
     call->put_resource = (struct store_resource){
         .op = {.kind = STORE_RESOURCE, .on_done = on_made, .ctx = call},
         .resource = &call->resource.row,

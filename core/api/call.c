@@ -111,6 +111,15 @@ void call_leave(struct call *call)
         destroy(call);
 }
 
+bool call_may_write(struct call *call)
+{
+    struct store_health health;
+    store_health(call->api->store, &health);
+    if (!health.is_writable)
+        call_refuse(call, 503, "store_full", "the store cannot write now; try again later");
+    return health.is_writable;
+}
+
 void call_begin_wait(struct call *call)
 {
     check(!call->is_pending);

@@ -92,7 +92,7 @@ static void start(struct call *call, enum change_verb verb, bool is_event)
                                   .ctx = call};
     if (!paging_parse_id(call, is_event ? ID_EVENT : ID_DELIVERY,
                          is_event ? "an event" : "a delivery", &change->what.id) ||
-        !paging_parse_texts(call, texts, array_count(texts)))
+        !paging_parse_texts(call, texts, array_count(texts)) || !call_may_write(call))
         return;
     change->reason = call->reason.len > 0 ? call->reason.data : reasons[verb];
     change->what.subscription = call->subscription.len > 0 ? call->subscription.data : NULL;

@@ -127,7 +127,7 @@ static void start_change(struct call *call, enum endpoint_verb verb)
 {
     const struct text_form reason = {"reason", &call->reason, LIMIT_REASON_BYTES, NULL};
     struct api_endpoint_change *change = &call->endpoint_change;
-    if (!paging_parse_texts(call, &reason, 1))
+    if (!paging_parse_texts(call, &reason, 1) || !call_may_write(call))
         return;
     buf_clear(&call->endpoint);
     if (buf_add_slice(&call->endpoint, call->id) != OK) {

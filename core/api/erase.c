@@ -61,6 +61,8 @@ static void on_erased(struct api_erasure *erasure)
 
 static void erase(struct call *call)
 {
+    if (!call_may_write(call))
+        return;
     call->erasure.on_done = on_erased;
     call->erasure.ctx = call;
     call_begin_wait(call);

@@ -165,17 +165,13 @@ static void on_written(struct store_op *op)
 
 static bool may_write(struct call *call)
 {
-    struct store_health health;
     const struct api_hooks *hooks = &call->api->hooks;
     const char *why;
-    store_health(call->api->store, &health);
-    if (!health.is_writable)
-        call_refuse(call, 503, "store_full", "the store cannot write now; try again later");
-    else if (state_of(call)->form->is_sent_to && !hooks->is_serving(&why, hooks->ctx))
-        call_refuse(call, 503, "not_serving",
-                    "the server is starting or draining; nothing was done");
-    else
+    if (!call_may_write(call))
+        return false;
+    if (!state_of(call)->form->is_sent_to || hooks->is_serving(&why, hooks->ctx))
         return true;
+    call_refuse(call, 503, "not_serving", "the server is starting or draining; nothing was done");
     return false;
 }
 

@@ -343,6 +343,10 @@ static void on_done(struct api_task *task)
 
 static void start(struct call *call)
 {
+    if (!call_may_write(call)) {
+        task_finish(&call->task.task);
+        return;
+    }
     call->task.on_done = on_done;
     call->task.ctx = call;
     call_begin_wait(call);

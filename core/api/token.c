@@ -159,6 +159,8 @@ static void mint(struct call *call, bool is_anew)
 {
     struct token_call *it = &call->minting;
     const int64_t now_ms = clock_due_ms();
+    if (!call_may_write(call))
+        return;
     if (make_text(call, now_ms) != OK) {
         call_refuse(call, 503, "memory", "no memory; try again");
         return;
@@ -282,6 +284,8 @@ static void on_ended(struct store_op *op)
 
 static void end(struct call *call, uint64_t id)
 {
+    if (!call_may_write(call))
+        return;
     call->minting.token.id = id;
     call->put_token = (struct store_token){
         .op = {.kind = STORE_TOKEN, .on_done = on_ended, .ctx = call},
