@@ -16,7 +16,7 @@ export class Refusal extends Error {
 
 }
 
-// Told to the window when the token is good for nothing any more.
+// Told to the window when the session's token is good for nothing any more.
 export const OVER = "session-over";
 
 // As JSON, but numbers as they were written where the browser can keep them.
@@ -34,7 +34,8 @@ async function refusal(response) {
 
 // The decoded answer; null if it has no body. Throws a Refusal.
 export async function request(method, path, body) {
-  const headers = { authorization: `Bearer ${current()?.token ?? ""}` };
+  const token = current()?.token ?? "";
+  const headers = { authorization: `Bearer ${token}` };
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
   try {
@@ -49,7 +50,7 @@ export async function request(method, path, body) {
   } catch {
     throw new Refusal(0, "The server cannot be reached. Look at your connection, and try again.");
   }
-  if (response.status === 401) dispatchEvent(new Event(OVER));
+  if (response.status === 401 && token === current()?.token) dispatchEvent(new Event(OVER));
   if (!response.ok) throw await refusal(response);
   const text = await response.text();
   return text === "" ? null : parse(text);

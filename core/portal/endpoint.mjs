@@ -12,10 +12,12 @@ import { attempt, note } from "./note.mjs";
 import { showSecret } from "./secret.mjs";
 import { exampleForm, recoverForm } from "./send.mjs";
 
-const proofs = {
-  unverified: "It has yet to prove that it wants webhooks: it is asked, and gets nothing else until it answers. "
-    + "What is published for it meanwhile waits.",
-};
+function standing(endpoint) {
+  if (endpoint.disabled) return "It is disabled: nothing is sent to it.";
+  if (endpoint.verification !== "unverified") return "It gets messages as they come.";
+  return "It has yet to prove that it wants webhooks: it is asked, and gets nothing else until it answers. "
+    + "What is published for it meanwhile waits.";
+}
 
 function fact(name, ...values) {
   return [el("dt", {}, name), el("dd", {}, ...values)];
@@ -49,20 +51,19 @@ function draw(place, endpoint) {
     note(changed.disabled ? "It is disabled." : "It is enabled.");
     draw(place, changed).focus();
   }));
-  const why = endpoint.disabled ? "Nothing is sent to it while it is disabled." : proofs[endpoint.verification];
-  place.replaceChildren(
+  place.replaceChildren(el("div", { class: "stack" },
     el("div", { class: "line" }, el("h1", { class: "url" }, endpoint.url), stateOf(endpoint)),
-    el("p", {}, endpoint.description),
-    el("p", { class: "quiet" }, why),
+    endpoint.description ? el("p", {}, endpoint.description) : null,
+    el("p", { class: "quiet" }, standing(endpoint)),
     el("p", { class: "buttons" },
       el("a", { class: "button", href: `${addressOf(endpoint.id)}/edit` }, "Edit"), turn,
-      button("Delete", () => remove(endpoint), { class: "danger" })));
+      button("Delete", () => remove(endpoint), { class: "danger" }))));
   return turn;
 }
 
 export async function showEndpoint(id) {
   const endpoint = await request("GET", own("endpoint", id));
-  const head = el("div", { class: "stack" });
+  const head = el("div");
   draw(head, endpoint);
   const health = healthPlace();
   fillHealth(health, id);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Forms: what the API says is wrong with a field is shown at it, all else above the button.
+// Forms: what the API says is wrong with a field is shown at it, all else beside the button. Both
+// have their room before, so that nothing moves.
 import { el, newId } from "./dom.mjs";
 
 // A field is { name, element, read(), complain(text, or ""), focus() }. This one is a control with
@@ -56,7 +57,7 @@ export function form({ fields, submit, send, kind = "main", more = [] }) {
   const alert = el("p", { class: "wrong", role: "alert" });
   const button = el("button", { class: kind }, submit);
   const element = el("form", { class: "stack", novalidate: true },
-    fields.map((one) => one.element), alert, el("p", { class: "buttons" }, button, more));
+    fields.map((one) => one.element), el("div", { class: "buttons" }, button, more, alert));
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;

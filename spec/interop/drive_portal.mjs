@@ -121,7 +121,7 @@ page.document.querySelector('input[value="invoice.paid"]').click();
 await page.write("Channels", "one two");
 await page.press("Save");
 await page.press("Disable");
-await page.says("Nothing is sent to it while it is disabled");
+await page.says("It is disabled: nothing is sent to it");
 const changed = await only();
 seen.changed = [changed.description, changed.eventTypes ?? null, changed.channels, changed.disabled, changed.throttleRate];
 await page.press("All endpoints");

@@ -62,6 +62,17 @@ describe("the portal's page", function()
     end
   end)
 
+  -- What a receiver, a script or a customer wrote must not become markup, nor code.
+  it("has no script that makes markup or code of a text", function()
+    for file in lfs.dir "core/portal" do
+      local text = file:match "%.mjs$" and ask("GET", "/portal/" .. file).body or ""
+      for _, name in ipairs { "innerHTML", "outerHTML", "insertAdjacentHTML", "createContextualFragment", "DOMParser",
+          "srcdoc", "document.write", "eval(", "Function(", "import(" } do
+        assert.is_nil(text:find(name, 1, true), file .. " " .. name)
+      end
+    end
+  end)
+
   it("is told to be the same by its tag", function()
     local first = ask("GET", "/portal/main.mjs")
     local tag = first.headers.etag
