@@ -5,9 +5,11 @@
 #include "api/sent_int.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <stdio.h>
 
+#define STATS_LOOK_MAX 8192               /* messages in a read: it ends within some ms */
 #define STATS_MS (INT64_C(28) * 86400000) /* they go back so far, and do so if nothing is said */
 
 static const char *const state_names[SENT_STATE_COUNT] = {
@@ -210,17 +212,42 @@ void api_write_sent(const struct call *call, struct document *out)
 /* ---- Statistics of an endpoint ----------------------------------------------------------------
  */
 
+static void on_counted(struct store_read *read)
+{
+    struct call *call = read->ctx;
+    const struct store_count_sent *count = container_of(read, struct store_count_sent, read);
+    struct document out;
+    if (!call_end_wait(call))
+        return;
+    if (read->status != OK) {
+        log_error("read of the store failed", "route=\"%s\" error=\"%s\"", call->route->path,
+                  read->err.text);
+        call_refuse(call, 500, "store", "the store could not be read; see the server's log");
+    } else if (!count->is_end) {
+        sent_read(call, STORE_COUNT_SENT, on_counted);
+    } else {
+        document_init(&out, SMALL_ANSWER_BYTES_MAX);
+        call->route->write(call, &out);
+        call_answer(call, 200, &out);
+    }
+}
+
 static void count_sent(struct call *call)
 {
     const struct sent_call *sent = call->sent;
     const uint64_t since = id_event_at(clock_due_of_wall(sent->since_ms));
     const uint64_t until = id_event_at(clock_due_of_wall(sent->until_ms));
+    /* No message is of the future, so without that bound fewer are looked at one by one. */
+    const bool is_till_now = sent->until_ms > clock_now_ms();
     call->count_sent = (struct store_count_sent){
         .endpoint = sent->endpoint_id,
         .after = since > 0 ? since - 1 : 0,
-        .before = until > 0 ? until : 1, /* 0 is no bound; no event is that old */
+        .before = is_till_now ? 0
+                  : until > 0 ? until
+                              : 1, /* 0 is no bound; no event is that old */
+        .look_max = STATS_LOOK_MAX,
     };
-    call_read(call, STORE_COUNT_SENT);
+    sent_read(call, STORE_COUNT_SENT, on_counted);
 }
 
 static bool read_instant(struct call *call, const char *name, int64_t absent, int64_t *ms)

@@ -96,9 +96,8 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                           " WHERE id = ?1 AND state < 3",
     [SQL_DELIVERY_END] = "UPDATE delivery SET state = ?2, due_ms = ?3, reason = ?4"
                          " WHERE id = ?1 AND state < 3",
-    [SQL_DELIVERY_CLEAR] = "UPDATE delivery SET state = 5, due_ms = NULL, reason = ?2 WHERE id IN"
-                           " (SELECT id FROM delivery INDEXED BY delivery_due WHERE endpoint = ?1"
-                           " AND state < 3 AND due_ms IS NOT NULL LIMIT ?3)",
+    [SQL_CLEAR_FIND] = "SELECT id FROM delivery INDEXED BY delivery_due WHERE endpoint = ?"
+                       " AND state < 3 AND due_ms IS NOT NULL LIMIT 1",
     /* One that is held was not released: the outcome before it was not written. */
     [SQL_DELIVERY_SPILL] = "UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND state < 3"
                            " AND (due_ms IS NULL OR due_ms < (1 << 62))",
@@ -198,6 +197,22 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
                             " priority, fresh_ms, fresh_attempts)"
                             " SELECT ?1, ?2, ?3, 0, 0, ?4, 0, ?4, 0 WHERE NOT EXISTS (SELECT 1 FROM"
                             " published WHERE id = ?5 AND payload_until_ms IS NULL)",
+    [SQL_SENT_OTHERS] =
+        "SELECT state FROM delivery INDEXED BY delivery_registered WHERE endpoint = ?"
+        " AND endpoint >= 1099511627776 AND message = ? AND id <> ?",
+    [SQL_SENT_FIND] = "SELECT endpoint, message, state, is_repeated FROM delivery WHERE id = ?",
+    [SQL_SENT_REPEATED] =
+        "UPDATE delivery INDEXED BY delivery_registered SET is_repeated = 1 WHERE endpoint = ?"
+        " AND endpoint >= 1099511627776 AND message = ?",
+    [SQL_SENT_COUNT_ADD] =
+        "INSERT INTO sent_count(endpoint, span, succeeded, pending, failed, again, cancelled)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " succeeded = succeeded + excluded.succeeded, pending = pending + excluded.pending,"
+        " failed = failed + excluded.failed, again = again + excluded.again,"
+        " cancelled = cancelled + excluded.cancelled",
+    [SQL_SENT_COUNT_END] =
+        "DELETE FROM sent_count WHERE endpoint = ? AND span = ? AND succeeded = 0 AND pending = 0"
+        " AND failed = 0 AND again = 0 AND cancelled = 0",
     [SQL_TOKEN_INSERT] =
         "INSERT INTO api_token(id, application, scope, hash, label, flags, created_ms, expires_ms)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(hash) DO NOTHING",
@@ -504,6 +519,7 @@ static void close_engine(struct engine *engine)
         (void)sqlite3_db_config(it->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_close_v2(it->db);
     sqlite_dedupe_close(it);
+    sqlite_sent_count_close(it);
     if (it->lock_fd >= 0)
         (void)close(it->lock_fd);
     free(it->lock_path);

@@ -68,11 +68,16 @@ static int revive(struct sqlite_engine *it, const struct store_change *op,
     const int rc = is_ordered ? sqlite_line_due(it, change->id, op->now_ms, &due_ms) : SQLITE_OK;
     if (rc != SQLITE_OK)
         return rc;
+    struct sent_delivery was;
+    const int found = sqlite_sent_find(it, change->id, &was);
+    if (found != SQLITE_OK)
+        return found;
     sqlite3_stmt *statement = it->statements[SQL_CHANGE_REVIVE];
     bind_id(statement, 1, change->id);
     (void)sqlite3_bind_int64(statement, 2, due_ms);
     (void)sqlite3_bind_int64(statement, 3, op->now_ms);
-    return sqlite_run(it, SQL_CHANGE_REVIVE);
+    const int revived = sqlite_run(it, SQL_CHANGE_REVIVE);
+    return revived == SQLITE_OK ? sqlite_sent_moved(it, &was, DELIVERY_PENDING) : revived;
 }
 
 /* It leaves its line; the next one may go if it was the first. */
@@ -81,9 +86,15 @@ static int let_go(struct sqlite_engine *it, const struct store_change *op, struc
 {
     sqlite3_stmt *statement = it->statements[SQL_CHANGE_DROP];
     struct order_next next = {0};
+    struct sent_delivery was;
+    int rc = sqlite_sent_find(it, change->id, &was);
+    if (rc != SQLITE_OK)
+        return rc;
     bind_id(statement, 1, change->id);
     bind_text_or_null(statement, 2, op->reason);
-    int rc = sqlite_run(it, SQL_CHANGE_DROP);
+    rc = sqlite_run(it, SQL_CHANGE_DROP);
+    if (rc == SQLITE_OK)
+        rc = sqlite_sent_moved(it, &was, DELIVERY_CANCELLED);
     if (rc == SQLITE_OK && is_first)
         rc = sqlite_order_leave(it, change->id, false, &next);
     change->has_released = next.delivery != 0;

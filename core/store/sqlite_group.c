@@ -129,6 +129,7 @@ static enum group_result give_up(struct sqlite_engine *it, int rc, enum written_
     it->last_failure = rc;
     it->source_count = 0; /* a source may be one that is taken back */
     sqlite_dedupe_rolled_back(it);
+    sqlite_sent_count_forget(it);
     if (result == GROUP_FATAL) {
         it->is_failed = true;
         return result;
@@ -244,7 +245,9 @@ static enum group_result commit_group(struct sqlite_engine *it, struct store_op 
         if (rc != SQLITE_OK)
             return give_up(it, rc, FILE_LOG);
     }
-    rc = sqlite_dedupe_write(it);
+    rc = sqlite_sent_count_write(it);
+    if (rc == SQLITE_OK)
+        rc = sqlite_dedupe_write(it);
     if (rc != SQLITE_OK)
         return give_up(it, rc, FILE_LOG);
     const enum group_result result = end(it);

@@ -5,6 +5,7 @@
 #define STORE_SQLITE_INT_H
 
 #include "store/dedupe_int.h"
+#include "store/sqlite_sent_count_int.h"
 #include "store/store_int.h"
 
 #include <sqlite3.h>
@@ -63,7 +64,7 @@ enum write_sql {
     SQL_DELIVERY_SETTLE,
     SQL_DELIVERY_KEEP,
     SQL_DELIVERY_END,
-    SQL_DELIVERY_CLEAR,
+    SQL_CLEAR_FIND,
     SQL_DELIVERY_SPILL,
     SQL_LEASE_FIND,
     SQL_LEASE_GIVE,
@@ -127,6 +128,11 @@ enum write_sql {
     SQL_ATTEMPT_EXPUNGE,
     SQL_RESEND_MESSAGE,
     SQL_RESEND_DELIVERY,
+    SQL_SENT_FIND,
+    SQL_SENT_OTHERS,
+    SQL_SENT_REPEATED,
+    SQL_SENT_COUNT_ADD,
+    SQL_SENT_COUNT_END,
     SQL_SEALED_SECRET,
     SQL_SEALED_VALUE,
     SQL_SEALED_BODY,
@@ -196,9 +202,10 @@ struct sqlite_engine {
     sqlite3_stmt *statements[WRITE_SQL_COUNT];
     uint8_t hash_key[HASH_KEY_BYTES];
     struct dedupe dedupe;
-    uint64_t last_row;  /* the last delivery, attempt or kv version id */
-    int64_t group_ms;   /* on the due clock: when the group under way began to be written */
-    uint64_t last_turn; /* of endpoints */
+    struct sent_changes sent; /* of the group */
+    uint64_t last_row;        /* the last delivery, attempt or kv version id */
+    int64_t group_ms;         /* on the due clock: when the group under way began to be written */
+    uint64_t last_turn;       /* of endpoints */
     unsigned endpoint_turn;
     struct source_entry sources[SOURCE_CACHE_COUNT];
     unsigned source_count;

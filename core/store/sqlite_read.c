@@ -26,9 +26,9 @@
     " ended_ms FROM task"
 
 /* Of registered endpoints, as the index says. */
-#define SENT_RANGE                                                                                 \
-    " FROM delivery d INDEXED BY delivery_registered WHERE d.endpoint = ?"                         \
-    " AND d.endpoint >= 1099511627776 AND d.message < ? AND d.message > ?"
+#define SENT_SPAN                                                                                  \
+    "SELECT span FROM sent_count WHERE endpoint = ? AND span <= ? AND span >= ?"                   \
+    " AND iif(?, pending, succeeded) > 0"
 #define SENT_WALK                                                                                  \
     "SELECT DISTINCT d.message FROM delivery d INDEXED BY delivery_registered"                     \
     " WHERE d.message < ? AND d.message > ? AND d.endpoint = ? AND d.endpoint >= 1099511627776"
@@ -227,8 +227,16 @@ static const char *const read_sql[READ_SQL_COUNT] = {
                       " AND d.endpoint >= 1099511627776 AND d.message = ?",
     [READ_COUNT_SENT] =
         "SELECT max(d.state = 3), count(iif(d.state = 1, 1, NULL)),"
-        " count(iif(d.state = 0, 1, NULL)), count(iif(d.state = 5, 1, NULL))" SENT_RANGE
-        " GROUP BY d.message",
+        " count(iif(d.state = 0, 1, NULL)), count(iif(d.state = 5, 1, NULL)), d.message"
+        " FROM delivery d INDEXED BY delivery_registered WHERE d.endpoint = ?"
+        " AND d.endpoint >= 1099511627776 AND d.message >= ? AND d.message < ?"
+        " GROUP BY d.message ORDER BY d.message",
+    [READ_SENT_COUNTS] =
+        "SELECT coalesce(sum(succeeded), 0), coalesce(sum(pending), 0), coalesce(sum(failed), 0),"
+        " coalesce(sum(again), 0), coalesce(sum(cancelled), 0) FROM sent_count WHERE endpoint = ?"
+        " AND span >= ? AND span < ?",
+    [READ_SENT_SPAN] = SENT_SPAN " ORDER BY span DESC LIMIT 1",
+    [READ_SENT_SPAN_BACKWARD] = SENT_SPAN " ORDER BY span LIMIT 1",
     [READ_SENT] = "SELECT endpoint, state, due_ms FROM delivery WHERE id = ?",
     [READ_SENT_URL] = "SELECT url FROM endpoint WHERE id = ?",
     [READ_MESSAGE_DELIVERIES] = "SELECT delivery, deliveries FROM message WHERE id = ?",

@@ -155,13 +155,37 @@ int sqlite_tell_registered(struct sqlite_engine *engine, uint64_t id, enum endpo
     return rc;
 }
 
+/* *is_there: one that is still to be sent was found, and is not any more. */
+static int clear_one(struct sqlite_engine *it, uint64_t endpoint, bool *is_there)
+{
+    sqlite3_stmt *statement = it->statements[SQL_CLEAR_FIND];
+    struct sent_delivery was;
+    bind_id(statement, 1, endpoint);
+    int rc = step(statement, is_there);
+    const uint64_t id = *is_there ? column_id(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    if (rc != SQLITE_OK || !*is_there)
+        return rc;
+    rc = sqlite_sent_find(it, id, &was);
+    if (rc != SQLITE_OK)
+        return rc;
+    statement = it->statements[SQL_DELIVERY_END];
+    bind_id(statement, 1, id);
+    (void)sqlite3_bind_int(statement, 2, (int)DELIVERY_CANCELLED);
+    (void)sqlite3_bind_null(statement, 3);
+    bind_text(statement, 4, slice_str(STORE_DELETED_REASON));
+    rc = sqlite_run(it, SQL_DELIVERY_END);
+    return rc == SQLITE_OK ? sqlite_sent_moved(it, &was, DELIVERY_CANCELLED) : rc;
+}
+
 int sqlite_clear(struct sqlite_engine *engine, struct store_clear *clear)
 {
-    sqlite3_stmt *statement = engine->statements[SQL_DELIVERY_CLEAR];
-    bind_id(statement, 1, clear->endpoint);
-    bind_text(statement, 2, slice_str(STORE_DELETED_REASON));
-    (void)sqlite3_bind_int64(statement, 3, (int64_t)clear->count_max);
-    const int rc = sqlite_run(engine, SQL_DELIVERY_CLEAR);
-    clear->cleared_count = (size_t)sqlite3_changes(engine->db);
+    bool is_there = true;
+    int rc = SQLITE_OK;
+    clear->cleared_count = 0;
+    while (rc == SQLITE_OK && is_there && clear->cleared_count < clear->count_max) {
+        rc = clear_one(engine, clear->endpoint, &is_there);
+        clear->cleared_count += is_there;
+    }
     return rc;
 }

@@ -68,6 +68,8 @@ static int add_delivery(struct sqlite_engine *it, uint64_t message, uint64_t lik
     (void)sqlite3_bind_int64(statement, 4, due_ms);
     int rc = sqlite_run(it, SQL_REPLAY_DELIVERY);
     if (rc == SQLITE_OK)
+        rc = sqlite_sent_repeated(it, id);
+    if (rc == SQLITE_OK)
         rc = sqlite_line_due(it, id, now_ms, &due_ms);
     if (rc == SQLITE_OK && due_ms != now_ms) {
         bind_id(it->statements[SQL_DELIVERY_SPILL], 1, id);
@@ -131,7 +133,9 @@ static int resend(struct sqlite_engine *it, const struct store_change *op, struc
     const bool is_made = rc == SQLITE_OK && sqlite3_changes(it->db) > 0;
     if (rc == SQLITE_OK && !is_made)
         change->status = E_CONFLICT;
-    return is_made ? sqlite_add_delivery(it, change->id, id) : rc;
+    if (is_made)
+        rc = sqlite_sent_repeated(it, id);
+    return is_made && rc == SQLITE_OK ? sqlite_add_delivery(it, change->id, id) : rc;
 }
 
 /* ---- Messages -------------------------------------------------------------------------------- */

@@ -126,6 +126,11 @@ static int delete_delivery(struct sqlite_engine *it, uint64_t id)
         (void)sqlite3_reset(statement);
         rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? delete_by_id(it, SQL_DELETE_ATTEMPT, old) : rc;
     }
+    struct sent_delivery was;
+    if (rc == SQLITE_OK)
+        rc = sqlite_sent_find(it, id, &was);
+    if (rc == SQLITE_OK)
+        rc = sqlite_sent_moved(it, &was, SENT_NO_DELIVERY);
     return rc == SQLITE_OK ? delete_by_id(it, SQL_DELETE_DELIVERY, id) : rc;
 }
 

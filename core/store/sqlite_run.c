@@ -242,7 +242,8 @@ static int end_run(struct sqlite_engine *it, struct store_run_ref *run, const st
     (7 * INT64_C(86400000)) /* sources that are polled show items for long                         \
                              */
 
-static int put_delivery(struct sqlite_engine *it, struct outbox_delivery *entry)
+/* is_again: of a message that is there. */
+static int put_delivery(struct sqlite_engine *it, struct outbox_delivery *entry, bool is_again)
 {
     const struct delivery *delivery = entry->delivery;
     int64_t due_ms = delivery->due_ms;
@@ -265,7 +266,15 @@ static int put_delivery(struct sqlite_engine *it, struct outbox_delivery *entry)
     else
         (void)sqlite3_bind_null(statement, 6);
     (void)sqlite3_bind_int(statement, 7, delivery->priority);
-    return sqlite_run(it, SQL_DELIVERY_INSERT);
+    const int rc = sqlite_run(it, SQL_DELIVERY_INSERT);
+    if (rc != SQLITE_OK || delivery->endpoint < ID_ENDPOINT_REGISTERED)
+        return rc;
+    const struct sent_delivery made = {.id = delivery->id,
+                                       .endpoint = delivery->endpoint,
+                                       .message = delivery->message->id,
+                                       .state = SENT_NO_DELIVERY};
+    return is_again ? sqlite_sent_repeated(it, delivery->id)
+                    : sqlite_sent_moved(it, &made, DELIVERY_PENDING);
 }
 
 /* The deliveries of a message, numbered; the ids of all but the first are packed into others. */
@@ -286,7 +295,7 @@ static int put_deliveries(struct sqlite_engine *it, const struct outbox *outbox,
             if (buf_add(others, word, sizeof word) != OK)
                 return SQLITE_NOMEM;
         }
-        const int rc = put_delivery(it, &outbox->deliveries[i]);
+        const int rc = put_delivery(it, &outbox->deliveries[i], false);
         if (rc != SQLITE_OK)
             return rc;
     }
@@ -322,7 +331,7 @@ static int put_again(struct sqlite_engine *it, const struct outbox *outbox,
             continue;
         delivery->id = id_next_row(&it->last_row);
         delivery->created_ms = id_row_ms(delivery->id);
-        rc = put_delivery(it, &outbox->deliveries[i]);
+        rc = put_delivery(it, &outbox->deliveries[i], true);
         if (rc == SQLITE_OK)
             rc = sqlite_add_delivery(it, message->id, delivery->id);
     }

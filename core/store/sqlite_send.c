@@ -154,11 +154,17 @@ int sqlite_settle(struct sqlite_engine *engine, struct store_settle *settle)
             return rc;
         attempt->id = id_next_row(&engine->last_row);
     }
-    int rc = move_delivery(engine, settle);
+    struct sent_delivery was = {0};
+    int rc = settle->registered || !attempt ? sqlite_sent_find(engine, settle->delivery, &was)
+                                            : SQLITE_OK;
+    if (rc == SQLITE_OK)
+        rc = move_delivery(engine, settle);
     if (rc != SQLITE_OK || sqlite3_changes(engine->db) == 0)
         return rc;
     settle->is_settled = true;
-    if (attempt)
+    if (settle->state != DELIVERY_PENDING) /* else it keeps its state */
+        rc = sqlite_sent_moved(engine, &was, (int)settle->state);
+    if (rc == SQLITE_OK && attempt)
         rc = put_attempt(engine, settle, previous);
     if (rc == SQLITE_OK && settle->is_ordered && settle->state >= DELIVERY_SUCCEEDED)
         rc = end_ordered(engine, settle);

@@ -260,72 +260,186 @@ static void bind_failed(sqlite3_stmt *seek, size_t way, const void *ctx)
     (void)sqlite3_bind_int(seek, 4, (int)failed_states[way + (list->query.state == SENT_FAILED)]);
 }
 
-/* The candidates: messages, or events of the types that are wanted. */
-static void begin_sent(struct sqlite_reader *reader, struct store_list_sent *list,
-                       struct store_list_query *messages, struct walk *walk, struct merge *merge)
+/* ---- Which messages are looked at ------------------------------------------------------------ */
+
+/* The next span that counts one of the state. SQLITE_DONE: there is none. */
+static int find_span(struct sqlite_reader *reader, const struct store_list_sent *list, uint64_t low,
+                     uint64_t high, uint64_t *span)
 {
-    const bool is_backward = list->query.is_backward;
-    walk->merge = merge;
-    if (sqlite_merge_types(reader, &list->filter, is_backward, merge)) {
-        walk->look = look_at_event;
-        return;
-    }
-    walk->query = messages;
-    walk->look = look_at_sent;
-    if (list->query.state == SENT_FAILED || list->query.state == SENT_AGAIN) {
-        merge->seek =
-            reader->statements[is_backward ? READ_NEXT_FAILED_BACKWARD : READ_NEXT_FAILED];
-        merge->bind_way = bind_failed;
-        merge->ctx = list;
-        merge->way_count = list->query.state == SENT_FAILED ? 2 : 1;
-        return;
-    }
-    walk->merge = NULL;
-    walk->statement = reader->statements[is_backward ? READ_LIST_SENT_BACKWARD : READ_LIST_SENT];
-    sqlite_bind_range(walk->statement, messages);
+    sqlite3_stmt *statement =
+        reader->statements[list->query.is_backward ? READ_SENT_SPAN_BACKWARD : READ_SENT_SPAN];
+    if (low >= high)
+        return SQLITE_DONE;
+    bind_id(statement, 1, list->endpoint);
+    bind_id(statement, 2, (high - 1) >> SENT_SPAN_BITS);
+    bind_id(statement, 3, low >> SENT_SPAN_BITS);
+    (void)sqlite3_bind_int(statement, 4, list->query.state == SENT_PENDING);
+    const int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW)
+        *span = column_id(statement, 0);
+    (void)sqlite3_reset(statement);
+    return rc;
+}
+
+static uint64_t greater(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Messages of query, which are bounds of messages. */
+static int walk_messages(struct sqlite_reader *reader, const struct store_list_sent *list,
+                         const struct store_list_query *query, struct walk *walk)
+{
+    walk->query = query;
+    walk->statement =
+        reader->statements[query->is_backward ? READ_LIST_SENT_BACKWARD : READ_LIST_SENT];
+    sqlite_bind_range(walk->statement, query);
     bind_id(walk->statement, 3, list->endpoint);
+    return sqlite_walk(reader, walk);
+}
+
+/* The same where the state is counted. */
+static int walk_spans(struct sqlite_reader *reader, const struct store_list_sent *list,
+                      const struct store_list_query *query, struct walk *walk)
+{
+    struct store_list_query part = *query;
+    uint64_t low = query->after + 1;
+    uint64_t high = query->before ? query->before : INT64_MAX;
+    walk->start_ns = (int64_t)uv_hrtime();
+    for (;;) {
+        uint64_t span = 0;
+        int rc = find_span(reader, list, low, high, &span);
+        walk->is_end = rc == SQLITE_DONE;
+        if (rc != SQLITE_ROW || list->row_count == query->limit ||
+            sqlite_is_time_up(walk->start_ns, 0))
+            return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+        part.after = greater(low, span << SENT_SPAN_BITS) - 1;
+        part.before = less(high, (span + 1) << SENT_SPAN_BITS);
+        rc = walk_messages(reader, list, &part, walk);
+        if (rc != SQLITE_OK || !walk->is_end)
+            return rc;
+        if (query->is_backward)
+            low = part.before;
+        else
+            high = part.after + 1;
+    }
+}
+
+static int walk_failed(struct sqlite_reader *reader, const struct store_list_sent *list,
+                       const struct store_list_query *query, struct walk *walk)
+{
+    struct merge merge = {
+        .seek =
+            reader->statements[query->is_backward ? READ_NEXT_FAILED_BACKWARD : READ_NEXT_FAILED],
+        .bind_way = bind_failed,
+        .ctx = list,
+        .way_count = query->state == SENT_FAILED ? 2 : 1,
+    };
+    walk->query = query;
+    walk->merge = &merge;
+    return sqlite_walk(reader, walk);
 }
 
 int sqlite_list_sent(struct sqlite_reader *reader, struct store_list_sent *list)
 {
     struct store_list_query messages = list->query;
-    struct merge merge;
-    struct walk walk = {.query = &list->query, .list = list, .row_count = &list->row_count};
+    struct merge types;
+    struct walk walk = {.look = look_at_sent, .list = list, .row_count = &list->row_count};
+    int rc;
     if (list->query.after)
         messages.after = published_message(list->query.after);
-    begin_sent(reader, list, &messages, &walk, &merge);
-    const int rc = sqlite_walk(reader, &walk);
+    if (sqlite_merge_types(reader, &list->filter, list->query.is_backward, &types)) {
+        walk.query = &list->query;
+        walk.merge = &types;
+        walk.look = look_at_event;
+        rc = sqlite_walk(reader, &walk);
+    } else if (list->query.state == SENT_FAILED || list->query.state == SENT_AGAIN) {
+        rc = walk_failed(reader, list, &messages, &walk);
+    } else if (list->query.state >= 0) {
+        rc = walk_spans(reader, list, &messages, &walk);
+    } else {
+        rc = walk_messages(reader, list, &messages, &walk);
+    }
     list->last = id_event_of(walk.last);
     list->is_end = walk.is_end;
     return rc;
 }
 
-/* Events as bounds of their messages. */
-static void bind_messages(sqlite3_stmt *statement, uint64_t endpoint, uint64_t before,
-                          uint64_t after)
+/* ---- How many -------------------------------------------------------------------------------- */
+
+static void count_one(sqlite3_stmt *walk, struct store_count_sent *count)
 {
-    bind_id(statement, 1, endpoint);
-    bind_id(statement, 2, before ? before : INT64_MAX);
-    bind_id(statement, 3, after ? published_message(after) : 0);
+    const struct standing standing = {
+        .has_succeeded = sqlite3_column_int(walk, 0) != 0,
+        .retrying = (size_t)sqlite3_column_int64(walk, 1),
+        .pending = (size_t)sqlite3_column_int64(walk, 2),
+    };
+    const enum sent_state state = state_of(&standing);
+    if (state == SENT_FAILED && sqlite3_column_int64(walk, 3) > 0)
+        count->cancelled++;
+    else
+        count->counts[state]++;
+    count->next = column_id(walk, 4) + 1;
+}
+
+/* Of messages from low up to high. *left: so many may be looked at; 0: it may go on. */
+static int count_each(struct sqlite_reader *reader, struct store_count_sent *count, uint64_t low,
+                      uint64_t high, size_t *left)
+{
+    sqlite3_stmt *walk = reader->statements[READ_COUNT_SENT];
+    int rc = SQLITE_DONE;
+    bind_id(walk, 1, count->endpoint);
+    bind_id(walk, 2, low);
+    bind_id(walk, 3, high);
+    while (low<high && * left> 0 && (rc = sqlite3_step(walk)) == SQLITE_ROW) {
+        count_one(walk, count);
+        --*left;
+    }
+    (void)sqlite3_reset(walk);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int add_counted(struct sqlite_reader *reader, struct store_count_sent *count, uint64_t first,
+                       uint64_t end)
+{
+    sqlite3_stmt *statement = reader->statements[READ_SENT_COUNTS];
+    bind_id(statement, 1, count->endpoint);
+    bind_id(statement, 2, first);
+    bind_id(statement, 3, end);
+    const int rc = sqlite3_step(statement);
+    for (int i = 0; rc == SQLITE_ROW && i < (int)SENT_STATE_COUNT; i++)
+        count->counts[i] += column_id(statement, i);
+    if (rc == SQLITE_ROW)
+        count->cancelled += column_id(statement, SENT_COUNT_CANCELLED);
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 int sqlite_count_sent(struct sqlite_reader *reader, struct store_count_sent *count)
 {
-    sqlite3_stmt *walk = reader->statements[READ_COUNT_SENT];
+    const uint64_t from = count->after ? published_message(count->after) + 1 : 0;
+    const uint64_t high = count->before ? count->before : INT64_MAX;
+    const uint64_t low = count->next ? count->next : from;
+    const uint64_t end = high >> SENT_SPAN_BITS;
+    const uint64_t first = low == 0 ? 0 : ((low - 1) >> SENT_SPAN_BITS) + 1;
+    size_t left = count->look_max;
     int rc;
-    bind_messages(walk, count->endpoint, count->before, count->after);
-    while ((rc = sqlite3_step(walk)) == SQLITE_ROW) {
-        const struct standing standing = {
-            .has_succeeded = sqlite3_column_int(walk, 0) != 0,
-            .retrying = (size_t)sqlite3_column_int64(walk, 1),
-            .pending = (size_t)sqlite3_column_int64(walk, 2),
-        };
-        const enum sent_state state = state_of(&standing);
-        if (state == SENT_FAILED && sqlite3_column_int64(walk, 3) > 0)
-            count->cancelled++;
-        else
-            count->counts[state]++;
+    if (first >= end) {
+        rc = count_each(reader, count, low, high, &left);
+    } else {
+        rc = count_each(reader, count, low, first << SENT_SPAN_BITS, &left);
+        if (rc == SQLITE_OK && left > 0) {
+            rc = add_counted(reader, count, first, end);
+            count->next = end << SENT_SPAN_BITS;
+        }
+        if (rc == SQLITE_OK && left > 0)
+            rc = count_each(reader, count, end << SENT_SPAN_BITS, high, &left);
     }
-    (void)sqlite3_reset(walk);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    count->is_end = left > 0;
+    return rc;
 }

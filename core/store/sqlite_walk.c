@@ -93,7 +93,7 @@ static int next(struct walk *walk)
 
 int sqlite_walk(struct sqlite_reader *reader, struct walk *walk)
 {
-    const int64_t start_ns = (int64_t)uv_hrtime();
+    const int64_t start_ns = walk->start_ns ? walk->start_ns : (int64_t)uv_hrtime();
     const size_t limit = walk->query->limit;
     int rc = SQLITE_ROW;
     if (walk->merge) {

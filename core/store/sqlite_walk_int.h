@@ -27,6 +27,7 @@ struct walk {
     int (*look)(struct sqlite_reader *reader, struct walk *walk);
     void *list;
     const size_t *row_count; /* of the list */
+    int64_t start_ns;        /* when the page began; 0: now */
     uint64_t id;             /* of the candidate */
     uint64_t last;           /* that was looked at; 0: none */
     bool is_end;             /* there is none behind it */

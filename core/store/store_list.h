@@ -244,13 +244,18 @@ struct store_list_sent {
     uint64_t last;
     bool is_end;
 };
-/* How many messages of events in before and after came to what at an endpoint. */
+/* How many messages of events in before and after came to what at an endpoint. Most are counted
+ * already; those within minutes of the bounds are looked at one by one, so many in a read: while it
+ * is not the end, the same read goes on where it was and adds to the counts. */
 struct store_count_sent {
     struct store_read read;
     uint64_t endpoint;
     uint64_t before, after;
+    size_t look_max;
+    uint64_t next; /* where it goes on; 0: at the beginning */
     uint64_t counts[SENT_STATE_COUNT];
     uint64_t cancelled; /* beside those that failed */
+    bool is_end;
 };
 
 /* Attempts of what was published, newest first: of one endpoint, or of one message. */

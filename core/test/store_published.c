@@ -110,13 +110,15 @@ int l_list_sent(lua_State *L)
     return read_start(L, it);
 }
 
-/* count_sent{ endpoint, before, after } */
+/* count_sent{ endpoint, before, after, look_max, next } */
 int l_count_sent(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_COUNT_SENT);
     it->u.count_sent.endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
     it->u.count_sent.before = (uint64_t)field_integer(L, 2, "before", 0);
     it->u.count_sent.after = (uint64_t)field_integer(L, 2, "after", 0);
+    it->u.count_sent.look_max = (size_t)field_integer(L, 2, "look_max", 1000);
+    it->u.count_sent.next = (uint64_t)field_integer(L, 2, "next", 0);
     return read_start(L, it);
 }
 
@@ -200,6 +202,8 @@ static void set_count(lua_State *L, const struct store_count_sent *count)
     }
     lua_setfield(L, -2, "counts");
     set_integer(L, "cancelled", (lua_Integer)count->cancelled);
+    set_integer(L, "next", (lua_Integer)count->next);
+    set_bool(L, "is_end", count->is_end);
 }
 
 void set_published_read(lua_State *L, const struct lua_read *it)

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The contract: what was published, where it went and how that went is found the same through every index,
 -- in pages of any size, in both directions; and counted as it is there. Against plain loops over all rows.
+local S = require "anzol_test.store"
 local rig = require "store.rig"
+local wait = require "support.wait"
 
 local FIRST = 1 << 40 -- of registered endpoints
 local ROUNDS = 60
@@ -10,13 +12,17 @@ return function(t)
   local run = t.run
 
   -- Messages of some types and channels, to one endpoint or two: their events.
+  local at_ms
   local function fill()
+    at_ms = 1800000000000
     local types, channels = { "a", "a.b", "b", "rare" }, { '["eu"]', '["eu","us"]', nil }
     local messages = {}
     for i = 1, ROUNDS do
       local type = types[i == ROUNDS // 2 and 4 or math.random(3)]
       local op = run("ingest", { source = "api", type = "api." .. type, body = "{}",
         published = { channels = channels[math.random(3)] } })
+      at_ms = at_ms + math.random(0, 400000) -- beyond what is counted together, now and then
+      S.clock_fake(at_ms)
       local to = { { endpoint = FIRST + 2 } }
       if math.random(4) > 1 then to[2] = { endpoint = FIRST + 1 } end
       run("handled", { event = op.id, subscriptions = {}, messages = { { type = type, ordinal = 255,
@@ -42,6 +48,9 @@ return function(t)
   local function again(messages)
     for _ = 1, ROUNDS // 4 do
       run("change", { now_ms = 5, { verb = "replay", message = messages[math.random(#messages)] | 255 } })
+    end
+    for i, row in ipairs(t.sql "SELECT id FROM delivery WHERE state = 4 LIMIT 10") do
+      run("change", { now_ms = 5, { verb = i % 2 == 0 and "retry" or "drop", delivery = row[1] } })
     end
   end
 
@@ -77,15 +86,32 @@ return function(t)
     .. " WHEN max(state = 0) THEN 1 WHEN max(state = 5) THEN 4 ELSE 2 END AS standing FROM delivery"
     .. " WHERE endpoint >= 1099511627776 GROUP BY endpoint, message)"
 
+  -- A few at a time, as the API does it.
+  local function count(endpoint, after, before)
+    local sums, at = { [0] = 0, 0, 0, 0, 0 }, 0
+    repeat
+      local part = run("count_sent", { endpoint = endpoint, after = after, before = before, look_max = 3, next = at })
+      for state = 0, 3 do sums[state] = sums[state] + part.counts[state] end
+      sums[4], at = sums[4] + part.cancelled, part.next
+    until part.is_end
+    return sums
+  end
+  local function check_count(endpoint, after, before)
+    local wanted = { [0] = 0, 0, 0, 0, 0 }
+    for _, row in ipairs(t.sql(("SELECT standing, count(*) FROM %s WHERE endpoint = %d AND message > %d"
+      .. " AND message < %d GROUP BY standing"):format(STANDING, endpoint, after | 255,
+      before == 0 and math.maxinteger or before))) do wanted[row[1]] = row[2] end
+    assert.same(wanted, count(endpoint, after, before))
+  end
   local function check_counts()
     for endpoint = FIRST + 1, FIRST + 2 do
-      local counted = run("count_sent", { endpoint = endpoint })
-      local wanted = { [0] = 0, 0, 0, 0, 0 }
-      for _, row in ipairs(t.sql("SELECT standing, count(*) FROM " .. STANDING .. " WHERE endpoint = " .. endpoint
-        .. " GROUP BY standing")) do wanted[row[1]] = row[2] end
-      local got = { [0] = counted.counts[0], counted.counts[1], counted.counts[2], counted.counts[3],
-        counted.cancelled }
-      assert.same(wanted, got)
+      local events = plain "SELECT id FROM event ORDER BY id"
+      check_count(endpoint, 0, 0)
+      for _ = 1, 8 do
+        check_count(endpoint, events[math.random(#events)] - math.random(0, 1 << 42), 0)
+        check_count(endpoint, 0, events[math.random(#events)] + math.random(0, 1 << 42))
+        check_count(endpoint, events[math.random(#events)], events[math.random(#events)])
+      end
     end
   end
 
@@ -141,9 +167,23 @@ return function(t)
         again(messages)
         check_counts()
         if round == 2 then t.reopen() end
+        run("erase", { id = messages[math.random(#messages)], now_ms = 77 })
+        run("clear", { endpoint = FIRST + 2, count_max = 3 })
+        check_counts()
       end
       check_published()
       check_tried()
+      for _, row in ipairs(t.sql "SELECT id, endpoint, attempts FROM delivery WHERE state < 3") do
+        run("settle", { delivery = row[1], state = "succeeded", registered = row[2],
+          attempt = { number = row[3] + 1, status = 200 } })
+      end
+      check_counts()
+      t.store:retain { { before_ms = at_ms - 200000 * ROUNDS // 2 } }
+      wait.until_true("the older go", 5000, function() return t.row_count "event" < ROUNDS end)
+      check_counts()
+      t.store:retain { { before_ms = at_ms + 1000 } }
+      wait.until_true("all go", 5000, function() return t.row_count "event" == 0 end)
+      assert.equal(0, t.row_count "sent_count")
     end)
   end)
 end

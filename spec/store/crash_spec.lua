@@ -20,11 +20,35 @@ local child = [[
   end
 ]]
 
+-- The child: publishes, sends to two registered endpoints, and says of each attempt what it led to.
+local publisher = [[
+  package.cpath = %q
+  local store = assert(require("anzol_test.store").open { path = %q, run_keys = %d })
+  local states = { "succeeded", "retrying", "dead", "cancelled", "retrying" }
+  local FIRST = 1 << 40
+  local function run(kind, fields)
+    local op = store[kind](store, fields)
+    store:wait()
+    return op
+  end
+  for i = 1, 1000 do
+    local id = run("ingest", { source = "api", type = "api.a", body = "{}", published = {} }).id
+    local made = run("handled", { event = id, subscriptions = {}, messages = { { type = "a", ordinal = 255,
+      is_forwarded = true, deliveries = { { endpoint = FIRST + 1 }, { endpoint = FIRST + 2 } } } } }).deliveries
+    for j, row in ipairs(made) do
+      run("settle", { delivery = row.id, state = states[(i + j) %% #states + 1], registered = FIRST + j, due_ms = 5000,
+        attempt = { number = 1, status = 200 } })
+    end
+    run("change", { now_ms = 5, { verb = "replay", message = id | 255 } })
+    io.write(id, "\n") io.flush()
+  end
+]]
+
 -- What it said, and how it ended.
-local function run_child(folder, point)
+local function run_child(folder, point, text)
   local script, output = folder .. "/child.lua", folder .. "/output"
   local file = assert(io.open(script, "wb"))
-  file:write(child:format(package.cpath, folder .. "/anzol.db", RUN))
+  file:write((text or child):format(package.cpath, folder .. "/anzol.db", RUN))
   file:close()
   local started = process.spawn { argv = { "lua5.4", script }, output = output,
                                   env = { ANZOL_CRASH_AT = point } }
@@ -75,6 +99,25 @@ describe("a crash of the store", function()
         for i, read in ipairs(reads) do assert.equal("body " .. i, read.row.body) end
         assert_keys(path, acknowledged)
         assert.equal("ok", S.sql(path, "PRAGMA integrity_check")[1][1])
+      end
+    end)
+  end
+
+  for _, point in ipairs { "in_group", "after_write", "after_sync" } do
+    it(("at \"%s\" leaves what is counted of messages as they are"):format(point), function()
+      for group = 16, 16 + (is_long and 20 or 5) do
+        rig.remove(folder)
+        folder = rig.folder()
+        local path = folder .. "/anzol.db"
+        local _, code = run_child(folder, ("%s:%d"):format(point, group), publisher)
+        assert.equal(137, code)
+        local counted = S.sql(path, "SELECT endpoint, sum(succeeded), sum(pending), sum(failed), sum(again),"
+          .. " sum(cancelled) FROM sent_count GROUP BY endpoint")
+        assert.equal(2, #counted)
+        assert.same(S.sql(path, "SELECT endpoint, sum(s = 0), sum(s = 1), sum(s = 2), sum(s = 3), sum(s = 4) FROM"
+          .. " (SELECT endpoint, CASE WHEN max(state = 3) THEN 0 WHEN max(state = 1) THEN 3 WHEN max(state = 0) THEN 1"
+          .. " WHEN max(state = 5) THEN 4 ELSE 2 END AS s FROM delivery GROUP BY endpoint, message)"
+          .. " GROUP BY endpoint"), counted)
       end
     end)
   end
