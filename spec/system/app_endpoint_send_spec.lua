@@ -1,60 +1,26 @@
 -- SPDX-License-Identifier: MIT
 -- What is published goes to the endpoints that applications registered, as they are now: with the real
 -- server and real receivers.
-local Receiver = require "support.receiver"
-local Server = require "support.server"
+local Applications = require "support.applications"
 local process = require "anzol_test.process"
-local resources = require "support.resources"
 local sign = require "support.sign"
 local wait = require "support.wait"
 
 describe("an endpoint that an application registered", function()
-  local server, call, receiver
-  local apps = 0
+  local rig, server, call, receiver
   local path
 
   lazy_setup(function()
-    server = Server.start { scripts = { ["main.lua"] = "" },
-      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }' }
-    call = resources(server)
-    receiver = Receiver.start()
+    rig = Applications.start()
+    server, call, receiver = rig.server, rig.call, rig.receiver
   end)
-  lazy_teardown(function()
-    server:close()
-    receiver:stop()
-  end)
+  lazy_teardown(function() rig:close() end)
+  before_each(function() path = rig:application() end)
 
-  before_each(function()
-    apps = apps + 1
-    path = "/app/app-" .. apps
-    local _, status = call("POST", "/app", { name = "A", uid = "app-" .. apps })
-    assert.equal(201, status)
-  end)
-
-  local function make(fields)
-    local endpoint, status, text = call("POST", path .. "/endpoint", fields)
-    assert.equal(201, status, text)
-    return endpoint
-  end
-  local function publish(fields)
-    local message, status, text = call("POST", path .. "/msg", fields or { eventType = "user.made",
-      payload = { a = 1 } })
-    assert.equal(202, status, text)
-    return message
-  end
-  -- How many requests came to a path of the receiver so far.
-  local seen = {}
-  local function requests_at(place)
-    for _, record in ipairs(receiver:take()) do
-      seen[record.path] = seen[record.path] or {}
-      table.insert(seen[record.path], record)
-    end
-    return seen[place] or {}
-  end
-  local function await(place, count)
-    wait.until_true(place, 10000, function() return #requests_at(place) >= count end)
-    return requests_at(place)
-  end
+  local function make(fields) return rig:endpoint(path, fields) end
+  local function publish(fields) return rig:publish(path, fields or { eventType = "user.made" }) end
+  local function requests_at(place) return rig:arrived(place) end
+  local function await(place, count) return rig:await(place, count) end
   local function deliveries(endpoint)
     local list = {}
     for _, row in ipairs(server:list("/api/v1/delivery?endpoint=" .. endpoint.id)) do list[#list + 1] = row end
@@ -73,6 +39,17 @@ describe("an endpoint that an application registered", function()
       { headers["webhook-id"], record.body, headers["x-shop"], headers.authorization })
     assert.equal(sign.standard(key, message.id, headers["webhook-timestamp"], record.body),
       headers["webhook-signature"])
+  end)
+
+  it("is asked by its URL without what stays with a client, its dots resolved", function()
+    local forms = { ["/frag#own"] = "/frag", ["/q?a=b#own?c"] = "/q?a=b", ["/%C3%BC"] = "/%C3%BC", ["/a/../b"] = "/b",
+      ["?x=1"] = "/?x=1" }
+    for form in pairs(forms) do
+      local url = receiver:url(form)
+      assert.equal(url, make({ url = url }).url)
+    end
+    publish()
+    for _, place in pairs(forms) do assert.equal(1, #await(place, 1)) end
   end)
 
   it("may have a URL as long as receivers have to take", function()

@@ -2,12 +2,13 @@
 -- Applications that many make and change at once, and a server that is killed meanwhile.
 local Disk = require "support.disk"
 local Server = require "support.server"
+local crowd = require "support.crowd"
 local http = require "support.http"
 local json = require "dkjson"
 local resources = require "support.resources"
 local wait = require "support.wait"
 
-local SENDERS, ROUNDS = 6, 10
+local ROUNDS = 10
 
 describe("an application that many change at once", function()
   local server, call
@@ -18,56 +19,12 @@ describe("an application that many change at once", function()
   end)
   after_each(function() server:close() end)
 
-  local function send(connection, method, path, body, key)
-    return connection:send(http.format { method = method, path = "/api/v1" .. path,
-      body = json.encode(body), headers = { Authorization = "Bearer " .. server.token,
-        ["Content-Type"] = "application/json", ["Idempotency-Key"] = key } })
-  end
-
-  -- One connection for each sender; all send, then all answers are read.
-  local function all_at_once(request)
-    local connections, answers = {}, {}
-    for i = 1, SENDERS do connections[i] = http.open(server.admin_port) end
-    for i = 1, SENDERS do send(connections[i], request(i)) end
-    for i = 1, SENDERS do
-      answers[i] = connections[i]:receive()
-      connections[i]:close()
-    end
-    return answers
-  end
-
-  -- A body in chunks moves with the head when it grows, and another request comes where it was.
-  it("is the one that its request names, though its body grows while others come", function()
-    local half = ("x"):rep(6000)
-    local function chunk(text) return ("%x\r\n%s\r\n"):format(#text, text) end
-    local function begin(uid)
-      local connection = http.open(server.admin_port)
-      connection:send(("PATCH /api/v1/app/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
-        .. "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"):format(uid, server.token))
-      connection:send(chunk('{"name":"'))
-      call("GET", "/health") -- so that it was read
-      return connection
-    end
-    for _, uid in ipairs { "mine", "hers" } do call("POST", "/app", { name = "before", uid = uid }) end
-    local mine, hers = begin "mine", nil
-    for _ = 1, 2 do
-      mine:send(chunk(half))
-      call("GET", "/health")
-      hers = hers or begin "hers"
-    end
-    mine:send(chunk '"}' .. chunk "")
-    assert.equal("mine", json.decode(mine:receive().body).uid)
-    mine:close()
-    hers:close()
-    assert.equal("before", call("GET", "/app/hers").name)
-  end)
-
   it("gets every change, or its sender is told that it did not", function()
     call("POST", "/app", { name = "start", uid = "busy" })
     for round = 1, ROUNDS do
-      local answers = all_at_once(function(i)
-        if i % 2 == 0 then return "PATCH", "/app/busy", { throttleRate = round } end
-        return "PATCH", "/app/busy", { name = "round " .. round }
+      local answers = crowd.ask_all(server, function(i)
+        return { method = "PATCH", path = "/app/busy",
+          body = i % 2 == 0 and { throttleRate = round } or { name = "round " .. round } }
       end)
       local is_changed = { false, false }
       for i, answer in ipairs(answers) do
@@ -82,11 +39,11 @@ describe("an application that many change at once", function()
 
   it("is made once for one uid", function()
     local counts = {}
-    for _, answer in ipairs(all_at_once(function(i)
-      return "POST", i % 2 == 0 and "/app" or "/app?get_if_exists=true", { name = "n", uid = "one" }
+    for _, answer in ipairs(crowd.ask_all(server, function(i)
+      return { path = i % 2 == 0 and "/app" or "/app?get_if_exists=true", body = { name = "n", uid = "one" } }
     end)) do counts[answer.status] = (counts[answer.status] or 0) + 1 end
     assert.equal(1, counts[201])
-    assert.equal(SENDERS, counts[201] + (counts[200] or 0) + (counts[409] or 0))
+    assert.equal(crowd.SENDERS, counts[201] + (counts[200] or 0) + (counts[409] or 0))
     assert.equal(1, #call("GET", "/app").data)
   end)
 
@@ -94,7 +51,7 @@ describe("an application that many change at once", function()
     local ids = {}
     for key = 1, 20 do
       local connection = http.open(server.admin_port)
-      send(connection, "POST", "/app", { name = "app " .. key }, "key " .. key)
+      crowd.send(server, connection, { path = "/app", body = { name = "app " .. key }, key = "key " .. key })
       if key % 7 == 0 then -- before the answer is read, whether it is made or not
         server:kill()
         server:restart()

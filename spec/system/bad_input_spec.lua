@@ -288,7 +288,10 @@ describe("bad input", function()
     "http://224.0.0.1/", "http://255.255.255.255/", "http://user:secret@example.com/",
     "http://example.com/\r\nX-Injected: b", "http://example.com/a b", "http://example.com:0/",
     "http://example.com:65536/", "http://example.com:x/", "http://exa mple.com/", "http://[::1",
-    "http://example.com\0.internal/",
+    "http://example.com\0.internal/", "http://example.com@", "http://@example.com/", "http://:@example.com/",
+    "http://a@b@example.com/", "http://example.com\\@example.org/", "http://127.0.0.1%2f@example.com/",
+    -- Names that are no ASCII are written in punycode: what looks like digits and dots is an address else.
+    "http://bücher.example/", "http://example.com/ü", "http://１２７.０.０.１/", "http://localhost。/", "http://ⓔxample.com/",
   }
 
   it("that is the URL of an endpoint is refused, and none is registered", function()

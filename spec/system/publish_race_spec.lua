@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Messages that are published by many at once, and by clients of a server that is killed meanwhile:
 -- every idempotency key leads to one message.
-local Receiver = require "support.receiver"
+local Applications = require "support.applications"
 local Server = require "support.server"
+local crowd = require "support.crowd"
 local http = require "support.http"
 local json = require "dkjson"
 local resources = require "support.resources"
 local wait = require "support.wait"
 
-local SENDERS = 6
 local KEYS = os.getenv "ANZOL_LONG" == "1" and 2000 or 60
 local KILLED_AT = os.getenv "ANZOL_LONG" == "1" and 50 or 12 -- keys between two kills
 local POINTS = { "queued", "in_group", "after_write", "after_sync", "before_wake", "published" }
@@ -23,22 +23,7 @@ describe("a message that is published by many at once", function()
   end)
   after_each(function() server:close() end)
 
-  local function send(connection, body, key, path)
-    return connection:send(http.format { method = "POST", path = "/api/v1" .. (path or "/app/acme/msg"),
-      body = json.encode(body), headers = { Authorization = "Bearer " .. server.token,
-        ["Content-Type"] = "application/json", ["Idempotency-Key"] = key } })
-  end
-
-  local function all_at_once(request)
-    local connections, answers = {}, {}
-    for i = 1, SENDERS do connections[i] = http.open(server.admin_port) end
-    for i = 1, SENDERS do send(connections[i], request(i)) end
-    for i = 1, SENDERS do
-      answers[i] = connections[i]:receive()
-      connections[i]:close()
-    end
-    return answers
-  end
+  local function request(body, key) return { path = "/app/acme/msg", body = body, key = key } end
 
   local function published()
     local count, iterator = 0, nil
@@ -52,8 +37,8 @@ describe("a message that is published by many at once", function()
   it("is made once for one key; who asks while the first is under way is told so", function()
     for round = 1, 10 do
       local ids = {}
-      for _, answer in ipairs(all_at_once(function(i)
-        return { eventType = "a", payload = { i = i } }, "key " .. round
+      for _, answer in ipairs(crowd.ask_all(server, function(i)
+        return request({ eventType = "a", payload = { i = i } }, "key " .. round)
       end)) do
         assert.is_true(answer.status == 202 or answer.status == 409, answer.body)
         if answer.status == 202 then ids[json.decode(answer.body).id] = true end
@@ -65,11 +50,11 @@ describe("a message that is published by many at once", function()
 
   it("is made once for one eventId, and its application once", function()
     local counts = {}
-    for _, answer in ipairs(all_at_once(function(i)
-      return { eventType = "a", eventId = "one", payload = { i = i },
-        application = { name = "n", uid = "fresh" } }, nil, "/app/fresh/msg"
+    for _, answer in ipairs(crowd.ask_all(server, function(i)
+      return { path = "/app/fresh/msg", body = { eventType = "a", eventId = "one", payload = { i = i },
+        application = { name = "n", uid = "fresh" } } }
     end)) do counts[answer.status] = (counts[answer.status] or 0) + 1 end
-    assert.same({ [202] = 1, [409] = SENDERS - 1 }, counts)
+    assert.same({ [202] = 1, [409] = crowd.SENDERS - 1 }, counts)
     assert.equal(1, published())
   end)
 
@@ -78,7 +63,7 @@ describe("a message that is published by many at once", function()
       server:stop()
       server:restart { ANZOL_CRASH_AT = point .. ":1" }
       local connection = http.open(server.admin_port)
-      send(connection, { eventType = "a", payload = { i = i } }, point)
+      crowd.send(server, connection, request({ eventType = "a", payload = { i = i } }, point))
       assert.same({ "exit", 137 }, { server:ended(10000) }, point)
       connection:close()
       server:restart()
@@ -101,14 +86,14 @@ describe("a message that is published by many at once", function()
       for i, connection in pairs(connections) do connection:close() connections[i] = nil end
     end
     for key = 1, KEYS do
-      local i = key % SENDERS + 1
+      local i = key % crowd.SENDERS + 1
       connections[i] = connections[i] or http.open(server.admin_port)
-      send(connections[i], { eventType = "a", payload = { key = key } }, "key " .. key)
+      crowd.send(server, connections[i], request({ eventType = "a", payload = { key = key } }, "key " .. key))
       if key % KILLED_AT == 0 then -- before answers are read, whether they are made or not
         server:kill()
         close_all()
         server:restart()
-      elseif key % KILLED_AT < KILLED_AT - SENDERS then
+      elseif key % KILLED_AT < KILLED_AT - crowd.SENDERS then
         ids[key] = json.decode(assert(connections[i]:receive()).body).id
       end
       if not ids[key] then lost[#lost + 1] = key end
@@ -134,40 +119,32 @@ describe("a message that goes to endpoints", function()
     "outcome_written" }
 
   it("reaches all of them, wherever the server dies on its way", function()
-    local receiver = Receiver.start()
-    local server = Server.start { settings = [[return { guard = { allow = { "127.0.0.0/8" } } }]],
-      scripts = { ["main.lua"] = "" } }
-    finally(function()
-      server:close()
-      receiver:stop()
-    end)
-    local call = resources(server)
-    call("POST", "/app", { name = "Acme", uid = "acme" })
+    local rig = Applications.start()
+    finally(function() rig:close() end)
+    local server, call = rig.server, rig.call
+    local path = rig:application()
     for i = 1, 3 do
-      assert.equal(201, (select(2, call("POST", "/app/acme/endpoint", { url = receiver:url("/" .. i) }))))
+      rig:endpoint(path, { url = rig.receiver:url("/" .. i) })
     end
     for _, point in ipairs(POINTS_ON) do
       server:stop()
       server:restart { ANZOL_CRASH_AT = point .. ":1" }
       local connection = http.open(server.admin_port)
-      connection:send(http.format { method = "POST", path = "/api/v1/app/acme/msg",
-        body = '{"eventType":"a","payload":{}}', headers = { Authorization = "Bearer " .. server.token,
-          ["Content-Type"] = "application/json", ["Idempotency-Key"] = point } })
+      crowd.send(server, connection, { path = path .. "/msg", key = point,
+        body = { eventType = "a", payload = { a = 1 } } })
       assert.same({ "exit", 137 }, { server:ended(10000) }, point)
       connection:close()
       server:restart()
-      local message, status = call("POST", "/app/acme/msg", { eventType = "b", payload = { b = 1 } },
-        { ["Idempotency-Key"] = point })
-      assert.equal(202, status)
+      local message = rig:publish(path, { eventType = "b", payload = { b = 1 } }, { ["Idempotency-Key"] = point })
       local came = {}
       wait.until_true("all three have it: " .. point, 10000, function()
-        for _, record in ipairs(receiver:take()) do
+        for _, record in ipairs(rig.receiver:take()) do
           if record.id == message.id then came[record.path] = record.body end
         end
         return came["/1"] and came["/2"] and came["/3"]
       end)
       wait.until_true("it is told: " .. point, 10000, function()
-        local rows = call("GET", "/app/acme/msg/" .. message.id .. "/endpoint").data
+        local rows = call("GET", path .. "/msg/" .. message.id .. "/endpoint").data
         local count = 0
         for _, row in ipairs(rows) do count = count + (row.status == 0 and 1 or 0) end
         return #rows == 3 and count == 3

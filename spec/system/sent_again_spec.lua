@@ -1,44 +1,32 @@
 -- SPDX-License-Identifier: MIT
 -- What is done by hand about published messages: sent again, recovered, an example, forgotten.
-local Receiver = require "support.receiver"
-local Server = require "support.server"
-local resources = require "support.resources"
+local Applications = require "support.applications"
 local wait = require "support.wait"
 
-local GUARD = [[return { guard = { allow = { "127.0.0.0/8" } } }]]
-
 describe("a message that was published", function()
-  local server, receiver, call
+  local rig, server, receiver, call
 
   lazy_setup(function()
-    receiver = Receiver.start()
-    server = Server.start { settings = GUARD, scripts = { ["main.lua"] = "" } }
-    call = resources(server)
+    rig = Applications.start()
+    server, receiver, call = rig.server, rig.receiver, rig.call
     call("POST", "/event-type", { name = "made", description = "d",
       schemas = { ["1"] = { type = "object", examples = { { an = "example" } } } } })
     call("POST", "/event-type", { name = "bare", description = "d" })
   end)
-  lazy_teardown(function()
-    if server then server:close() end
-    receiver:stop()
-  end)
+  lazy_teardown(function() rig:close() end)
 
-  local apps = 0
+  -- With an endpoint "ep": its path, and the receiver's.
   local function application()
-    apps = apps + 1
-    assert.equal(201, (select(2, call("POST", "/app", { name = "A", uid = "app-" .. apps }))))
-    local path = "/app/app-" .. apps
-    local _, status = call("POST", path .. "/endpoint", { uid = "ep", url = receiver:url("/e" .. apps) })
-    assert.equal(201, status)
-    return path, "/e" .. apps
+    local path = rig:application()
+    local place = "/e" .. rig.count
+    rig:endpoint(path, { uid = "ep", url = receiver:url(place) })
+    return path, place
   end
 
   local function publish(path, fields)
-    local body = { eventType = "made", payload = { a = 1 } }
-    for name, value in pairs(fields or {}) do body[name] = value end
-    local message, status, text = call("POST", path .. "/msg", body)
-    assert.equal(202, status, text)
-    return message
+    local all = { eventType = "made" }
+    for name, value in pairs(fields or {}) do all[name] = value end
+    return rig:publish(path, all)
   end
 
   local function await_attempts(path, message, count)
@@ -65,6 +53,28 @@ describe("a message that was published", function()
     assert.equal(1, #call("GET", path .. "/endpoint/ep/msg").data)
     assert.equal(404, (select(2, call("POST", path .. "/msg/x/endpoint/ep/resend", "{}"))))
     assert.equal(404, (select(2, call("POST", path .. "/msg/" .. message.id .. "/endpoint/x/resend", "{}"))))
+  end)
+
+  it("came once it came, whatever is answered to those that follow; one without an answer has status 0", function()
+    local path, place = application()
+    local message = publish(path)
+    await_attempts(path, message, 1)
+    receiver:answer(place, { status = 500 }, { reset = true })
+    for count = 2, 3 do
+      assert.equal(202, (select(2, call("POST", path .. "/msg/" .. message.id .. "/endpoint/ep/resend", "{}"))))
+      await_attempts(path, message, count)
+    end
+    local tried = call("GET", path .. "/attempt/msg/" .. message.id).data
+    assert.same({ 0, 500, 200 },
+      { tried[1].responseStatusCode, tried[2].responseStatusCode, tried[3].responseStatusCode })
+    assert.same({ 2, 2, 0 }, { tried[1].status, tried[2].status, tried[3].status })
+    local none = call("GET", path .. "/attempt/msg/" .. message.id .. "?status_code_class=0").data
+    assert.same({ tried[1] }, none)
+    assert.equal(0, call("GET", path .. "/msg/" .. message.id .. "/endpoint").data[1].status)
+    assert.equal(0, call("GET", path .. "/endpoint/ep/msg").data[1].status)
+    assert.same({ 1, 0 }, { call("GET", path .. "/endpoint/ep/stats").success,
+      call("GET", path .. "/endpoint/ep/stats").fail })
+    receiver:take()
   end)
 
   it("is sent to an endpoint that it did not go to", function()

@@ -1,19 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- What is published goes to the endpoints of its application, and can be looked at.
-local Receiver = require "support.receiver"
-local Server = require "support.server"
+local Applications = require "support.applications"
 local json = require "dkjson"
-local resources = require "support.resources"
 local wait = require "support.wait"
 
-local GUARD = [[return { guard = { allow = { "127.0.0.0/8" } } }]]
-
-describe("a message of an application", function()
-  local server, receiver, call
-
-  lazy_setup(function()
-    receiver = Receiver.start()
-    server = Server.start { settings = GUARD, scripts = { ["main.lua"] = [[
+local RULES = [[
 local anzol = require "anzol"
 anzol.on("api.ruled.**", function(event)
   if event.type == "api.ruled.drop" then return anzol.skip "dropped" end
@@ -23,40 +14,23 @@ anzol.on("api.ruled.**", function(event)
   event:publish { endpoints = function(endpoint) return endpoint.metadata.wanted == "yes" end }
 end)
 anzol.on("api.ruled.two", { name = "second" }, function(event) event:publish { payload = { second = true } } end)
-]] } }
-    call = resources(server)
+]]
+
+describe("a message of an application", function()
+  local rig, receiver, call
+
+  lazy_setup(function()
+    rig = Applications.start { scripts = { ["main.lua"] = RULES } }
+    receiver, call = rig.receiver, rig.call
     for _, name in ipairs { "a", "b", "ruled.some", "ruled.as" } do
       call("POST", "/event-type", { name = name, description = name })
     end
   end)
-  lazy_teardown(function()
-    if server then server:close() end
-    receiver:stop()
-  end)
+  lazy_teardown(function() rig:close() end)
 
-  local apps = 0
-  local function application()
-    apps = apps + 1
-    local app, status = call("POST", "/app", { name = "A", uid = "app-" .. apps })
-    assert.equal(201, status)
-    return "/app/app-" .. apps, app
-  end
-
-  local function endpoint(path, fields)
-    local body = { url = receiver:url("/" .. fields.uid) }
-    for name, value in pairs(fields) do body[name] = value end
-    local made, status, text = call("POST", path .. "/endpoint", body)
-    assert.equal(201, status, text)
-    return made
-  end
-
-  local function publish(path, fields)
-    local body = { eventType = "a", payload = { a = 1 } }
-    for name, value in pairs(fields or {}) do body[name] = value end
-    local message, status, text = call("POST", path .. "/msg", body)
-    assert.equal(202, status, text)
-    return message
-  end
+  local function application() return rig:application() end
+  local function endpoint(path, fields) return rig:endpoint(path, fields) end
+  local function publish(path, fields) return rig:publish(path, fields) end
 
   -- What came, by path, once nothing is due.
   local function arrived()
