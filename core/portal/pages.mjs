@@ -4,7 +4,7 @@ import { request, withQuery } from "./api.mjs";
 import { button, el } from "./dom.mjs";
 import { attempt } from "./note.mjs";
 
-export const PAGE_ROWS = 20;
+const PAGE_ROWS = 20;
 const LOOKS = 20; // at most, for a page with anything on it: what is filtered out makes empty ones
 
 // Goes over the list at path; draw(rows) shows a page. parameters(): those of the list beside limit
@@ -12,6 +12,7 @@ const LOOKS = 20; // at most, for a page with anything on it: what is filtered o
 export function pages({ path, parameters = () => ({}), draw }) {
   let iterators = [null]; // of the pages down to the one that is shown
   let next = null; // of the page behind it
+  let asked = 0; // pages, so that one that comes late replaces none
   const newer = button("Newer", () => attempt(() => turn(iterators.slice(0, -1))));
   const older = button("Older", () => attempt(() => turn([...iterators, next])));
   const element = el("nav", { class: "pages", "aria-label": "Pages", hidden: true }, newer, older);
@@ -26,7 +27,10 @@ export function pages({ path, parameters = () => ({}), draw }) {
   }
 
   async function turn(wanted) {
+    asked += 1;
+    const mine = asked;
     const page = await look(wanted.at(-1));
+    if (mine !== asked) return;
     iterators = wanted;
     next = page.done ? null : page.iterator;
     newer.disabled = iterators.length === 1;
@@ -39,6 +43,5 @@ export function pages({ path, parameters = () => ({}), draw }) {
     element,
     again: () => turn(iterators),
     first: () => turn([null]),
-    isFirst: () => iterators.length === 1,
   };
 }
