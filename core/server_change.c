@@ -66,8 +66,15 @@ void server_hint_change(struct server *server, const struct change *what)
 static void on_changed(struct store_op *op)
 {
     struct server_change *it = op->ctx;
+    const struct change *what = &it->asked->what;
+    if (op->status == OK && what->status == OK && what->verb == CHANGE_EXPUNGE &&
+        what->kind == ID_MESSAGE) {
+        server_withdraw(it->server, it->asked);
+        free(it);
+        return;
+    }
     if (op->status == OK)
-        server_hint_change(it->server, &it->asked->what);
+        server_hint_change(it->server, what);
     finish(it, op->status);
 }
 

@@ -128,6 +128,7 @@ enum server_letter_kind {
     LETTER_PREPARED,
     LETTER_ADOPTED,
     LETTER_CANCELLED,
+    LETTER_FORGOTTEN, /* an erased event, by its owner */
     LETTER_READDRESSED,
     LETTER_TAKEN,      /* an endpoint's owner took its state, or its version */
     LETTER_REGISTERED, /* the same of one that an application registered */
@@ -144,6 +145,7 @@ struct server_letter {
     uint64_t number; /* PREPARED, ADOPTED: of the generation */
     char *problem;   /* PREPARED: owned, NULL: none */
     struct sender_cancel *cancel;
+    struct worker_forget *forget;
     struct sender_readdress *readdress;
     struct worker_endpoint *change; /* TAKEN, REGISTERED */
     struct publishing *publishing;
@@ -226,8 +228,12 @@ void server_secrets_close(struct server *server);
 void server_show_secrets(struct api_secrets *out, void *ctx);
 enum status server_rotate(const char *keys, struct err *err, void *ctx);
 
+/* server_withdraw.c: of a published message nothing is sent any more; then asked->on_done. E_BUSY:
+ * something of it does not end. */
+void server_withdraw(struct server *server, struct api_change *asked);
 /* server_erase.c: the API's hook of that name; ctx: the server. */
 void server_erase(struct api_erasure *asked, void *ctx);
+void server_forgotten(struct worker_forget *forget);
 
 /* server_upkeep.c: begins, on the loop. */
 void server_upkeep_start(struct server *server);

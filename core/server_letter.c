@@ -35,6 +35,9 @@ void server_on_letter(struct letter *base, void *ctx)
     case LETTER_CANCELLED:
         server_cancelled(letter->cancel);
         break;
+    case LETTER_FORGOTTEN:
+        server_forgotten(letter->forget);
+        break;
     case LETTER_READDRESSED:
         server_readdressed(letter->readdress);
         break;

@@ -290,7 +290,7 @@ static enum status write_challenge(struct server_proof *it)
     unsigned char bytes[(OWNERSHIP_TOKEN_BYTES - 1) / 2];
     struct buf token;
     random_bytes(bytes, sizeof bytes);
-    buf_init(&token, OWNERSHIP_TOKEN_BYTES);
+    buf_init_secret(&token, OWNERSHIP_TOKEN_BYTES);
     check(hex_encode(slice_of((const char *)bytes, sizeof bytes), &token) == OK);
     (void)snprintf(it->token, sizeof it->token, "%.*s", (int)token.len, token.data);
     buf_finish(&token);
@@ -400,7 +400,7 @@ void server_ownership_take(struct server *server, struct registry *one)
     struct server_proof *it = must_alloc(sizeof *it);
     *it = (struct server_proof){.server = server, .one = registry_ref(one)};
     it->ownership.origin = copy_origin(one);
-    buf_init(&it->head, HEAD_BYTES);
+    buf_init_secret(&it->head, HEAD_BYTES);
     buf_init(&it->body, BODY_BYTES);
     check(map_put(&server->proofs, endpoint->id, it) == OK);
 }

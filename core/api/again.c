@@ -33,6 +33,9 @@ static void on_changed(struct api_change *change)
         return;
     if (status == E_CANCELLED)
         call_refuse(call, 503, "stopping", "the server is starting or draining; nothing was done");
+    else if (status == E_BUSY)
+        call_refuse(call, 409, "busy",
+                    "it was forgotten; what is being sent of it has not ended: ask again");
     else if (status != OK)
         call_refuse(call, 500, "store", "the change could not be stored; see the server's log");
     else if (what == E_NOTFOUND)

@@ -111,7 +111,7 @@ static void read_headers(struct call *call, bool may_be_null, struct buf *given,
     for (size_t offset = 0; json_next_member(headers, &offset, &name, &value);) {
         struct header header = {0};
         buf_init(&header.name, LIMIT_API_BODY_BYTES);
-        buf_init(&header.value, LIMIT_API_BODY_BYTES);
+        buf_init_secret(&header.value, LIMIT_API_BODY_BYTES);
         const char *fault = read_header(name, value, may_be_null, &header);
         if (!fault && head_count(buf_slice(named), header.name.data) > 0)
             fault = "it is there twice";
@@ -145,7 +145,7 @@ static void add_kept(struct slice kept, const struct buf *named, struct buf *giv
     for (size_t offset = 0; json_next_member(kept, &offset, &name, &value);) {
         struct header header = {0};
         buf_init(&header.name, LIMIT_SECRET_BYTES);
-        buf_init(&header.value, LIMIT_SECRET_BYTES);
+        buf_init_secret(&header.value, LIMIT_SECRET_BYTES);
         check(json_add_text(name, &header.name) == OK && json_add_text(value, &header.value) == OK);
         if (head_count(buf_slice(named), header.name.data) == 0)
             check(head_add(given, buf_slice(&header.name), buf_slice(&header.value)) == OK);
@@ -187,7 +187,7 @@ static void change(struct call *call, bool is_patch, struct complaints *complain
     struct resource *row = &call->resource.row;
     struct buf given;
     struct buf named;
-    buf_init(&given, 4 * LIMIT_SECRET_BYTES);
+    buf_init_secret(&given, 4 * LIMIT_SECRET_BYTES);
     buf_init(&named, 4 * LIMIT_SECRET_BYTES);
     buf_clear(&it->headers);
     read_headers(call, is_patch, &given, &named, complaints);
@@ -228,7 +228,7 @@ void api_patch_endpoint_headers(struct call *call)
 static bool is_sensitive(struct slice name)
 {
     struct buf text;
-    buf_init(&text, LIMIT_SECRET_BYTES);
+    buf_init_secret(&text, LIMIT_SECRET_BYTES);
     const bool is_sensitive = json_add_text(name, &text) == OK && head_is_secret(buf_slice(&text));
     buf_finish(&text);
     return is_sensitive;
@@ -238,7 +238,7 @@ static bool is_sensitive(struct slice name)
 static void write_member(struct document *out, struct slice name, struct slice value)
 {
     struct buf text;
-    buf_init(&text, LIMIT_SECRET_BYTES);
+    buf_init_secret(&text, LIMIT_SECRET_BYTES);
     check(json_add_text(name, &text) == OK);
     document_key(out, text.data);
     document_json(out, value);

@@ -174,7 +174,7 @@ static void write_sent_headers(const struct call *call, struct document *out)
     const bool with_secrets = slice_is(buf_slice(&call->secrets), "true");
     const struct registry *registry = call->api->hooks.registry(call->api->hooks.ctx);
     struct buf token;
-    buf_init(&token, LIMIT_HEADERS_BYTES);
+    buf_init_secret(&token, LIMIT_HEADERS_BYTES);
     document_key(out, "headers");
     document_open(out, '[');
     write_fields(out, head, with_secrets);

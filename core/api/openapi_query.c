@@ -19,6 +19,7 @@ static const struct parameter parameters[] = {
     "{\"type\":\"string\",\"pattern\":\"^[a-zA-Z0-9\\\\-_.]+$\",\"minLength\":" min                \
     ",\"maxLength\":" max "}"
     {"after", INSTANT, "An instant (RFC 3339): not before it"},
+    {"application", NAME("1", "256"), "The id or uid of an application"},
     {"before", INSTANT, "An instant (RFC 3339): before it"},
     {"channel", NAME("0", "128"), "A channel that the message has"},
     {"contains", TEXT, "Bytes that the body or a header has"},

@@ -40,7 +40,7 @@ static void answer(struct call *call, bool is_repeat)
     (void)is_repeat;
     struct document out;
     struct buf url;
-    buf_init(&url, LIMIT_REQUEST_LINE_BYTES);
+    buf_init_secret(&url, LIMIT_REQUEST_LINE_BYTES);
     document_init(&out, SMALL_ANSWER_BYTES_MAX);
     if (add_url(call, &url) != OK) {
         call_refuse(call, 503, "memory", "no memory; try again");

@@ -12,6 +12,7 @@
 #define TOKEN_SECRET_BYTES 32
 #define MS_PER_S INT64_C(1000)
 #define NO_FLAGS "[]"
+#define NO_APPLICATION "there is no application of this id or uid"
 
 static const struct field_form fields[] = {
     {.name = "application",
@@ -183,7 +184,7 @@ void token_begin(struct call *call, void (*answer)(struct call *call, bool is_re
 {
     struct token_call *it = &call->minting;
     it->answer = answer;
-    buf_init(&it->text, LIMIT_UID_BYTES);
+    buf_init_secret(&it->text, LIMIT_UID_BYTES);
     buf_init(&it->mark, LIMIT_UID_BYTES);
     call_take_key(call, repeat);
 }
@@ -214,8 +215,7 @@ static void mint_for(struct call *call, bool is_found)
         return;
     }
     complaints_begin(&complaints);
-    complain(&complaints, "body", slice_str("application"),
-             "there is no application of this id or uid");
+    complain(&complaints, "body", slice_str("application"), NO_APPLICATION);
     (void)complaints_end(call, &complaints);
 }
 
@@ -318,11 +318,36 @@ void api_log_out(struct call *call)
 
 static const struct list_form form = {.kind = ID_TOKEN};
 
-void api_list_tokens(struct call *call)
+static void list(struct call *call)
 {
-    call->list_tokens.now_ms = clock_due_ms();
+    call->list_tokens = (struct store_list_tokens){.now_ms = clock_due_ms()};
+    if (call->to.len > 0)
+        call->list_tokens.application = call->application;
     if (paging_parse(call, &form, &call->list_tokens.query))
         call_read(call, STORE_LIST_TOKENS);
+}
+
+static void list_of(struct call *call, bool is_found)
+{
+    struct complaints complaints;
+    if (is_found) {
+        list(call);
+        return;
+    }
+    complaints_begin(&complaints);
+    complain_of_query(&complaints, "application", NO_APPLICATION);
+    (void)complaints_end(call, &complaints);
+}
+
+void api_list_tokens(struct call *call)
+{
+    const struct text_form application = {"application", &call->to, LIMIT_UID_BYTES, NULL};
+    if (!paging_parse_texts(call, &application, 1))
+        return;
+    if (call->to.len > 0)
+        api_look_up_application(call, buf_slice(&call->to), list_of);
+    else
+        list(call);
 }
 
 void api_write_tokens(const struct call *call, struct document *out)

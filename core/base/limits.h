@@ -49,7 +49,7 @@
 #define LIMIT_CLAIMS_QUEUED 1024     /* reads waiting for the reader that claims keep */
 #define LIMIT_LISTS_QUEUED 256       /* reads of the API waiting for a reader */
 #define LIMIT_READERS 4
-#define LIMIT_ERASED_EVENTS 10000              /* by one request, with those that they led to */
+#define LIMIT_ERASED_EVENTS 2000               /* by one request: seconds; the next goes on */
 #define LIMIT_TASKS 16                         /* that run at a time */
 #define LIMIT_TASK_IDS_BYTES 8000              /* of a task that names what it is about */
 #define LIMIT_TASK_KEPT_MS INT64_C(2592000000) /* after its end: 30 days */

@@ -17,7 +17,7 @@ struct outbox_delivery {
     struct slice order_key;               /* owned; data NULL: in no order */
     int64_t delay_ms;
     bool is_held;    /* by the store: others of its key go first */
-    bool is_dropped; /* by the store: its event was published before, by another of its runs */
+    bool is_dropped; /* by the store: its event was published before, or forgotten */
 };
 
 struct kv_write {

@@ -211,6 +211,18 @@ void script_cancel_all(struct script *script)
         (void)uv_idle_stop(&script->turns);
 }
 
+void script_cancel(struct script *script, const void *ctx)
+{
+    for (struct node *node = queue_first(&script->jobs); node;
+         node = queue_next(&script->jobs, node)) {
+        struct job *job = container_of(node, struct job, node);
+        if (job->ctx == ctx) {
+            job_cancel(job);
+            return;
+        }
+    }
+}
+
 static void free_all(struct script *script)
 {
     struct node *next;

@@ -269,15 +269,3 @@ void script_run_routine(struct script *script, const struct tick_options *option
     crash_point("routine_start");
     job_start(job, 1, on_end);
 }
-
-void script_cancel_routine(struct script *script, const void *ctx)
-{
-    for (struct node *node = queue_first(&script->jobs); node;
-         node = queue_next(&script->jobs, node)) {
-        struct job *job = container_of(node, struct job, node);
-        if (job->tick.routine && job->ctx == ctx) {
-            job_cancel(job);
-            return;
-        }
-    }
-}

@@ -156,6 +156,8 @@ void script_init(struct script *script, init_cb on_done, void *ctx);
 size_t script_job_count(const struct script *script);
 /* Cancels all jobs: each one's callback comes with JOB_CANCELLED before this returns. */
 void script_cancel_all(struct script *script);
+/* The same of the one that has this ctx, if it goes on. */
+void script_cancel(struct script *script, const void *ctx);
 /* No job may be left. */
 void script_destroy(struct script *script);
 
@@ -263,10 +265,6 @@ struct tick_options {
 /* The callback as of script_run: HANDLED, FAILED or CANCELLED. */
 void script_run_routine(struct script *script, const struct tick_options *options, job_cb on_done,
                         void *ctx);
-
-/* The run of a routine that has this ctx is cancelled, if it goes on: its callback comes before
- * this returns. */
-void script_cancel_routine(struct script *script, const void *ctx);
 
 struct outgoing_parts {
     bool is_skipped;

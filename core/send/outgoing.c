@@ -156,7 +156,7 @@ enum status outgoing_make(const struct endpoint_spec *endpoint, const struct mes
 {
     *request = (struct outgoing_request){.method = outgoing_method(endpoint, message, outgoing)};
     request->body = slice_is(request->method, "HEAD") ? slice_str("") : outgoing->body;
-    buf_init(&request->head, HEAD_BYTES_MAX);
+    buf_init_secret(&request->head, HEAD_BYTES_MAX);
     struct err own = {0};
     enum status status = add_message_fields(message, outgoing, &request->head);
     if (status == OK)

@@ -162,7 +162,7 @@ static struct slice make_head(const struct resource *row, const struct membershi
     struct slice name;
     struct slice value;
     struct slice packed = {NULL, 0};
-    buf_init(&head, 2 * LIMIT_SECRET_BYTES);
+    buf_init_secret(&head, 2 * LIMIT_SECRET_BYTES);
     for (size_t i = 0; i < row->secret_count; i++)
         if (row->secrets[i].kind == SECRET_HEADERS && row->secrets[i].expires_ms == 0)
             for (size_t offset = 0;

@@ -168,7 +168,7 @@ static struct transfer *create(struct transport *transport, enum policy policy)
         return NULL;
     transfer->transport = transport;
     transfer->policy = policy;
-    buf_init(&transfer->request_head, REQUEST_HEAD_BYTES_MAX);
+    buf_init_secret(&transfer->request_head, REQUEST_HEAD_BYTES_MAX);
     buf_init(&transfer->lines, TRANSFER_HEADERS_MAX * sizeof(struct curl_slist));
     buf_init(&transfer->sent, REQUEST_HEAD_BYTES_MAX);
     buf_init(&transfer->head, 2 * LIMIT_ANSWER_HEADERS_BYTES);

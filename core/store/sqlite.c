@@ -184,6 +184,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_PUBLISHED_INSERT] = "INSERT INTO published(id, application, uid, channels, tags,"
                              " payload_until_ms, type) VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SQL_PUBLISHED_DELETE] = "DELETE FROM published WHERE id = ?",
+    [SQL_PUBLISHED_FORGOTTEN] = "SELECT 1 FROM published WHERE id = ? AND payload_until_ms IS NULL",
     [SQL_PUBLISHED_EXPUNGE] = "UPDATE published SET payload_until_ms = NULL WHERE id = ?",
     [SQL_PUBLISHED_OLD] = "SELECT id FROM published INDEXED BY published_payload"
                           " WHERE payload_until_ms IS NOT NULL AND payload_until_ms <= ? LIMIT 1",
@@ -219,7 +220,7 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_TOKEN_END] = "UPDATE api_token SET expires_ms = ?2 WHERE id = ?1 AND expires_ms > ?2",
     [SQL_TOKEN_EXPIRE] = "DELETE FROM api_token WHERE expires_ms <= ?",
     [SQL_TOKEN_DELETE] = "DELETE FROM api_token WHERE application = ?",
-    [SQL_ERASE_FIND] = "SELECT 1 FROM event WHERE id = ?",
+    [SQL_ERASE_FIND] = "SELECT erased_ms IS NOT NULL FROM event WHERE id = ?",
     [SQL_ERASE_CONTENT_OF] = "SELECT content FROM message WHERE id = ?",
     [SQL_ERASE_COPIES] = "SELECT id, content, delivery, deliveries FROM message"
                          " INDEXED BY message_copy WHERE content BETWEEN ?1 AND ?1 | 255"

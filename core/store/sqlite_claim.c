@@ -29,10 +29,10 @@ static struct content *make_content(struct slice head, struct slice body)
 static struct content *content_of(struct seal_ring *ring, uint64_t id, struct slice head,
                                   struct slice body, bool is_sealed)
 {
-    const struct sealed_place place = sealed_body(id);
     struct buf plain;
     if (!is_sealed)
         return make_content(head, body);
+    const struct sealed_place place = sealed_body(id);
     buf_init_secret(&plain, body.len);
     struct content *content = sqlite_unseal(ring, &place, body, &plain) == SQLITE_OK
                                   ? make_content(head, buf_slice(&plain))

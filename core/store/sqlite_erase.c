@@ -230,6 +230,8 @@ int sqlite_erase(struct sqlite_engine *engine, struct store_erase *op)
         bind_id(engine->statements[SQL_ERASE_FIND], 1, op->event);
         rc = sqlite_step(engine, SQL_ERASE_FIND);
         op->op.status = rc == SQLITE_ROW ? OK : E_NOTFOUND;
+        op->was_erased =
+            rc == SQLITE_ROW && sqlite3_column_int(engine->statements[SQL_ERASE_FIND], 0);
         rc = end_of(engine->statements[SQL_ERASE_FIND], rc);
     }
     if (rc != SQLITE_OK || op->op.status != OK)

@@ -45,15 +45,20 @@ static int find_source(struct sqlite_engine *it, struct slice name, int64_t *id)
     return SQLITE_INTERNAL;
 }
 
+static int seal_body(struct sqlite_engine *it, uint64_t id, struct slice body, struct buf *sealed)
+{
+    const struct sealed_place place = sealed_body(id);
+    return sqlite_seal(it->ring, &place, body, sealed);
+}
+
 static int write_content(struct sqlite_engine *it, enum write_sql which, uint64_t id,
                          const struct content *content)
 {
-    const struct sealed_place place = sealed_body(id);
     const struct slice body = content_body(content);
     sqlite3_stmt *statement = it->statements[which];
     struct buf sealed;
     buf_init(&sealed, body.len + SEAL_EXTRA_BYTES);
-    int rc = content->is_sealed ? sqlite_seal(it->ring, &place, body, &sealed) : SQLITE_OK;
+    int rc = content->is_sealed ? seal_body(it, id, body, &sealed) : SQLITE_OK;
     bind_id(statement, 1, id);
     bind_blob(statement, 2, content_head(content));
     bind_blob(statement, 3, content->is_sealed ? buf_slice(&sealed) : body);

@@ -136,14 +136,19 @@ int sqlite_kv_check(struct sqlite_engine *engine, const struct outbox *outbox, e
     return rc;
 }
 
+static int seal_value(struct sqlite_engine *it, const struct kv_write *write, struct buf *sealed)
+{
+    const struct sealed_place place = sealed_value(write->ns, write->key);
+    return sqlite_seal(it->ring, &place, slice_str(write->value), sealed);
+}
+
 static int put(struct sqlite_engine *it, const struct kv_write *write)
 {
     const struct slice value = slice_str(write->value);
-    const struct sealed_place place = sealed_value(write->ns, write->key);
     sqlite3_stmt *statement = it->statements[SQL_KV_PUT];
     struct buf sealed;
     buf_init(&sealed, value.len + SEAL_EXTRA_BYTES);
-    int rc = write->is_sealed ? sqlite_seal(it->ring, &place, value, &sealed) : SQLITE_OK;
+    int rc = write->is_sealed ? seal_value(it, write, &sealed) : SQLITE_OK;
     if (write->is_sealed)
         bind_blob(statement, 3, buf_slice(&sealed));
     else

@@ -183,6 +183,10 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_LIST_TOKENS] = TOKEN_ROW " WHERE id < ? AND id > ? AND expires_ms > ? ORDER BY id DESC",
     [READ_LIST_TOKENS_BACKWARD] =
         TOKEN_ROW " WHERE id < ? AND id > ? AND expires_ms > ? ORDER BY id",
+    [READ_LIST_TOKENS_OF] = TOKEN_ROW " WHERE application = ?4 AND id < ?1 AND id > ?2"
+                                      " AND expires_ms > ?3 ORDER BY id DESC",
+    [READ_LIST_TOKENS_OF_BACKWARD] = TOKEN_ROW " WHERE application = ?4 AND id < ?1 AND id > ?2"
+                                               " AND expires_ms > ?3 ORDER BY id",
     [READ_TOKEN] = TOKEN_ROW " WHERE hash = ? AND expires_ms > ?",
     [READ_ANSWER] = "SELECT id, uid, is_archived, version, body, created_ms, updated_ms"
                     " FROM answer WHERE key = ? AND until_ms > ?",

@@ -385,7 +385,19 @@ static int put_change(struct sqlite_engine *it, struct outbox_change *change)
     return sqlite_change(it, &op);
 }
 
-/* The first of its runs that published an event has said what of it goes to whom. */
+/* Whether it would send a payload that was forgotten meanwhile. */
+static int look_if_forgotten(struct sqlite_engine *it, const struct message *message,
+                             bool *is_forgotten)
+{
+    const bool is_published = id_ordinal(message->id) == ID_ORDINAL_MAX;
+    *is_forgotten = false;
+    return is_published || (message->is_forwarded && event_type_is_reserved(message->type))
+               ? find(it, SQL_PUBLISHED_FORGOTTEN, id_event_of(message->id), is_forgotten)
+               : SQLITE_OK;
+}
+
+/* The first of its runs that published an event has said what of it goes to whom; what was
+ * forgotten goes to nobody. */
 static void drop_deliveries(const struct outbox *outbox, const struct message *message)
 {
     for (size_t i = 0; i < outbox->delivery_count; i++)
@@ -400,10 +412,12 @@ int sqlite_put_outbox(struct sqlite_engine *engine, struct outbox *outbox, bool 
         outbox->deliveries[i].is_dropped = false; /* of a group that was taken back */
     for (size_t i = 0; i < outbox->message_count && rc == SQLITE_OK; i++) {
         bool is_there = false;
+        bool is_forgotten;
         const bool is_published = id_ordinal(outbox->messages[i]->id) == ID_ORDINAL_MAX;
-        if (may_be_again || is_published)
+        rc = look_if_forgotten(engine, outbox->messages[i], &is_forgotten);
+        if (rc == SQLITE_OK && (may_be_again || is_published))
             rc = find(engine, SQL_MESSAGE_FIND, outbox->messages[i]->id, &is_there);
-        if (is_there && !may_be_again)
+        if (is_forgotten || (is_there && !may_be_again))
             drop_deliveries(outbox, outbox->messages[i]);
         else if (rc == SQLITE_OK)
             rc = is_there ? put_again(engine, outbox, outbox->messages[i])

@@ -75,15 +75,17 @@ int sqlite_unseal(struct seal_ring *ring, const struct sealed_place *place, stru
 int sqlite_value_of(struct seal_ring *ring, const char *ns, const char *key, struct slice stored,
                     bool is_sealed, char **value)
 {
+    if (!is_sealed) {
+        *value = strndup(stored.data, stored.len);
+        return *value ? SQLITE_OK : SQLITE_NOMEM;
+    }
     const struct sealed_place place = sealed_value(ns, key);
     struct buf plain;
     buf_init_secret(&plain, stored.len);
-    int rc = is_sealed                       ? sqlite_unseal(ring, &place, stored, &plain)
-             : buf_add_slice(&plain, stored) ? SQLITE_NOMEM
-                                             : SQLITE_OK;
-    *value = rc == SQLITE_OK ? buf_take(&plain, &(size_t){0}) : NULL;
+    const int rc = sqlite_unseal(ring, &place, stored, &plain);
+    *value = rc == SQLITE_OK ? buf_take(&plain, NULL) : NULL;
     buf_finish(&plain);
-    return rc == SQLITE_OK && !*value ? SQLITE_NOMEM : rc;
+    return rc;
 }
 
 /* ---- At start -------------------------------------------------------------------------------- */

@@ -118,12 +118,18 @@ int sqlite_list_tokens(struct sqlite_reader *reader, struct store_list_tokens *l
 {
     if (list->only)
         return get_one(reader, list);
-    sqlite3_stmt *walk =
-        reader->statements[list->query.is_backward ? READ_LIST_TOKENS_BACKWARD : READ_LIST_TOKENS];
+    static const enum read_sql walks[2][2] = {
+        {READ_LIST_TOKENS, READ_LIST_TOKENS_BACKWARD},
+        {READ_LIST_TOKENS_OF, READ_LIST_TOKENS_OF_BACKWARD},
+    };
+    const bool is_of_one = list->application != 0;
+    sqlite3_stmt *walk = reader->statements[walks[is_of_one][list->query.is_backward]];
     int rc = SQLITE_ROW;
     bind_id(walk, 1, list->query.before ? list->query.before : INT64_MAX);
     bind_id(walk, 2, list->query.after);
     (void)sqlite3_bind_int64(walk, 3, list->now_ms);
+    if (is_of_one)
+        bind_id(walk, 4, list->application);
     list->last = list->query.before;
     while (rc == SQLITE_ROW && list->row_count < list->query.limit) {
         rc = sqlite3_step(walk);

@@ -18,7 +18,8 @@ struct open_delivery {
  * head, body, key and trace, those of its messages, what their attempts sent and got, errors,
  * reasons, order keys and steps. The rows stay: the event is in state RUN_ERASED, what was dead is
  * so no more, nothing of it is retried or replayed. E_NOTFOUND; E_CONFLICT: deliveries are open,
- * nothing was overwritten. May be done again: of an event that was erased it gives the children.
+ * nothing was overwritten. May be done again: of an event that was erased before (was_erased) it
+ * gives the children.
  * What earlier changes left of it in the files goes with struct store_scrub. */
 struct store_erase {
     struct store_op op;
@@ -30,6 +31,7 @@ struct store_erase {
     const char *uid;
     int64_t now_ms;
     uint64_t event;                   /* out */
+    bool was_erased;                  /* out */
     struct open_delivery *deliveries; /* out: with E_CONFLICT; owned, as the others */
     size_t delivery_count;
     uint64_t *children; /* out: events that its handlers emitted, and that tell of it */

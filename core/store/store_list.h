@@ -189,7 +189,8 @@ struct store_list_published {
 /* Tokens that have not ended. */
 struct store_list_tokens {
     struct store_read read;
-    struct store_list_query query; /* no filters */
+    struct store_list_query query; /* limit, before, after, is_backward */
+    uint64_t application;          /* for it alone; 0: all */
     const unsigned char *only;     /* API_TOKEN_HASH_BYTES: the one of this hash; E_NOTFOUND */
     int64_t now_ms;
     struct api_token *rows; /* owned */

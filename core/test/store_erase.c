@@ -35,6 +35,7 @@ static void set_ids(lua_State *L, const char *name, const uint64_t *ids, size_t 
 void set_erase(lua_State *L, struct store_erase *op)
 {
     set_integer(L, "event", (lua_Integer)op->event);
+    set_bool(L, "was_erased", op->was_erased);
     set_ids(L, "children", op->children, op->child_count);
     set_ids(L, "released", op->released, op->released_count);
     lua_newtable(L);

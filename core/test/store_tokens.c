@@ -77,12 +77,13 @@ void set_tokens(lua_State *L, const struct store_list_tokens *list)
     set_bool(L, "is_end", list->is_end);
 }
 
-/* list_tokens{ only = 32 bytes, now_ms, limit, before, after, is_backward } */
+/* list_tokens{ only = 32 bytes, application, now_ms, limit, before, after, is_backward } */
 int l_list_tokens(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_TOKENS);
     struct store_list_tokens *list = &it->u.list_tokens;
     list->only = (const unsigned char *)field_hash(L, &it->arena, "only");
+    list->application = (uint64_t)field_integer(L, 2, "application", 0);
     list->now_ms = field_integer(L, 2, "now_ms", 0);
     list->query = (struct store_list_query){
         .limit = (size_t)field_integer(L, 2, "limit", 100),

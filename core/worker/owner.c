@@ -25,6 +25,12 @@ void worker_cancel(struct worker *worker, struct sender_cancel *cancel)
                 &(struct worker_letter){.kind = LETTER_CANCEL, .of.cancel = cancel});
 }
 
+void worker_forget(struct worker *worker, struct worker_forget *forget)
+{
+    worker_post(worker->options.peers[worker_of_shard(worker, id_shard(forget->event))],
+                &(struct worker_letter){.kind = LETTER_FORGET, .of.forget = forget});
+}
+
 void worker_readdress(struct worker *worker, struct sender_readdress *readdress)
 {
     const uint8_t shard = id_shard_of_number(readdress->delivery->endpoint);

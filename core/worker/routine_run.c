@@ -258,5 +258,5 @@ void routine_start(struct routine *it)
 void routine_cancel_long(struct routine *it)
 {
     if (it->phase == PHASE_RUNNING)
-        script_cancel_routine(it->script, it);
+        script_cancel(it->script, it);
 }

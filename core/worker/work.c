@@ -189,8 +189,8 @@ static void enqueue(struct run *run)
         commit_dead(run, why);
         return;
     }
-    if (run->work->is_poison) {
-        commit_dead(run, POISON);
+    if (run->work->is_erased || run->work->is_poison) {
+        commit_dead(run, run->work->is_erased ? STORE_ERASED : POISON);
         return;
     }
     struct lane *lane = lane_of(run);
@@ -380,6 +380,13 @@ bool work_refresh(struct worker *worker, const struct claimed_event *claimed)
 /* ---- Leaving
  * ---------------------------------------------------------------------------------------- */
 
+static void note_finished(struct worker *worker, uint64_t event)
+{
+    if ((worker->backlog.is_underway || worker->backlog.ones > 0) &&
+        map_put(&worker->backlog.finished_meanwhile, event, worker) != OK)
+        log_debug("finished event not noted", "reason=%s", "nomem");
+}
+
 void work_settle(struct work *work)
 {
     struct worker *worker = work->worker;
@@ -391,9 +398,8 @@ void work_settle(struct work *work)
         if (run->phase == RUN_LATER && (due_ms == 0 || run->due_ms < due_ms))
             due_ms = run->due_ms;
     }
-    if ((worker->backlog.is_underway || worker->backlog.ones > 0) && due_ms == 0)
-        if (map_put(&worker->backlog.finished_meanwhile, work->event->id, worker) != OK)
-            log_debug("finished event not noted", "reason=%s", "nomem");
+    if (due_ms == 0)
+        note_finished(worker, work->event->id);
     const uint64_t event = work->event->id;
     const bool is_stale = work->is_stale;
     destroy(work);
@@ -402,6 +408,34 @@ void work_settle(struct work *work)
     if (due_ms > 0 && due_ms < STORE_HELD_MS)
         backlog_due(worker, due_ms);
     backlog_go_on(worker);
+}
+
+/* In whatever generation it goes on. */
+static void cancel(struct worker *worker, struct run *run)
+{
+    script_cancel(worker->script, run);
+    for (struct node *node = queue_first(&worker->draining); node && run->phase == RUN_RUNNING;
+         node = queue_next(&worker->draining, node))
+        script_cancel(container_of(node, struct draining, node)->script, run);
+}
+
+void work_forget(struct worker *worker, uint64_t event)
+{
+    struct work *work = map_get(&worker->works, event);
+    if (!work) {
+        note_finished(worker, event); /* a claim under way may have it from before */
+        return;
+    }
+    work->is_erased = true;
+    for (size_t i = 0; i < work->run_count; i++) {
+        struct run *run = &work->runs[i];
+        if (run->phase == RUN_QUEUED && node_is_linked(&run->node)) {
+            queue_remove(&lane_of(run)->ready, &run->node);
+            enqueue(run);
+        } else if (run->phase == RUN_RUNNING) {
+            cancel(worker, run);
+        }
+    }
 }
 
 static bool is_idle(const struct work *work)

@@ -282,6 +282,10 @@ static void on_letter(struct letter *base, void *ctx)
     case LETTER_CANCEL:
         sender_cancel(worker->sender, letter->of.cancel);
         break;
+    case LETTER_FORGET:
+        work_forget(worker, letter->of.forget->event);
+        letter->of.forget->on_done(letter->of.forget);
+        break;
     case LETTER_READDRESS:
         sender_readdress(worker->sender, letter->of.readdress);
         break;

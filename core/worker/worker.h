@@ -121,6 +121,15 @@ void worker_endpoint_due(struct worker *worker, uint64_t endpoint);
  * the owner's thread. */
 void worker_cancel(struct worker *worker, struct sender_cancel *cancel);
 
+/* Any thread: the store has erased the event. Its owner ends what runs of it and starts nothing of
+ * it any more; then on_done, on the owner's thread. */
+struct worker_forget {
+    uint64_t event;
+    void (*on_done)(struct worker_forget *forget);
+    void *ctx;
+};
+void worker_forget(struct worker *worker, struct worker_forget *forget);
+
 /* Any thread: by the owner of the delivery's endpoint (sender_readdress); on_done runs on its
  * thread. */
 void worker_readdress(struct worker *worker, struct sender_readdress *readdress);

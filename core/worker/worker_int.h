@@ -68,6 +68,7 @@ struct work {
     struct worker *worker;
     struct event *event; /* owned reference */
     bool is_poison;      /* the process ended in it too often: not run any more */
+    bool is_erased;      /* the store knows of no run of it that is open */
     bool is_fixed;       /* its list of subscriptions is in the store */
     bool is_stale;       /* the store may have opened a run again that is being committed here */
     char **names;        /* owned copies when fixed by the store; else NULL */
@@ -172,6 +173,7 @@ enum letter_kind {
     LETTER_DELIVERY,
     LETTER_DELIVERY_HINT,
     LETTER_CANCEL,
+    LETTER_FORGET,
     LETTER_READDRESS,
     LETTER_ERRAND,
     LETTER_HOME,
@@ -211,6 +213,7 @@ struct worker_letter {
         } turn;
         struct publishing *publishing;
         struct sender_cancel *cancel;
+        struct worker_forget *forget;
         struct sender_readdress *readdress;
         struct lease_errand *errand;
         struct generation *generation;
@@ -272,6 +275,8 @@ void commit_outbox(struct run *run, struct outbox *outbox);
 
 /* The turn of this run may have come. */
 void work_take_turn(struct worker *worker, uint64_t event, size_t index);
+/* The event is erased: nothing of it starts any more. */
+void work_forget(struct worker *worker, uint64_t event);
 
 /* turn.c */
 /* Gives the turn back, or the place in the queue. */

@@ -117,6 +117,21 @@ return function(t)
     return op.attempt
   end
 
+  describe("a payload that was forgotten", function()
+    it("is not sent by a run that ends only then, whatever it asked for", function()
+      local id = publish().id
+      assert.equal("ok", run("change", { { verb = "expunge", message = id | 255 } }).status)
+      local op = run("handled", { event = id, subscriptions = { "a" }, messages = {
+        { type = "invoice.paid", ordinal = 255, is_forwarded = true, deliveries = { { endpoint = FIRST } } },
+        { type = "api.invoice.paid", ordinal = 1, is_forwarded = true, deliveries = { { endpoint = 1 } } },
+        { type = "mine", ordinal = 2, body = "own", deliveries = { { endpoint = 1 } } } } })
+      assert.equal("ok", op.status)
+      assert.equal(1, t.row_count "message")
+      assert.equal(1, t.row_count "delivery")
+      assert.equal("own", t.sql("SELECT CAST(body AS TEXT) FROM content WHERE id <> " .. id)[1][1])
+    end)
+  end)
+
   describe("what was published and sent", function()
     it("is listed by endpoint, once for each message, by the best that became of it", function()
       local one, first = sent { 1, 2 }

@@ -108,5 +108,17 @@ return function(t)
       assert.equal("a", (labels { now_ms = 2000, before = page[2].id }))
       assert.equal("b", (labels { now_ms = 2000, after = page[3].id, is_backward = true, limit = 1 }))
     end)
+
+    it("is of one application, if that is asked for", function()
+      for i, letter in ipairs { "a", "b", "c", "d" } do
+        mint { hash = hash(letter), label = letter, application = 7 + i % 2 }
+      end
+      assert.equal("d b", (labels { now_ms = 2000, application = 7 }))
+      assert.equal("c a", (labels { now_ms = 2000, application = 8 }))
+      assert.equal("", (labels { now_ms = 2000, application = 9 }))
+      local page = run("list_tokens", { now_ms = 2000, application = 8 }).tokens
+      assert.equal("a", (labels { now_ms = 2000, application = 8, before = page[1].id }))
+      assert.equal("c", (labels { now_ms = 2000, application = 8, after = page[2].id, is_backward = true }))
+    end)
   end)
 end

@@ -47,12 +47,30 @@ describe("an endpoint of an application has", function()
     end)
 
     it("of which those that are secrets are shown by name only, and stored sealed", function()
-      call("PUT", path .. "/headers", { headers = { Authorization = "Bearer xyzzy-1", ["X-Api-Key"] = "xyzzy-2",
-        apikey = "xyzzy-3", ["X-Shop"] = "a" } })
+      local secret = { "Authorization", "X-Access-Token", "X-Api-Key", "X-Auth", "X-Session-Id", "apikey" }
+      local given = { ["X-Shop"] = "a", ["X-Author"] = "b" }
+      for _, name in ipairs(secret) do given[name] = "xyzzy " .. name end
+      call("PUT", path .. "/headers", { headers = given })
       local shown = headers()
       table.sort(shown.sensitive)
-      assert.same({ headers = { ["X-Shop"] = "a" }, sensitive = { "Authorization", "X-Api-Key", "apikey" } }, shown)
+      assert.same({ headers = { ["X-Shop"] = "a", ["X-Author"] = "b" }, sensitive = secret }, shown)
       assert.is_nil(server:log():find("xyzzy", 1, true))
+    end)
+
+    it("that take 64 KiB together as JSON, and not a byte more", function()
+      local given, patch = {}, {}
+      for i = 1, 15 do given[("h%02d"):format(i)] = ("v"):rep(4096) end
+      for i = 12, 15 do -- a request is no longer either
+        patch[("h%02d"):format(i)], given[("h%02d"):format(i)] = given[("h%02d"):format(i)], nil
+      end
+      assert.equal(204, status("PUT", path .. "/headers", { headers = given }))
+      assert.equal(204, status("PATCH", path .. "/headers", { headers = patch }))
+      -- '{"h01":"v…",…}': 8 bytes about each of 16 values, 15 commas, two brackets.
+      local rest = 65536 - (16 * 8 + 15 + 2) - 15 * 4096
+      assert.equal("body headers", wrong("PATCH", path .. "/headers", { headers = { h16 = ("v"):rep(rest + 1) } }))
+      assert.is_nil(headers().headers.h16)
+      assert.equal(204, status("PATCH", path .. "/headers", { headers = { h16 = ("v"):rep(rest) } }))
+      assert.equal(rest, #headers().headers.h16)
     end)
 
     it("of which some are changed, and those with null go", function()

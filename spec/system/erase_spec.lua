@@ -8,6 +8,7 @@ local files = require "support.files"
 local json = require "dkjson"
 local lfs = require "lfs"
 local scripts = require "support.scripts"
+local sqlite = require "anzol_test.store"
 local wait = require "support.wait"
 
 local SCRIPT = [[
@@ -46,7 +47,7 @@ describe("anzol erase", function()
     receiver = Receiver.start()
     receiver:answer("/crm", { status = 500, body = "cannot find Zaphod here" },
       { status = 500 })
-    server = Server.start { scripts = scripts.with(receiver, SCRIPT) }
+    server = Server.start { scripts = scripts.with(receiver, SCRIPT), workers = 1 }
     assert.equal(0, cli.ask(server, { "endpoints", "pause", "held" }).code)
   end)
   after_each(function()
@@ -134,6 +135,63 @@ describe("anzol erase", function()
         assert.same({ "cancelled", "erased" }, { row.state, row.reason })
       end
     end)
+
+  it("answers only when nothing of it can start any more", function()
+    server:write_script("turns.lua", (scripts.with(receiver, [[
+      anzol.source("turns", { verify = anzol.verify.none(), type = "turn" })
+      anzol.on("turn", { concurrency = 1 }, function(event)
+        for i = 1, 3 do anzol.http.post("$URL/" .. event.data.name .. i,
+          { body = event.body, allow_private = true }) end
+      end)]])["main.lua"]))
+    assert.equal(0, cli.ask(server, { "reload" }).code)
+    receiver:answer("/one1", { delay_ms = 60000 })
+    local ids = {}
+    for i, name in ipairs { "one", "two", "three" } do
+      local answer = server:post("/in/turns", json.encode { name = name }, { ["x-key"] = name })
+      assert.equal(200, answer.status)
+      ids[i] = server:get("/api/v1/event?type=turn&limit=1").data[1].id
+    end
+    receiver:await(1)
+    for i = 1, 2 do -- the one that waits for its turn, then the one that runs: cut short
+      local result = cli.ask(server, { "erase", ids[3 - i], "--yes" })
+      assert.equal(0, result.code, result.errors)
+    end
+    receiver:await(4)
+    local paths = {}
+    for i, record in ipairs(receiver:take()) do paths[i] = record.path end
+    assert.same({ "/one1", "/three1", "/three2", "/three3" }, paths)
+    wait.until_true("the third is handled", WITHIN_MS, function()
+      return (server:get("/api/v1/event/" .. ids[3])).state == "handled"
+    end)
+    for i = 1, 2 do assert.equal("erased", (server:get("/api/v1/event/" .. ids[i])).state) end
+  end)
+
+  it("takes as many events at once as it may, and the rest when it is asked again", function()
+    local limit = 2000
+    local id = receive("Deep Thought", "key-of-deep")
+    await_attempt(id)
+    assert.same({ "exit", 0 }, { server:stop() })
+    -- As many more, two generations of them: half of them of one event, each with another.
+    sqlite.sql(server.state_dir .. "/anzol.db", ([[
+      INSERT INTO event(id, source, type, parent, depth, bytes, received_ms)
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+        SELECT (SELECT min(id) FROM event) - n.i * 256, 1, 'made', iif(n.i %% 2,
+          (SELECT min(id) FROM event), (SELECT min(id) FROM event) - (n.i - 1) * 256), 1, 0, 0 FROM n]])
+      :format(limit))
+    server:restart()
+    local result = cli.ask(server, { "erase", id, "--yes" })
+    assert.equal(75, result.code)
+    assert.matches("erase it again for the rest", result.errors, 1, true)
+    local function left()
+      return sqlite.sql(server.state_dir .. "/anzol.db",
+        "SELECT count(*) FROM event WHERE erased_ms IS NULL")[1][1]
+    end
+    assert.equal(2, left())
+    result = cli.ask(server, { "erase", id, "--yes" })
+    assert.equal(0, result.code, result.errors)
+    assert.equal(("%s erased (%d events)\n"):format(id, limit + 2), result.output)
+    assert.equal(0, left())
+  end)
 
   it("finds the event by its source and key, or says that there is none", function()
     local id = receive("Ford", "key-of-Ford")

@@ -170,6 +170,30 @@ describe("a message that was published", function()
     receiver:take()
   end)
 
+  it("is being forgotten until nothing of it is sent or in memory to be sent", function()
+    local path, place = application()
+    receiver:answer(place, { status = 500, delay_ms = 1000 })
+    call("PATCH", path .. "/endpoint/ep", { throttleRate = 1 })
+    publish(path, { eventId = "sent" })
+    receiver:await(receiver:total() + 1)
+    publish(path, { eventId = "waits" })
+    local waits = wait.until_true("it waits", 5000, function()
+      for _, row in ipairs(server:list "/api/v1/delivery?state=pending") do
+        if row.messageId == call("GET", path .. "/msg/waits").id then return row end
+      end
+    end)
+    for _, id in ipairs { "waits", "sent" } do
+      assert.equal(204, (select(2, call("DELETE", path .. "/msg/" .. id .. "/content"))))
+      for _, row in ipairs(call("GET", path .. "/msg/" .. id .. "/endpoint").data) do
+        assert.equal(2, row.status) -- of a retry it were 3, of what waits 1
+      end
+    end
+    assert.equal(0, #call("GET", path .. "/attempt/msg/waits").data)
+    assert.equal(1, #call("GET", path .. "/attempt/msg/sent").data)
+    assert.equal("cancelled", call("GET", "/delivery/" .. waits.id).state)
+    receiver:take()
+  end)
+
   it("goes nowhere any more once it is forgotten, though a retry was due", function()
     local path, place = application()
     receiver:answer(place, { status = 500 })
@@ -178,9 +202,9 @@ describe("a message that was published", function()
     local delivery = server:list("/api/v1/delivery?state=retrying")[1]
     assert.equal(message.id, delivery.messageId)
     assert.equal(204, (select(2, call("DELETE", path .. "/msg/e/content"))))
-    for _, verb in ipairs { "cancel", "retry" } do
-      assert.equal(200, (select(2, call("POST", "/delivery/" .. delivery.id .. "/" .. verb, "{}"))))
-    end
+    local taken = call("GET", "/delivery/" .. delivery.id)
+    assert.same({ "cancelled", "its payload was forgotten" }, { taken.state, taken.reason })
+    assert.equal(200, (select(2, call("POST", "/delivery/" .. delivery.id .. "/retry", "{}"))))
     wait.until_true("it is given up", 5000, function()
       return call("GET", "/delivery/" .. delivery.id).state == "dead"
     end)

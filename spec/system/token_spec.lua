@@ -222,6 +222,12 @@ describe("a token", function()
     assert.is_nil(list.output:find(text, 1, true))
     local rows = json.decode(cli.ask(server, { "token", "list", "-o", "json" }).output).data
     assert.same({ id, "cli" }, { rows[1].id, rows[1].label })
+    local of = cli.ask(server, { "token", "list", "--app", "acme", "-o", "json" })
+    for _, row in ipairs(json.decode(of.output).data) do assert.equal(app.id, row.application) end
+    assert.equal(id, json.decode(of.output).data[1].id)
+    assert.same({ 2, true }, (function(result)
+      return { result.code, result.errors:find("no application", 1, true) ~= nil }
+    end)(cli.ask(server, { "token", "list", "--app", "nobody" })))
     assert.matches("more: anzol token list", cli.ask(server, { "token", "list", "--limit", "1" }).errors)
     assert.equal(0, cli.ask(server, { "token", "revoke", id }).code)
     assert.equal(401, status_with({ token = text }, "GET", "/app/acme"))

@@ -20,7 +20,7 @@ It asks before, unless --yes is given. It does not know what handlers kept in an
 others, what a batch made of several events (that is of its first), and backups.
 
 Exit code 0: erased, 1: some were not found, 2: nothing was named, or not confirmed, 75: deliveries
-are being sent still (try again).]],
+are being sent still, or it led to more events than are erased at once (try again).]],
 }
 
 function M.configure(parser)

@@ -105,6 +105,11 @@ local function print_secret(options, console)
   if options.sources == "*" or #rows ~= 1 then
     failure.raise(failure.USAGE, "--print-secret wants the name of one source")
   end
+  local host = settings.exposed_host(options)
+  if host then
+    console:talk(("%s is asked over http: whoever is on the way there reads the secret and your "
+      .. "token. Use https, or an SSH tunnel."):format(host))
+  end
   local path = ("/api/v1/source/%s/secret"):format(client.escape_name(rows[1].name))
   local answer = client.request(options, console, { path = path, accept = { [409] = true } })
   if answer.status == 409 then

@@ -80,4 +80,14 @@ function M.admin(options)
   return { url = "http://localhost", socket = M.socket(options) }
 end
 
+-- The host that is asked in clear: whoever is on the way there reads along. nil: this machine,
+-- a socket or https.
+function M.exposed_host(options)
+  local authority = M.admin(options).url:match "^http://([^/?#]*)"
+  local host = authority and authority:gsub("^.*@", ""):gsub(":%d*$", ""):lower()
+  if not host or host == "[::1]" or host:find "^127%.[%d.]+$" or host == "localhost"
+    or host:find "%.localhost$" then return nil end
+  return host
+end
+
 return M

@@ -14,7 +14,7 @@ have not ended, or revoke some. The token is printed once: the server keeps its 
 
   anzol token create --app acme --ttl 30d --label billing
   anzol token create --app acme --ttl 1h --scope portal
-  anzol token list
+  anzol token list --app acme
   anzol token revoke tok_0EJPp3QZQQ1
 
 Scope application (for a service) is all that lies below the application, and publishing; scope
@@ -53,6 +53,7 @@ function M.configure(parser, add_help)
   create:option("--scope", "What it may do.", "application"):choices { "application", "portal" }
   create:option("--label", "What it is for, for the list."):argname "TEXT"
   local list = command("list", "List those that have not ended, newest first.")
+  list:option("--app", "Of this application alone: its id or uid."):argname "ID"
   listing.add_page(list)
   list:option("--iterator", "Where to go on: what the page before gave."):argname "ID"
   command("revoke", "Refuse tokens from now on."):argument("ids", "Their ids."):argname "ID"
@@ -94,7 +95,7 @@ function M.run(options, console)
   if options.action == "create" then return create(options, console) end
   if options.action == "revoke" then return revoke(options, console) end
   return listing.run(options, console, { path = "/api/v1/token", columns = columns,
-    noun = "tokens", command = "token list", query = {} })
+    noun = "tokens", command = "token list", query = { { "application", options.app } } })
 end
 
 return M
