@@ -3,6 +3,7 @@
 -- logs, the API, the command line, the figures and every file of the store are searched for them.
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local Sweep = require "support.sweep"
 local cli = require "support.cli"
 local files = require "support.files"
 local json = require "dkjson"
@@ -13,50 +14,9 @@ local wait = require "support.wait"
 
 local WITHIN_MS = 20000
 
--- One word for each place, which stands nowhere else.
-local words = {}
-local function secret(place)
-  local letters = {}
-  for i = 1, 40 do letters[i] = ("abcdefghijklmnopqrstuvwxyz0123456789"):sub(math.random(36))
-    :sub(1, 1) end
-  words[place] = table.concat(letters)
-  return words[place]
-end
-
-local function hex(text) return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
-
-local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
--- Of whole groups of three bytes: what stands there wherever the secret began.
-local function base64(text)
-  local out = {}
-  for a, b, c in text:gmatch "(.)(.)(.)" do
-    local n = a:byte() << 16 | b:byte() << 8 | c:byte()
-    for shift = 18, 0, -6 do
-      local at = (n >> shift & 63) + 1
-      out[#out + 1] = alphabet:sub(at, at)
-    end
-  end
-  return table.concat(out)
-end
-
--- The places whose secret stands in the text, in any spelling.
-local function leaks(text)
-  local found = {}
-  for place, word in pairs(words) do
-    for _, spelling in ipairs { word, word:upper(), hex(word), hex(word):upper(), base64(word),
-      base64(word:sub(2)), base64(word:sub(3)) } do
-      if text:find(spelling, 1, true) then
-        found[#found + 1] = place
-        break
-      end
-    end
-  end
-  table.sort(found)
-  return found
-end
-
 local SCRIPT = [[
 local s = anzol.secret
+local POLL, HTTP, SIGN, HEADER = s "POLL", s "HTTP", s "SIGN", s "HEADER"
 anzol.source("hub", { provider = anzol.provider.github { secret = s "SOURCE" } })
 anzol.source("bearer", { verify = anzol.verify.bearer { secret = s "BEARER", query = true } })
 anzol.source("basic", { verify = anzol.verify.basic { secret = s "BASIC" } })
@@ -82,25 +42,28 @@ endpoint("no_oauth", { auth = { oauth2 = { token_url = s "TOKEN_URL", client_id 
 anzol.endpoint("queue", { kind = "long_poll", path = "/queue",
   auth = anzol.verify.bearer { secret = s "QUEUE" } })
 anzol.poll("items", { interval = "1h" }, function(poll)
-  local res, err = poll:get("$URL/items", { auth = { bearer = s "POLL" } })
+  local res, err = poll:get("$URL/items", { auth = { bearer = POLL }, allow_private = true })
   if not res then return nil, err end
-  error("no item for " .. tostring(s "POLL"))
+  error("no item for " .. tostring(POLL))
 end)
 anzol.on("**", function(event)
   for _, name in ipairs { "signed", "header", "authorized", "basic_auth", "url", "broken_url", "proxied",
     "oauth", "no_oauth", "queue" } do event:send(name) end
 end)
 anzol.on("**", { name = "fails" }, function(event)
-  event.log.info("seen", { secret = s "SIGN", all = { s "HEADER" } })
-  local res, err = anzol.http.get("$URL/http", { headers = { Authorization = s "HTTP" } })
-  error("wrong: " .. tostring(s "HTTP") .. tostring(res or err))
+  local res, err = anzol.http.get("$URL/http", { headers = { Authorization = HTTP }, allow_private = true })
+  event.log.info("seen", { secret = SIGN, all = { HEADER } })
+  error("wrong: " .. tostring(HTTP) .. tostring(res or err))
 end)
 ]]
 
 describe("a secret", function()
-  local server, receiver, call
+  local server, receiver, call, sweep, words
+  local function secret(place) return sweep:secret(place) end
 
   local function begin()
+    sweep = Sweep.new()
+    words = sweep.words
     receiver = Receiver.start()
     local port = receiver.port
     local gone = Receiver.start() -- its port refuses
@@ -117,12 +80,14 @@ describe("a secret", function()
     given.BROKEN_URL = ("http://127.0.0.1:%d/%s"):format(gone.port, secret "BROKEN_URL")
     given.PROXY = ("http://user:%s@127.0.0.1:%d"):format(secret "PROXY", gone.port)
     given.TOKEN_URL = ("http://127.0.0.1:%d/%s"):format(gone.port, secret "TOKEN_URL")
-    local key = secret "SECRETS_KEY"
     words.ADMIN = Server.token
     server = Server.new { scripts = scripts.with(receiver, SCRIPT), secrets = given, workers = 1,
-      env = { ANZOL_SECRETS_KEY = hex(key):sub(1, 64) },
+      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }',
       args = { "--log-level", "debug" } }
-    words.SECRETS_KEY = key:sub(1, 32)
+    server.key_path = server.dir .. "/key"
+    words.SECRETS_KEY = secret("SECRETS_KEY"):sub(1, 32)
+    files.write(server.key_path, Sweep.hex(words.SECRETS_KEY) .. "\n")
+    server.options.env = { ANZOL_SECRETS_KEY_FILE = server.key_path }
     server:launch():await()
     call = resources(server)
   end
@@ -142,15 +107,32 @@ describe("a secret", function()
 
   local function register()
     call("POST", "/app", { name = "Acme", uid = "acme" })
-    local made, status = call("POST", "/app/acme/endpoint", { url = "https://example.com/", uid = "e",
-      disabled = true, secret = "whsec_" .. secret "REGISTERED" })
+    call("POST", "/event-type", { name = "made", description = "d" })
+    local made, status = call("POST", "/app/acme/endpoint", { url = receiver:url "/registered", uid = "e",
+      secret = "whsec_" .. secret "REGISTERED" })
     assert.equal(201, status, json.encode(made))
+    for _, change in ipairs {
+      { "PUT", "/headers", { headers = { Authorization = "Bearer " .. secret "REGISTERED_AUTH",
+        ["X-Session-Id"] = secret "REGISTERED_SESSION", ["X-Shown"] = "shown" } } },
+      { "PATCH", "/headers", { headers = { ["X-Auth"] = secret "REGISTERED_X_AUTH" } } },
+      { "POST", "/secret/rotate", { key = "whsec_" .. secret "ROTATED" } },
+    } do
+      local _, code, text = call(change[1], "/app/acme/endpoint/e" .. change[2], change[3])
+      assert.equal(204, code, text)
+    end
+    receiver:answer("/registered", { status = 200 })
+    assert.equal(202, (select(2, call("POST", "/app/acme/msg", { eventType = "made", eventId = "m",
+      payload = { a = 1 } }))))
     local minted = cli.ask(server, { "token", "create", "--app", "acme", "--ttl", "1h" })
     assert.equal(0, minted.code, minted.errors)
-    words.MINTED = minted.output:match "(anzol_%S+)" or minted.output:match "(%S+)%s*$"
+    words.MINTED = assert(minted.output:match "(anzol_%S+)")
+    local portal = call("POST", "/auth/app-portal-access/acme", { featureFlags = {} })
+    words.PORTAL = assert(portal.token)
     -- Refused, each with a secret in it.
     call("POST", "/app/acme/endpoint", { url = "https://u:" .. words.REGISTERED .. "@example.com/" })
     call("POST", "/app/acme/endpoint", { url = "https://example.com/", secret = words.REGISTERED .. "!" })
+    call("PUT", "/app/acme/endpoint/e/headers", { headers = { ["X-Auth"] = words.REGISTERED_X_AUTH .. "\n" } })
+    call("POST", "/app/acme/endpoint/e/secret/rotate", { key = words.ROTATED .. "?" })
     call("POST", "/secrets/rotate", { key = words.REGISTERED })
     call("GET", "/event", nil, { Authorization = "Bearer " .. words.REGISTERED })
   end
@@ -168,44 +150,30 @@ describe("a secret", function()
     end)
   end
 
-  -- Every GET of the API, with every id that there is.
-  local function each_answer(look)
-    local ids = { app = { "acme" }, endpoint = { "e" }, name = { "hub", "bearer", "signed" }, id = {} }
-    for _, list in ipairs { "event", "delivery", "attempt" } do
-      for _, row in ipairs(server:list("/api/v1/" .. list)) do
-        ids[list] = ids[list] or {}
-        table.insert(ids[list], row.id)
-      end
-    end
-    local seen = 0
-    for path, methods in pairs((server:get "/api/v1/openapi.json").paths) do
-      if methods.get and not path:find "/secret$" and not path:find "/stream$" then
-        local name = path:match "{(%w+)}$" or path:match "{(%w+)}/[^{]*$"
-        local kind = path:match "/api/v1/([%w-]+)/{id}"
-        local plain = path:gsub("{app}", "acme")
-        for _, id in ipairs(name and (ids[kind] or ids[name]) or { "" }) do
-          local _, status, body = call("GET", (plain:gsub("{%w+}", id):gsub("^/api/v1", "")))
-          seen = seen + (status == 200 and 1 or 0)
-          look(path .. " " .. id, body)
-        end
-      end
-    end
+  local function look_everywhere()
+    local seen = sweep:answers(server, { app = { "acme" }, endpoint = { "e" }, msg = { "m" },
+      name = { "hub", "bearer", "signed" } })
     assert.is_true(seen > 60, "answers seen: " .. seen)
+    sweep:commands(server, { "api GET /api/v1/app/acme/endpoint", "api GET /api/v1/app/acme/endpoint/e/headers",
+      "token list --app acme" })
+    sweep:look("a wrong command", cli.run({ "status", "--socket", "/no/such", "--token", words.ADMIN },
+      { cwd = server.dir }).errors)
+    sweep:files(server)
+    assert.same({}, sweep.told)
   end
 
-  local function each_command(look)
-    local event = server:get("/api/v1/event?limit=1").data[1].id
-    local delivery = server:get("/api/v1/delivery?limit=1&state=dead").data[1].id
-    for _, command in ipairs { "status", "health", "events list", "events show " .. event, "deliveries list",
-      "deliveries show " .. delivery, "attempts list", "dead list", "dead show " .. delivery,
-      "endpoints list", "queues", "polls", "crons", "tasks list", "secrets status", "token list",
-      "replay --since 1h --dry-run", "api GET /api/v1/app/acme/endpoint", "check", "reload",
-      "secrets rotate" } do
-      local arguments = { "-v" }
-      for word in command:gmatch "%S+" do arguments[#arguments + 1] = word end
-      local result = cli.ask(server, arguments)
-      look("anzol " .. command, result.output .. result.errors)
-    end
+  local function rotate()
+    local before = Sweep.key(server)
+    assert.is_true(Sweep.sealed_by(server, before) > 0)
+    local next_key = secret("NEXT_KEY"):sub(1, 32)
+    words.NEXT_KEY = next_key
+    files.write(server.key_path, Sweep.hex(next_key) .. "\n" .. Sweep.hex(words.SECRETS_KEY) .. "\n")
+    local result = cli.ask(server, { "-v", "secrets", "rotate" })
+    sweep:look("anzol secrets rotate", result.output .. result.errors)
+    assert.equal(0, result.code, result.errors)
+    assert.equal(0, (select(2, Sweep.key(server))))
+    assert.equal(0, Sweep.sealed_by(server, before))
+    files.write(server.key_path, Sweep.hex(next_key) .. "\n")
   end
 
   it("is in no log, answer, output, figure or file of the store", function()
@@ -216,26 +184,24 @@ describe("a secret", function()
     end)
     receive()
     register()
+    assert.equal(0, cli.ask(server, { "polls", "run", "items" }).code)
     await_end()
-    local told = {}
-    local function look(where, text)
-      for _, place in ipairs(leaks(text or "")) do told[#told + 1] = where .. ": " .. place end
-    end
-    each_answer(look)
-    each_command(look)
-    look("a wrong command", cli.run({ "status", "--socket", "/no/such", "--token", words.ADMIN },
-      { cwd = server.dir }).errors)
+    look_everywhere()
+    rotate()
+    look_everywhere()
     assert.same({ "exit", 0 }, { server:stop() })
-    look("the log", server:log())
-    for name in lfs.dir(server.state_dir) do
-      local path = server.state_dir .. "/" .. name
-      if lfs.attributes(path, "mode") == "file" then look("the file " .. name, files.read(path)) end
-    end
-    assert.same({}, told)
+    sweep:files(server)
+    assert.same({}, sweep.told)
     -- It was there to be found: the receiver got what is meant for it.
     local got = {}
     for _, record in ipairs(receiver:take()) do got[#got + 1] = record.head end
-    assert.is_true(#leaks(table.concat(got)) >= 6)
+    local seen = table.concat(sweep:leaks(table.concat(got)), " ")
+    for _, place in ipairs { "ACCESS", "AUTH", "CLIENT", "HEADER", "HTTP", "POLL", "REGISTERED_AUTH",
+      "REGISTERED_SESSION", "REGISTERED_X_AUTH", "URL", "URL_QUERY" } do
+      assert.matches("%f[%w_]" .. place .. "%f[^%w_]", seen)
+    end
+    server:restart() -- with the new key alone
+    assert.equal("whsec_" .. words.ROTATED, call("GET", "/app/acme/endpoint/e/secret").key)
   end)
 
   it("is not left in a core dump: there is none, and nobody may look into the process", function()
