@@ -11,24 +11,6 @@
 
 #define BIT(state) (1u << (state))
 
-static bool is_in_directory(const struct server *server, const char *name)
-{
-    uint64_t id;
-    struct registry *one =
-        id_parse(ID_ENDPOINT, name, &id) ? directory_get(server->directory, id) : NULL;
-    registry_unref(one);
-    return one != NULL;
-}
-
-bool server_has_endpoint(const char *name, void *ctx)
-{
-    const struct server *server = ctx;
-    if (is_in_directory(server, name))
-        return true;
-    return server->generation &&
-           registry_endpoint(generation_registry(server->generation), slice_str(name)) != NULL;
-}
-
 bool server_script_endpoint(const char *name, struct api_script_endpoint *endpoint, void *ctx)
 {
     const struct server *server = ctx;
@@ -41,27 +23,6 @@ bool server_script_endpoint(const char *name, struct api_script_endpoint *endpoi
     url_origin(spec->url, endpoint->origin, sizeof endpoint->origin);
     endpoint->place = spec->script;
     return true;
-}
-
-bool server_queue(const char *name, struct api_queue *queue, void *ctx)
-{
-    const struct server *server = ctx;
-    const struct endpoint_spec *spec =
-        server->generation
-            ? registry_endpoint(generation_registry(server->generation), slice_str(name))
-            : NULL;
-    if (!spec || !spec->queue)
-        return false;
-    *queue = (struct api_queue){.path = spec->queue->path,
-                                .receivers = atomic_load(&spec->gate->receivers)};
-    return true;
-}
-
-bool server_has_routine(enum routine_kind kind, const char *name, void *ctx)
-{
-    const struct server *server = ctx;
-    return server->generation &&
-           registry_routine(generation_registry(server->generation), kind, slice_str(name)) != NULL;
 }
 
 void server_run_routine(enum routine_kind kind, const char *name, void *ctx)

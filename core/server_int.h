@@ -302,13 +302,10 @@ struct gate *server_gate(struct server *server, uint64_t endpoint);
 
 /* server_endpoint.c */
 bool server_script_endpoint(const char *name, struct api_script_endpoint *endpoint, void *ctx);
-bool server_has_endpoint(const char *name, void *ctx);
-bool server_has_routine(enum routine_kind kind, const char *name, void *ctx);
 void server_run_routine(enum routine_kind kind, const char *name, void *ctx);
 void server_change_endpoint(struct api_endpoint_change *asked, void *ctx);
 /* Its owner took the state. */
 void server_endpoint_taken(struct worker_endpoint *change);
-bool server_queue(const char *name, struct api_queue *queue, void *ctx);
 bool server_endpoint_pace(uint64_t endpoint, struct api_pace *pace, void *ctx);
 
 #endif

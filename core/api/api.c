@@ -142,6 +142,7 @@ static enum status copy_options(struct api *api, const struct api_options *optio
     api->loop = options->loop;
     api->store = options->store;
     api->hooks = options->hooks;
+    api->directory = options->directory;
     api->dev = options->dev;
     api->proxies = options->proxies;
     api->proxy_count = options->proxy_count;

@@ -10,7 +10,7 @@
 
 #include "base/cidr.h"
 #include "base/err.h"
-#include "model/registry.h"
+#include "model/directory.h"
 #include "store/store.h"
 
 #include <uv.h>
@@ -99,12 +99,6 @@ struct api_pace {
 #define API_UNPROVEN_BYTES 192
 struct api_unproven {
     char reason[API_UNPROVEN_BYTES]; /* what its last answer lacked, or why it is asked no more */
-};
-
-/* An endpoint of kind "long_poll". */
-struct api_queue {
-    const char *path; /* borrowed until the loop runs on */
-    int receivers;    /* that wait for messages */
 };
 
 /* How a load of the scripts ended. */
@@ -203,11 +197,8 @@ struct api_hooks {
     void (*publish)(struct publishing *publishing, void *ctx);
     /* Every event that was published and has a smaller id is stored, or never will be. */
     uint64_t (*published_before)(void *ctx);
-    /* True if the scripts that serve have an endpoint of this name. */
-    bool (*has_endpoint)(const char *name, void *ctx);
-    /* The same of a cron, every or poll. */
-    bool (*has_routine)(enum routine_kind kind, const char *name, void *ctx);
-    /* One that there is runs now, unless it runs already; nobody is told when. */
+    /* A cron, every, poll or stream that there is runs now, unless it runs already; nobody is told
+     * when. */
     void (*run_routine)(enum routine_kind kind, const char *name, void *ctx);
     /* Makes the change; change->on_done comes exactly once, at once or later, on the API's loop,
      * and before on_closed of api_close. */
@@ -226,8 +217,6 @@ struct api_hooks {
     bool (*pace)(uint64_t endpoint, struct api_pace *pace, void *ctx);
     /* False: it has nothing to prove, or did. */
     bool (*unproven)(uint64_t endpoint, struct api_unproven *unproven, void *ctx);
-    /* False: the scripts that serve have no queue of this name. */
-    bool (*queue)(const char *name, struct api_queue *queue, void *ctx);
     /* Erases, in the files too; erasure->on_done comes as change->on_done does. */
     void (*erase)(struct api_erasure *erasure, void *ctx);
     void (*secrets)(struct api_secrets *out, void *ctx);
@@ -241,11 +230,12 @@ struct api_hooks {
 struct api_options {
     uv_loop_t *loop;
     struct store *store;
-    int fd;             /* listening TCP socket, taken; -1: none */
-    int unix_fd;        /* listening Unix socket, taken; -1: none */
-    const char *token;  /* NULL or "": none; copied */
-    bool dev;           /* no token needed on a loopback address */
-    char *const *hosts; /* names besides the loopback's that Host may have; copied */
+    struct directory *directory; /* of endpoints that applications registered; outlives it */
+    int fd;                      /* listening TCP socket, taken; -1: none */
+    int unix_fd;                 /* listening Unix socket, taken; -1: none */
+    const char *token;           /* NULL or "": none; copied */
+    bool dev;                    /* no token needed on a loopback address */
+    char *const *hosts;          /* names besides the loopback's that Host may have; copied */
     size_t host_count;
     const struct cidr *proxies; /* whose X-Forwarded-For counts; borrowed */
     size_t proxy_count;

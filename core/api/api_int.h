@@ -38,6 +38,7 @@ struct api {
     struct store *store;
     struct store_client *client;
     struct api_hooks hooks;
+    struct directory *directory; /* not owned */
     char *version;
     bool has_token;
     unsigned char token_digest[DIGEST_BYTES_MAX];
@@ -215,61 +216,7 @@ struct call {
     };
 };
 
-/* Whose token is the least that a route takes: those of an application are for what is below it. */
-enum route_user {
-    FOR_ADMIN, /* unless a route says otherwise */
-    FOR_APPLICATION,
-    FOR_PORTAL
-};
-
-struct route {
-    const char *method;
-    const char *path; /* "/api/v1/app/{app}/endpoint/{id}" */
-    bool is_public;   /* no token, no Host check */
-    bool brings; /* its body may bring the application that its path names: `handle` finds it */
-    enum route_user user;
-    const struct resource_form *form; /* of handlers of resource_int.h: what it is of */
-    /* The request is complete, and the application that it is for is found if its path is below
-     * one: answer it, or start what it waits for. */
-    void (*handle)(struct call *call);
-    /* Of handlers that read: writes the body of the 200. */
-    void (*write)(const struct call *call, struct document *out);
-    /* The rest is in the OpenAPI document too. */
-    bool is_keyed;       /* it takes an idempotency key */
-    bool is_untagged;    /* its answer is not to be kept by anybody: a secret, or of a moment */
-    const char *summary; /* one line, without a full stop */
-    const char *query;   /* the parameters that it knows, apart by blanks; NULL: none */
-    const char
-        *answers; /* the statuses of success, then what they bring (openapi.c), if anything */
-    const struct field_forms *body; /* NULL: none */
-};
-
-/* ---- route_svix.c, route_own.c: the tables of routes -------------------------------------------
- */
-
-struct route_table {
-    const struct route *routes;
-    size_t count;
-};
-extern const struct route_table svix_routes, own_routes;
-
-/* ---- route_find.c: which handler a request is for
- * ---------------------------------------------------
- */
-
-/* All routes, one table after the other; those of one path are neighbours. NULL: behind the last.
- */
-const struct route *api_route(size_t place);
-
-#define ALLOW_BYTES 32
-/* NULL: none; allow then names the methods of a path that is known, or is empty. */
-const struct route *api_find_route(struct slice method, struct slice path, char allow[ALLOW_BYTES]);
-/* False: the path is another's. parts borrow from it. */
-bool api_match_path(const struct route *route, struct slice path, struct path_parts *parts);
-/* True if a parameter of this name is one of its query. */
-bool api_route_knows(const struct route *route, const char *parameter);
-/* Takes the next word off a text of words apart by blanks. False at the end. */
-bool api_next_word(const char **words, struct slice *word);
+#include "api/route_int.h"
 
 /* ---- door.c: who may come in -------------------------------------------------------------------
  */
@@ -420,6 +367,9 @@ void wait_write(const struct call *call, struct document *out);
 /* ---- show.c: what several resources show --------------------------------------------------------
  */
 
+/* What is around the rows of a list; one with pages closes itself (paging_close). */
+void show_list_open(struct document *out);
+void show_list_close(struct document *out);
 void show_id(struct document *out, const char *name, enum id_kind kind, uint64_t id);
 /* The fields of a packed head but the pseudo fields, as [{"name","value"}]; what may be secret is
  * hidden. */
@@ -451,9 +401,8 @@ void dry_run_start(struct call *call, struct task *task, uint64_t after);
  * is not kept of what is received. False: it judges otherwise, or the head has it. */
 bool source_restore_token(const struct source_spec *source, struct slice head, struct buf *more);
 
-/* ---- the resources: attempt.c, change.c, delivery.c, endpoint.c, event.c, health.c, metrics.c,
- * openapi.c, reload.c, request.c, source.c, status.c, stop.c
- * ---------------------------- */
+/* ---- the resources: a file each ----------------------------------------------------------------
+ */
 
 void api_list_attempts(struct call *call);
 void api_write_attempts(const struct call *call, struct document *out);

@@ -171,9 +171,7 @@ void api_write_attempts(const struct call *call, struct document *out)
 {
     const struct store_list_attempts *list = &call->list_attempts;
     struct page_end end = {.kind = ID_ATTEMPT, .reached = list->last, .is_end = list->is_end};
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++) {
         const struct attempt_row *row = &list->rows[paging_row(&list->query, i, list->row_count)];
         end.first = end.first ? end.first : row->attempt.id;

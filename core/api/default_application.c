@@ -75,9 +75,7 @@ static void write_endpoints(const struct call *call, struct document *out)
 {
     const struct store_list_endpoints *list = &call->list_endpoints;
     struct api_script_endpoint endpoint;
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = list->row_count; i > 0; i--)
         if (find(call, list->rows[i - 1].name, &endpoint))
             write_endpoint(call, &list->rows[i - 1], &endpoint, out);

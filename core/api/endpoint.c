@@ -3,7 +3,7 @@
  * the scripts no longer register keeps its queue, paused; one that an application registered and
  * that has yet to prove that it wants webhooks is "unverified". POST /api/v1/endpoint/{name}/pause,
  * /resume, /disable, /enable: its state, answered when its owner goes by it. */
-#include "api/api_int.h"
+#include "api/declared_int.h"
 
 const char *endpoint_state_name(enum endpoint_state state)
 {
@@ -54,9 +54,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
 {
     const struct store_list_endpoints *list = &call->list_endpoints;
     const struct api_hooks *hooks = &call->api->hooks;
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++) {
         const struct endpoint_row *row = &list->rows[i];
         struct api_pace pace = {.breaker = "closed"};
@@ -66,7 +64,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_key(out, "name");
         document_str(out, row->name);
         document_key(out, "isRegistered");
-        document_bool(out, hooks->has_endpoint(row->name, hooks->ctx));
+        document_bool(out, declared_has_endpoint(call, row->name));
         write_state(out, row, hooks);
         document_key(out, "failingSince");
         document_due(out, row->failing_since_ms);
@@ -79,8 +77,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_number(out, (int64_t)row->blocking_count);
         document_close(out, '}');
     }
-    document_close(out, ']');
-    document_close(out, '}');
+    show_list_close(out);
 }
 
 /* ---- Pause, resume, disable, enable

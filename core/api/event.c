@@ -214,9 +214,7 @@ void api_write_events(const struct call *call, struct document *out)
 {
     const struct store_list_events *list = &call->list_events;
     struct page_end end = {.kind = ID_EVENT, .reached = list->last, .is_end = list->is_end};
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++) {
         const struct event_row *row = &list->rows[paging_row(&list->query, i, list->row_count)];
         end.last = list->query.lateness == LATE_ONLY ? row->late : row->event->id;

@@ -5,36 +5,18 @@
  * still being stored is shown, so that an iterator never passes a message by. */
 #include "api/sent_int.h"
 
-#include "base/json.h"
-
 static const struct sent_form form = {.kind = ID_MESSAGE, .has_times = true, .has_filters = true};
 
-static bool has_item(const char *fields, const char *name, struct slice wanted, bool *is_any)
+static bool is_for(const struct endpoint_spec *endpoint, const struct published_row *row)
 {
-    struct slice list;
-    struct slice item;
-    *is_any = !json_find(slice_str(fields), name, &list) || json_kind_of(list) != JSON_ARRAY;
-    for (size_t offset = 0; !*is_any && json_next_item(list, &offset, &item);)
-        if (slice_equal(slice_of(item.data + 1, item.len - 2), wanted)) /* names have no escapes */
-            return true;
-    return false;
-}
-
-/* As fan-out goes by them (model/directory.h): fields are the endpoint's. */
-static bool is_for(const char *fields, const struct published_row *row)
-{
-    bool is_any;
-    struct slice item;
-    if (!has_item(fields, "eventTypes", slice_str(row->type), &is_any) && !is_any)
-        return false;
-    (void)has_item(fields, "channels", slice_of("", 0), &is_any);
-    if (is_any)
-        return true;
-    const struct slice channels = slice_str(row->what.channels ? row->what.channels : "[]");
-    for (size_t offset = 0; json_next_item(channels, &offset, &item);)
-        if (has_item(fields, "channels", slice_of(item.data + 1, item.len - 2), &is_any))
-            return true;
-    return false;
+    struct slice channels[LIMIT_CHANNELS_PER_MESSAGE];
+    const struct directory_query query = {
+        .type = slice_str(row->type),
+        .channels = channels,
+        .channel_count =
+            published_channels(slice_str(row->what.channels ? row->what.channels : ""), channels),
+    };
+    return directory_is_match(endpoint, &query);
 }
 
 static void list(struct call *call)
@@ -64,20 +46,19 @@ void api_poll_messages(struct call *call)
 void api_write_poll(const struct call *call, struct document *out)
 {
     const struct store_list_published *list = &call->list_published;
-    const char *fields = call->sent->endpoint_fields;
+    struct registry *one = directory_get(call->api->directory, call->sent->endpoint_id);
     /* At the end nothing is left before query.before. */
     const uint64_t last = list->is_end ? list->query.before - 1 : list->last;
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++) {
-        if (!is_for(fields, &list->rows[i]))
+        if (!one || !is_for(&one->endpoints[0], &list->rows[i])) /* it may be gone by now */
             continue;
         document_open(out, '{');
         show_message(&list->rows[i], out);
         document_close(out, '}');
     }
     document_close(out, ']');
+    registry_unref(one);
     show_id(out, "iterator", ID_MESSAGE, published_message(id_event_of(last)));
     document_key(out, "done");
     document_bool(out, list->is_end);

@@ -544,9 +544,7 @@ void api_write_resources(const struct call *call, struct document *out)
     const struct store_list_resources *list = &call->list_resources;
     const size_t count = list->row_count;
     const bool is_turned = call->resource.is_backward;
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < count; i++)
         write_resource(call->resource.form, &list->rows[is_turned ? count - 1 - i : i],
                        call->resource.with_content, out);

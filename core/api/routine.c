@@ -2,7 +2,7 @@
 /* GET /api/v1/cron, /api/v1/poll: what runs by itself, when it ran, when it runs next and why then.
  * POST …/{name}/run: it runs now. Those of anzol.every are among the crons, those of anzol.sse
  * among the polls. */
-#include "api/api_int.h"
+#include "api/declared_int.h"
 
 #include <stdio.h>
 
@@ -41,7 +41,6 @@ static void write_poll(struct document *out, const struct routine_row *row)
 static void write_routine(const struct call *call, struct document *out,
                           const struct stored_routine *stored)
 {
-    const struct api_hooks *hooks = &call->api->hooks;
     const struct routine_row *row = &stored->row;
     document_open(out, '{');
     document_key(out, "name");
@@ -49,7 +48,7 @@ static void write_routine(const struct call *call, struct document *out,
     document_key(out, "kind");
     document_str(out, routine_kind_name(stored->kind));
     document_key(out, "isRegistered");
-    document_bool(out, hooks->has_routine(stored->kind, stored->name, hooks->ctx));
+    document_bool(out, declared_has_routine(call, stored->kind, slice_str(stored->name)));
     document_key(out, "rule");
     document_str(out, row->rule);
     write_time(out, stored, "lastRun", row->last_ms);
@@ -71,14 +70,11 @@ static void write_routine(const struct call *call, struct document *out,
 static void write_list(const struct call *call, struct document *out, bool is_of_polls)
 {
     const struct store_list_routines *list = &call->list_routines;
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++)
         if ((list->rows[i].kind >= ROUTINE_POLL) == is_of_polls)
             write_routine(call, out, &list->rows[i]);
-    document_close(out, ']');
-    document_close(out, '}');
+    show_list_close(out);
 }
 
 void api_write_crons(const struct call *call, struct document *out)
@@ -93,23 +89,18 @@ void api_write_polls(const struct call *call, struct document *out)
 
 /* ---- POST …/{name}/run ----------------------------------------------------------------------- */
 
-/* Those of the kinds from first to last that have the name. */
-static void run(struct call *call, enum routine_kind first, enum routine_kind last)
+/* The one of these two kinds that has the name: no two of them have it (bind_routine.c). */
+static void run(struct call *call, enum routine_kind one, enum routine_kind other)
 {
     const struct api_hooks *hooks = &call->api->hooks;
-    char name[LIMIT_NAME_BYTES + 1] = ""; /* a longer one has nobody */
-    unsigned count = 0;
-    if (call->id.len <= LIMIT_NAME_BYTES)
-        (void)snprintf(name, sizeof name, "%.*s", (int)call->id.len, call->id.data);
-    for (enum routine_kind kind = first; kind <= last; kind++)
-        if (hooks->has_routine(kind, name, hooks->ctx)) {
-            hooks->run_routine(kind, name, hooks->ctx);
-            count++;
-        }
-    if (count == 0) {
+    const enum routine_kind kind = declared_has_routine(call, one, call->id) ? one : other;
+    char name[LIMIT_NAME_BYTES + 1];
+    if (!declared_has_routine(call, kind, call->id)) {
         call_refuse(call, 404, "not_found", "the scripts that serve have none of this name");
         return;
     }
+    (void)snprintf(name, sizeof name, "%.*s", (int)call->id.len, call->id.data);
+    hooks->run_routine(kind, name, hooks->ctx);
     struct document out;
     document_init(&out, SMALL_ANSWER_BYTES_MAX);
     document_open(&out, '{');

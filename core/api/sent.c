@@ -35,9 +35,7 @@ static void show_next(struct document *out, int64_t next_ms)
 
 static void open_list(struct document *out)
 {
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
 }
 
 /* first and last: ids of what the page shows, 0 if it is empty. */

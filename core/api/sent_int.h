@@ -16,9 +16,8 @@ struct sent_call {
     struct buf types;          /* apart by zero bytes */
     struct slice *type_slices; /* owned */
     size_t type_count;
-    uint64_t event;        /* that was found */
-    uint64_t endpoint_id;  /* the same */
-    char *endpoint_fields; /* owned: a JSON object */
+    uint64_t event;       /* that was found */
+    uint64_t endpoint_id; /* the same */
     uint64_t attempt_id;
     struct store_list_query query;
     int class_from, class_to;

@@ -23,7 +23,6 @@ void sent_call_free(struct sent_call *sent)
     buf_finish(&sent->channel);
     buf_finish(&sent->types);
     free(sent->type_slices);
-    free(sent->endpoint_fields);
     buf_finish(&sent->wanted);
     buf_finish(&sent->text);
     free(sent);
@@ -330,12 +329,8 @@ static void on_endpoint(struct store_read *read)
     struct store_list_resources *list = container_of(read, struct store_list_resources, read);
     const enum status status = read->status;
     log_failure(call, read);
-    if (status == OK) {
+    if (status == OK)
         call->sent->endpoint_id = list->rows[0].id;
-        free(call->sent->endpoint_fields);
-        call->sent->endpoint_fields = list->rows[0].body;
-        list->rows[0].body = NULL;
-    }
     store_read_finish(read);
     if (call_end_wait(call))
         go_on(call, status, "there is no endpoint of this id or uid");

@@ -47,3 +47,16 @@ void show_sent_headers(struct document *out, const char *name, struct slice head
 {
     show_fields(out, name, head, true);
 }
+
+void show_list_open(struct document *out)
+{
+    document_open(out, '{');
+    document_key(out, "data");
+    document_open(out, '[');
+}
+
+void show_list_close(struct document *out)
+{
+    document_close(out, ']');
+    document_close(out, '}');
+}

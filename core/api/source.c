@@ -2,7 +2,7 @@
 /* GET /api/v1/source, /api/v1/source/{name}: where events come in, as the scripts that serve say.
  * No secret is among it. /api/v1/source/{name}/secret: by what the source judges its sender, for a
  * program that is to judge the same requests (`anzol listen`). GET /api/v1/subscription. */
-#include "api/api_int.h"
+#include "api/declared_int.h"
 
 #include "base/log.h"
 
@@ -43,66 +43,65 @@ static void write_source(struct document *out, const struct source_spec *source)
     document_close(out, '}');
 }
 
-/* NULL: refused and answered. */
-static const struct registry *registry_of(struct call *call)
+static void list(struct call *call,
+                 void (*write_rows)(const struct registry *registry, struct document *out))
 {
-    const struct registry *registry = call->api->hooks.registry(call->api->hooks.ctx);
+    const struct registry *registry = declared_registry(call);
     if (!registry)
-        call_refuse(call, 503, "starting", "the server is starting; try again");
-    return registry;
+        return;
+    struct document out;
+    document_init(&out, LIMIT_API_ANSWER_BYTES);
+    show_list_open(&out);
+    write_rows(registry, &out);
+    show_list_close(&out);
+    call_answer(call, 200, &out);
+}
+
+static void write_sources(const struct registry *registry, struct document *out)
+{
+    for (size_t i = 0; i < registry->source_count; i++)
+        write_source(out, &registry->sources[i]);
+}
+
+static void write_subscriptions(const struct registry *registry, struct document *out)
+{
+    for (size_t i = 0; i < registry->subscription_count; i++) {
+        document_open(out, '{');
+        document_key(out, "name");
+        document_str(out, registry->subscriptions[i].name);
+        document_close(out, '}');
+    }
 }
 
 void api_list_sources(struct call *call)
 {
-    const struct registry *registry = registry_of(call);
-    if (!registry)
-        return;
-    struct document out;
-    document_init(&out, LIMIT_API_ANSWER_BYTES);
-    document_open(&out, '{');
-    document_key(&out, "data");
-    document_open(&out, '[');
-    for (size_t i = 0; i < registry->source_count; i++)
-        write_source(&out, &registry->sources[i]);
-    document_close(&out, ']');
-    document_close(&out, '}');
-    call_answer(call, 200, &out);
-}
-
-void api_get_source(struct call *call)
-{
-    const struct registry *registry = registry_of(call);
-    if (!registry)
-        return;
-    const struct source_spec *source = registry_source(registry, call->id);
-    if (!source) {
-        call_refuse(call, 404, "not_found", "the scripts that serve have no source of this name");
-        return;
-    }
-    struct document out;
-    document_init(&out, SMALL_ANSWER_BYTES_MAX);
-    write_source(&out, source);
-    call_answer(call, 200, &out);
+    list(call, write_sources);
 }
 
 void api_list_subscriptions(struct call *call)
 {
-    const struct registry *registry = registry_of(call);
-    if (!registry)
+    list(call, write_subscriptions);
+}
+
+/* The one that the path names. NULL: refused and answered. */
+static const struct source_spec *find(struct call *call)
+{
+    const struct registry *registry = declared_registry(call);
+    const struct source_spec *source =
+        registry ? registry_source(registry, call->parts.rows[0]) : NULL;
+    if (registry && !source)
+        call_refuse(call, 404, "not_found", "the scripts that serve have no source of this name");
+    return source;
+}
+
+void api_get_source(struct call *call)
+{
+    const struct source_spec *source = find(call);
+    if (!source)
         return;
     struct document out;
-    document_init(&out, LIMIT_API_ANSWER_BYTES);
-    document_open(&out, '{');
-    document_key(&out, "data");
-    document_open(&out, '[');
-    for (size_t i = 0; i < registry->subscription_count; i++) {
-        document_open(&out, '{');
-        document_key(&out, "name");
-        document_str(&out, registry->subscriptions[i].name);
-        document_close(&out, '}');
-    }
-    document_close(&out, ']');
-    document_close(&out, '}');
+    document_init(&out, SMALL_ANSWER_BYTES_MAX);
+    write_source(&out, source);
     call_answer(call, 200, &out);
 }
 
@@ -136,14 +135,9 @@ static void write_secrets(struct document *out, const struct source_spec *source
 
 void api_show_secret(struct call *call)
 {
-    const struct registry *registry = registry_of(call);
-    if (!registry)
+    const struct source_spec *source = find(call);
+    if (!source)
         return;
-    const struct source_spec *source = registry_source(registry, call->parts.rows[0]);
-    if (!source) {
-        call_refuse(call, 404, "not_found", "the scripts that serve have no source of this name");
-        return;
-    }
     if (count_secrets(source->verifier) == 0) {
         call_refuse(call, 409, "no_secret",
                     "this source judges its sender by a function, a public key or not at all: it "

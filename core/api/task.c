@@ -446,9 +446,7 @@ void api_write_tasks(const struct call *call, struct document *out)
 {
     const struct store_list_tasks *list = &call->list_tasks;
     struct page_end end = {.kind = ID_TASK, .reached = list->last, .is_end = list->is_end};
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++) {
         const struct task *task = &list->rows[paging_row(&list->query, i, list->row_count)];
         end.first = end.first ? end.first : task->id;

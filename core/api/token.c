@@ -354,9 +354,7 @@ void api_write_tokens(const struct call *call, struct document *out)
 {
     const struct store_list_tokens *list = &call->list_tokens;
     struct page_end end = {.kind = ID_TOKEN, .reached = list->last, .is_end = list->is_end};
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++) {
         const struct api_token *token = &list->rows[paging_row(&list->query, i, list->row_count)];
         end.first = end.first ? end.first : token->id;

@@ -38,9 +38,7 @@ void api_write_tried(const struct call *call, struct document *out)
 {
     const struct store_list_tried *list = &call->list_tried;
     const size_t count = list->row_count;
-    document_open(out, '{');
-    document_key(out, "data");
-    document_open(out, '[');
+    show_list_open(out);
     for (size_t i = 0; i < count; i++)
         write_row(&list->rows[paging_row(&list->query, i, count)], out);
     document_close(out, ']');

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/fan_out.h"
 
-#include "base/json.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -35,11 +34,7 @@ static struct directory_query query_of(const struct fan_out *what,
                                         id_of(what->event, PUBLISHED_APPLICATION, ID_APPLICATION),
                                     .type = what->type,
                                     .channels = channels};
-    struct slice item;
-    for (size_t offset = 0; what->channels.len > 0 &&
-                            query.channel_count < LIMIT_CHANNELS_PER_MESSAGE &&
-                            json_next_item(what->channels, &offset, &item);)
-        channels[query.channel_count++] = slice_of(item.data + 1, item.len - 2);
+    query.channel_count = published_channels(what->channels, channels);
     return query;
 }
 

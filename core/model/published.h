@@ -6,6 +6,7 @@
 #define MODEL_PUBLISHED_H
 
 #include "base/id.h"
+#include "base/limits.h"
 #include "model/event.h"
 
 #define PUBLISHED_SOURCE "api"
@@ -32,6 +33,8 @@ static inline uint64_t published_message(uint64_t event)
 }
 /* Whether an event is one of these. */
 bool event_is_published(const struct event *event);
+/* The names of its channels, as they stand in a JSON array ("": none). Returns how many. */
+size_t published_channels(struct slice json, struct slice channels[LIMIT_CHANNELS_PER_MESSAGE]);
 /* Its type as the caller said it. */
 struct slice published_type(struct slice type);
 

@@ -20,6 +20,8 @@ struct rig {
     struct store *store;
     struct store_client *client;
     struct api *api;
+    struct registry *registry;   /* of the scripts that serve */
+    struct directory *directory; /* of no endpoints */
     bool is_running;
     /* What the hooks say; written by commands only. */
     bool is_serving;

@@ -99,11 +99,30 @@ static enum status write_metrics(struct buf *out, void *ctx)
     return buf_add_str(out, "anzol_generation 1\n");
 }
 
-/* No scripts serve. */
+/* What serves: a queue "crm", a cron and a poll "daily". */
+static struct registry *make_registry(void)
+{
+    static struct gate gate = {.receivers = 2};
+    struct registry *registry = registry_create(1);
+    check(registry != NULL);
+    registry->endpoints = must_alloc(sizeof *registry->endpoints);
+    registry->endpoint_count = 1;
+    registry->endpoints[0] = (struct endpoint_spec){.name = must_copy("crm", 3), .gate = &gate};
+    registry->endpoints[0].queue = must_alloc(sizeof *registry->endpoints[0].queue);
+    *registry->endpoints[0].queue = (struct queue_spec){.path = must_copy("/queue/crm", 10)};
+    registry->routines = must_alloc(2 * sizeof *registry->routines);
+    for (size_t i = 0; i < 2; i++) {
+        registry->routines[registry->routine_count++] = (struct routine_spec){
+            .kind = i == 0 ? ROUTINE_CRON : ROUTINE_POLL, .name = must_copy("daily", 5)};
+        check(registry_index_routine(registry) == OK);
+    }
+    return registry;
+}
+
 static const struct registry *registry(void *ctx)
 {
-    (void)ctx;
-    return NULL;
+    const struct rig *rig = ctx;
+    return rig->registry;
 }
 
 static void registered(struct api_registered *asked, void *ctx)
@@ -120,24 +139,12 @@ static bool telling(const struct resource *row, struct store_telling *telling, v
     return false;
 }
 
-static bool has_endpoint(const char *name, void *ctx)
-{
-    (void)ctx;
-    return strcmp(name, "gone") != 0;
-}
-
 static bool unproven(uint64_t endpoint, struct api_unproven *out, void *ctx)
 {
     (void)endpoint;
     (void)out;
     (void)ctx;
     return false;
-}
-
-static bool has_routine(enum routine_kind kind, const char *name, void *ctx)
-{
-    (void)kind;
-    return has_endpoint(name, ctx);
 }
 
 static void run_routine(enum routine_kind kind, const char *name, void *ctx)
@@ -163,13 +170,6 @@ static void change_endpoint(struct api_endpoint_change *change, void *ctx)
                                                          : E_CONFLICT;
     change->state = change->status == OK ? states[change->verb] : ENDPOINT_DISABLED;
     change->on_done(change);
-}
-
-static bool queue(const char *name, struct api_queue *queue, void *ctx)
-{
-    (void)ctx;
-    *queue = (struct api_queue){.path = "/queue/crm", .receivers = 2};
-    return strcmp(name, "crm") == 0;
 }
 
 static bool pace(uint64_t endpoint, struct api_pace *pace, void *ctx)
@@ -316,12 +316,16 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
     char *hosts[HOSTS_MAX];
     struct err err = {0};
     int unix_fd = -1;
+    rig->registry = make_registry();
+    rig->directory = directory_create();
+    check(rig->directory != NULL);
     if (http_listen_tcp("127.0.0.1:0", false, fd, &err) != OK ||
         http_listen_unix(text(L, "socket"), &unix_fd, &err) != OK)
         luaL_error(L, "%s", err.text);
     const struct api_options options = {
         .loop = &rig->loop,
         .store = rig->store,
+        .directory = rig->directory,
         .fd = *fd,
         .unix_fd = unix_fd,
         .token = text(L, "token"),
@@ -338,15 +342,12 @@ static void open_api(lua_State *L, struct rig *rig, int *fd)
                   .change = change,
                   .task = task,
                   .registry = registry,
-                  .has_endpoint = has_endpoint,
-                  .has_routine = has_routine,
                   .run_routine = run_routine,
                   .change_endpoint = change_endpoint,
                   .registered = registered,
                   .telling = telling,
                   .pace = pace,
                   .unproven = unproven,
-                  .queue = queue,
                   .ctx = rig},
     };
     if (api_open(&options, &rig->api, &err) != OK)
@@ -429,6 +430,8 @@ static int l_close(lua_State *L)
     check(pthread_join(rig->thread, NULL) == 0);
     check(uv_loop_close(&rig->loop) == 0);
     store_close(rig->store);
+    registry_unref(rig->registry);
+    directory_destroy(rig->directory);
     forget_findings(rig);
     free(rig);
     return 0;
