@@ -24,6 +24,7 @@
 
 static const char over_reason[] =
     "no proof within a day of its last change: change or enable it to be asked again";
+static const char gone_reason[] = "it answered 410: change or enable it to be asked again";
 static const int64_t waits_ms[] = {5000, 30000, 60000, 300000}; /* the last one stays */
 
 struct server_proof {
@@ -35,7 +36,7 @@ struct server_proof {
     struct buf body;
     int64_t due_ms; /* Unix ms */
     size_t tries;
-    bool is_over; /* its day */
+    bool is_over; /* it is asked no more */
     char reason[API_UNPROVEN_BYTES];
     struct store_list_resources list;
     struct resource row;
@@ -245,7 +246,11 @@ static void on_answer(const struct exchange_answer *answer, void *ctx)
     const char *reason = judge(it, answer);
     it->exchange = NULL;
     if (reason) {
-        try_later(it, reason);
+        const bool is_gone = answer->status == 410;
+        try_later(it, is_gone ? gone_reason : reason);
+        it->is_over = is_gone;
+        if (answer->retry_after_ms > 0 && it->due_ms < clock_due_ms() + answer->retry_after_ms)
+            it->due_ms = clock_due_ms() + answer->retry_after_ms;
         return;
     }
     it->server->refreshes++;

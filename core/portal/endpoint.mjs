@@ -15,8 +15,8 @@ import { exampleForm, recoverForm } from "./send.mjs";
 function standing(endpoint) {
   if (endpoint.disabled) return "It is disabled: nothing is sent to it.";
   if (endpoint.verification !== "unverified") return "It gets messages as they come.";
-  return "It has yet to prove that it wants webhooks: it is asked, and gets nothing else until it answers. "
-    + "What is published for it meanwhile waits.";
+  return "It has yet to prove that it wants webhooks: it is asked, for a day after its last change, and gets "
+    + "nothing else until it answers. What is published for it meanwhile waits.";
 }
 
 function fact(name, ...values) {

@@ -157,6 +157,28 @@ describe("an endpoint that has to prove that it wants webhooks", function()
     assert.same({ false, "enabled" }, { over() })
   end)
 
+  it("is asked no more when it says 410, and not before it wants to be when it says so", function()
+    receiver:answer("/left", { status = 410 })
+    receiver:answer("/busy", { status = 429, headers = "Retry-After: 3600\r\n" })
+    receiver:answer("/marks", { status = 404 })
+    local left = make "/left"
+    for _, uid in ipairs { "busy", "marks" } do
+      call("POST", path .. "/endpoint", { url = receiver:url("/" .. uid), uid = uid })
+    end
+    -- Whoever is asked at once is asked by then: the mark is asked again in a later turn.
+    for n = 1, 4 do
+      await("/marks", n)
+      clock:sleep(400)
+    end
+    assert.same({ 1, 1 }, { #await("/left", 1), #await("/busy", 1) })
+    clock:sleep(3600)
+    await("/busy", 2)
+    assert.matches(left.id .. " +unverified .* it answered 410: change or enable it",
+      cli.ask(server, { "endpoints" }).output)
+    assert.equal(200, select(2, call("POST", "/endpoint/" .. left.id .. "/enable", {})))
+    await("/left", 2)
+  end)
+
   it("has to prove it again when its URL changes, not when anything else does", function()
     receiver:answer("/one", proves)
     receiver:answer("/two", { status = 404 })
