@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SOCKET_NAME_BYTES 128
-
 static void on_head(struct http_request *request, void *ctx)
 {
     struct door *door = ctx;
@@ -93,10 +91,8 @@ static void on_drained(struct http_request *request, void *ctx)
 static const struct http_handler handler = {
     .on_head = on_head, .on_request = on_request, .on_over = on_over, .on_drained = on_drained};
 
-static bool socket_is_loopback(int fd)
+static bool is_loopback(const char *name)
 {
-    char name[SOCKET_NAME_BYTES];
-    http_socket_name(fd, name, sizeof name);
     return strncmp(name, "127.", 4) == 0 || strncmp(name, "[::1]:", 6) == 0;
 }
 
@@ -106,7 +102,10 @@ static enum status open_door(struct api *api, enum door_kind kind, int fd, struc
     *door = (struct door){.api = api, .is_unix = kind == DOOR_UNIX};
     if (fd < 0)
         return OK;
-    door->is_loopback = !door->is_unix && socket_is_loopback(fd);
+    if (!door->is_unix) {
+        http_socket_name(fd, api->listen, sizeof api->listen);
+        door->is_loopback = is_loopback(api->listen);
+    }
     const struct http_options options = {
         .loop = api->loop,
         .fd = fd,

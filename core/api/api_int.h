@@ -35,6 +35,7 @@ enum door_kind { DOOR_TCP, DOOR_UNIX, DOOR_COUNT };
 
 struct api {
     uv_loop_t *loop;
+    char listen[DOOR_ADDRESS_BYTES]; /* of the TCP socket; empty: there is none */
     struct store *store;
     struct store_client *client;
     struct api_hooks hooks;
@@ -68,7 +69,6 @@ struct api {
 
 struct call;
 struct route;
-struct known_application;
 struct resource_form;
 struct field_forms;
 struct complaints;

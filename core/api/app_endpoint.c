@@ -61,7 +61,8 @@ static const struct field_form rows[] = {
     {.name = OWNERSHIP_VERIFICATION, .type = FIELD_TEXT, .is_only_shown = true},
     {.name = OWNERSHIP_ORIGIN, .type = FIELD_TEXT, .is_only_shown = true},
     {.name = OWNERSHIP_RATE, .type = FIELD_INTEGER, .is_only_shown = true},
-    {.name = "secret", .type = FIELD_SECRET},
+    {.name = "secret", .type = FIELD_SECRET, .is_apart = true},
+    {.name = "headers", .type = FIELD_TEXTS, .is_apart = true},
 };
 const struct field_forms app_endpoint_fields = {rows, array_count(rows)};
 
@@ -246,6 +247,8 @@ static void judge(struct call *call, const char *fields, const char *old,
     }
     if (call->resource.is_new)
         endpoint_take_key(call, "secret", complaints);
+    if (call->resource.is_new)
+        endpoint_take_headers(call, complaints);
 }
 
 /* What the store will have: the others, and this one before them. */
@@ -293,6 +296,8 @@ static void complete(struct call *call, struct store_resource *put)
         registered_call_put_secret(call, SECRET_GRANT, buf_slice(&it->grant), 0);
     if (put->is_new)
         registered_call_put_secret(call, SECRET_KEY, buf_slice(&it->key), 0);
+    if (put->is_new && it->headers.len > 0)
+        registered_call_put_secret(call, SECRET_HEADERS, buf_slice(&it->headers), 0);
     put->secrets = it->writes;
     put->secret_count = it->write_count;
 }

@@ -181,10 +181,10 @@ static enum status write_kept(struct slice head, struct buf *out)
     return status == OK ? buf_add_byte(out, '}') : status;
 }
 
-static void change(struct call *call, bool is_patch, struct complaints *complaints)
+/* What the endpoint is to have, as a JSON object in what is registered. */
+static void take(struct call *call, bool is_patch, struct complaints *complaints)
 {
     struct registered_call *it = registered_call_of(call);
-    struct resource *row = &call->resource.row;
     struct buf given;
     struct buf named;
     buf_init_secret(&given, 4 * LIMIT_SECRET_BYTES);
@@ -192,15 +192,30 @@ static void change(struct call *call, bool is_patch, struct complaints *complain
     buf_clear(&it->headers);
     read_headers(call, is_patch, &given, &named, complaints);
     if (is_patch)
-        add_kept(kept_of(row), &named, &given);
+        add_kept(kept_of(&call->resource.row), &named, &given);
     if (count_of(buf_slice(&given)) > LIMIT_ENDPOINT_HEADERS)
         complain(complaints, "body", slice_str("headers"), "at most 50 headers are wanted");
     else if (write_kept(buf_slice(&given), &it->headers) != OK)
         complain(complaints, "body", slice_str("headers"), "together they are too large");
-    if (complaints->count == 0)
-        registered_call_put_secret(call, SECRET_HEADERS, buf_slice(&it->headers), 0);
     buf_finish(&given);
     buf_finish(&named);
+}
+
+static void change(struct call *call, bool is_patch, struct complaints *complaints)
+{
+    take(call, is_patch, complaints);
+    if (complaints->count == 0)
+        registered_call_put_secret(call, SECRET_HEADERS,
+                                   buf_slice(&registered_call_of(call)->headers), 0);
+}
+
+void endpoint_take_headers(struct call *call, struct complaints *complaints)
+{
+    const struct slice body = http_body(call->request);
+    struct slice value;
+    if (body.len > 0 && call->resource.verb != RESOURCE_REPLACE &&
+        json_find(body, "headers", &value) && json_kind_of(value) != JSON_NULL)
+        take(call, false, complaints);
 }
 
 static void replace(struct call *call, struct complaints *complaints)

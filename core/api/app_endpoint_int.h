@@ -16,10 +16,10 @@ struct registered_call {
     char *url;                     /* owned */
     struct ownership ownership;    /* owned */
     char **types;                  /* owned, with type_count of stored */
-    struct buf headers;            /* as a JSON object */
+    struct buf headers;            /* as a JSON object; empty: as they are */
     struct buf key;                /* a new one; empty: as it is */
     struct buf grant;              /* the key of a callback; empty: it needs no other */
-    struct secret_write writes[2]; /* borrow from the above */
+    struct secret_write writes[3]; /* borrow from the above */
     size_t write_count;
 };
 
@@ -35,6 +35,8 @@ void endpoint_take_key(struct call *call, const char *field, struct complaints *
 
 /* ---- app_endpoint_headers.c, app_endpoint_secret.c ---- */
 
+/* The headers that the body gives to an endpoint that it makes, if it does. */
+void endpoint_take_headers(struct call *call, struct complaints *complaints);
 extern const struct field_forms endpoint_headers_fields;
 extern const struct field_forms endpoint_headers_patch_fields;
 extern const struct field_forms endpoint_rotation_fields;

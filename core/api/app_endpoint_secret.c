@@ -10,7 +10,7 @@
 #define GRACE_S 86400
 
 static const struct field_form rows[] = {
-    {.name = "key", .type = FIELD_SECRET, .is_nullable = true},
+    {.name = "key", .type = FIELD_SECRET, .is_nullable = true, .is_apart = true},
     {.name = "gracePeriodSeconds",
      .type = FIELD_INTEGER,
      .min = 0,

@@ -161,15 +161,19 @@ static bool check_token(struct api *api, struct http_request *request)
     }
     if (!http_header(request, "authorization", &authorization)) {
         api_respond_error(request, 401, "token_missing",
-                          "send the admin token: \"Authorization: Bearer TOKEN\"", &challenge);
+                          "send the admin token, or a minted one: \"Authorization: Bearer TOKEN\"",
+                          &challenge);
         return false;
     }
     if (token_is_right(api, bearer_token(authorization)))
         return true;
     if (++failures->count == LIMIT_API_FAILURES)
         log_warn("admin tokens refused", "address=%s count=%u", failures->address, failures->count);
-    api_respond_error(request, 401, "token_wrong",
-                      "the bearer token is not this server's admin token", &challenge);
+    api_respond_error(
+        request, 401, "token_wrong",
+        "the bearer token is neither this server's admin token nor of the form of those "
+        "that it mints",
+        &challenge);
     return false;
 }
 

@@ -350,14 +350,29 @@ static enum status add_absent(struct reading *reading, const struct field_form *
     return form->absent ? add_member(form->name, slice_str(form->absent), out) : OK;
 }
 
+/* Clients send null, false and empty lists for what they do not want. */
+static bool asks_for_something(struct slice value)
+{
+    size_t offset = 0;
+    struct slice item;
+    return json_kind_of(value) == JSON_ARRAY
+               ? json_next_item(value, &offset, &item)
+               : json_kind_of(value) != JSON_NULL && !slice_is(value, "false");
+}
+
 static enum status add_field(struct reading *reading, const struct field_form *form,
                              struct buf *out)
 {
     const struct fields_input *input = reading->input;
     struct slice value;
     const bool is_patch = input->mode == FIELDS_PATCHED;
-    if (form->type == FIELD_SECRET || form->is_only_shown)
+    if (form->is_apart || form->is_only_shown)
         return OK;
+    if (form->refusal) {
+        if (find_given(reading, form, &value) && asks_for_something(value))
+            complain_of(reading, form, form->refusal);
+        return OK;
+    }
     if (form->is_of_path && input->mode != FIELDS_MADE) {
         const enum status status =
             buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", form->name);

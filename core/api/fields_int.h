@@ -19,7 +19,7 @@ enum field_type {
     FIELD_NAMES,   /* items_min to items_max different names, each as FIELD_NAME */
     FIELD_FORM,    /* an object with the fields of `forms` */
     FIELD_OBJECT,  /* any object */
-    FIELD_SECRET   /* when it is made; kept apart by whoever knows what it is */
+    FIELD_SECRET   /* a key that signs */
 };
 struct field_forms;
 
@@ -37,7 +37,11 @@ struct field_form {
     bool is_nullable;   /* a patch with null takes it away; elsewhere null is as if not given */
     bool is_only_shown; /* whoever knows what it is adds it to what was read */
     bool is_of_path;    /* a request to change it has it in its path */
+    bool is_apart;      /* when it is made; read and kept by whoever knows what it is */
     const char *absent; /* its JSON if it is not given; NULL: then it has none */
+    /* Clients have this field for what is not done here: whoever asks for it is told so, with
+     * this, for the request would promise what does not happen. NULL: it is a field as any. */
+    const char *refusal;
 };
 
 struct field_forms {

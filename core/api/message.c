@@ -42,6 +42,13 @@ static const struct field_form rows[] = {
     {.name = "payload", .alias = "data", .type = FIELD_OBJECT, .is_required = true},
     {.name = "payloadRetentionPeriod", .type = FIELD_INTEGER, .min = 5, .max = 90, .absent = "90"},
     {.name = RAW, .type = FIELD_FORM, .forms = &raw_fields},
+    {.name = "deliverAt",
+     .type = FIELD_INSTANT,
+     .refusal = "messages are sent at once: leave it out, and publish it when it is due"},
+    {.name = "payloadRetentionHours",
+     .type = FIELD_INTEGER,
+     .refusal = "payloads are kept for days: say payloadRetentionPeriod, 5 to 90, or DELETE its "
+                "content"},
     {.name = "application", .type = FIELD_FORM, .forms = &application_fields},
 };
 const struct field_forms message_fields = {rows, array_count(rows)};

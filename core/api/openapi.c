@@ -116,7 +116,7 @@ static void write_field(struct document *out, const struct field_form *form, enu
         write_names(out, form, min);
         break;
     case FIELD_SECRET:
-        openapi_text(out, "pattern", "^(whsec_)?[a-zA-Z0-9+/=]{32,100}$");
+        openapi_text(out, "pattern", "^(whsec_|whsk_)?[a-zA-Z0-9+/=]{32,100}$");
         break;
     case FIELD_FORM:
         write_fields(out, form->forms, FIELDS_MADE);
@@ -135,9 +135,9 @@ static void write_properties(struct document *out, const struct field_forms *for
     document_open(out, '{');
     for (size_t i = 0; i < forms->count; i++) {
         const struct field_form *form = &forms->rows[i];
-        if ((form->is_of_path || form->type == FIELD_SECRET) && mode != FIELDS_MADE)
+        if (form->refusal || ((form->is_of_path || form->is_apart) && mode != FIELDS_MADE))
             continue;
-        if (is_shown ? form->type == FIELD_SECRET : form->is_only_shown)
+        if (is_shown ? form->is_apart : form->is_only_shown)
             continue;
         document_key(out, form->name);
         write_field(out, form, mode);

@@ -8,6 +8,9 @@
 
 #define NO_FLAGS "[]"
 #define MS_PER_S INT64_C(1000)
+#define ALL_MAY                                                                                    \
+    "whoever has the link may do all that the portal offers: leave it out, or show what "          \
+    "customers may see on a page of your own"
 
 /* The last counts only if the path's application is not there. */
 static const struct field_form rows[] = {
@@ -16,6 +19,13 @@ static const struct field_form rows[] = {
      .min = 1,
      .max = LIMIT_UID_BYTES,
      .absent = NO_FLAGS},
+    {.name = "expiry",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = LIMIT_PORTAL_TTL_S,
+     .absent = "604800"},
+    {.name = "capabilities", .type = FIELD_NAMES, .refusal = ALL_MAY},
+    {.name = "readOnly", .type = FIELD_FLAG, .refusal = ALL_MAY},
     {.name = "application", .type = FIELD_FORM, .forms = &application_fields},
 };
 const struct field_forms portal_fields = {rows, array_count(rows)};
@@ -25,7 +35,10 @@ static enum status add_url(const struct call *call, struct buf *url)
 {
     struct slice host = slice_str("localhost");
     char application[ID_TEXT_BYTES];
-    (void)http_header(call->request, "host", &host);
+    if (slice_is(http_remote(call->request), "unix") && call->api->listen[0])
+        host = slice_str(call->api->listen); /* its Host is no address of a browser */
+    else
+        (void)http_header(call->request, "host", &host);
     id_format(ID_APPLICATION, call->application, application);
     enum status status = call->api->url ? buf_add_str(url, call->api->url)
                                         : buf_printf(url, "http://%.*s", (int)host.len, host.data);
@@ -78,6 +91,9 @@ static bool read_body(struct call *call, bool has_application)
     enum status status = fields_read(&input, &complaints, &body);
     if (status == OK && complaints.count == 0) {
         call->minting.token.flags = fields_copy(body.data, "featureFlags");
+        struct slice expiry;
+        check(json_find(buf_slice(&body), "expiry", &expiry));
+        call->minting.ttl_ms = strtoll(expiry.data, NULL, 10) * MS_PER_S;
         if (!has_application)
             status = api_take_brought(call, buf_slice(&body), &complaints);
     }
@@ -92,7 +108,6 @@ static bool read_body(struct call *call, bool has_application)
 static void begin(struct call *call, bool is_found)
 {
     call->minting.token.scope = TOKEN_PORTAL;
-    call->minting.ttl_ms = LIMIT_PORTAL_TTL_S * MS_PER_S;
     if (is_found)
         token_begin(call, answer);
     else if (!api_brings_application(call))

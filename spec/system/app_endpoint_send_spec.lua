@@ -41,6 +41,15 @@ describe("an endpoint that an application registered", function()
       headers["webhook-signature"])
   end)
 
+  it("has the headers that it was made with", function()
+    make { url = receiver:url "/headers", uid = "e", headers = { ["X-Shop"] = "acme", Authorization = "Bearer t" } }
+    assert.same({ headers = { ["X-Shop"] = "acme" }, sensitive = { "Authorization" } },
+      (call("GET", path .. "/endpoint/e/headers")))
+    publish()
+    local headers = await("/headers", 1)[1].headers
+    assert.same({ "acme", "Bearer t" }, { headers["x-shop"], headers.authorization })
+  end)
+
   it("is asked by its URL without what stays with a client, its dots resolved", function()
     local forms = { ["/frag#own"] = "/frag", ["/q?a=b#own?c"] = "/q?a=b", ["/%C3%BC"] = "/%C3%BC", ["/a/../b"] = "/b",
       ["?x=1"] = "/?x=1" }

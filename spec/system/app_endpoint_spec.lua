@@ -78,6 +78,8 @@ describe("an endpoint of an application", function()
   end
   local eleven = {}
   for i = 1, 11 do eleven[i] = "c" .. i end
+  local crowd = {}
+  for i = 1, 51 do crowd["X-" .. i] = "a" end
 
   for place, bodies in pairs {
     ["body url"] = { "{}", { url = "" }, { url = 1 }, { url = "ftp://example.com/" },
@@ -97,6 +99,9 @@ describe("an endpoint of an application", function()
     ["body disabled"] = { with { disabled = 1 } },
     ["body metadata"] = { with { metadata = "a" } },
     ["body metadata a"] = { with { metadata = { a = 1 } } },
+    ["body headers"] = { with { headers = "a" }, with { headers = { "a" } }, with { headers = crowd } },
+    ["body headers X-A"] = { with { headers = { ["X-A"] = 1 } }, with { headers = { ["X-A"] = "a\nb" } } },
+    ["body headers Webhook-Id"] = { with { headers = { ["Webhook-Id"] = "a" } } },
     ["body description"] = { with { description = 1 } },
     ["body secret"] = { with { secret = "" }, with { secret = "whsec_" .. ("A"):rep(31) },
       with { secret = "whsec_" .. ("A"):rep(104) }, with { secret = "whsec_" .. ("*"):rep(32) },

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- POST /api/v1/auth/app-portal-access/{app}: tokens for the customers of an application.
 local Server = require "support.server"
+local cli = require "support.cli"
+local json = require "dkjson"
 local resources = require "support.resources"
 
 describe("access to a portal", function()
@@ -33,6 +35,38 @@ describe("access to a portal", function()
     assert.equal(7, day(row.expiresAt) - day(row.createdAt))
   end)
 
+  it("is good for as long as it says", function()
+    local function second(instant)
+      local day, hour, minute, rest = instant:match "%-(%d+)T(%d+):(%d+):(%d+)"
+      return ((tonumber(day) * 24 + hour) * 60 + minute) * 60 + rest
+    end
+    assert.equal(200, (select(2, open("acme", { expiry = 60 }))))
+    local row = call("GET", "/token").data[1]
+    -- A month may end between the two.
+    assert.is_true(second(row.expiresAt) - second(row.createdAt) == 60 or second(row.expiresAt) < 86400 * 2)
+    assert.equal(200, (select(2, open("acme", { expiry = 604800 }))))
+    assert.equal(200, (select(2, open("acme", { expiry = json.null }))))
+    for _, expiry in ipairs { 0, 604801, 1.5, "1" } do
+      local answer, status = open("acme", { expiry = expiry })
+      assert.same({ 422, { "body", "expiry" } }, { status, answer.detail[1].loc })
+    end
+  end)
+
+  it("is refused where it is to do less than all", function()
+    for name, value in pairs { readOnly = true, capabilities = { "ViewBase" } } do
+      local answer, status = open("acme", { [name] = value })
+      assert.same({ 422, { "body", name } }, { status, answer.detail[1].loc })
+    end
+    assert.equal(200, (select(2, open("acme", '{"readOnly":false,"capabilities":[]}'))))
+  end)
+
+  it("is found at the listener by who asks through the socket", function()
+    local answer = cli.run({ "api", "POST", "auth/app-portal-access/acme", "--data", "{}" },
+      { cwd = server.dir, env = { ANZOL_SOCKET = server.state_dir .. "/anzol.sock" } })
+    local access = json.decode(answer.output)
+    assert.matches(("http://127.0.0.1:%d/portal/#app="):format(server.admin_port), access.url, 1, true)
+  end)
+
   it("sees the event types of its flags", function()
     call("POST", "/event-type", { name = "beta.type", description = "x", featureFlag = "beta" })
     local bearer = function(token) return { Authorization = "Bearer " .. token } end
@@ -50,7 +84,7 @@ describe("access to a portal", function()
 
   it("makes the application that it brings, if that is the path's", function()
     assert.equal(404, (select(2, open "new")))
-    assert.equal(404, (select(2, open("new", { application = require "dkjson".null }))))
+    assert.equal(404, (select(2, open("new", { application = json.null }))))
     for _, uid in ipairs { "another", false } do
       local answer, status = open("new", { application = { name = "New", uid = uid or nil } })
       assert.same({ 422, { "body", "application", "uid" } }, { status, answer.detail[1].loc })
@@ -89,7 +123,6 @@ describe("access to a portal", function()
 
   it("is made once for an application that many bring at once", function()
     local http = require "support.http"
-    local json = require "dkjson"
     local body = json.encode { application = { name = "Many", uid = "many" } }
     local connections = {}
     for i = 1, 8 do

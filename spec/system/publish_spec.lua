@@ -66,7 +66,8 @@ describe("a message that is published", function()
 
   it("takes what older clients call its payload, and nulls as not given", function()
     assert.same({ a = 1 }, made({ eventType = "a", data = { a = 1 } }).payload)
-    local message = made '{"eventType":"a","payload":{},"eventId":null,"channels":null,"application":null}'
+    local message = made('{"eventType":"a","payload":{},"eventId":null,"channels":null,"application":null,'
+      .. '"deliverAt":null,"payloadRetentionHours":null}')
     assert.is_nil(message.eventId)
     assert.is_nil(message.channels)
   end)
@@ -115,6 +116,9 @@ describe("a message that is published", function()
     ["body transformationsParams"] = { { eventType = "a", payload = empty, transformationsParams = 5 } },
     ["body payload"] = { { eventType = "a" }, { eventType = "a", payload = "x" }, { eventType = "a", payload = { 1 } },
       { eventType = "a", payload = json.null } },
+    -- What would be promised and not done.
+    ["body deliverAt"] = { { eventType = "a", payload = empty, deliverAt = "2030-01-01T00:00:00Z" } },
+    ["body payloadRetentionHours"] = { { eventType = "a", payload = empty, payloadRetentionHours = 1 } },
     ["body payloadRetentionPeriod"] = { { eventType = "a", payload = empty, payloadRetentionPeriod = 4 },
       { eventType = "a", payload = empty, payloadRetentionPeriod = 91 },
       { eventType = "a", payload = empty, payloadRetentionPeriod = "9" } },
