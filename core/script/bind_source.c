@@ -266,6 +266,33 @@ static char *lower_copy(lua_State *L, const char *text)
     return copy;
 }
 
+static void hide(struct source_spec *source, char *name)
+{
+    source->hidden_headers[source->hidden_header_count++] = name;
+}
+
+static bool is_hidden(const struct source_spec *source, const char *name)
+{
+    for (size_t i = 0; i < source->hidden_header_count; i++)
+        if (slice_equal_nocase(slice_str(source->hidden_headers[i]), slice_str(name)))
+            return true;
+    return false;
+}
+
+/* What holds the secret itself by which the sender is judged. */
+static void hide_token(lua_State *L, struct source_spec *source)
+{
+    const struct verifier *verifier = source->verifier;
+    if (!verifier || verifier->kind != VERIFIER_RECIPE)
+        return;
+    const struct recipe *recipe = &verifier->recipe;
+    if (recipe->token_query[0] != '\0')
+        hide(source, text_copy(L, lua_pushfstring(L, CONTENT_PARAMETER "%s", recipe->token_query)));
+    for (size_t i = 0; i < recipe->name_count && recipe->algorithm == ALGORITHM_TOKEN; i++)
+        if (!is_hidden(source, recipe->names[i].signature))
+            hide(source, lower_copy(L, recipe->names[i].signature));
+}
+
 static void read_hidden(lua_State *L, const struct options *options, int provider,
                         struct source_spec *source)
 {
@@ -274,7 +301,7 @@ static void read_hidden(lua_State *L, const struct options *options, int provide
     const size_t count = type == LUA_TTABLE ? lua_rawlen(L, -1) : array_count(fallback);
     if ((type != LUA_TNIL && type != LUA_TTABLE) || count > HIDDEN_MAX)
         (void)option_error(L, options, "hide_headers", "a list of at most 32 header names");
-    source->hidden_headers = calloc(count + 2, sizeof *source->hidden_headers);
+    source->hidden_headers = calloc(count + 2 + RECIPE_NAMES_MAX, sizeof *source->hidden_headers);
     if (!source->hidden_headers)
         (void)luaL_error(L, "out of memory");
     for (size_t i = 0; i < count; i++) {
@@ -286,13 +313,10 @@ static void read_hidden(lua_State *L, const struct options *options, int provide
             lua_pop(L, 1); /* the table holds it */
         }
         const bool is_parameter = name[0] == CONTENT_PARAMETER[0]; /* its case counts */
-        source->hidden_headers[i] = is_parameter ? text_copy(L, name) : lower_copy(L, name);
-        source->hidden_header_count = i + 1;
+        hide(source, is_parameter ? text_copy(L, name) : lower_copy(L, name));
     }
     lua_pop(L, 1);
-    if (source->verifier && source->verifier->recipe.token_query[0] != '\0')
-        source->hidden_headers[source->hidden_header_count++] = text_copy(
-            L, lua_pushfstring(L, CONTENT_PARAMETER "%s", source->verifier->recipe.token_query));
+    hide_token(L, source);
 }
 
 /* The provider's table at its index, 0 if there is none. */

@@ -35,7 +35,7 @@ local anzol = {}
 ---@field handshake? anzol.Handshake Answers the `OPTIONS` handshake of CloudEvents. Then `status` is 202 unless given, and JSON that is malformed gets 415.
 ---@field challenge? fun(req: anzol.Request): anzol.ChallengeAnswer? Answers handshakes that come unsigned, whatever their method. Before `verify`; may wait. Nothing is stored.
 ---@field respond? fun(req: anzol.Request): anzol.RespondAnswer? What the sender gets, once the event is durable; nil: the default. Behind `verify`; may wait.
----@field hide_headers? string[] Headers that are not kept: `verify` sees them, nobody else. `"?name"`: a parameter of the query, whose value is struck out. Default: `{ "authorization", "cookie" }`.
+---@field hide_headers? string[] Headers that are not kept: `verify` sees them, nobody else. `"?name"`: a parameter of the query, whose value is struck out. Default: `{ "authorization", "cookie" }`. What holds the secret by which `verify` judges (a token, a password) is never kept.
 ---@field retention? anzol.Duration How long events are kept after they were handled. Default: the server's setting.
 ---@field seal_body? boolean Bodies lie sealed by the key of secrets in the store, and the API does not show them. What the scripts make of them (messages with a body of their own, emitted events) is not sealed. Default: `false`.
 ---@field status? integer What the sender gets once the event is durable: 200 to 299, default 200.

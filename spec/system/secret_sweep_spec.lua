@@ -20,8 +20,7 @@ local POLL, HTTP, SIGN, HEADER = s "POLL", s "HTTP", s "SIGN", s "HEADER"
 anzol.source("hub", { provider = anzol.provider.github { secret = s "SOURCE" } })
 anzol.source("bearer", { verify = anzol.verify.bearer { secret = s "BEARER", query = true } })
 anzol.source("basic", { verify = anzol.verify.basic { secret = s "BASIC" } })
-anzol.source("token", { verify = anzol.verify.token { header = "X-Api-Key", secret = s "TOKEN" },
-  hide_headers = { "x-api-key" } })
+anzol.source("token", { verify = anzol.verify.token { header = "X-Api-Key", secret = s "TOKEN" } })
 local retry = anzol.backoff.constant { base = "50ms", attempts = 2 }
 local function endpoint(name, options)
   options.retry, options.allow_private, options.sign = retry, true, options.sign or false
