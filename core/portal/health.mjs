@@ -9,7 +9,7 @@ const AT_ONCE = 4; // questions
 
 const parts = [
   { name: "success", kind: "good", word: "delivered" },
-  { name: "sending", kind: "late", word: "retried" },
+  { name: "sending", kind: "late", word: "being retried" },
   { name: "fail", kind: "bad", word: "failed" },
   { name: "pending", kind: "off", word: "pending" },
 ];

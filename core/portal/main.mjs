@@ -5,7 +5,7 @@ import { button, el } from "./dom.mjs";
 import { showEndpoint } from "./endpoint.mjs";
 import { showEdit, showNew } from "./endpoint_form.mjs";
 import { showEndpoints } from "./endpoints.mjs";
-import { attempt } from "./note.mjs";
+import { attempt, note } from "./note.mjs";
 import { current, forget, take } from "./session.mjs";
 
 const place = document.getElementById("view");
@@ -29,6 +29,7 @@ function put({ title, element }) {
 function end(title, text) {
   forget();
   asked += 1;
+  note("", "");
   logOut.hidden = true;
   document.getElementById("application").textContent = "";
   put({ title, element: el("section", { class: "empty" }, el("h1", {}, title), el("p", {}, text)) });

@@ -6,7 +6,7 @@ import { badge, number, time } from "./format.mjs";
 import { attempt, note } from "./note.mjs";
 
 const ATTEMPTS_SHOWN = 20;
-const states = [["Delivered", "good"], ["Pending", "off"], ["Failed", "bad"], ["Retried", "late"]];
+const states = [["Delivered", "good"], ["Pending", "off"], ["Failed", "bad"], ["Retrying", "late"]];
 
 function attemptRow(row) {
   const [word, kind] = row.responseStatusCode === 0 ? ["No answer", "bad"]

@@ -10,7 +10,7 @@ const PENDING = 1;
 const FIRST_LOOK_MS = 500; // each further one takes twice as long to come
 const LOOKS_MAX = 8; // of what stays pending; then somebody asks by hand
 const LOOKS_AFTER = 4; // of what was asked for, though nothing is pending: it may not show yet
-const choices = [["", "All"], ["0", "Delivered"], ["2", "Failed"], ["3", "Retried"], ["1", "Pending"]];
+const choices = [["", "All"], ["0", "Delivered"], ["2", "Failed"], ["3", "Retrying"], ["1", "Pending"]];
 
 function nothing(isAll) {
   return el("div", { class: "empty" }, el("p", {}, isAll

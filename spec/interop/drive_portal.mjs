@@ -84,7 +84,7 @@ await page.says("the event type has no schema with an example");
 answer = [500, "down"];
 await svix.message.create("acme", { eventType: "invoice.paid", payload: { n: 2 } });
 await page.press("Refresh");
-await page.find("summary", "Retried");
+await page.find("summary", "Retrying");
 
 // ---- Secret and headers ----
 const secret = (await svix.endpoint.getSecret("acme", (await only()).id)).key;
