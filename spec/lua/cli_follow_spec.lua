@@ -82,6 +82,15 @@ describe("following the list of events", function()
       { follower:place().base, follower:place().seen })
   end)
 
+  it("begins without a look at all that was, where filters leave nothing", function()
+    follower = new()
+    fake.answers = { NONE, page({}, { settled = id_at(4), storedLast = id_at(9), done = false, iterator = id_at(6) }),
+      page({}, { done = false, iterator = id_at(3) }) }
+    assert.same({}, follower:begin(5))
+    assert.equal(0, #fake.answers)
+    assert.equal(id_at(4), follower:place().base)
+  end)
+
   it("waits where there is no event at all", function()
     look(NONE, NONE)
     assert.matches("wait=25s&stored_last=" .. FIRST, look(NONE, NONE)[1], 1, true)

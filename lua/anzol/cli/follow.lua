@@ -83,9 +83,7 @@ function Follower:begin(count)
       if row.id > first.base then first.seen[row.id] = true end
     end
     iterator = client.plain(page.iterator)
-    local last = page.data[#page.data]
-    local is_far = last and last.id <= first.base and #rows >= count
-  until is_far or page.done or not iterator
+  until page.done or not iterator or iterator <= first.base
   local oldest_first = {}
   for i = #rows, 1, -1 do
     oldest_first[#oldest_first + 1] = rows[i]
