@@ -21,6 +21,7 @@ struct sent_call {
     uint64_t attempt_id;
     struct store_list_query query;
     int class_from, class_to;
+    int64_t from_ms, before_ms; /* of when attempts began; before_ms 0: any */
     bool with_content;
     int64_t since_ms, until_ms;
     struct buf text; /* of a body */

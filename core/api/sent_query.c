@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define MESSAGE_BYTES 64
+#define ATTEMPT_ENDS_MS_MAX 660000 /* behind its begin: the longest timeout, and its commit */
 #define TYPES "event_types"
 #define TYPE "event_type" /* what the poller calls it */
 
@@ -44,18 +45,22 @@ static bool read_instant(struct call *call, const char *name, int64_t *ms,
     return is_there;
 }
 
-/* before is exclusive, after inclusive. */
+/* before is exclusive, after inclusive. An attempt has its id when it has ended: those that began
+ * before an instant are looked for among all that ended until a while behind it. */
 static void read_times(struct call *call, enum id_kind kind, struct store_list_query *query,
                        struct complaints *complaints)
 {
     int64_t ms = 0;
     if (read_instant(call, "before", &ms, complaints)) {
+        call->sent->before_ms = ms > 0 ? ms : 1;
         ms = clock_due_of_wall(ms);
-        const uint64_t id = kind == ID_MESSAGE ? id_event_at(ms) : id_row_at(ms);
+        const uint64_t id =
+            kind == ID_MESSAGE ? id_event_at(ms) : id_row_at(ms + ATTEMPT_ENDS_MS_MAX);
         if (query->before == 0 || id < query->before)
             query->before = id > 0 ? id : 1;
     }
     if (read_instant(call, "after", &ms, complaints)) {
+        call->sent->from_ms = ms;
         ms = clock_due_of_wall(ms);
         const uint64_t id = kind == ID_MESSAGE ? id_event_at(ms) : id_row_at(ms);
         if (id > 0 && id - 1 > query->after)

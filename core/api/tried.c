@@ -72,6 +72,8 @@ static void read_tried(struct call *call)
         .query = sent->query,
         .class_from = sent->class_from,
         .class_to = sent->class_to,
+        .from_ms = sent->from_ms,
+        .before_ms = sent->before_ms,
     };
     call_read(call, STORE_LIST_TRIED);
 }

@@ -16,7 +16,9 @@ static bool is_wanted(const struct store_list_tried *list, sqlite3_stmt *stateme
 {
     const int status = sqlite3_column_int(statement, 4);
     const enum sent_state state = state_of((enum delivery_state)sqlite3_column_int(statement, 5));
-    return (list->endpoint == 0 || column_id(statement, 2) == list->endpoint) &&
+    const int64_t started_ms = sqlite3_column_int64(statement, 6);
+    return started_ms >= list->from_ms && (list->before_ms == 0 || started_ms < list->before_ms) &&
+           (list->endpoint == 0 || column_id(statement, 2) == list->endpoint) &&
            (list->query.state < 0 || (int)state == list->query.state) &&
            (list->class_to == 0 || (status >= list->class_from && status <= list->class_to));
 }

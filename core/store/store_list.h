@@ -279,6 +279,7 @@ struct store_list_tried {
     uint64_t only;                 /* this attempt; 0: all */
     struct store_list_query query; /* limit, before, after, is_backward: attempts; state as above */
     int class_from, class_to;      /* of the status; class_to 0: any */
+    int64_t from_ms, before_ms;    /* when it began, Unix ms; before_ms 0: any */
     struct tried_row *rows;        /* owned */
     size_t row_count;
     uint64_t last;

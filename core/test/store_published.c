@@ -122,11 +122,14 @@ int l_count_sent(lua_State *L)
     return read_start(L, it);
 }
 
-/* list_tried{ endpoint, event, only, class_from, class_to } and what list_published takes; state */
+/* list_tried{ endpoint, event, only, class_from, class_to, from_ms, before_ms } and what
+ * list_published takes; state */
 int l_list_tried(lua_State *L)
 {
     struct lua_read *it = read_create(L, STORE_LIST_TRIED);
     struct store_list_tried *list = &it->u.list_tried;
+    list->from_ms = field_integer(L, 2, "from_ms", 0);
+    list->before_ms = field_integer(L, 2, "before_ms", 0);
     list->endpoint = (uint64_t)field_integer(L, 2, "endpoint", 0);
     list->event = (uint64_t)field_integer(L, 2, "event", 0);
     list->only = (uint64_t)field_integer(L, 2, "only", 0);

@@ -158,6 +158,32 @@ return function(t)
       assert.same({ [0] = 0, 1, 1, 0 }, run("count_sent", { endpoint = FIRST + 1, after = two }).counts)
     end)
 
+    local function add_endpoints()
+      t.sql("INSERT INTO endpoint(id, name, url, state) VALUES (1099511627777, 'ep_a', 'http://a/', 0),"
+        .. " (1099511627778, 'ep_b', 'http://b/', 0)")
+    end
+
+    it("finds attempts by when they began", function()
+      add_endpoints()
+      local one, first = sent { 1, 2 }
+      for i, started_ms in ipairs { 1000, 2000 } do
+        settle(first[i], i, "succeeded", 200 + i, { attempt = { number = 1, status = 200 + i, started_ms = started_ms,
+          duration_ms = 900 } })
+      end
+      local function answers(fields)
+        fields.event = one
+        local found = {}
+        for i, row in ipairs(run("list_tried", fields).rows) do found[i] = row.answer end
+        return found
+      end
+      assert.same({ 202, 201 }, answers { from_ms = 1000, before_ms = 2001 })
+      assert.same({ 202 }, answers { from_ms = 1001 })
+      assert.same({ 201 }, answers { before_ms = 2000 })
+      assert.same({}, answers { from_ms = 1001, before_ms = 2000 })
+      assert.same({ 1 }, { #run("list_tried", { endpoint = FIRST + 2, from_ms = 2000 }).rows })
+      assert.same({ 0 }, { #run("list_tried", { endpoint = FIRST + 2, before_ms = 2000 }).rows })
+    end)
+
     it("tells where a message went, the newest endpoint first", function()
       local id, deliveries = sent { 3, 1, 2 }
       settle(deliveries[1], 3, "succeeded", 200)
@@ -172,8 +198,7 @@ return function(t)
     end)
 
     it("tells its attempts, by endpoint and by message", function()
-      t.sql("INSERT INTO endpoint(id, name, url, state) VALUES (1099511627777, 'ep_a', 'http://a/', 0),"
-        .. " (1099511627778, 'ep_b', 'http://b/', 0)")
+      add_endpoints()
       local one, first = sent({ 1, 2 }, { channels = '["eu"]' })
       local two, second = sent { 1 }
       settle(first[1], 1, "retrying", 503)

@@ -163,6 +163,29 @@ describe("a message of an application", function()
     receiver:take()
   end)
 
+  it("is found by its time, its attempts by when they began: not before `after`, and before `before`", function()
+    local path = application()
+    receiver:answer("/slow", { delay_ms = 300 })
+    endpoint(path, { uid = "slow" })
+    local message = publish(path, { eventId = "m" })
+    local attempt = wait.until_true("it is tried", 5000, function()
+      return call("GET", path .. "/attempt/msg/m").data[1]
+    end)
+    assert.is_true(attempt.responseDurationMs >= 200)
+    for list, timestamp in pairs { ["/msg"] = message.timestamp, ["/endpoint/slow/msg"] = message.timestamp,
+        ["/attempt/msg/m"] = attempt.timestamp, ["/attempt/endpoint/slow"] = attempt.timestamp } do
+      local behind = timestamp:gsub("Z$", "999Z") -- less than a millisecond
+      local next_ms = ("%03d"):format((tonumber(timestamp:match "%.(%d+)Z") + 1) % 1000)
+      local later = next_ms ~= "000" and timestamp:gsub("%.%d+Z", "." .. next_ms .. "Z") or nil
+      for query, count in pairs { ["after=" .. timestamp] = 1, ["before=" .. timestamp] = 0,
+          ["after=" .. behind] = 1, [later and "after=" .. later or "limit=1"] = later and 0 or 1,
+          [later and "before=" .. later or "limit=2"] = 1 } do
+        assert.equal(count, #call("GET", path .. list .. "?" .. query).data, list .. query)
+      end
+    end
+    receiver:take()
+  end)
+
   it("is looked for with parameters that are right", function()
     local path = application()
     endpoint(path, { uid = "e" })
