@@ -172,6 +172,8 @@ describe("what a hub and its subscriber confide to each other", function()
       server:restart()
     end
     publish()
+    local shown = cli.ask(hub, { "events", "show", hub:list("/api/v1/event?type=login")[1].id }).output
+    assert.matches("body, 52 bytes, sealed: it is not shown", shown, 1, true)
     assert.matches('"token"', hub:get("/api/v1/event/" .. hub:list("/api/v1/event?type=login")[1].id
       .. "/request?secrets=true").body)
     for _, server in ipairs { hub, subscriber } do

@@ -75,6 +75,10 @@ function M.show(console, event)
   }
   listing.show_headers(console, event.headers)
   show_runs(console, event.runs)
+  if event.sealed == true then
+    console:line(("\n%s, %d bytes, sealed: it is not shown"):format(console:paint("body", "bold"),
+      event.bodyBytes))
+  end
   listing.show_body(console, "body", event.body, event.bodyEncoding, event.bodyBytes)
 end
 
