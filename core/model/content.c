@@ -88,6 +88,7 @@ void content_hide(struct content *content, char *const *names, size_t count)
             memmove(content->bytes + kept, content->bytes + start, offset - start);
         kept += offset - start;
     }
+    explicit_bzero(content->bytes + kept, content->head_len - kept);
     content->head_len = (uint32_t)kept;
 }
 
@@ -101,6 +102,7 @@ void content_unref(struct content *content)
 {
     if (!content || atomic_fetch_sub_explicit(&content->references, 1, memory_order_acq_rel) != 1)
         return;
+    explicit_bzero(content->bytes, content->head_len); /* it may hold tokens */
     if (content->is_sealed)
         explicit_bzero(content->bytes + content->body_offset, content->body_len);
     free(content);

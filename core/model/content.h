@@ -27,8 +27,8 @@ struct content *content_create(struct slice head, size_t body_capacity);
 /* Before it is shared: appends to the body; may move the content (*content). E_LIMIT past max. */
 MUST_USE enum status content_append(struct content **content, const void *data, size_t len,
                                     size_t bytes_max);
-/* Before it is shared: drops the fields of these names (lower case) from the head. "?name": strikes
- * out the value of that parameter in the query. */
+/* Before it is shared: drops the fields of these names (lower case) from the head, and from memory.
+ * "?name": strikes out the value of that parameter in the query. */
 #define CONTENT_PARAMETER "?"
 void content_hide(struct content *content, char *const *names, size_t count);
 struct content *content_ref(struct content *content);

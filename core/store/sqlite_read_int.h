@@ -156,8 +156,9 @@ int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **
  * What was published and forgotten has expired. */
 #define SQL_TEXT_DELIVERY                                                                          \
     "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, iif(m.content & 255 IN (0, 255) AND"   \
-    " EXISTS (SELECT 1 FROM published WHERE id = e.id AND payload_until_ms IS NULL), 1,"           \
-    " d.expires_ms), m.type, m.content, c.head, c.body, a.next_ms - a.started_ms - a.duration_ms," \
+    " EXISTS (SELECT 1 FROM published WHERE id = m.content & -256 AND payload_until_ms IS NULL),"  \
+    " 1, d.expires_ms), m.type, m.content, c.head, c.body, a.next_ms - a.started_ms - "            \
+    "a.duration_ms,"                                                                               \
     " d.endpoint, e.trace, d.order_key IS NOT NULL, d.priority, d.fresh_ms, d.fresh_attempts,"     \
     " d.leased_ms, c.sealed FROM delivery d"
 #define SQL_TEXT_DELIVERY_JOINS                                                                    \

@@ -177,7 +177,7 @@ static size_t read_names(lua_State *L, int index, char *names[LIST_MAX])
     return count;
 }
 
-/* content_hide(head, body, names) -> head, body */
+/* content_hide(head, body, names) -> head, body, what lies between them */
 static int l_content_hide(lua_State *L)
 {
     const struct slice body = check_slice(L, 2);
@@ -188,8 +188,10 @@ static int l_content_hide(lua_State *L)
     content_hide(content, names, count);
     (void)push_slice(L, content_head(content));
     (void)push_slice(L, content_body(content));
+    (void)push_slice(
+        L, slice_of(content->bytes + content->head_len, content->body_offset - content->head_len));
     content_unref(content);
-    return 2;
+    return 3;
 }
 
 /* ---- Registry ---------------------------------------------------------------------------------

@@ -535,7 +535,8 @@ describe("a content", function()
         if name ~= "cookie" and name ~= "Authorization" then kept[#kept + 1] = fields[i] end
       end
       local hidden = { "authorization", "cookie" }
-      local head, body = model.content_hide(base.head_pack(fields), "the body", hidden)
+      local head, body, gap = model.content_hide(base.head_pack(fields), "the body", hidden)
+      assert.are.equal(("\0"):rep(#gap), gap) -- what was there is not in memory any more
       assert.are.same({ kept, #head }, { base.head_unpack(head) })
       assert.are.equal("the body", body)
     end

@@ -130,6 +130,17 @@ return function(t)
       assert.equal(1, t.row_count "delivery")
       assert.equal("own", t.sql("SELECT CAST(body AS TEXT) FROM content WHERE id <> " .. id)[1][1])
     end)
+
+    it("has expired for what is due, for copies with ids of their own too", function()
+      local id = sent { 1 }
+      local op = run("change", { { verb = "replay", message = id | 255, new_ids = true } })
+      assert.equal("ok", op.changes[1].status)
+      local claim = { endpoint = FIRST + 1, now_ms = 1 << 50 }
+      local before = run("claim_deliveries", claim).rows
+      assert.same({ 1, 0 }, { #before, before[1].expires_ms })
+      run("change", { { verb = "expunge", message = id | 255 } })
+      assert.equal(1, run("claim_deliveries", claim).rows[1].expires_ms)
+    end)
   end)
 
   describe("what was published and sent", function()
