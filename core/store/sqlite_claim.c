@@ -25,22 +25,25 @@ static struct content *make_content(struct slice head, struct slice body)
     return content;
 }
 
-/* Of the row of that id. NULL: no memory, or the body does not open. */
-static struct content *content_of(struct seal_ring *ring, uint64_t id, struct slice head,
-                                  struct slice body, bool is_sealed)
+/* Of the row of that id. Not SQLITE_OK: no memory, or SEALED_UNREADABLE. */
+static int content_of(struct seal_ring *ring, uint64_t id, struct slice head, struct slice body,
+                      bool is_sealed, struct content **content)
 {
     struct buf plain;
-    if (!is_sealed)
-        return make_content(head, body);
+    if (!is_sealed) {
+        *content = make_content(head, body);
+        return *content ? SQLITE_OK : SQLITE_NOMEM;
+    }
     const struct sealed_place place = sealed_body(id);
     buf_init_secret(&plain, body.len);
-    struct content *content = sqlite_unseal(ring, &place, body, &plain) == SQLITE_OK
-                                  ? make_content(head, buf_slice(&plain))
-                                  : NULL;
+    int rc = sqlite_unseal(ring, &place, body, &plain);
+    *content = rc == SQLITE_OK ? make_content(head, buf_slice(&plain)) : NULL;
     buf_finish(&plain);
-    if (content)
-        content->is_sealed = true;
-    return content;
+    if (rc == SQLITE_OK && !*content)
+        rc = SQLITE_NOMEM;
+    if (rc == SQLITE_OK)
+        (*content)->is_sealed = true;
+    return rc;
 }
 
 struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct content *content)
@@ -66,11 +69,16 @@ struct event *sqlite_event_of(sqlite3_stmt *statement, uint64_t id, struct conte
     return event;
 }
 
-static struct event *make_event(struct seal_ring *ring, sqlite3_stmt *statement, uint64_t id)
+static int make_event(struct seal_ring *ring, sqlite3_stmt *statement, uint64_t id,
+                      struct event **event)
 {
-    return sqlite_event_of(statement, id,
-                           content_of(ring, id, column_blob(statement, 7),
-                                      column_blob(statement, 8), sqlite3_column_int(statement, 9)));
+    struct content *content = NULL;
+    const int rc = content_of(ring, id, column_blob(statement, 7), column_blob(statement, 8),
+                              sqlite3_column_int(statement, 9), &content);
+    if (rc != SQLITE_OK)
+        return rc;
+    *event = sqlite_event_of(statement, id, content);
+    return *event ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event)
@@ -80,8 +88,8 @@ int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **
     int rc = sqlite3_step(statement);
     *event = NULL;
     if (rc == SQLITE_ROW) {
-        *event = make_event(reader->ring, statement, id);
-        rc = *event ? SQLITE_DONE : SQLITE_NOMEM;
+        rc = make_event(reader->ring, statement, id, event);
+        rc = rc == SQLITE_OK ? SQLITE_DONE : rc;
     }
     (void)sqlite3_reset(statement);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -149,6 +157,8 @@ static int add_event(struct sqlite_reader *reader, struct store_claim_events *cl
     struct claimed_event *it = &events[claim->event_count];
     *it = (struct claimed_event){.due_ms = due_ms};
     const int rc = sqlite_read_event(reader, id, &it->event);
+    if (rc == SEALED_UNREADABLE) /* it holds up no other */
+        return SQLITE_OK;
     if (rc != SQLITE_OK || !it->event) /* finished meanwhile */
         return rc;
     claim->event_count++;
@@ -232,34 +242,37 @@ int sqlite_claim_events(struct sqlite_reader *reader, struct store_claim_events 
 
 /* ---- Deliveries ------------------------------------------------------------------------------ */
 
-static struct message *make_message(struct seal_ring *ring, sqlite3_stmt *statement)
+static int make_message(struct seal_ring *ring, sqlite3_stmt *statement, struct message **message)
 {
-    struct content *content =
-        content_of(ring, column_id(statement, 7), column_blob(statement, 8),
-                   column_blob(statement, 9), sqlite3_column_int(statement, 18));
-    if (!content)
-        return NULL;
     const uint64_t id = column_id(statement, 1);
-    struct message *message =
-        message_create(id, column_text(statement, 6), content, column_id(statement, 7) != id);
-    if (!message) {
+    const uint64_t content_id = column_id(statement, 7);
+    struct content *content = NULL;
+    const int rc =
+        content_of(ring, content_id, column_blob(statement, 8), column_blob(statement, 9),
+                   sqlite3_column_int(statement, 18), &content);
+    if (rc != SQLITE_OK)
+        return rc;
+    struct message *made = message_create(id, column_text(statement, 6), content, content_id != id);
+    if (!made) {
         content_unref(content);
-        return NULL;
+        return SQLITE_NOMEM;
     }
-    message->expires_ms = sqlite3_column_int64(statement, 5);
-    (void)trace_load(column_blob(statement, 12), &message->trace);
-    return message;
+    made->expires_ms = sqlite3_column_int64(statement, 5);
+    (void)trace_load(column_blob(statement, 12), &made->trace);
+    *message = made;
+    return SQLITE_OK;
 }
 
-struct delivery *sqlite_delivery_of(struct seal_ring *ring, sqlite3_stmt *statement)
+int sqlite_delivery_of(struct seal_ring *ring, sqlite3_stmt *statement, struct delivery **made)
 {
-    struct message *message = make_message(ring, statement);
-    if (!message)
-        return NULL;
+    struct message *message = NULL;
+    const int rc = make_message(ring, statement, &message);
+    if (rc != SQLITE_OK)
+        return rc;
     struct delivery *delivery = delivery_create(column_id(statement, 11), message);
     if (!delivery) {
         message_unref(message);
-        return NULL;
+        return SQLITE_NOMEM;
     }
     delivery->id = column_id(statement, 0);
     delivery->state = (enum delivery_state)sqlite3_column_int(statement, 2);
@@ -272,7 +285,8 @@ struct delivery *sqlite_delivery_of(struct seal_ring *ring, sqlite3_stmt *statem
     delivery->fresh_ms = sqlite3_column_int64(statement, 15);
     delivery->fresh_attempts = (uint32_t)sqlite3_column_int64(statement, 16);
     delivery->leased_ms = sqlite3_column_int64(statement, 17);
-    return delivery;
+    *made = delivery;
+    return SQLITE_OK;
 }
 
 struct claimed_list {
@@ -297,9 +311,13 @@ static int fill(struct sqlite_reader *reader, sqlite3_stmt *statement, struct cl
             array_grow(list->deliveries, list->count, sizeof(struct delivery *));
         if (more)
             list->deliveries = more;
-        struct delivery *delivery = more ? sqlite_delivery_of(reader->ring, statement) : NULL;
-        rc = delivery ? SQLITE_OK : SQLITE_NOMEM;
-        if (!delivery)
+        struct delivery *delivery = NULL;
+        rc = more ? sqlite_delivery_of(reader->ring, statement, &delivery) : SQLITE_NOMEM;
+        if (rc == SEALED_UNREADABLE) { /* it holds up no other */
+            rc = SQLITE_OK;
+            continue;
+        }
+        if (rc != SQLITE_OK)
             break;
         list->deliveries[list->count++] = delivery;
         const struct content *content = delivery->message->content;

@@ -46,8 +46,10 @@ static int work_out(struct sqlite_engine *it, const struct outbox *outbox, size_
     uint64_t version = 0;
     if (!earlier) {
         const int rc = get(it, write->ns, write->key, &version, &stored);
+        if (rc == SEALED_UNREADABLE) /* as what is no number */
+            *status = E_INVALID;
         if (rc != SQLITE_OK)
-            return rc;
+            return rc == SEALED_UNREADABLE ? SQLITE_OK : rc;
     }
     char *sum = kv_add(earlier ? earlier->value : stored, write->delta);
     free(stored);

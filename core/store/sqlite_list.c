@@ -398,8 +398,7 @@ static int read_message(struct sqlite_reader *reader, struct store_get_delivery 
     bind_id(statement, 1, get->id);
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
-        get->delivery = sqlite_delivery_of(reader->ring, statement);
-        rc = get->delivery ? SQLITE_OK : SQLITE_NOMEM;
+        rc = sqlite_delivery_of(reader->ring, statement, &get->delivery);
     } else if (rc == SQLITE_DONE) { /* removed after its retention, meanwhile */
         get->read.status = E_NOTFOUND;
         rc = SQLITE_OK;

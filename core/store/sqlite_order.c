@@ -75,8 +75,9 @@ static int load(struct sqlite_engine *it, struct order_next *next)
     bind_id(statement, 1, next->delivery);
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
-        next->taken = sqlite_delivery_of(it->ring, statement);
-        rc = next->taken ? SQLITE_DONE : SQLITE_NOMEM;
+        rc = sqlite_delivery_of(it->ring, statement, &next->taken);
+        if (rc == SQLITE_OK || rc == SEALED_UNREADABLE) /* that one stays in the store */
+            rc = SQLITE_DONE;
     }
     (void)sqlite3_reset(statement);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;

@@ -375,7 +375,7 @@ int sqlite_list_kv(struct sqlite_reader *reader, struct store_list_kv *list)
         rc = sqlite_kv_walk_step(&walk, statement);
         if (rc != SQLITE_ROW)
             break;
-        bytes += column_text(statement, 2).len;
+        bytes += column_blob(statement, 2).len;
         list->is_cut = bytes > list->bytes_max;
         if (!list->is_cut)
             rc = add_kv_row(reader->ring, statement, list);

@@ -148,11 +148,12 @@ int sqlite_list_steps(struct sqlite_reader *reader, struct store_list_steps *lis
 /* The run rows of an event, with their error texts if errors is not NULL. */
 int sqlite_read_runs(struct sqlite_reader *reader, uint64_t event, struct claimed_run **runs,
                      char ***errors, size_t *count);
-/* The event with its content (an empty one without with_body). *event NULL: there is none. */
+/* The event with its content (an empty one without with_body). *event NULL: there is none.
+ * SEALED_UNREADABLE: as of a delivery. */
 int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **event);
 
-/* A delivery with its message, and how its row becomes one (sqlite_claim.c; NULL: no memory, or its
- * body does not open, which is logged).
+/* A delivery with its message, and how its row becomes one (sqlite_claim.c). SQLITE_NOMEM;
+ * SEALED_UNREADABLE: its body does not open, which is logged: that holds up no other delivery.
  * What was published and forgotten has expired. */
 #define SQL_TEXT_DELIVERY                                                                          \
     "SELECT d.id, d.message, d.state, d.attempts, d.due_ms, iif(m.content & 255 IN (0, 255) AND"   \
@@ -164,7 +165,7 @@ int sqlite_read_event(struct sqlite_reader *reader, uint64_t id, struct event **
 #define SQL_TEXT_DELIVERY_JOINS                                                                    \
     " CROSS JOIN message m ON m.id = d.message CROSS JOIN content c ON c.id = m.content"           \
     " LEFT JOIN attempt a ON a.id = d.attempt LEFT JOIN event e ON e.id = d.message & ~255"
-struct delivery *sqlite_delivery_of(struct seal_ring *ring, sqlite3_stmt *statement);
+int sqlite_delivery_of(struct seal_ring *ring, sqlite3_stmt *statement, struct delivery **made);
 
 /* sqlite_claim.c: an event from the columns source, type, key, parent, depth, trace, received_ms.
  * Takes the content (NULL: no memory). NULL: no memory. */

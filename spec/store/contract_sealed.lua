@@ -139,8 +139,31 @@ return function(t)
         :format(one, two))
       t.sql(("UPDATE kv SET value = (SELECT body FROM content WHERE id = %d)"):format(one))
       assert.equal("one", body(one))
-      assert.is_not.equal("ok", run("get_event", two).status)
+      assert.equal("io", run("get_event", two).status)
       assert.equal("io", get("k").status)
+    end)
+
+    it("that does not open holds up nothing else", function()
+      t.reopen(key_a)
+      local bad, good = event { body = "bad", sealed = true }, event { body = "good", sealed = true }
+      local sent, forwards = event { body = "sent", sealed = true }, { event { body = "x", sealed = true },
+        event { body = "y", sealed = true } }
+      set("n", "1")
+      for i, id in ipairs { sent, forwards[1], forwards[2] } do
+        local op = run("handled", { event = id, subscriptions = { "a" }, messages = { { ordinal = 1,
+          type = "out", is_forwarded = true, deliveries = { { endpoint = 1, order_key = i > 1 and "k" or nil,
+            due_ms = i == 1 and 1 or nil } } } } })
+        if i == 2 then forwards.first = op.deliveries[1].id end
+      end
+      t.sql(("UPDATE content SET body = x'01' || zeroblob(50) WHERE id IN (%d, %d)"):format(bad, forwards[2]))
+      t.sql "UPDATE kv SET value = x'01' || zeroblob(50)"
+      assert.same({ good }, t.due_events())
+      t.settle(forwards.first, "succeeded")
+      local rows = run("claim_deliveries", { endpoint = 1, now_ms = 1 << 50 }).rows
+      assert.same({ 1, "sent" }, { #rows, rows[1].body })
+      assert.equal("invalid", run("handled", { event = event(), subscriptions = { "a" },
+        writes = { { ns = "n", key = "n", delta = 1, sealed = true } } }).status)
+      assert.equal("good", body(good))
     end)
 
     it("leaves with an event that is erased", function()
