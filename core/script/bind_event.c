@@ -3,10 +3,12 @@
  * A view of the event in memory; data is decoded when it is first asked for. */
 #include "script/bind_int.h"
 
+#include "model/directory.h"
 #include "model/published.h"
 
 enum field_id {
     FIELD_APPLICATION = 1,
+    FIELD_APPLICATION_UID,
     FIELD_BODY,
     FIELD_CHANNELS,
     FIELD_CONTENT_TYPE,
@@ -32,6 +34,7 @@ struct field_name {
 };
 static const struct field_name field_names[] = {
     {"application", FIELD_APPLICATION},
+    {"application_uid", FIELD_APPLICATION_UID},
     {"body", FIELD_BODY},
     {"channels", FIELD_CHANNELS},
     {"content_type", FIELD_CONTENT_TYPE},
@@ -168,6 +171,25 @@ static int push_published(lua_State *L, const struct event_view *view, enum fiel
     return 1;
 }
 
+/* What its application is called now; nothing: it has no name of its own, or is gone. */
+static int push_application_uid(lua_State *L, const struct event_view *view)
+{
+    struct directory *directory = script_of(L)->hooks.directory;
+    char text[ID_TEXT_BYTES] = "";
+    char uid[LIMIT_UID_BYTES + 1];
+    struct slice value;
+    uint64_t application;
+    if (!directory || !event_is_published(view->event) ||
+        !head_find(view->head, PUBLISHED_APPLICATION, &value) || value.len >= sizeof text)
+        return 0;
+    memcpy(text, value.data, value.len);
+    if (!id_parse(ID_APPLICATION, text, &application) ||
+        !directory_application_uid(directory, application, uid))
+        return 0;
+    lua_pushstring(L, uid);
+    return 1;
+}
+
 static int push_field(lua_State *L, struct event_view *view, enum field_id id)
 {
     const struct event *event = view->event;
@@ -177,6 +199,8 @@ static int push_field(lua_State *L, struct event_view *view, enum field_id id)
     case FIELD_SOURCE:
     case FIELD_TYPE:
         return push_scalar(L, view, id);
+    case FIELD_APPLICATION_UID:
+        return push_application_uid(L, view);
     case FIELD_APPLICATION:
     case FIELD_CHANNELS:
         return push_published(L, view, id);

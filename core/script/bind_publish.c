@@ -32,8 +32,10 @@ static int l_choose(lua_State *L)
     const struct endpoint_spec *endpoint = lua_touserdata(L, 2);
     const struct membership *membership = endpoint->membership;
     lua_settop(L, 1);
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     set_text(L, "id", endpoint->name);
+    if (membership->uid)
+        set_text(L, "uid", membership->uid);
     set_text(L, "url", endpoint->url);
     push_names(L, membership->types, membership->type_count);
     lua_setfield(L, -2, "types");

@@ -87,8 +87,8 @@ int l_project_unverified(lua_State *L)
     return project_push_meta(L, project, event, 0);
 }
 
-/* publish(type, payload, channels, number of an application) -> event, as the API makes it;
- * channels: a JSON array or nil */
+/* publish(type, payload, channels, number of an application, its uid) -> event, as the API makes
+ * it; channels: a JSON array or nil; uid: nil if it has none */
 int l_project_publish(lua_State *L)
 {
     struct project *project = project_check(L);
@@ -100,6 +100,8 @@ int l_project_publish(lua_State *L)
     struct buf head;
     buf_init(&head, LIMIT_HEADERS_BYTES);
     id_format(ID_APPLICATION, (uint64_t)luaL_checkinteger(L, 5), application);
+    directory_name_application(project->directory, (uint64_t)luaL_checkinteger(L, 5),
+                               luaL_optstring(L, 6, NULL));
     check(head_add(&head, slice_str(PUBLISHED_APPLICATION), slice_str(application)) == OK &&
           head_add(&head, slice_str("content-type"), slice_str("application/json")) == OK);
     if (channels.len > 0)

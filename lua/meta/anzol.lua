@@ -393,6 +393,7 @@ function Headers:all(name) end
 ---@field run_number integer 1, 2, … with each run of this handler.
 ---@field parent_id string? The event whose handler emitted this one.
 ---@field application string? The id of the application that published it over the API, `"app_…"`; other events have none.
+---@field application_uid string? What you call that application now; one without a `uid` has none.
 ---@field channels string[]? Those that it was published with.
 ---@field trace { trace_id: string, span_id: string }? The sender's trace (`traceparent`), or a new one. Goes along to what is emitted and sent.
 ---@field log anzol.log As `anzol.log`; lines name the event.
@@ -429,6 +430,7 @@ function Event:send(endpoint, message, options) end
 
 ---@class anzol.PublishedEndpoint
 ---@field id string As `"ep_…"`.
+---@field uid string? What its application calls it.
 ---@field url string
 ---@field types string[] Event types that it wants; none: all.
 ---@field channels string[] Channels that it wants; none: all.

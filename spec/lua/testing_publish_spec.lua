@@ -6,7 +6,7 @@ local script = [[
 anzol.on("**", function(event) event:send("out", { json = { all = true } }) end)
 anzol.on("api.invoice.*", function(event)
   if event.data.amount == 0 then return anzol.skip "nothing to pay" end
-  event:send("out", { json = { app = event.application, channels = event.channels,
+  event:send("out", { json = { app = event.application, uid = event.application_uid, channels = event.channels,
     count = event:publish { payload = { seen = true } } } })
 end)
 ]]
@@ -24,6 +24,10 @@ describe("t:publish", function()
     local sent = t:delivery("out").request.json
     assert.same({ { "eu" }, 0 }, { sent.channels, sent.count })
     assert.matches("^app_", sent.app)
+    assert.is_nil(sent.uid)
+    t:answer("out", 200)
+    t:publish("invoice.paid", { application = "acme" })
+    assert.equal("acme", t.deliveries[#t.deliveries].request.json.uid)
   end)
 
   it("gives it to nobody else", function()
@@ -50,7 +54,7 @@ end)
 anzol.transform("drop", function() return anzol.skip "not wanted" end)
 anzol.on("api.routed", function(event)
   event:publish { type = "invoice.changed", payload = { id = event.data.id }, channels = { "eu" },
-    endpoints = function(endpoint) return endpoint.metadata.plan == "pro" end }
+    endpoints = function(endpoint) return endpoint.metadata.plan == "pro" or endpoint.uid == "us" end }
 end)
 anzol.on("api.many", { name = "one" }, function(event) event:publish() end)
 anzol.on("api.many", { name = "two" }, function(event) event:publish { payload = { two = true } } end)
@@ -123,12 +127,15 @@ describe("t:register", function()
     register("free", { metadata = { plan = "free" }, channels = { "eu" } })
     t:publish("routed", { payload = { id = 7, secret = "s" } })
     assert.same({ "pro" }, receivers())
+    register("us", { channels = { "eu" } })
+    t:publish("routed", { payload = { id = 7 } })
+    assert.same({ "pro", "pro", "us" }, receivers())
     assert.same({ "invoice.changed", { id = 7 } }, { t:delivery("pro").type, t:delivery("pro").request.json })
     t:publish "dropped"
-    assert.equal(1, #t.deliveries)
+    assert.equal(3, #t.deliveries)
     register "all"
     t:publish("many", { payload = { one = true } })
-    assert.same({ "pro", "all" }, receivers())
+    assert.same({ "pro", "pro", "us", "all" }, receivers())
     assert.same({ one = true }, t:delivery("all").request.json)
   end)
 

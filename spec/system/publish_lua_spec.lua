@@ -13,7 +13,7 @@ anzol.endpoint("out", { url = "$URL/out", sign = false, allow_private = true })
 anzol.on("**", function(event) event:send("out", { json = { all = event.type } }) end)
 anzol.on("api.told", function(event)
   event:send("out", { json = { type = event.type, source = event.source, app = event.application,
-    channels = event.channels, data = event.data, content_type = event.content_type } })
+    uid = event.application_uid, channels = event.channels, data = event.data, content_type = event.content_type } })
 end)
 anzol.on("api.twice", { order_by = function(event) return event:get "key" end }, function(event)
   event:publish()
@@ -75,7 +75,7 @@ describe("what is published over the API", function()
     wait.until_true("nothing is due", 5000, function() return #call("GET", "/event?state=pending").data == 0 end)
     local told = receiver:take()
     assert.equal(1, #told)
-    assert.same({ type = "api.told", source = "api", app = app.id, channels = { "eu" }, data = { a = 1 },
+    assert.same({ type = "api.told", source = "api", app = app.id, uid = "acme", channels = { "eu" }, data = { a = 1 },
       content_type = "application/json" }, json.decode(told[1].body))
   end)
 

@@ -133,7 +133,7 @@ function M.publish(world, name, options)
   check_names(options.channels, "channels", what, MESSAGE_CHANNELS_MAX, CHANNEL_MAX)
   local event = world.handling:add(world.project:publish(name, payload,
     options.channels and world:encode(options.channels),
-    application_of(world, options.application, what)), 0)
+    application_of(world, options.application, what), options.application), 0)
   world:settle()
   return event
 end
