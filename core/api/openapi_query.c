@@ -57,6 +57,7 @@ static const struct parameter parameters[] = {
     {"status_code_class", "{\"type\":\"integer\",\"enum\":[0,100,200,300,400,500]}",
      "The class of an answer's status; 0: there was none"},
     {"subscription", TEXT, "The name of a subscription"},
+    {"tag", NAME("0", "128"), "A tag that the message has"},
     {"to", TEXT, "An absolute URL"},
     {"type", TEXT, "A type of events, or a pattern of types"},
     {"until", TEXT, "An instant (RFC 3339 or Unix ms): before it"},

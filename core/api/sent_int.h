@@ -13,6 +13,7 @@ struct sent_call {
     struct buf wanted;   /* a parameter */
     struct buf attempt;
     struct buf channel;
+    struct buf tag;
     struct buf types;          /* apart by zero bytes */
     struct slice *type_slices; /* owned */
     size_t type_count;

@@ -22,6 +22,7 @@ void sent_call_free(struct sent_call *sent)
     buf_finish(&sent->endpoint);
     buf_finish(&sent->attempt);
     buf_finish(&sent->channel);
+    buf_finish(&sent->tag);
     buf_finish(&sent->types);
     free(sent->type_slices);
     buf_finish(&sent->wanted);
@@ -178,13 +179,13 @@ static void read_types(struct call *call, struct complaints *complaints)
     }
 }
 
-static void read_channel(struct call *call, struct complaints *complaints)
+/* A channel or a tag. */
+static void read_label(struct call *call, const char *name, struct buf *label,
+                       struct complaints *complaints)
 {
-    struct sent_call *sent = call->sent;
-    const char *value = complaints_query_get(call, "channel", &sent->channel, complaints);
-    if (value &&
-        (!fields_is_name(buf_slice(&sent->channel)) || sent->channel.len > LIMIT_CHANNEL_BYTES))
-        complain_of_query(complaints, "channel",
+    const char *value = complaints_query_get(call, name, label, complaints);
+    if (value && (!fields_is_name(buf_slice(label)) || label->len > LIMIT_CHANNEL_BYTES))
+        complain_of_query(complaints, name,
                           "1 to 128 letters, digits, '-', '_' and '.' are wanted");
 }
 
@@ -236,6 +237,7 @@ bool sent_begin(struct call *call, const struct sent_form *form)
     buf_init(&sent->text, LIMIT_API_BODY_BYTES);
     buf_init(&sent->attempt, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&sent->channel, LIMIT_REQUEST_LINE_BYTES);
+    buf_init(&sent->tag, LIMIT_REQUEST_LINE_BYTES);
     buf_init(&sent->types, 2 * LIMIT_REQUEST_LINE_BYTES);
     sent->query = (struct store_list_query){.limit = PAGE_ROWS_DEFAULT, .state = -1};
     complaints_begin(&complaints);
@@ -243,7 +245,8 @@ bool sent_begin(struct call *call, const struct sent_form *form)
     if (form->has_times)
         read_times(call, form->kind, &sent->query, &complaints);
     if (form->has_filters) {
-        read_channel(call, &complaints);
+        read_label(call, "channel", &sent->channel, &complaints);
+        read_label(call, "tag", &sent->tag, &complaints);
         read_types(call, &complaints);
     }
     if (form->has_status)
@@ -261,6 +264,7 @@ struct published_filter sent_filter(const struct call *call)
     return (struct published_filter){
         .application = call->application,
         .channel = sent->channel.len > 0 ? sent->channel.data : NULL,
+        .tag = sent->tag.len > 0 ? sent->tag.data : NULL,
         .types = sent->type_slices,
         .type_count = sent->type_count,
         .with_payload = sent->with_content,

@@ -78,13 +78,14 @@ enum published_column {
     OF_BODY
 };
 
-static bool has_channel(const struct published_filter *filter, struct slice channels)
+/* wanted: NULL: any. */
+static bool has_name(const char *wanted, struct slice names)
 {
     struct slice item;
-    if (!filter->channel)
+    if (!wanted)
         return true;
-    for (size_t offset = 0; channels.len > 0 && json_next_item(channels, &offset, &item);)
-        if (slice_is(slice_of(item.data + 1, item.len - 2), filter->channel))
+    for (size_t offset = 0; names.len > 0 && json_next_item(names, &offset, &item);)
+        if (slice_is(slice_of(item.data + 1, item.len - 2), wanted))
             return true;
     return false;
 }
@@ -152,7 +153,8 @@ int sqlite_read_published(struct sqlite_reader *reader, uint64_t event,
     bind_id(statement, 2, event);
     int rc = sqlite3_step(statement);
     *row = (struct published_row){0};
-    if (rc == SQLITE_ROW && !(has_channel(filter, column_text(statement, OF_CHANNELS)) &&
+    if (rc == SQLITE_ROW && !(has_name(filter->channel, column_text(statement, OF_CHANNELS)) &&
+                              has_name(filter->tag, column_text(statement, OF_TAGS)) &&
                               has_type(filter, column_text(statement, OF_TYPE))))
         rc = SQLITE_DONE;
     if (rc == SQLITE_ROW)
@@ -170,8 +172,9 @@ int sqlite_find_wanted(struct sqlite_reader *reader, uint64_t event,
     bind_id(statement, 1, filter->application);
     bind_id(statement, 2, event);
     int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW && !(has_channel(filter, column_text(statement, 0)) &&
-                              has_type(filter, column_text(statement, 1))))
+    if (rc == SQLITE_ROW && !(has_name(filter->channel, column_text(statement, 0)) &&
+                              has_type(filter, column_text(statement, 1)) &&
+                              has_name(filter->tag, column_text(statement, 2))))
         rc = SQLITE_DONE;
     (void)sqlite3_reset(statement);
     return rc;
@@ -238,7 +241,7 @@ static int look_at_row(struct sqlite_reader *reader, struct walk *walk)
 static int look_at_id(struct sqlite_reader *reader, struct walk *walk)
 {
     struct store_list_published *list = walk->list;
-    if (!walk->merge && !has_channel(&list->filter, column_text(walk->statement, 1)))
+    if (!walk->merge && !has_name(list->filter.channel, column_text(walk->statement, 1)))
         return SQLITE_ROW;
     struct published_row *rows = array_grow(list->rows, list->row_count, sizeof *rows);
     if (!rows)
@@ -258,16 +261,17 @@ int sqlite_list_published(struct sqlite_reader *reader, struct store_list_publis
     if (list->only || list->only_uid)
         return get_published(reader, list);
     const bool is_backward = list->query.is_backward;
+    const bool has_names = list->filter.channel || list->filter.tag;
     struct merge merge;
     struct walk walk = {.query = &list->query,
-                        .look = list->filter.channel ? look_at_id : look_at_row,
+                        .look = has_names ? look_at_id : look_at_row,
                         .list = list,
                         .row_count = &list->row_count};
     if (sqlite_merge_types(reader, &list->filter, is_backward, &merge)) {
         walk.merge = &merge;
         walk.look = look_at_id;
     } else {
-        walk.statement = reader->statements[walks[list->filter.channel != NULL][is_backward]];
+        walk.statement = reader->statements[walks[has_names][is_backward]];
         sqlite_bind_range(walk.statement, &list->query);
         bind_id(walk.statement, 3, list->filter.application);
     }

@@ -217,7 +217,7 @@ static const char *const read_sql[READ_SQL_COUNT] = {
     [READ_NEXT_OF_TYPE] = NEXT_OF_TYPE " ORDER BY id DESC LIMIT 1",
     [READ_NEXT_OF_TYPE_BACKWARD] = NEXT_OF_TYPE " ORDER BY id LIMIT 1",
     [READ_PUBLISHED_WANTED] =
-        "SELECT channels, type FROM published WHERE application = ? AND id = ?",
+        "SELECT channels, type, tags FROM published WHERE application = ? AND id = ?",
     [READ_BEGIN] = "BEGIN",
     [READ_END] = "COMMIT",
     [READ_LIST_SENT] = SENT_WALK " ORDER BY d.message DESC",

@@ -170,6 +170,7 @@ struct published_row {
 struct published_filter {
     uint64_t application;
     const char *channel;       /* that it has; NULL: any */
+    const char *tag;           /* the same */
     const struct slice *types; /* one of them, as the caller said it; none: any */
     size_t type_count;
     bool with_payload; /* of what is read: it is shown */

@@ -60,6 +60,7 @@ static void field_filter(lua_State *L, struct lua_read *it, struct published_fil
 {
     filter->application = (uint64_t)field_integer(L, 2, "application", 1);
     filter->channel = arena_field(L, &it->arena, 2, "channel");
+    filter->tag = arena_field(L, &it->arena, 2, "tag");
     filter->with_payload = field_boolean(L, 2, "with_payload");
     field_types(L, it, filter);
 }

@@ -73,13 +73,18 @@ return function(t)
       assert.is_true(list { limit = 5 }.is_end)
     end)
 
-    it("is listed by channel and type", function()
-      local eu = publish { channels = '["eu","b2b"]' }.id
-      local us = publish({ channels = '["us"]' }, { type = "api.other" }).id
+    it("is listed by channel, tag and type", function()
+      local eu = publish { channels = '["eu","b2b"]', tags = '["t1","t2"]' }.id
+      local us = publish({ channels = '["us"]', tags = '["t1"]' }, { type = "api.other" }).id
       local none = publish().id
       assert.same({ eu }, ids { channel = "eu" })
       assert.same({ eu }, ids { channel = "b2b" })
       assert.same({}, ids { channel = "b2" })
+      assert.same({ us, eu }, ids { tag = "t1" })
+      assert.same({ eu }, ids { tag = "t2" })
+      assert.same({ eu }, ids { tag = "t1", channel = "eu" })
+      assert.same({ us }, ids { tag = "t1", types = "other" })
+      assert.same({}, ids { tag = "eu" })
       assert.same({ us }, ids { types = "other" })
       assert.same({ none, us, eu }, ids { types = "other,invoice.paid" })
       assert.same({}, ids { types = "invoice" })

@@ -118,7 +118,7 @@ describe("a message of an application", function()
     local good = endpoint(path, { uid = "good" })
     local bad = endpoint(path, { uid = "bad" })
     receiver:answer("/bad", { status = 500, body = "broken" })
-    local one = publish(path, { eventId = "one", channels = { "eu" } })
+    local one = publish(path, { eventId = "one", channels = { "eu" }, tags = { "t", "u" } })
     local two = publish(path, { eventType = "b" })
     wait.until_true("both are tried", 5000, function()
       return #call("GET", path .. "/attempt/endpoint/bad").data == 2
@@ -128,7 +128,8 @@ describe("a message of an application", function()
     assert.same({ two.id, one.id }, { page.data[1].id, page.data[2].id })
     assert.same({ one.id, "-" .. two.id, true }, { page.iterator, page.prevIterator, page.done })
     for query, wanted in pairs {
-      ["limit=1"] = two.id, ["channel=eu"] = one.id, ["event_types=b,x"] = two.id, ["event_types=a"] = one.id,
+      ["limit=1"] = two.id, ["channel=eu"] = one.id, ["tag=u"] = one.id, ["tag=eu"] = "",
+      ["event_types=b,x"] = two.id, ["event_types=a"] = one.id,
       ["event_types[]=a"] = one.id, ["event_types%5B0%5D=b&event_types%5B1%5D=c"] = two.id,
       ["iterator=" .. two.id] = one.id, ["iterator=-" .. one.id] = two.id,
       ["before=" .. "2024-01-31%2012:00:00.123456%20UTC"] = "", ["after=2999-01-01T00:00:00Z"] = "",
@@ -147,6 +148,10 @@ describe("a message of an application", function()
     local sent = call("GET", path .. "/endpoint/bad/msg").data
     assert.same({ two.id, one.id, 3, { a = 1 } }, { sent[1].id, sent[2].id, sent[1].status, sent[2].payload })
     assert.same({}, call("GET", path .. "/endpoint/bad/msg?status=0").data)
+    for tag, count in pairs { t = 1, other = 0 } do
+      assert.equal(count, #call("GET", path .. "/attempt/endpoint/good?tag=" .. tag).data)
+      assert.equal(count, #call("GET", path .. "/endpoint/good/msg?tag=" .. tag).data)
+    end
     local tried = call("GET", path .. "/attempt/msg/one").data
     assert.same({ 2, one.id }, { #tried, tried[1].msgId })
     local failed = call("GET", path .. "/attempt/msg/one?status_code_class=500").data
@@ -193,6 +198,7 @@ describe("a message of an application", function()
     for at, places in pairs {
       limit = { "/msg?limit=0", "/msg?limit=251", "/attempt/endpoint/e?limit=x" },
       iterator = { "/msg?iterator=x", "/attempt/msg/m?iterator=msg_00000000000", "/msg/m/endpoint?iterator=-" },
+      tag = { "/msg?tag=a%20b", "/attempt/msg/m?tag=" .. ("c"):rep(129) },
       channel = { "/msg?channel=a%20b", "/msg?channel=" .. ("c"):rep(129) },
       event_types = { "/msg?event_types=a,,b", "/msg?event_types[]=", "/msg?event_types=a%2Fb" },
       before = { "/msg?before=yesterday", "/attempt/endpoint/e?before=1" }, after = { "/msg?after=2024" },
