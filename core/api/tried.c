@@ -12,7 +12,26 @@ static enum sent_state state_of(enum delivery_state state)
     return state < DELIVERY_SUCCEEDED ? SENT_AGAIN : SENT_FAILED;
 }
 
-static void write_row(const struct tried_row *row, struct document *out)
+/* What is shown where nothing was answered: why, in words for whoever has the endpoint. The detail
+ * that operators see stays with them: it names their addresses and scripts. */
+static struct slice response_of(const struct tried_row *row)
+{
+    static const char *const reasons[ATTEMPT_ERROR_COUNT] = {
+        [ATTEMPT_TIMEOUT] = "timeout: no answer in time",
+        [ATTEMPT_CONNECT] = "connect: no connection to the address",
+        [ATTEMPT_DNS] = "dns: the name has no address",
+        [ATTEMPT_TLS] = "tls: no secure connection: see whether the certificate is good",
+        [ATTEMPT_RESET] = "reset: the connection ended before the answer",
+        [ATTEMPT_BLOCKED_ADDRESS] = "blocked_address: this address may not be called",
+        [ATTEMPT_PROTOCOL] = "protocol: the answer is no HTTP",
+        [ATTEMPT_SCRIPT] = "script: the message could not be made; nothing was sent",
+    };
+    if (row->body_len > 0 || (unsigned)row->error >= ATTEMPT_ERROR_COUNT || !reasons[row->error])
+        return slice_of(row->body ? row->body : "", row->body_len);
+    return slice_str(reasons[row->error]);
+}
+
+static void write_row(const struct tried_row *row, bool with_response, struct document *out)
 {
     document_open(out, '{');
     show_id(out, "id", ID_ATTEMPT, row->id);
@@ -21,7 +40,7 @@ static void write_row(const struct tried_row *row, struct document *out)
     document_key(out, "url");
     document_str(out, row->url ? row->url : "");
     document_key(out, "response");
-    document_text(out, slice_of(row->body ? row->body : "", row->body_len));
+    document_text(out, with_response ? response_of(row) : slice_str(""));
     document_key(out, "responseStatusCode");
     document_number(out, row->status);
     document_key(out, "responseDurationMs");
@@ -40,7 +59,7 @@ void api_write_tried(const struct call *call, struct document *out)
     const size_t count = list->row_count;
     show_list_open(out);
     for (size_t i = 0; i < count; i++)
-        write_row(&list->rows[paging_row(&list->query, i, count)], out);
+        write_row(&list->rows[paging_row(&list->query, i, count)], list->filter.with_payload, out);
     document_close(out, ']');
     const size_t first = count > 0 ? paging_row(&list->query, 0, count) : 0;
     const size_t last = count > 0 ? paging_row(&list->query, count - 1, count) : 0;
@@ -135,5 +154,5 @@ void api_get_tried(struct call *call)
 
 void api_write_one_tried(const struct call *call, struct document *out)
 {
-    write_row(&call->list_tried.rows[0], out);
+    write_row(&call->list_tried.rows[0], true, out);
 }

@@ -15,7 +15,8 @@ function attemptRow(row) {
     el("p", { class: "chips" }, badge(word, kind), time(row.timestamp),
       el("span", { class: "quiet" }, `after ${number(row.responseDurationMs)} ms`),
       row.triggerType === 1 ? el("span", { class: "quiet" }, "asked for by hand") : null),
-    row.response ? el("pre", { tabindex: 0, "aria-label": "What was answered" }, row.response)
+    row.responseStatusCode === 0 ? el("p", { class: "quiet" }, row.response || "Nothing was answered.")
+      : row.response ? el("pre", { tabindex: 0, "aria-label": "What was answered" }, row.response)
       : el("p", { class: "quiet" }, "Nothing was answered."));
 }
 

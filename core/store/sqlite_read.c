@@ -37,7 +37,8 @@
     " AND endpoint = ? AND state = ? AND endpoint >= 1099511627776 AND state IN (1, 4, 5)"
 #define TRIED_ROW                                                                                  \
     "SELECT a.id, d.message, d.endpoint, p.url, a.status, a.state, a.started_ms, a.duration_ms,"   \
-    " a.body, d.fresh_ms IS NOT NULL AND a.number > coalesce(d.fresh_attempts, 0) FROM attempt a"
+    " a.body, d.fresh_ms IS NOT NULL AND a.number > coalesce(d.fresh_attempts, 0),"                \
+    " a.error FROM attempt a"
 #define TRIED_JOINS                                                                                \
     " CROSS JOIN delivery d ON d.id = a.delivery CROSS JOIN endpoint p ON p.id = d.endpoint"
 #define NEXT_TRIED                                                                                 \

@@ -48,6 +48,7 @@ static int look_at(struct sqlite_reader *reader, sqlite3_stmt *statement,
         .started_ms = sqlite3_column_int64(statement, 6),
         .duration_ms = sqlite3_column_int64(statement, 7),
         .is_manual = sqlite3_column_int(statement, 9) != 0,
+        .error = (enum attempt_error)sqlite3_column_int(statement, 10),
     };
     if (list->filter.with_payload) {
         row->body = column_copy(statement, 8);

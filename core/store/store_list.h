@@ -265,6 +265,7 @@ struct tried_row {
     uint64_t id, event, endpoint;
     char *url; /* of the endpoint now; owned */
     int status;
+    enum attempt_error error;
     enum delivery_state state; /* what it led to */
     int64_t started_ms, duration_ms;
     char *body; /* that was answered; owned */

@@ -32,7 +32,7 @@ local anzol = {}
 ---@field max_body? anzol.Size Default: `"1MiB"`.
 ---@field allow_from? string[] Addresses and blocks that may send, as `{ "192.0.2.0/24", "2001:db8::7" }`; others get 403. Behind a proxy: see the setting `trusted_proxies`.
 ---@field rate_limit? string Requests of all senders together, as `"100/s"`; more get 429 with `Retry-After`.
----@field handshake? anzol.Handshake Answers the `OPTIONS` handshake of CloudEvents. Then `status` is 202 unless given, and JSON that is malformed gets 415.
+---@field handshake? anzol.Handshake Answers the `OPTIONS` handshake of CloudEvents. Then `status` is 202 unless given, and JSON that is malformed gets 415 where a function of the source reads it.
 ---@field challenge? fun(req: anzol.Request): anzol.ChallengeAnswer? Answers handshakes that come unsigned, whatever their method. Before `verify`; may wait. Nothing is stored.
 ---@field respond? fun(req: anzol.Request): anzol.RespondAnswer? What the sender gets, once the event is durable; nil: the default. Behind `verify`; may wait.
 ---@field hide_headers? string[] Headers that are not kept: `verify` sees them, nobody else. `"?name"`: a parameter of the query, whose value is struck out. Default: `{ "authorization", "cookie" }`. What holds the secret by which `verify` judges (a token, a password) is never kept.

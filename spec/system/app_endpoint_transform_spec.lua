@@ -85,6 +85,9 @@ describe("a transform that an endpoint's metadata names", function()
       assert.equal("script", row.error)
       local whole = call("GET", "/attempt/" .. row.id)
       assert.is_truthy(whole.detail:find(why, 1, true), whole.detail)
+      -- Its customer is told no more than that.
+      assert.equal("script: the message could not be made; nothing was sent",
+        call("GET", "/app/a/attempt/endpoint/" .. name).data[1].response)
     end
     assert.is_nil(last())
   end)

@@ -55,7 +55,7 @@ describe("a message that was published", function()
     assert.equal(404, (select(2, call("POST", path .. "/msg/" .. message.id .. "/endpoint/x/resend", "{}"))))
   end)
 
-  it("came once it came, whatever is answered to those that follow; one without an answer has status 0", function()
+  it("came once it came, whatever is answered to those that follow; one without an answer says why", function()
     local path, place = application()
     local message = publish(path)
     await_attempts(path, message, 1)
@@ -67,6 +67,8 @@ describe("a message that was published", function()
     local tried = call("GET", path .. "/attempt/msg/" .. message.id).data
     assert.same({ 0, 500, 200 },
       { tried[1].responseStatusCode, tried[2].responseStatusCode, tried[3].responseStatusCode })
+    assert.equal("reset: the connection ended before the answer", tried[1].response)
+    assert.equal("", call("GET", path .. "/attempt/msg/" .. message.id .. "?with_content=false").data[1].response)
     assert.same({ 2, 2, 0 }, { tried[1].status, tried[2].status, tried[3].status })
     local none = call("GET", path .. "/attempt/msg/" .. message.id .. "?status_code_class=0").data
     assert.same({ tried[1] }, none)
