@@ -75,12 +75,27 @@ anzol.endpoint("x", { url = "https://x.example/", sign = false })
     assert.equal(1, result.code)
   end)
 
+  it("warns of handlers that take what applications publish, and let it go nowhere", function()
+    local result = check { ["scripts/a.lua"] = HEAD .. [[
+local function route(event) event:publish() end
+anzol.on("api.**", function(event) event.log.info("seen", { type = event.type }) end)
+anzol.on("api.order.*", { name = "with another" }, function(event) event.log.info "seen" end)
+anzol.on("api.order.**", function(e) if e.data.a == 1 then e:publish() end end)
+anzol.on("api.invoice.**", function() return anzol.skip "ours" end)
+anzol.on("api.user.**", function(event) route(event) end)
+anzol.on("api.direct.**", route)
+anzol.on({ "b", "api.emit.a" }, function(event) event:emit("c") end)
+]], ["scripts/b.lua"] = HEAD .. 'anzol.on("api.emit.a", { name = "b" }, function(event) event:publish() end)\n' }
+    assert.equal("scripts/a.lua:3: warning: no endpoint gets what is published as 'api.**': a handler takes it and "
+      .. "none of its handlers calls event:publish (return anzol.skip(why) where that is meant)\n", result.output)
+  end)
+
   it("warns of patterns that nothing can match", function()
     local lines = HEAD .. [[
 anzol.on({ "anzol.delivery.ded", "anzol.**", "anzol.delivery.*" }, function() end)
 anzol.on("anzol.*", { name = "two" }, function() end)
 anzol.on("api", { name = "three" }, function() end)
-anzol.on("api.**", { name = "four" }, function() end)
+anzol.on("api.**", { name = "four" }, function(event) event:publish() end)
 ]]
     local result = check { ["scripts/a.lua"] = lines }
     assert.equal("scripts/a.lua:2: warning: nothing matches the pattern 'anzol.delivery.ded': the server tells no such "

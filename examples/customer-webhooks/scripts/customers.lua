@@ -23,6 +23,7 @@ end)
 -- What the product tells itself is no customer's: without event:publish it goes nowhere.
 anzol.on("api.internal.**", function(event)
   event.log.info("kept to ourselves", { type = event.type, customer = event.application })
+  return anzol.skip "internal"
 end)
 
 -- metadata transform = "slack": a chat that takes texts and no JSON of ours.

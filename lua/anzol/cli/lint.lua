@@ -204,11 +204,12 @@ function M.findings(files, options)
     if load(file.text:gsub("^#[^\n]*", ""), "=", "t") then good[#good + 1] = file end
   end
   check_names(findings, good, options)
-  local has_source = false
+  local has_source, deciding = false, {}
   for _, file in ipairs(good) do
     file.tokens = lexer.tokens(file.text)
     file.calls = calls.in_file(file.tokens)
     has_source = has_source or lint_publish.has_source(file.tokens, file.calls)
+    lint_publish.note_deciding(file.tokens, file.calls, deciding)
   end
   for _, file in ipairs(good) do
     local tokens, calls_of = file.tokens, file.calls
@@ -217,7 +218,7 @@ function M.findings(files, options)
     for _, problem in ipairs(lint_options.problems(tokens, calls_of)) do
       add(findings, "error", file.path, problem.line, problem.message)
     end
-    for _, problem in ipairs(lint_publish.problems(tokens, calls_of, has_source)) do
+    for _, problem in ipairs(lint_publish.problems(tokens, calls_of, has_source, deciding)) do
       add(findings, problem.level, file.path, problem.line, problem.message)
     end
     for _, problem in ipairs(lint_null.problems(tokens, calls_of)) do

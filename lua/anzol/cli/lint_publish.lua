@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What handlers say of events that are published over the API, and of those that the server makes:
--- event:publish where it always fails, and patterns that can never match.
+-- event:publish where it always fails or never comes, and patterns that can never match.
 local lexer = require "anzol.cli.lexer"
 local type_pattern = require "anzol.cli.type_pattern"
 
@@ -86,26 +86,73 @@ local function check_handler(tokens, at, is_of_api, problems)
   end)
 end
 
--- problems(tokens, calls, has_source) -> { { level, line, message } }; has_source: some source is
--- called "api".
-function M.problems(tokens, calls, has_source)
-  local problems = {}
+-- Whether a handler may publish, or says that nothing is to go out: it calls event:publish, gives
+-- the event to something else, or names anzol.skip or error. What is no function here: perhaps.
+local function may_decide(tokens, at)
+  if text_at(tokens, at) ~= "function" then return true end
+  local name = text_at(tokens, at + 1) == "(" and text_at(tokens, at + 2)
+  local decides = false
+  each_token(tokens, at, function(i)
+    local token, behind = tokens[i], text_at(tokens, i + 1)
+    if token.kind ~= "name" or i == at + 2 then return end
+    if token.text == name then
+      decides = decides or (behind ~= "." and behind ~= ":")
+        or (behind == ":" and text_at(tokens, i + 2) == "publish")
+    else
+      decides = decides or token.text == "skip" or token.text == "error"
+    end
+  end)
+  return decides
+end
+
+-- fn(patterns, position of the handler) for each subscription whose patterns are written out.
+local function each_subscription(tokens, calls, fn)
   for _, call in ipairs(calls) do
     local list = call.path == "anzol.on" and text_at(tokens, call.at) == "("
       and lexer.arguments(tokens, call.at)
     local patterns = list and list[1] and patterns_at(tokens, list[1])
-    if patterns then
-      local is_of_api = false
-      for _, pattern in ipairs(patterns) do
-        is_of_api = is_of_api or is_published(pattern)
-        check_pattern(pattern, has_source, problems)
-      end
-      local handler = list[#list]
-      if text_at(tokens, handler) == "function" then
-        check_handler(tokens, handler, is_of_api, problems)
-      end
-    end
+    if patterns then fn(patterns, list[#list]) end
   end
+end
+
+-- Adds to `deciding` the patterns of handlers of a file that may decide what becomes of a message.
+function M.note_deciding(tokens, calls, deciding)
+  each_subscription(tokens, calls, function(patterns, handler)
+    if not may_decide(tokens, handler) then return end
+    for _, pattern in ipairs(patterns) do
+      if is_published(pattern) then deciding[#deciding + 1] = pattern.value end
+    end
+  end)
+end
+
+-- A message that such a handler takes, and no other one publishes, goes nowhere.
+local function check_taken(pattern, deciding, problems)
+  local sample = pattern.value:gsub("%*+", "any")
+  for _, other in ipairs(deciding) do
+    local ok, matches = pcall(type_pattern.matcher, other)
+    if not ok or matches(sample) then return end
+  end
+  problems[#problems + 1] = { level = "warning", line = pattern.line,
+    message = ("no endpoint gets what is published as '%s': a handler takes it and none of its "
+      .. "handlers calls event:publish; return anzol.skip(why) where that is meant")
+      :format(pattern.value) }
+end
+
+-- problems(tokens, calls, has_source, deciding) -> { { level, line, message } }; has_source: some
+-- source is called "api"; deciding: of all files.
+function M.problems(tokens, calls, has_source, deciding)
+  local problems = {}
+  each_subscription(tokens, calls, function(patterns, handler)
+    local is_of_api = false
+    for _, pattern in ipairs(patterns) do
+      is_of_api = is_of_api or is_published(pattern)
+      check_pattern(pattern, has_source, problems)
+      if is_published(pattern) then check_taken(pattern, deciding, problems) end
+    end
+    if text_at(tokens, handler) == "function" then
+      check_handler(tokens, handler, is_of_api, problems)
+    end
+  end)
   return problems
 end
 
