@@ -368,7 +368,9 @@ void server_granted(struct server *server, struct receive_grant *grant)
 {
     struct registry *one = directory_get(server->directory, grant->errand.endpoint);
     const struct membership *membership = one ? one->endpoints[0].membership : NULL;
+    struct store_health health;
     enum status status = OK;
+    store_health(server->store, &health);
     if (server->state != SERVER_SERVING)
         status = E_CANCELLED;
     else if (!membership || !is_granted(membership, grant))
@@ -376,6 +378,8 @@ void server_granted(struct server *server, struct receive_grant *grant)
     else if (grant->origin[0] &&
              !slice_equal_nocase(slice_str(grant->origin), slice_str(membership->origin)))
         status = E_INVALID;
+    else if (!health.is_writable)
+        status = E_IO;
     if (status == OK) {
         take_consent(server, one, grant);
         return;

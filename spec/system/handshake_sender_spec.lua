@@ -3,6 +3,7 @@
 -- and SHOULDs for a sender, over real sockets. The numbers are its sections; which sentence is where
 -- stands in handshake_spec.
 local Clock = require "support.clock"
+local Disk = require "support.disk"
 local Receiver = require "support.receiver"
 local Server = require "support.server"
 local http = require "support.http"
@@ -159,6 +160,8 @@ describe("a sender of CloudEvents", function()
     plain()
     make()
     local first = callback_of(await(place, 1)[1])
+    call("PATCH", app .. "/endpoint/e", { description = "d" })
+    assert.equal(first, callback_of(await(place, 2)[2]))
     local before = place
     place = place .. "b"
     plain()
@@ -168,7 +171,7 @@ describe("a sender of CloudEvents", function()
     call("PATCH", app .. "/endpoint/e", { url = receiver:url(before) })
     assert.equal(404, grant(second).status)
     assert.equal(404, grant(first).status)
-    local third = callback_of(await(before, 2)[2])
+    local third = callback_of(await(before, 3)[3])
     call("DELETE", app .. "/endpoint/e")
     assert.equal(404, grant(third).status)
   end)
@@ -271,6 +274,40 @@ describe("public_url", function()
       assert.matches(#url > URL_BYTES and "public_url: " or "; write https://HOST", server:log(), 1, true)
       server:close()
     end
+  end)
+
+  it("gives callbacks that are to come again while the disk is full, and count then", function()
+    local receiver = Receiver.start()
+    local server = Server.new { scripts = { ["main.lua"] = "" },
+      settings = 'return { public_url = "' .. PUBLIC .. '", guard = { allow = { "127.0.0.0/8" } } }' }
+    local disk = Disk.new(server.state_dir)
+    server.options.disk = disk
+    server:launch():await()
+    finally(function()
+      server:close()
+      receiver:stop()
+    end)
+    local call = resources(server)
+    receiver:answer("/e", { status = 405 })
+    call("POST", "/app", { name = "A", uid = "a", metadata = { ownership = "handshake", origin = "a.example" } })
+    assert.equal(201, (select(2, call("POST", "/app/a/endpoint", { url = receiver:url "/e", uid = "e" }))))
+    receiver:await(1)
+    local path = receiver:take()[1].headers["webhook-request-callback"]:sub(#PUBLIC + 1)
+    disk:fill_at(1)
+    local first = http.open(server.admin_port)
+    first:send(http.format { method = "POST", path = "/api/v1/app", body = '{"name":"first"}',
+      headers = { Authorization = "Bearer " .. server.token, ["Content-Type"] = "application/json" } })
+    wait.until_true("the disk is known to be full", LIMIT_MS, function()
+      return select(2, server:get "/healthz") == 503
+    end)
+    local answer = assert(http.request { port = server.port, method = "GET", path = path })
+    assert.same({ 503, true }, { answer.status, tonumber(answer.headers["retry-after"]) ~= nil })
+    disk:free()
+    first:close()
+    wait.until_true("it is granted", LIMIT_MS, function()
+      return assert(http.request { port = server.port, method = "GET", path = path }).status == 200
+    end)
+    assert.equal("verified", call("GET", "/app/a/endpoint/e").verification)
   end)
 
   it("is not needed: then no callback is offered", function()

@@ -58,11 +58,13 @@ end)
 
 describe("a secret", function()
   local server, receiver, call, sweep, words
+  local taken -- of the receiver
   local function secret(place) return sweep:secret(place) end
 
   local function begin()
     sweep = Sweep.new()
     words = sweep.words
+    taken = {}
     receiver = Receiver.start()
     local port = receiver.port
     local gone = Receiver.start() -- its port refuses
@@ -81,7 +83,7 @@ describe("a secret", function()
     given.TOKEN_URL = ("http://127.0.0.1:%d/%s"):format(gone.port, secret "TOKEN_URL")
     words.ADMIN = Server.token
     server = Server.new { scripts = scripts.with(receiver, SCRIPT), secrets = given, workers = 1,
-      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }',
+      settings = 'return { public_url = "https://hooks.example", guard = { allow = { "127.0.0.0/8" } } }',
       args = { "--log-level", "debug" } }
     server.key_path = server.dir .. "/key"
     words.SECRETS_KEY = secret("SECRETS_KEY"):sub(1, 32)
@@ -136,6 +138,28 @@ describe("a secret", function()
     call("GET", "/event", nil, { Authorization = "Bearer " .. words.REGISTERED })
   end
 
+  -- The key of a callback: who has it consents for a receiver.
+  local function shake_hands()
+    receiver:answer("/handshake", { status = 405 })
+    call("POST", "/app", { name = "Shakes", uid = "shakes", metadata = { ownership = "handshake",
+      origin = "hooks.example" } })
+    assert.equal(201, (select(2, call("POST", "/app/shakes/endpoint", { url = receiver:url "/handshake" }))))
+    local path = wait.until_true("it is asked", WITHIN_MS, function()
+      for _, record in ipairs(receiver:take()) do
+        taken[#taken + 1] = record
+        if record.path == "/handshake" then
+          return record.headers["webhook-request-callback"]:match "^https://hooks.example(/.+)$"
+        end
+      end
+      return nil
+    end)
+    words.GRANT = path:match "%x+$"
+    for _, wrong in ipairs { path .. "0", (path:gsub("ep_", "ep")) } do
+      assert.equal(404, server:post(wrong, "{}").status)
+    end
+    assert.equal(400, server:post(path, "{}", { ["WebHook-Allowed-Rate"] = "none" }).status)
+  end
+
   local function await_end()
     wait.until_true("all that fails has failed", WITHIN_MS, function()
       local open = 0
@@ -183,6 +207,7 @@ describe("a secret", function()
     end)
     receive()
     register()
+    shake_hands()
     assert.equal(0, cli.ask(server, { "polls", "run", "items" }).code)
     await_end()
     look_everywhere()
@@ -193,9 +218,10 @@ describe("a secret", function()
     assert.same({}, sweep.told)
     -- It was there to be found: the receiver got what is meant for it.
     local got = {}
-    for _, record in ipairs(receiver:take()) do got[#got + 1] = record.head end
+    for _, record in ipairs(receiver:take()) do taken[#taken + 1] = record end
+    for _, record in ipairs(taken) do got[#got + 1] = record.head end
     local seen = table.concat(sweep:leaks(table.concat(got)), " ")
-    for _, place in ipairs { "ACCESS", "AUTH", "CLIENT", "HEADER", "HTTP", "POLL", "REGISTERED_AUTH",
+    for _, place in ipairs { "ACCESS", "AUTH", "CLIENT", "GRANT", "HEADER", "HTTP", "POLL", "REGISTERED_AUTH",
       "REGISTERED_SESSION", "REGISTERED_X_AUTH", "URL", "URL_QUERY" } do
       assert.matches("%f[%w_]" .. place .. "%f[^%w_]", seen)
     end
