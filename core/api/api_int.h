@@ -246,6 +246,9 @@ void call_leave(struct call *call);
 /* Sends what out holds and finishes it. */
 void call_answer(struct call *call, int status, struct document *out);
 void call_refuse(struct call *call, int status, const char *code, const char *detail);
+/* Starts a read of the store, which takes turns with those for other applications; who asked for it
+ * then calls call_end_wait. False: too many wait; refused and answered. */
+bool call_ask(struct call *call, struct store_read *read);
 /* Starts call->read; the route's write gives the body when it is done. */
 void call_read(struct call *call, enum store_read_kind kind);
 /* False: the store has no room, and would not answer before it has; refused and answered. */

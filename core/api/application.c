@@ -178,11 +178,7 @@ void api_look_up_application(struct call *call, struct slice name,
         list->only_uid = call->application_name;
         (void)id_parse(ID_APPLICATION, call->application_name, &list->only);
     }
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &list->read) == OK)
-        return;
-    check(call_end_wait(call));
-    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+    (void)call_ask(call, &list->read);
 }
 
 static void enter(struct call *call, bool is_found)

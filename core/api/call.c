@@ -223,14 +223,21 @@ void call_refuse_busy(struct call *call, const char *detail)
     api_respond_error(call->request, 503, "busy", detail, &soon);
 }
 
+bool call_ask(struct call *call, struct store_read *read)
+{
+    read->owner = call->token.application;
+    call_begin_wait(call);
+    if (store_read(call->api->store, call->api->client, read) == OK)
+        return true;
+    check(call_end_wait(call));
+    call_refuse_busy(call, "too many reads are under way; try again");
+    return false;
+}
+
 void call_read(struct call *call, enum store_read_kind kind)
 {
     call->read.kind = kind;
     call->read.on_done = on_read;
     call->read.ctx = call;
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &call->read) == OK)
-        return;
-    check(call_end_wait(call));
-    call_refuse_busy(call, "too many reads are under way; try again");
+    (void)call_ask(call, &call->read);
 }

@@ -276,9 +276,5 @@ void door_prove(struct call *call, void (*go_on)(struct call *call))
         .only = call->token.hash,
         .now_ms = clock_due_ms(),
     };
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &list->read) == OK)
-        return;
-    check(call_end_wait(call));
-    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+    (void)call_ask(call, &list->read);
 }

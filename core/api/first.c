@@ -114,11 +114,7 @@ bool first_is_looked_for(struct call *call, int status, struct document *refusal
         .answer_key = call->key,
         .answered_ms = clock_due_ms(),
     };
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &call->list_resources.read) == OK)
-        return true;
-    check(call_end_wait(call));
-    document_finish(&call->refusal);
-    call_refuse_busy(call, "too many reads are under way; try again");
+    if (!call_ask(call, &call->list_resources.read))
+        document_finish(&call->refusal);
     return true;
 }

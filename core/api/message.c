@@ -360,11 +360,7 @@ static void answer_first(struct call *call, uint64_t first)
         .filter = {.application = call->application, .with_payload = call->message->with_content},
         .only = first,
     };
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &call->list_published.read) == OK)
-        return;
-    check(call_end_wait(call));
-    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+    (void)call_ask(call, &call->list_published.read);
 }
 
 /* What the call publishes; NULL: no memory, answered. */

@@ -362,11 +362,7 @@ static void look(struct call *call)
     call->list_resources.read.kind = STORE_LIST_RESOURCES;
     call->list_resources.read.on_done = on_looked;
     call->list_resources.read.ctx = call;
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &call->list_resources.read) == OK)
-        return;
-    check(call_end_wait(call));
-    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+    (void)call_ask(call, &call->list_resources.read);
 }
 
 /* ---- Parameters --------------------------------------------------------------------------------

@@ -289,11 +289,7 @@ void sent_read(struct call *call, enum store_read_kind kind, store_read_cb on_do
     call->read.kind = kind;
     call->read.on_done = on_done;
     call->read.ctx = call;
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &call->read) == OK)
-        return;
-    check(call_end_wait(call));
-    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+    (void)call_ask(call, &call->read);
 }
 
 static void log_failure(const struct call *call, const struct store_read *read)

@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* The reader threads: two bounded queues (claims and look-ups of the workers; lists of the API),
- * one thread that takes claims only, the others both. */
+/* The reader threads: two bounded queues (claims of the workers and look-ups of a row or two; lists
+ * of the API), one thread that takes claims only, the others both. So no list, however long it
+ * takes and whoever asks for it, keeps a look-up waiting; and lists of one application keep those
+ * of another waiting for one at most. */
 #include "store/store_int.h"
 
 #include "base/memory.h"
 
 #include <stdlib.h>
 
-#define READERS_MIN 2u
+#define READERS_MIN 3u
 
-static bool is_claim(enum store_read_kind kind)
+static bool is_look_up(const struct store_read *read)
 {
-    switch (kind) {
+    if (read->kind == STORE_LIST_TOKENS)
+        return container_of(read, struct store_list_tokens, read)->only != NULL;
+    const struct store_list_resources *list = container_of(read, struct store_list_resources, read);
+    return !list->is_everyones && (list->only || list->only_uid || list->answer_key);
+}
+
+static bool is_claim(const struct store_read *read)
+{
+    switch (read->kind) {
+    case STORE_LIST_TOKENS:
+    case STORE_LIST_RESOURCES:
+        return is_look_up(read);
     case STORE_CLAIM_EVENTS:
     case STORE_CLAIM_BATCH:
     case STORE_CLAIM_DELIVERIES:
@@ -29,13 +42,11 @@ static bool is_claim(enum store_read_kind kind)
     case STORE_GET_DELIVERY:
     case STORE_LIST_TASKS:
     case STORE_LIST_ATTEMPTS:
-    case STORE_LIST_RESOURCES:
     case STORE_LIST_PUBLISHED:
     case STORE_LIST_DESTINATIONS:
     case STORE_LIST_SENT:
     case STORE_COUNT_SENT:
     case STORE_LIST_TRIED:
-    case STORE_LIST_TOKENS:
     case STORE_COUNT_SECRETS:
     case STORE_READ_KIND_COUNT:
         break;
@@ -54,22 +65,59 @@ static void push(struct read_queue *queue, struct letter *letter)
     queue->count++;
 }
 
-static struct store_read *pop(struct read_queue *queue)
+static struct store_read *read_of(struct letter *letter)
 {
-    struct letter *letter = queue->first;
+    return letter ? container_of(letter, struct store_read, letter) : NULL;
+}
+
+/* before: the one before it; NULL: it is the first. */
+static struct store_read *cut(struct read_queue *queue, struct letter *before)
+{
+    struct letter *letter = before ? before->next : queue->first;
     if (!letter)
         return NULL;
-    queue->first = letter->next;
-    if (!queue->first)
-        queue->last = NULL;
+    if (before)
+        before->next = letter->next;
+    else
+        queue->first = letter->next;
+    if (!letter->next)
+        queue->last = before;
     queue->count--;
-    return container_of(letter, struct store_read, letter);
+    return read_of(letter);
+}
+
+/* An application leaves one reader of lists to the others. */
+static bool has_all_it_may(const struct reader_pool *pool, uint64_t owner)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < pool->count; i++)
+        count += pool->readers[i].owner == owner;
+    return owner != 0 && count + 2 >= pool->count;
+}
+
+/* The first that is not of the owner who was served last, if there is one. */
+static struct store_read *pop_list(struct reader_pool *pool)
+{
+    struct read_queue *lists = &pool->lists;
+    struct letter *before = NULL;
+    struct letter *second = NULL; /* what stands before the first of that owner */
+    bool has_second = false;
+    for (struct letter *letter = lists->first; letter; before = letter, letter = letter->next) {
+        const uint64_t owner = read_of(letter)->owner;
+        if (has_all_it_may(pool, owner))
+            continue;
+        if (owner != pool->last_owner)
+            return cut(lists, before);
+        second = has_second ? second : before;
+        has_second = true;
+    }
+    return has_second ? cut(lists, second) : NULL;
 }
 
 enum status store_read(struct store *store, struct store_client *client, struct store_read *read)
 {
     struct reader_pool *pool = &store->pool;
-    const bool is_for_claims = is_claim(read->kind);
+    const bool is_for_claims = is_claim(read);
     struct read_queue *queue = is_for_claims ? &pool->claims : &pool->lists;
     const size_t limit = is_for_claims ? LIMIT_CLAIMS_QUEUED : LIMIT_LISTS_QUEUED;
     read->client = client;
@@ -93,11 +141,12 @@ static struct store_read *take(struct reader *reader)
     struct reader_pool *pool = &reader->store->pool;
     struct store_read *read = NULL;
     check(pthread_mutex_lock(&pool->mutex) == 0);
+    reader->owner = 0;
     for (;;) {
-        if (!reader->is_for_claims)
-            read = pop(&pool->lists);
+        if (!reader->is_for_claims && (read = pop_list(pool)))
+            reader->owner = pool->last_owner = read->owner;
         if (!read)
-            read = pop(&pool->claims);
+            read = cut(&pool->claims, NULL);
         if (read || pool->is_stopping)
             break;
         check(pthread_cond_wait(reader->is_for_claims ? &pool->changed_claims : &pool->changed,
@@ -133,7 +182,8 @@ enum status reader_pool_start(struct store *store, unsigned count, struct err *e
     check(pthread_cond_init(&pool->changed_claims, NULL) == 0);
     for (unsigned i = 0; i < count; i++) {
         struct reader *reader = &pool->readers[i];
-        *reader = (struct reader){.store = store, .is_for_claims = i == 0};
+        reader->store = store;
+        reader->is_for_claims = i == 0;
         const enum status status =
             store->engine->vtable->reader_open(store->engine, &reader->connection, err);
         if (status != OK) {
@@ -142,7 +192,9 @@ enum status reader_pool_start(struct store *store, unsigned count, struct err *e
         }
         check(pthread_create(&reader->thread, NULL, run, reader) == 0);
         (void)pthread_setname_np(reader->thread, "anzol-reader");
-        pool->count++;
+        check(pthread_mutex_lock(&pool->mutex) == 0);
+        pool->count++; /* those that run already look at it */
+        check(pthread_mutex_unlock(&pool->mutex) == 0);
     }
     return OK;
 }

@@ -35,7 +35,7 @@ typedef void (*store_fatal_cb)(const char *why, void *ctx);
 
 struct store_options {
     const char *path;       /* sqlite: the database file */
-    unsigned reader_count;  /* 2-4 */
+    unsigned reader_count;  /* 3-4 */
     const char *vfs;        /* sqlite: a VFS by name; NULL: the system's. For specs. */
     struct seal_ring *ring; /* for secrets; outlives the store. NULL: they are stored as they are */
     store_fatal_cb on_fatal;
@@ -430,9 +430,11 @@ struct store_read {
     enum status status; /* OK, E_NOTFOUND (get), E_IO (err says where) */
     struct err err;
     struct store_client *client;
+    uint64_t owner; /* the application that it is for; 0: the operator */
 };
 
-/* E_BUSY: the readers' queue is full (claims keep a reader of their own). */
+/* E_BUSY: the readers' queue is full (claims keep a reader of their own). Lists take turns by their
+ * owners; and an application has never all readers. */
 MUST_USE enum status store_read(struct store *store, struct store_client *client,
                                 struct store_read *read);
 void store_read_finish(struct store_read *read);

@@ -153,6 +153,7 @@ struct reader {
     struct store *store;
     void *connection;
     bool is_for_claims; /* takes nothing else */
+    uint64_t owner;     /* of the list that it reads; 0: none, or the operator's */
 };
 
 struct read_queue {
@@ -168,6 +169,7 @@ struct reader_pool {
     struct read_queue claims;
     struct read_queue lists;
     bool is_stopping;
+    uint64_t last_owner; /* of the list that was taken last */
     struct reader readers[LIMIT_READERS];
     unsigned count;
 };

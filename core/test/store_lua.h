@@ -24,6 +24,7 @@ struct lua_store {
     struct seal_ring *ring; /* owned */
     struct engine *fault;   /* the decorator, borrowed; NULL: none */
     unsigned pending;
+    unsigned read_count; /* that are done */
     atomic_uint fatal_count;
 };
 

@@ -349,6 +349,7 @@ static void on_done(struct store_read *read)
     it->store->pending--;
     lua_rawgeti(L, LUA_REGISTRYINDEX, it->result);
     set_text(L, "status", status_name(read->status));
+    set_integer(L, "turn", ++it->store->read_count);
     if (read->status == OK)
         set_results(L, it);
     else
@@ -364,7 +365,12 @@ struct lua_read *read_create(lua_State *L, enum store_read_kind kind)
 {
     struct lua_read *it = must_alloc(sizeof *it);
     it->store = check_store(L);
-    it->u.read = (struct store_read){.kind = kind, .on_done = on_done, .ctx = it};
+    it->u.read = (struct store_read){
+        .kind = kind,
+        .on_done = on_done,
+        .ctx = it,
+        .owner = lua_istable(L, 2) ? (uint64_t)field_integer(L, 2, "owner_id", 0) : 0,
+    };
     return it;
 }
 

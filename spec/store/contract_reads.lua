@@ -9,6 +9,26 @@ return function(t)
   local run, event, endpoint, delivery, settle, ids, row_count =
     t.run, t.event, t.endpoint, t.delivery, t.settle, t.ids, t.row_count
 
+  describe("reads", function()
+    local ROWS, LISTS = 200, 60
+
+    -- turn: how many were done with it.
+    it("of one application take turns with those of another, and no list keeps a look-up waiting", function()
+      for _ = 1, ROWS do t.store:ingest { source = "github", type = "github.push", body = "{}" } end
+      t.store:wait()
+      local before = run("list_events", { limit = 1 }).turn
+      local last
+      for _ = 1, LISTS do last = assert(t.store:list_events { limit = ROWS, owner_id = 1 }) end
+      local other = assert(t.store:list_events { limit = 1, owner_id = 2 })
+      local look_up = assert(t.store:list_resources { kind = "application", only = 7, owner_id = 2 })
+      t.store:wait()
+      assert.equal(ROWS, #last.rows)
+      assert.equal(LISTS + 2, last.turn - before)
+      assert.is_true(other.turn - before < LISTS // 2, other.turn - before)
+      assert.is_true(look_up.turn - before < LISTS // 2, look_up.turn - before)
+    end)
+  end)
+
   describe("claims", function()
     it("hand out due events in order, a page at a time, and again if asked", function()
       local made = {}
