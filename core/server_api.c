@@ -90,6 +90,7 @@ enum status server_api_open(struct server *server, struct err *err)
                                           .dev = server->config.dev,
                                           .hosts = server->config.admin_hosts,
                                           .host_count = server->config.admin_host_count,
+                                          .endpoints_max = server->config.application_endpoints,
                                           .proxies = server->proxies,
                                           .proxy_count = server->config.trusted_proxy_count,
                                           .url = server->config.admin_url,

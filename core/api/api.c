@@ -143,6 +143,7 @@ static enum status copy_options(struct api *api, const struct api_options *optio
     api->hooks = options->hooks;
     api->directory = options->directory;
     api->dev = options->dev;
+    api->endpoints_max = options->endpoints_max;
     api->proxies = options->proxies;
     api->proxy_count = options->proxy_count;
     queue_init(&api->keyed);

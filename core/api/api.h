@@ -237,6 +237,7 @@ struct api_options {
     bool dev;                    /* no token needed on a loopback address */
     char *const *hosts;          /* names besides the loopback's that Host may have; copied */
     size_t host_count;
+    size_t endpoints_max;       /* that one application registers; 0: any number */
     const struct cidr *proxies; /* whose X-Forwarded-For counts; borrowed */
     size_t proxy_count;
     const char *url;            /* where browsers reach it, "https://host/path"; its host is one of

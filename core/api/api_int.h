@@ -47,6 +47,7 @@ struct api {
     bool dev;
     char **hosts;
     size_t host_count;
+    size_t endpoints_max;       /* of an application; 0: any number */
     const struct cidr *proxies; /* trusted; borrowed */
     size_t proxy_count;
     char *url;         /* where browsers reach it; NULL: not said */
@@ -507,17 +508,13 @@ void api_mint_token(struct call *call);
 void api_end_token(struct call *call);
 void api_log_out(struct call *call);
 void api_open_portal(struct call *call);
-extern const struct field_forms portal_fields;
-extern const struct field_forms token_fields;
-extern const struct field_forms erasure_fields;
+extern const struct field_forms portal_fields, token_fields, erasure_fields, rotation_fields;
 void api_erase(struct call *call);
-extern const struct field_forms rotation_fields;
 /* secret.c */
 void api_show_secrets(struct call *call);
 void api_write_secrets(const struct call *call, struct document *out);
 void api_rotate_secrets(struct call *call);
-/* queue.c */
-void api_list_sources(struct call *call);
+/* queue.c, source.c */
 void api_show_secret(struct call *call);
 void api_list_subscriptions(struct call *call);
 void api_list_queues(struct call *call);

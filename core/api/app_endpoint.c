@@ -283,6 +283,7 @@ static void complete(struct call *call, struct store_resource *put)
 {
     struct registered_call *it = registered_call_of(call);
     put->endpoint = &it->stored;
+    put->owned_max = call->api->endpoints_max;
     struct resource *row = &call->resource.row;
     if (call->resource.verb != RESOURCE_TOUCH) {
         char *body = ownership_mark(row->body, &it->ownership);

@@ -106,6 +106,10 @@ static void conclude(struct call *call)
     const struct store_resource *put = &call->put_resource;
     if (it->status == E_NOTFOUND && it->is_new)
         call_refuse(call, 404, "not_found", "there is no application of this id or uid");
+    else if (it->status == E_LIMIT)
+        call_refuse(call, 400, "too_many_endpoints",
+                    "the application has as many endpoints as it may: delete one, or raise "
+                    "limits.application_endpoints in anzol.lua");
     else if (put->is_crowded)
         call_refuse(call, 400, "too_many_secrets",
                     "ten secrets before this one are good still: wait until one has ended, or "

@@ -20,6 +20,7 @@ struct config {
     char *admin_url;  /* where browsers reach admin_listen, "https://host/path"; NULL: not said */
     char **c_modules; /* that scripts may require; NULL behind the last */
     size_t c_module_count;
+    unsigned application_endpoints; /* that one registers */
     bool dev;
     int64_t drain_ms;
     char **guard_allow; /* addresses and blocks */

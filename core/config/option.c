@@ -8,6 +8,7 @@
 #define WORKERS_MAX ID_SHARD_COUNT /* more would own no shard */
 #define RETENTION_MS_MIN (60 * 1000)
 #define DAY_MS (24 * 60 * 60 * INT64_C(1000))
+#define APPLICATION_ENDPOINTS_MAX 100000
 #define INTAKE_BYTES_MIN (1024 * 1024)
 
 #define at(member) .offset = offsetof(struct config, member)
@@ -65,6 +66,13 @@ const struct option config_options[] = {
      .max = LIMIT_GUARD_BLOCKS,
      .note = "none",
      .help = "addresses that none may call; stronger than guard.allow and allow_private"},
+    {.name = "limits.application_endpoints",
+     .type = OPTION_INTEGER,
+     at(application_endpoints),
+     .fallback = "1000",
+     .min = 1,
+     .max = APPLICATION_ENDPOINTS_MAX,
+     .help = "the most endpoints that one application registers; one more: 400"},
     {.name = "limits.intake_bytes",
      .type = OPTION_SIZE,
      at(intake_bytes),

@@ -164,6 +164,8 @@ static const char *const write_sql[WRITE_SQL_COUNT] = {
     [SQL_RESOURCE_DELETE] = "DELETE FROM resource WHERE id = ?",
     [SQL_RESOURCE_OWNED] = "SELECT id, uid FROM resource INDEXED BY resource_place WHERE kind = ?"
                            " AND owner = ? ORDER BY id LIMIT 1",
+    [SQL_RESOURCE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM resource INDEXED BY resource_place"
+                           " WHERE kind = ? AND owner = ? LIMIT ?)",
     [SQL_RESOURCE_DISABLED] = "UPDATE resource SET body = json_set(body, '$.disabled', json(?2)),"
                               " version = version + 1, updated_ms = ?3 WHERE id = ?1",
     [SQL_SECRET_NEWEST] = "SELECT coalesce(max(version), 0), count(iif(expires_ms > ?3, 1, NULL)),"

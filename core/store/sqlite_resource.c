@@ -102,6 +102,20 @@ static int find_taken(struct sqlite_engine *it, struct store_resource *op)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* Whether its owner has as many as it may. */
+static int find_room(struct sqlite_engine *it, struct store_resource *op)
+{
+    sqlite3_stmt *statement = it->statements[SQL_RESOURCE_COUNT];
+    (void)sqlite3_bind_int(statement, 1, (int)op->resource->kind);
+    bind_id(statement, 2, op->resource->owner);
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)op->owned_max);
+    const int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW && (size_t)sqlite3_column_int64(statement, 0) >= op->owned_max)
+        op->op.status = E_LIMIT;
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
 /* The low bits of an endpoint's id say who owns it: they go round. */
 static uint64_t next_id(struct sqlite_engine *it, enum resource_kind kind)
 {
@@ -205,6 +219,8 @@ int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op)
         rc = find_taken(engine, op);
     if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && !op->is_new && !op->is_removal)
         rc = find_crowd(engine, op);
+    if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && op->is_new && op->owned_max > 0)
+        rc = find_room(engine, op);
     if (rc == SQLITE_OK && !op->is_repeat && op->op.status == OK && op->endpoint)
         rc = sqlite_judge_registered(engine, op);
     if (rc != SQLITE_OK || op->is_repeat || op->op.status != OK)

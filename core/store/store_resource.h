@@ -62,6 +62,7 @@ struct store_resource {
     size_t secret_count;
     struct store_registered *endpoint; /* borrowed; NULL: it is none, or goes */
     struct store_telling *telling;     /* borrowed; NULL: nobody is told */
+    size_t owned_max;                  /* new: of that kind, by its owner; else E_LIMIT. 0: any */
     bool is_crowded;                   /* out */
     bool is_taken;                     /* out */
     bool is_repeat;                    /* out */

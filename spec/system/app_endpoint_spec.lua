@@ -268,3 +268,33 @@ describe("an endpoint of an application", function()
     assert.same(one, (call("GET", path .. "/e")))
   end)
 end)
+
+describe("the endpoints of an application", function()
+  local MOST = 3
+  local server, call
+
+  lazy_setup(function()
+    server = Server.start { scripts = { ["main.lua"] = "" },
+      settings = "return { limits = { application_endpoints = " .. MOST .. " } }" }
+    call = resources(server)
+    for _, uid in ipairs { "one", "two" } do call("POST", "/app", { name = uid, uid = uid }) end
+  end)
+  lazy_teardown(function() server:close() end)
+
+  it("are as many as the operator lets it have", function()
+    local url = { url = "https://example.com/" }
+    local function named(uid) return { url = url.url, uid = uid } end
+    for i = 1, MOST do
+      assert.equal(201, (select(2, call("PUT", "/app/one/endpoint/e" .. i, named("e" .. i)))))
+    end
+    for method, path in pairs { POST = "/app/one/endpoint", PUT = "/app/one/endpoint/e4" } do
+      local answer, status = call(method, path, url)
+      assert.same({ 400, "too_many_endpoints" }, { status, answer.code })
+    end
+    assert.equal(MOST, #call("GET", "/app/one/endpoint").data)
+    assert.equal(200, (select(2, call("PUT", "/app/one/endpoint/e1", named "e1"))))
+    assert.equal(201, (select(2, call("POST", "/app/two/endpoint", url))))
+    assert.equal(204, (select(2, call("DELETE", "/app/one/endpoint/e1"))))
+    assert.equal(201, (select(2, call("POST", "/app/one/endpoint", url))))
+  end)
+end)

@@ -19,7 +19,7 @@ describe("beside an application whose receivers hang, another", function()
     first = nil
     receiver = Receiver.start()
     server = Server.start { scripts = { ["main.lua"] = "" }, workers = 1,
-      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }' }
+      settings = 'return { guard = { allow = { "127.0.0.0/8" } }, limits = { application_endpoints = 2000 } }' }
     call = resources(server)
     for _, uid in ipairs { "hostile", "other" } do call("POST", "/app", { name = uid, uid = uid }) end
     receiver:answer("/hang", { delay_ms = HANG_MS })
