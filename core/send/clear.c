@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Endpoints that were deleted: what is still to be sent to them is cancelled, in the store,
  * whenever it may have come there: when memory has given it back, and the attempts that were under
- * way are over and recorded. */
+ * way are over and recorded. Then its outlet goes: whoever makes and deletes endpoints all day
+ * costs no memory. What comes late (a run that began before) makes it anew, and it goes again. */
 #include "send/sender_int.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "model/directory.h"
 
 #include <stdlib.h>
 
@@ -16,6 +18,14 @@ struct clear {
     struct store_clear op;
     struct outlet *outlet;
 };
+
+/* Nothing of it is under way, here or in the store. */
+static bool is_over(const struct outlet *outlet)
+{
+    return outlet->held == 0 && outlet->use.places == 0 && outlet->use.attempts == 0 &&
+           !outlet->claim && !outlet->is_disabling && !outlet->crowded_in &&
+           !node_is_linked(&outlet->ready_node) && !outlet->sender->is_stopping;
+}
 
 static void on_cleared(struct store_op *op)
 {
@@ -33,6 +43,8 @@ static void on_cleared(struct store_op *op)
     free(it);
     if (is_ok && (!is_end || outlet->wants_clear))
         clear_hint(outlet);
+    else if (is_ok && is_over(outlet))
+        outlet_close(outlet);
     sender_check_idle(sender);
 }
 
@@ -51,6 +63,28 @@ void clear_hint(struct outlet *outlet)
     outlet->is_clearing = true;
     sender->settling++;
     check(store_submit(sender->options.store, sender->options.client, &it->op.op) == OK);
+}
+
+/* One that was just registered is known there before anything can come for it. */
+static bool is_deleted(const struct sender *sender, uint64_t endpoint)
+{
+    struct registry *one = NULL;
+    if (!sender->options.directory || endpoint < ID_ENDPOINT_REGISTERED)
+        return false;
+    one = directory_get(sender->options.directory, endpoint);
+    registry_unref(one);
+    return !one;
+}
+
+struct outlet *clear_late(struct sender *sender, uint64_t endpoint)
+{
+    struct outlet *outlet = outlet_get(sender, endpoint);
+    if (outlet || !is_deleted(sender, endpoint))
+        return outlet;
+    outlet = outlet_create(sender, endpoint);
+    check(outlet != NULL);
+    clear_start(outlet);
+    return outlet;
 }
 
 void clear_start(struct outlet *outlet)

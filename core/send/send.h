@@ -17,6 +17,7 @@
 #include "base/queue.h"
 #include "base/timer.h"
 #include "model/delivery.h"
+#include "model/directory.h"
 #include "model/exchange.h"
 #include "model/operational.h"
 #include "model/registry.h"
@@ -97,6 +98,7 @@ struct sender_options {
     void *ctx;
     const char *user_agent;
     const struct guard_rules *guard; /* copied; NULL: none */
+    struct directory *directory;     /* of what applications registered; NULL: nothing is */
 };
 
 /* libcurl waits for memory (base/memory.h), so that a lack of it is no failed attempt. Before the

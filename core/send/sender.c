@@ -257,6 +257,15 @@ void sender_set_state(struct sender *sender, uint64_t endpoint,
     outlet_take_state(outlet);
 }
 
+static void on_outlet_closed(uv_handle_t *handle);
+
+void outlet_close(struct outlet *outlet)
+{
+    (void)map_remove(&outlet->sender->outlets, outlet->id);
+    tenant_leave(outlet);
+    uv_close((uv_handle_t *)&outlet->timer, on_outlet_closed);
+}
+
 void sender_start(struct sender *sender)
 {
     claim_recover(sender);
@@ -264,10 +273,11 @@ void sender_start(struct sender *sender)
 
 void sender_take(struct sender *sender, struct delivery *delivery)
 {
-    struct outlet *outlet = outlet_get(sender, delivery->endpoint);
+    struct outlet *outlet = clear_late(sender, delivery->endpoint);
     check(outlet != NULL); /* its gate gave room */
     if (cancel_keeps_out(sender, delivery->id) || map_get(&sender->held, delivery->id)) {
-        gate_put(outlet->gate); /* recovery was faster, or it was cancelled */
+        if (outlet->gate)
+            gate_put(outlet->gate); /* recovery was faster, or it was cancelled */
         delivery_destroy(delivery);
         return;
     }
@@ -278,7 +288,7 @@ void sender_take(struct sender *sender, struct delivery *delivery)
 
 void sender_hint(struct sender *sender, uint64_t endpoint, int priority)
 {
-    struct outlet *outlet = outlet_get(sender, endpoint);
+    struct outlet *outlet = clear_late(sender, endpoint);
     if (outlet && outlet_is_queue(outlet))
         lease_hint(outlet);
     else if (outlet)

@@ -50,6 +50,7 @@ struct leases {
  * others, so that whatever they answer, and however many they are, they delay no other's. */
 struct tenant {
     struct node node; /* in sender->hungry while an outlet of it waits here */
+    uint64_t application;
     struct queue outlets;
     struct use uses[2];      /* [is_answering] */
     struct queue starved[2]; /* [is_answering]: those that wait for what it has itself ... */
@@ -150,6 +151,8 @@ struct sender {
 /* queue.c */
 struct outlet *outlet_get(struct sender *sender, uint64_t endpoint);
 struct outlet *outlet_create(struct sender *sender, uint64_t endpoint);
+/* sender.c: it is forgotten, and freed when the loop let its timer go. */
+void outlet_close(struct outlet *outlet);
 /* Takes the delivery into memory; has_room: its room at the gate was taken. */
 void outlet_hold(struct outlet *outlet, struct delivery *delivery, bool has_room);
 /* It leaves memory: its room is free. Destroys the delivery. */
@@ -233,6 +236,8 @@ void tenants_free(struct sender *sender);
 void clear_start(struct outlet *outlet);
 /* Of one that is deleted: deliveries may lie in the store. */
 void clear_hint(struct outlet *outlet);
+/* The outlet of an endpoint that something came for; of one that was deleted, anew. */
+struct outlet *clear_late(struct sender *sender, uint64_t endpoint);
 
 /* lease.c */
 bool outlet_is_queue(const struct outlet *outlet);

@@ -16,6 +16,7 @@ static struct tenant *create(struct sender *sender, uint64_t application)
         queue_init(&tenant->starved[i]);
         queue_init(&tenant->crowds[i]);
     }
+    tenant->application = application;
     check(map_put(&sender->tenants, application, tenant) == OK);
     return tenant;
 }
@@ -29,6 +30,19 @@ void tenant_join(struct outlet *outlet, uint64_t application)
     tenant = tenant ? tenant : create(sender, application);
     queue_push(&tenant->outlets, &outlet->tenant_node);
     outlet->tenant = tenant;
+}
+
+void tenant_leave(struct outlet *outlet)
+{
+    struct tenant *tenant = outlet->tenant;
+    if (!tenant)
+        return;
+    outlet->tenant = NULL;
+    queue_remove(&tenant->outlets, &outlet->tenant_node);
+    if (tenant->outlets.count > 0)
+        return;
+    (void)map_remove(&outlet->sender->tenants, tenant->application);
+    free(tenant);
 }
 
 void tenant_note(struct tenant *tenant, struct sender *sender)

@@ -3,6 +3,7 @@
 -- worker's places, attempts and memory for bodies are shared out among the applications.
 local Receiver = require "support.receiver"
 local Server = require "support.server"
+local files = require "support.files"
 local http = require "support.http"
 local json = require "dkjson"
 local resources = require "support.resources"
@@ -74,5 +75,43 @@ describe("beside an application whose receivers hang, another", function()
     register_hanging(HEAVY_ENDPOINTS)
     for _ = 1, HEAVY_MESSAGES do publish("hostile", { a = ("x"):rep(HEAVY_BYTES) }) end
     for _ = 1, 3 do await_other(publish("other", { a = 1 })) end
+  end)
+end)
+
+describe("endpoints that are made and deleted all day", function()
+  local WARM_UP, ROUNDS, GROWTH_KIB = 300, 1200, 2048 -- each left 4 KiB behind
+
+  it("leave nothing in memory, what was under way to them neither", function()
+    if os.getenv "ANZOL_SANITIZER" then return pending "the sanitizers have an allocator of their own" end
+    local server = Server.start { scripts = { ["main.lua"] = "" }, workers = 1,
+      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }' }
+    local receiver = Receiver.start()
+    receiver:answer("/hang", { delay_ms = HANG_MS })
+    resources(server)("POST", "/app", { name = "a", uid = "a" })
+    local connection = http.open(server.admin_port)
+    local headers = { Authorization = "Bearer " .. server.token, ["Content-Type"] = "application/json" }
+    local function ask(method, path, body)
+      connection:send(http.format { method = method, path = "/api/v1/app/a" .. path, body = body, headers = headers })
+      local answer = connection:receive()
+      return answer.body ~= "" and json.decode(answer.body), answer.status
+    end
+    local function turn(count)
+      for i = 1, count do
+        local endpoint = ask("POST", "/endpoint", json.encode { url = receiver:url "/hang" })
+        if i % 100 == 0 then ask("POST", "/msg", json.encode { eventType = "a", payload = { a = 1 } }) end
+        assert.equal(204, select(2, ask("DELETE", "/endpoint/" .. endpoint.id)))
+      end
+    end
+    local function resident_kib()
+      return tonumber(files.read(("/proc/%d/status"):format(server.child:pid())):match "VmRSS:%s*(%d+)")
+    end
+    turn(WARM_UP)
+    local before = resident_kib()
+    turn(ROUNDS)
+    local growth = resident_kib() - before
+    assert.is_true(growth < GROWTH_KIB, growth .. " KiB more")
+    connection:close()
+    server:close()
+    receiver:stop()
   end)
 end)
