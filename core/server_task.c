@@ -409,7 +409,8 @@ void server_task(struct api_task *asked, void *ctx)
         finish_asked(it, E_CANCELLED);
         return;
     }
-    if (!asked->is_end && server->task_count >= LIMIT_TASKS) {
+    const size_t most = asked->is_of_application ? LIMIT_TASKS_OF_APPLICATIONS : LIMIT_TASKS;
+    if (!asked->is_end && server->task_count >= most) {
         finish_asked(it, E_LIMIT);
         return;
     }

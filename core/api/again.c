@@ -190,6 +190,7 @@ static void begin_recovering(struct call *call)
     char name[ID_TEXT_BYTES];
     id_format(ID_ENDPOINT, sent->endpoint_id, name);
     call->task = (struct api_task){
+        .is_of_application = true,
         .answer_key = call->has_key ? call->key : NULL,
         .task = {.verb = CHANGE_RETRY,
                  .kind = ID_DELIVERY,

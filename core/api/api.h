@@ -72,6 +72,7 @@ struct api_request {
 struct api_task {
     struct task task; /* owned by who asks; gets its id. To end it, only its id counts */
     bool is_end;
+    bool is_of_application;          /* it leaves places to those of the operator */
     const unsigned char *answer_key; /* as of struct store_task; NULL: none */
     enum status status; /* OK; E_LIMIT: too many run; to end it E_NOTFOUND, E_CONFLICT: it was over;
                            E_IO; E_CANCELLED: the server stops */

@@ -51,6 +51,7 @@
 #define LIMIT_READERS 4
 #define LIMIT_ERASED_EVENTS 2000               /* by one request: seconds; the next goes on */
 #define LIMIT_TASKS 16                         /* that run at a time */
+#define LIMIT_TASKS_OF_APPLICATIONS 8          /* with which one of an application still begins */
 #define LIMIT_TASK_IDS_BYTES 8000              /* of a task that names what it is about */
 #define LIMIT_TASK_KEPT_MS INT64_C(2592000000) /* after its end: 30 days */
 #define LIMIT_PENDING_COUNTED 100000           /* of one endpoint, for lists */
