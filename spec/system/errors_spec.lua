@@ -10,7 +10,7 @@ local protocol = require "support.protocol"
 local routes = require "support.routes"
 local wait = require "support.wait"
 
-local KIB, TASKS = 1024, 16
+local KIB, TASKS, ENDPOINTS = 1024, 16, 20
 local BODY_KIB, MESSAGE_KIB = 64, 2112 -- the largest bodies
 
 -- 400 it cannot be done as things are; 401 no token, or none that is good; 403 one that is not enough; 404
@@ -27,11 +27,11 @@ PUT /app/{app_id} 401 403 409 413 422 429 503
 GET /app/{app_id}/attempt/endpoint/{endpoint_id} 401 404 422 429
 GET /app/{app_id}/attempt/msg/{msg_id} 401 404 422 429
 GET /app/{app_id}/endpoint 401 404 422 429
-POST /app/{app_id}/endpoint 401 404 409 413 415 422 429 503
+POST /app/{app_id}/endpoint 400 401 404 409 413 415 422 429 503
 DELETE /app/{app_id}/endpoint/{endpoint_id} 401 404 429 503
 GET /app/{app_id}/endpoint/{endpoint_id} 401 404 429
 PATCH /app/{app_id}/endpoint/{endpoint_id} 401 404 409 413 422 429 503
-PUT /app/{app_id}/endpoint/{endpoint_id} 401 404 409 413 422 429 503
+PUT /app/{app_id}/endpoint/{endpoint_id} 400 401 404 409 413 422 429 503
 GET /app/{app_id}/endpoint/{endpoint_id}/headers 401 404 429
 PATCH /app/{app_id}/endpoint/{endpoint_id}/headers 401 404 413 422 429 503
 PUT /app/{app_id}/endpoint/{endpoint_id}/headers 401 404 413 422 429 503
@@ -136,7 +136,8 @@ describe("a refusal of the protocol", function()
   local rig, call, path, values, portal
 
   lazy_setup(function()
-    rig = Applications.start()
+    rig = Applications.start { settings = ([[return { guard = { allow = { "127.0.0.0/8" } },
+      limits = { application_endpoints = %d } }]]):format(ENDPOINTS) }
     call = rig.call
     path, values, portal = populate(rig)
   end)
@@ -239,6 +240,15 @@ describe("a refusal of the protocol", function()
   end)
 
   -- The other half is the operator's.
+  it("is 400 for one endpoint more than an application may have", function()
+    local place = path .. "/endpoint"
+    for _ = #call("GET", place).data + 1, ENDPOINTS do
+      rig:want(201, "POST", place, { url = "https://example.com/" })
+    end
+    assert.equal(400, ask(of "POST /app/{app_id}/endpoint"))
+    assert.equal(400, ask(of "PUT /app/{app_id}/endpoint/{endpoint_id}", { other = { endpoint_id = "unknown" } }))
+  end)
+
   it("is 429 when half as many tasks run as may", function()
     local recover = of "POST /app/{app_id}/endpoint/{endpoint_id}/recover"
     for _ = 1, 3 do rig:publish(path) end

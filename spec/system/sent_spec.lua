@@ -20,7 +20,8 @@ describe("a message of an application", function()
   local rig, receiver, call
 
   lazy_setup(function()
-    rig = Applications.start { scripts = { ["main.lua"] = RULES } }
+    rig = Applications.start { scripts = { ["main.lua"] = RULES },
+      settings = 'return { guard = { allow = { "127.0.0.0/8" } }, limits = { application_endpoints = 2000 } }' }
     receiver, call = rig.receiver, rig.call
     for _, name in ipairs { "a", "b", "ruled.some", "ruled.as" } do
       call("POST", "/event-type", { name = name, description = name })
