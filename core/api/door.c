@@ -19,6 +19,7 @@
 
 static const struct field challenge = {{"WWW-Authenticate", 16}, {"Bearer", 6}};
 static const struct field later = {{"Retry-After", 11}, {"60", 2}};
+static const struct field soon = {{"Retry-After", 11}, {"5", 1}};
 
 void door_set_token(struct api *api, const char *token)
 {
@@ -202,13 +203,31 @@ static bool check_content_type(struct http_request *request)
     return false;
 }
 
-/* SDKs send no type with no body. With a token this is safe: a page of another site has none. */
-static bool has_no_body(struct http_request *request)
+static bool has_body(struct http_request *request)
 {
     struct slice value;
-    return !http_header(request, "content-type", &value) &&
-           !http_header(request, "transfer-encoding", &value) &&
-           (!http_header(request, "content-length", &value) || slice_is(value, "0"));
+    return http_header(request, "transfer-encoding", &value) ||
+           (http_header(request, "content-length", &value) && !slice_is(value, "0"));
+}
+
+/* Anybody can make up a token that is proven only behind the body: such bodies leave room for those
+ * that come with the admin's. */
+static bool check_room(const struct api *api, struct http_request *request,
+                       const struct visitor *visitor)
+{
+    if (!visitor->is_unproven || !has_body(request) ||
+        atomic_load(&api->intake_bytes) <= LIMIT_API_UNPROVEN_BYTES)
+        return true;
+    api_respond_error(request, 503, "intake_full",
+                      "too many bytes of bodies are being received; try again later", &soon);
+    return false;
+}
+
+/* SDKs send no type with no body. With a token this is safe: a page of another site has none. */
+static bool has_no_type(struct http_request *request)
+{
+    struct slice value;
+    return !http_header(request, "content-type", &value) && !has_body(request);
 }
 
 bool door_admits(struct door *door, struct http_request *request, struct visitor *visitor)
@@ -219,7 +238,8 @@ bool door_admits(struct door *door, struct http_request *request, struct visitor
     if (!check_names(api, request))
         return false;
     if (take_minted(api, request, visitor) || (api->has_token && check_token(api, request)))
-        return has_no_body(request) || check_content_type(request);
+        return check_room(api, request, visitor) &&
+               (has_no_type(request) || check_content_type(request));
     if (api->has_token)
         return false;
     if (api->dev && door->is_loopback)

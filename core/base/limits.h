@@ -161,6 +161,8 @@
 #define LIMIT_API_CONNECTIONS 256
 #define LIMIT_API_CONNECTIONS_PER_ADDRESS 192      /* but at its socket */
 #define LIMIT_API_INTAKE_BYTES (64u * 1024 * 1024) /* of all bodies that are open */
+#define LIMIT_API_UNPROVEN_BYTES                                                                   \
+    (48u * 1024 * 1024) /* with which one behind a token that is not proven yet is accepted */
 #define LIMIT_API_PAGE_ROWS 250
 #define LIMIT_API_NAMES 500     /* in a list of a body that has no limit of its own */
 #define LIMIT_API_STREAMS 32    /* of what happens, open */
