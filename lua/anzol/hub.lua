@@ -16,8 +16,9 @@ local LEASE_S_MAX = 366 * DAY_S
 local RETENTION = "1h" -- of what was asked and published
 local REQUEST_BYTES = "16KiB"
 local CONTENT_BYTES_MAX = 1024 * 1024
-local names = { "accept", "allow_from", "allow_private", "concurrency", "lease", "path", "ping",
-  "public_url", "rate_limit", "retention", "signature", "topics" }
+local CLIENT_RATE, CLIENT_COUNT_MAX = "120/m", 1000000 -- requests of one client
+local names = { "accept", "allow_from", "allow_private", "client_rate", "concurrency", "lease",
+  "path", "ping", "public_url", "rate_limit", "retention", "signature", "topics" }
 local digests = { sha1 = true, sha256 = true, sha384 = true, sha512 = true }
 
 -- ---- Options ----
@@ -76,6 +77,16 @@ local function check_lease(what, lease)
   return { min_s = s.min, default_s = s.default, max_s = s.max }
 end
 
+-- The rate, and as many as may come at once.
+local function check_rate(what, rate)
+  local count = type(rate) == "string" and rate:match "^(%d+)/[smhd]$"
+  if not count or tonumber(count) < 1 or tonumber(count) > CLIENT_COUNT_MAX then
+    misuse("option 'client_rate' of %s must be 1 to %d and a time, as \"120/m\", got %s", what,
+      CLIENT_COUNT_MAX, tostring(rate))
+  end
+  return rate, tonumber(count)
+end
+
 local function check_options(name, options)
   local what = ("anzol.hub '%s'"):format(tostring(name))
   declare.check_options(what, options, names)
@@ -88,8 +99,11 @@ local function check_options(name, options)
     misuse("option 'accept' of %s must be a function(request) -> true | false, reason; got %s",
       what, type(options.accept))
   end
+  local client_rate, client_burst = check_rate(what, options.client_rate or CLIENT_RATE)
   return {
     name = name,
+    client_rate = client_rate,
+    client_burst = client_burst,
     public_url = check_url(what, "public_url", options.public_url),
     has_topic = check_topics(what, options.topics),
     lease = check_lease(what, options.lease or {}),

@@ -251,7 +251,7 @@ describe("anzol.hub", function()
   end)
 
   it("leaves a host alone where all fail, and does not keep others waiting for it", function()
-    local t = test()
+    local t = test ', client_rate = "1000/m"'
     local tries, is_up = 0, false
     t:http("https://down.example/*", function(request)
       if request.method == "GET" then return { body = query_of(request.url)["hub.challenge"] } end
@@ -271,6 +271,23 @@ describe("anzol.hub", function()
     assert.equal(100, tries)
   end)
 
+  it("takes no more of one client than it may ask, and tells it when to come again", function()
+    local t = test ', client_rate = "3/m"'
+    local function ask_from(ip)
+      local form = { ["hub.mode"] = "subscribe", ["hub.topic"] = TOPIC, ["hub.callback"] = "https://sub.example/a" }
+      return t:receive("feeds", { form = form, remote_ip = ip })
+    end
+    for _ = 1, 3 do assert.equal(202, ask_from("192.0.2.1").status) end
+    local answer = ask_from "192.0.2.1"
+    assert.same({ 429, "20" }, { answer.status, answer.headers["retry-after"] })
+    assert.equal(202, ask_from("192.0.2.2").status)
+    t:advance "20s"
+    assert.equal(202, ask_from("192.0.2.1").status)
+    for _, rate in ipairs { '"0/m"', '"3"', "3", '"1000001/m"' } do
+      assert.error_matches(function() test(", client_rate = " .. rate) end, "client_rate")
+    end
+  end)
+
   it("takes pings of its topics if it is told to, and publishes what is there", function()
     local t = test ", ping = true"
     ask(t)
@@ -285,7 +302,7 @@ describe("anzol.hub", function()
   end)
 
   it("reaches more subscribers than one run makes events for, each once", function()
-    local t = test()
+    local t = test ', client_rate = "1000/m"'
     for i = 1, 450 do ask(t, { ["hub.callback"] = "https://sub.example/many/" .. i }) end
     got = {}
     publish(t, "x")

@@ -27,7 +27,7 @@ return {
   ["anzol.http.post"] = { [2] = "allow_private auth body form headers json max_body query redirects timeout", makes = "Response" },
   ["anzol.http.put"] = { [2] = "allow_private auth body form headers json max_body query redirects timeout", makes = "Response" },
   ["anzol.http.request"] = { [1] = "allow_private auth body form headers json max_body query redirects timeout method url", makes = "Response" },
-  ["anzol.hub"] = { [2] = "accept allow_from allow_private concurrency lease path ping public_url rate_limit retention signature topics", makes = "Hub" },
+  ["anzol.hub"] = { [2] = "accept allow_from allow_private client_rate concurrency lease path ping public_url rate_limit retention signature topics", makes = "Hub" },
   ["anzol.json.encode"] = { [2] = "indent sort" },
   ["anzol.kv"] = { [2] = "sealed", makes = "Kv" },
   ["anzol.limiter"] = { [3] = "burst", makes = "Limiter" },

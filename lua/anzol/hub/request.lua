@@ -11,6 +11,7 @@ local URL_BYTES_MAX = 2048 -- with what is added to it, less than a URL that is 
 local OWN_BYTES = 160 -- of a verification, without topic and callback
 local ANSWER_BYTES = "4KiB" -- of a callback: a challenge has 43
 local TIMEOUT = "10s"
+local CLIENT_DIGITS = 3 -- of a digest, in hex: so there are no more limiters than that has values
 
 -- ---- The form ----
 
@@ -64,8 +65,26 @@ local function judge_ping(hub, form)
   return judge_topic(hub, form["hub.url"] or form["hub.topic"], "hub.url")
 end
 
+local function digest(text, digits)
+  return anzol.crypto.hash("sha256", text, "hex"):sub(1, digits)
+end
+
+-- Callbacks that hang hold up the verification of others: so one client asks no more than a few at
+-- a time. A 429, or nil.
+local function judge_client(hub, req)
+  local name = ("hub-%s-%s"):format(digest(hub.name, 32), digest(req.remote_ip, CLIENT_DIGITS))
+  local limiter = anzol.limiter(name, hub.client_rate, { burst = hub.client_burst })
+  local is_taken, wait_s = limiter:take()
+  if is_taken then return nil end
+  local refusal = refuse(429, "this hub takes %s of one client; ask again later", hub.client_rate)
+  refusal.headers = { ["Retry-After"] = tostring(math.ceil(wait_s)) }
+  return refusal
+end
+
 -- respond of the source: a 4xx in words, or 202 once the request is stored.
 function M.respond(hub, req)
+  local too_many = judge_client(hub, req)
+  if too_many then return too_many end
   local kind = (req.headers["content-type"] or ""):lower()
   if not kind:find "^application/x%-www%-form%-urlencoded" then
     return refuse(415, "a request to a hub has the Content-Type application/x-www-form-urlencoded")

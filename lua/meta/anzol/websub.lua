@@ -47,6 +47,7 @@ function anzol.websub(name, options) end
 ---@field lease? anzol.HubLease
 ---@field ping? boolean Takes `hub.mode=publish`: the topic is read, and what it is now goes to its subscribers. Default: `false`.
 ---@field signature? "sha1"|"sha256"|"sha384"|"sha512" Of content, for who gave a secret. Default: `"sha256"`.
+---@field client_rate? string How much one client may ask, as `"120/m"` (the default), and as many at once; more are 429.
 ---@field concurrency? integer Callbacks called at a time: 1 to 10000, default 50.
 ---@field allow_private? boolean Callbacks and topics may be at addresses that are not public. Default: `false`.
 ---@field path? string Default: `/in/` and the name.
