@@ -108,6 +108,33 @@ describe("t:register", function()
     assert.is_false(t:is_signed(t:delivery "own"))
   end)
 
+  it("signs with a key of Ed25519 as well", function()
+    local key = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="
+    register("crm", { secret = key })
+    t:publish("a", { payload = { id = 1 } })
+    assert.matches("^v1a,", t:delivery("crm").request.headers["webhook-signature"])
+    assert.is_true(t:is_signed(t:delivery "crm"))
+    assert.is_false(t:is_signed(t:delivery "crm", "whsec_" .. ("a"):rep(32)))
+    assert.matches("the key is none", rig.message_of(t.is_signed, t, t:delivery "crm", "whsk_!"), 1, true)
+  end)
+
+  it("sends no faster than its throttleRate", function()
+    register("slow", { throttleRate = 1 })
+    for _ = 1, 3 do t:publish "a" end
+    local function done()
+      local count = 0
+      for _, delivery in ipairs(t.deliveries) do
+        if delivery.state == "succeeded" then count = count + 1 end
+      end
+      return count
+    end
+    assert.equal(1, done())
+    t:advance "1100ms"
+    assert.equal(2, done())
+    t:advance "1100ms"
+    assert.equal(3, done())
+  end)
+
   it("changes messages by the transform that its metadata names", function()
     register("wrapped", { metadata = { transform = "wrap" } })
     register("dropped", { metadata = { transform = "drop" } })
