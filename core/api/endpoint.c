@@ -45,6 +45,22 @@ static void write_pace(struct document *out, const struct api_pace *pace)
         document_null(out);
 }
 
+/* Who registered it and what they call it; nulls: a script has it, or they gave no names. */
+static void write_owner(struct document *out, struct directory *directory, uint64_t endpoint)
+{
+    char application_uid[LIMIT_UID_BYTES + 1] = "";
+    struct registry *one = directory_get(directory, endpoint);
+    const struct membership *membership = one ? one->endpoints[0].membership : NULL;
+    if (membership)
+        (void)directory_application_uid(directory, membership->application, application_uid);
+    show_id(out, "application", ID_APPLICATION, membership ? membership->application : 0);
+    document_key(out, "applicationUid");
+    document_str(out, application_uid[0] ? application_uid : NULL);
+    document_key(out, "uid");
+    document_str(out, membership ? membership->uid : NULL);
+    registry_unref(one);
+}
+
 void api_list_endpoints(struct call *call)
 {
     call_read(call, STORE_LIST_ENDPOINTS);
@@ -63,6 +79,7 @@ void api_write_endpoints(const struct call *call, struct document *out)
         show_id(out, "id", ID_ENDPOINT, row->id);
         document_key(out, "name");
         document_str(out, row->name);
+        write_owner(out, call->api->directory, row->id);
         document_key(out, "isRegistered");
         document_bool(out, declared_has_endpoint(call, row->name));
         write_state(out, row, hooks);

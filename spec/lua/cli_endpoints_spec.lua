@@ -26,6 +26,28 @@ describe("anzol endpoints", function()
     assert.matches("chat +paused +0 +slowed to 1800/h +%- +the scripts no longer have it", out)
   end)
 
+  it("tells whose each is, if some are of applications", function()
+    local function of(fields)
+      local all = {}
+      for name, value in pairs(row) do all[name] = value end
+      for name, value in pairs(fields) do all[name] = value end
+      return all
+    end
+    local named = of { name = "ep_2", application = "app_1", applicationUid = "acme", uid = "main" }
+    local plain = of { name = "ep_3", application = "app_2", applicationUid = dkjson.null, uid = dkjson.null }
+    fake.answers = { { json = { data = { row, named, plain } } }, { json = { data = { named } } },
+      { json = { data = { row } } } }
+    local _, out = run "endpoints"
+    assert.matches("^NAME +OF +STATE", out)
+    assert.matches("crm +%- +enabled", out)
+    assert.matches("ep_2 +acme/main +enabled", out)
+    assert.matches("ep_3 +app_2/ +enabled", out)
+    _, out = run("endpoints", "show", "ep_2")
+    assert.matches("of +acme/main\n", out)
+    _, out = run "endpoints"
+    assert.matches("^NAME +STATE", out)
+  end)
+
   it("tells of dead letters that block their order keys", function()
     local blocked = setmetatable({ blockingDead = 2 }, { __index = row })
     for name, value in pairs(row) do blocked[name] = rawget(blocked, name) or value end

@@ -228,8 +228,13 @@ describe("an endpoint of an application", function()
   end)
 
   it("shows what is done to it by its id on the command line, and the other way round", function()
-    local path = application()
+    local path, app = application()
     local one = make(path, with { uid = "e" })
+    for _, row in ipairs(call("GET", "/endpoint").data) do
+      if row.name == one.id then
+        assert.same({ app.id, app.uid, "e" }, { row.application, row.applicationUid, row.uid })
+      end
+    end
     local function state()
       for _, row in ipairs(call("GET", "/endpoint").data) do
         if row.name == one.id then return row.state, row.isRegistered end

@@ -40,7 +40,13 @@ local function reason(row)
       blocking == 1 and "letter blocks" or "letters block, each", row.name) or nil
 end
 
-M.columns = {
+-- Whose it is and what they call it, as paths of the API name both; nil: a script has it.
+local function owner(row)
+  local application = client.plain(row.applicationUid) or client.plain(row.application)
+  return application and application .. "/" .. (client.plain(row.uid) or "") or nil
+end
+
+local columns = {
   { "NAME", "name" },
   { "STATE", "state", is_state = true },
   { "PENDING", pending, right = true },
@@ -48,6 +54,18 @@ M.columns = {
   { "FAILING SINCE", function(row) return client.plain(row.failingSince) or "-" end },
   { "REASON", reason },
 }
+
+-- Those of a table of these; whose they are only if some are an application's.
+function M.columns(rows)
+  local list = table.move(columns, 1, #columns, 1, {})
+  for _, row in ipairs(rows) do
+    if owner(row) then
+      table.insert(list, 2, { "OF", function(each) return owner(each) or "-" end })
+      break
+    end
+  end
+  return list
+end
 
 function M.configure(parser, add_help)
   parser:require_command(false):command_target "action"
@@ -81,7 +99,7 @@ local function list(options, console)
     return 0
   end
   local rows = client.decode(answer).data
-  if #rows > 0 then console:table(M.columns, rows) else console:say "no endpoints" end
+  if #rows > 0 then console:table(M.columns(rows), rows) else console:say "no endpoints" end
   return 0
 end
 
@@ -103,6 +121,7 @@ local function show(options, console)
   console:fields {
     { "name", row.name },
     { "id", row.id },
+    { "of", owner(row) },
     { "state", row.state, is_state = true },
     { "reason", client.plain(row.reason) },
     { "registered", row.isRegistered and "yes" or "no: the scripts no longer have it" },

@@ -48,7 +48,7 @@ local function show_endpoints(options, console)
   end
   if #rows > 0 then
     console:data "\n"
-    console:table(endpoints.columns, rows)
+    console:table(endpoints.columns(rows), rows)
   end
 end
 
