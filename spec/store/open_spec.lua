@@ -134,6 +134,32 @@ describe("opening a store", function()
     assert.equal(SCHEMA, S.sql(path, "SELECT value FROM meta WHERE key = 'schema'")[1][1])
   end)
 
+  it("takes what WebSub kept in the old schema for what is to be sealed, and nothing else", function()
+    local secret = '{"secret":"a hub\'s word \u{e9}"}'
+    S.sql(path, [[
+      PRAGMA application_id = 1634630252;
+      CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+      INSERT INTO meta VALUES ('schema', 1);
+    ]] .. schema "0001_tables.sql" .. ([[
+      INSERT INTO kv VALUES ('anzol.hub', 'a', '%s', 7, NULL), ('anzol.websub', 'b', '2', 8, NULL),
+        ('mine', 'c', '3', 9, NULL);
+    ]]):format(secret:gsub("'", "''")))
+    local store
+    S.quiet(function() store = assert(S.open { path = path, secrets_key = ("a1"):rep(32) }) end)
+    local function ask(read)
+      store:wait()
+      return read
+    end
+    assert.same({ [""] = 2 }, ask(store:count_secrets {}).counts)
+    assert.same({ 2, true }, (function(step) return { step.sealed, step.is_end } end)(ask(store:reseal {})))
+    local kept = ask(store:get_kv { ns = "anzol.hub", key = "a", now_ms = 1 })
+    assert.same({ secret, 7 }, { kept.value, kept.version })
+    assert.equal("2", ask(store:get_kv { ns = "anzol.websub", key = "b", now_ms = 1 }).value)
+    assert.equal("3", ask(store:get_kv { ns = "mine", key = "c", now_ms = 1 }).value)
+    store:close()
+    assert.equal(0, S.sql(path, "SELECT count(*) FROM kv WHERE instr(value, 'word') > 0")[1][1])
+  end)
+
   it("takes the keys of an old schema over as a run", function()
     local KEYS, minute = 1000, 60000
     local now = S.now_ms()
