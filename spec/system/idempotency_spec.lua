@@ -210,7 +210,7 @@ describe("an idempotency key whose first request is under way", function()
       return connection
     end
     local syncs = disk:get "syncs"
-    disk:delay_syncs(1500)
+    disk:delay_syncs(2000)
     local first = post '{"eventType":"a","payload":{}}'
     wait.until_true("the first one's sync", 5000, function() return disk:get "syncs" > syncs end)
     for _, body in ipairs { '{"eventType":"a","payload":{}}', '{"eventType":"a"}', "none" } do
