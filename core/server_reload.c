@@ -187,8 +187,10 @@ static void on_listed(struct store_read *read)
 /* While the scripts are loaded. */
 static void list_endpoints(struct reload *reload)
 {
-    reload->endpoints.read =
-        (struct store_read){.kind = STORE_LIST_ENDPOINTS, .on_done = on_listed, .ctx = reload};
+    reload->endpoints = (struct store_list_endpoints){
+        .read = {.kind = STORE_LIST_ENDPOINTS, .on_done = on_listed, .ctx = reload},
+        .query = store_all_endpoints(),
+    };
     reload->is_listing =
         store_read(reload->server->store, reload->server->client, &reload->endpoints.read) == OK;
     if (!reload->is_listing)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /api/v1/endpoint: every endpoint that ever was, with what is still to be sent to it. One that
+/* GET /api/v1/endpoint: every endpoint that there is, with what is still to be sent to it. One that
  * the scripts no longer register keeps its queue, paused; one that an application registered and
  * that has yet to prove that it wants webhooks is "unverified". POST /api/v1/endpoint/{name}/pause,
  * /resume, /disable, /enable: its state, answered when its owner goes by it. */
@@ -63,16 +63,21 @@ static void write_owner(struct document *out, struct directory *directory, uint6
 
 void api_list_endpoints(struct call *call)
 {
-    call_read(call, STORE_LIST_ENDPOINTS);
+    static const struct list_form form = {.kind = ID_ENDPOINT};
+    if (paging_parse(call, &form, &call->list_endpoints.query))
+        call_read(call, STORE_LIST_ENDPOINTS);
 }
 
 void api_write_endpoints(const struct call *call, struct document *out)
 {
     const struct store_list_endpoints *list = &call->list_endpoints;
     const struct api_hooks *hooks = &call->api->hooks;
+    struct page_end end = {.kind = ID_ENDPOINT, .reached = list->last, .is_end = list->is_end};
     show_list_open(out);
     for (size_t i = 0; i < list->row_count; i++) {
-        const struct endpoint_row *row = &list->rows[i];
+        const struct endpoint_row *row = &list->rows[paging_row(&list->query, i, list->row_count)];
+        end.first = end.first ? end.first : row->id;
+        end.last = row->id;
         struct api_pace pace = {.breaker = "closed"};
         (void)hooks->pace(row->id, &pace, hooks->ctx);
         document_open(out, '{');
@@ -94,7 +99,9 @@ void api_write_endpoints(const struct call *call, struct document *out)
         document_number(out, (int64_t)row->blocking_count);
         document_close(out, '}');
     }
-    show_list_close(out);
+    document_close(out, ']');
+    paging_close(&list->query, &end, out);
+    document_close(out, '}');
 }
 
 /* ---- Pause, resume, disable, enable

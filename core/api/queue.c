@@ -7,6 +7,7 @@
 
 void api_list_queues(struct call *call)
 {
+    call->list_endpoints.query = store_all_endpoints();
     call_read(call, STORE_LIST_ENDPOINTS);
 }
 

@@ -25,6 +25,10 @@
     " reason, has_new_ids, rate_per_s, since_ms, until_ms, cursor, done, skipped, created_ms,"     \
     " ended_ms FROM task"
 
+/* Whether it is not deleted comes last. */
+#define ENDPOINTS_WALK                                                                             \
+    "SELECT id, name, state, reason, failing_since_ms, url = '', id < (1 << 40)"                   \
+    " OR EXISTS (SELECT 1 FROM resource WHERE id = p.id) FROM endpoint p WHERE id < ? AND id > ?"
 /* Of registered endpoints, as the index says. */
 #define SENT_SPAN                                                                                  \
     "SELECT span FROM sent_count WHERE endpoint = ? AND span <= ? AND span >= ?"                   \
@@ -158,11 +162,8 @@ static const char *const read_sql[READ_SQL_COUNT] = {
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id DESC",
     [READ_LIST_ATTEMPTS_BACKWARD] = ATTEMPT_COLUMNS("NULL, NULL, a.decided, NULL")
         ATTEMPT_OWNER ATTEMPT_JOINS " WHERE a.id < ? AND a.id > ? ORDER BY a.id",
-    /* Without those that were deleted. */
-    [READ_ENDPOINTS] = "SELECT id, name, state, reason, failing_since_ms, url = ''"
-                       " FROM endpoint p WHERE id < (1 << 40)"
-                       " OR EXISTS (SELECT 1 FROM resource WHERE id = p.id)"
-                       " ORDER BY id",
+    [READ_ENDPOINTS] = ENDPOINTS_WALK " ORDER BY id DESC",
+    [READ_ENDPOINTS_BACKWARD] = ENDPOINTS_WALK " ORDER BY id",
     [READ_DUE_COUNT] = "SELECT count(*), min(id) FROM (SELECT id FROM delivery"
                        " INDEXED BY delivery_due WHERE endpoint = ? AND state < 3"
                        " AND due_ms IS NOT NULL LIMIT ?)",

@@ -106,7 +106,7 @@ int sqlite_walk(struct sqlite_reader *reader, struct walk *walk)
             break;
         walk->last = walk->id;
         rc = walk->look(reader, walk);
-        if (rc != SQLITE_ROW || sqlite_is_time_up(start_ns, rows))
+        if (rc != SQLITE_ROW || (!walk->is_whole && sqlite_is_time_up(start_ns, rows)))
             break;
     }
     /* Whether it goes on: a page that is full says so. */

@@ -28,6 +28,7 @@ struct walk {
     void *list;
     const size_t *row_count; /* of the list */
     int64_t start_ns;        /* when the page began; 0: now */
+    bool is_whole;           /* it never comes short */
     uint64_t id;             /* of the candidate */
     uint64_t last;           /* that was looked at; 0: none */
     bool is_end;             /* there is none behind it */

@@ -99,7 +99,7 @@ struct store_list_deliveries {
     bool is_end;
 };
 
-/* Every endpoint that ever was, by id, with what is still to be sent to it. */
+/* Every endpoint that ever was and is not deleted, with what is still to be sent to it. */
 struct endpoint_row {
     uint64_t id;
     char *name; /* owned */
@@ -115,9 +115,20 @@ struct endpoint_row {
 
 struct store_list_endpoints {
     struct store_read read;
+    /* limit, before, after, is_backward; limit SIZE_MAX: all, however long it takes. Else a page
+     * comes short where counting takes too long. */
+    struct store_list_query query;
+    bool is_uncounted; /* what is to be sent is not asked for */
     struct endpoint_row *rows;
     size_t row_count;
+    uint64_t last;
+    bool is_end;
 };
+/* All of them, by id. */
+static inline struct store_list_query store_all_endpoints(void)
+{
+    return (struct store_list_query){.limit = SIZE_MAX, .is_backward = true};
+}
 
 /* Tasks, newest first. */
 struct store_list_tasks {

@@ -229,6 +229,7 @@ static void set_listed_endpoints(lua_State *L, const struct store_list_endpoints
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "rows");
+    set_bool(L, "is_end", list->is_end);
 }
 
 static void set_listed_attempts(lua_State *L, const struct store_list_attempts *list)
@@ -486,9 +487,19 @@ static int l_list_deliveries(lua_State *L)
     return read_start(L, it);
 }
 
+/* list_endpoints{ limit, before, after, is_backward }; without limit: all, by id */
 static int l_list_endpoints(lua_State *L)
 {
-    return read_start(L, read_create(L, STORE_LIST_ENDPOINTS));
+    struct lua_read *it = read_create(L, STORE_LIST_ENDPOINTS);
+    struct store_list_endpoints *list = &it->u.list_endpoints;
+    list->query = store_all_endpoints();
+    if (lua_istable(L, 2) && field_integer(L, 2, "limit", 0) > 0) {
+        list->query.limit = (size_t)field_integer(L, 2, "limit", 0);
+        list->query.before = (uint64_t)field_integer(L, 2, "before", 0);
+        list->query.after = (uint64_t)field_integer(L, 2, "after", 0);
+        list->query.is_backward = field_boolean(L, 2, "is_backward");
+    }
+    return read_start(L, it);
 }
 
 static int l_get_event(lua_State *L)

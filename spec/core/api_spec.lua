@@ -440,7 +440,7 @@ describe("the endpoints of the API", function()
     local body, status = get "/api/v1/endpoint"
     assert.equal(200, status)
     assert.equal(2, #body.data)
-    local first, second = body.data[1], body.data[2]
+    local second, first = body.data[1], body.data[2] -- newest first
     assert.same({ "crm", true, "enabled", 1, false },
       { first.name, first.isRegistered, first.state, first.pending, first.pendingIsLeast })
     assert.same({ "gone", false, 0 }, { second.name, second.isRegistered, second.pending })
@@ -452,10 +452,34 @@ describe("the endpoints of the API", function()
     rig:endpoint("chat", "http://127.0.0.1:1/")
     local rows = get("/api/v1/endpoint").data
     assert.same({ "open", "2026-03-02T08:00:00.000Z", 3600 },
-      { rows[1].breaker, rows[1].pausedUntil, rows[1].slowedPerHour })
-    assert.equal("closed", rows[2].breaker)
-    assert.is_nil(rows[2].pausedUntil)
-    assert.is_nil(rows[2].slowedPerHour)
+      { rows[2].breaker, rows[2].pausedUntil, rows[2].slowedPerHour })
+    assert.equal("closed", rows[1].breaker)
+    assert.is_nil(rows[1].pausedUntil)
+    assert.is_nil(rows[1].slowedPerHour)
+  end)
+
+  it("come page by page, newest first", function()
+    local names = {}
+    for i = 1, 5 do
+      names[6 - i] = "e" .. i
+      rig:endpoint("e" .. i, "http://127.0.0.1:1/")
+    end
+    local function named(rows)
+      local list = {}
+      for i, row in ipairs(rows) do list[i] = row.name end
+      return list
+    end
+    local page = get "/api/v1/endpoint?limit=2"
+    assert.same({ { "e5", "e4" }, false }, { named(page.data), page.done })
+    page = get("/api/v1/endpoint?limit=2&iterator=" .. page.iterator)
+    assert.same({ "e3", "e2" }, named(page.data))
+    local back = get("/api/v1/endpoint?limit=2&iterator=" .. page.prevIterator)
+    assert.same({ "e5", "e4" }, named(back.data))
+    page = get("/api/v1/endpoint?limit=2&iterator=" .. page.iterator)
+    assert.same({ { "e1" }, true }, { named(page.data), page.done })
+    assert.same(names, named(get("/api/v1/endpoint").data))
+    assert.equal(422, (select(2, get "/api/v1/endpoint?iterator=crm")))
+    assert.equal(422, (select(2, get "/api/v1/endpoint?limit=251")))
   end)
 end)
 

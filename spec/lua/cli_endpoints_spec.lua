@@ -18,10 +18,13 @@ describe("anzol endpoints", function()
     local chat = { name = "chat", isRegistered = false, state = "paused", reason = "moving",
       failingSince = dkjson.null, breaker = "closed", pausedUntil = dkjson.null,
       slowedPerHour = 1800, pending = 0, pendingIsLeast = false }
-    fake.answers = { { json = { data = { row, chat } } } }
+    fake.answers = { { json = { data = { chat }, done = false, iterator = "ep_2" } },
+      { json = { data = { row }, done = true, iterator = "ep_1" } } }
     local code, out = run "endpoints"
     assert.equal(0, code)
-    assert.equal("http://localhost/api/v1/endpoint", fake.requests[1].url)
+    assert.equal("http://localhost/api/v1/endpoint?limit=250", fake.requests[1].url)
+    assert.equal("http://localhost/api/v1/endpoint?limit=250&iterator=ep_2", fake.requests[2].url)
+    assert.is_true(out:find("crm", 1, true) < out:find("chat", 1, true))
     assert.matches("crm +enabled +100000%+ +breaker open +2026%-03%-02T08:00:00.000Z", out)
     assert.matches("chat +paused +0 +slowed to 1800/h +%- +the scripts no longer have it", out)
   end)

@@ -245,7 +245,7 @@ describe("anzol check", function()
       { name = "ep_0IcYBi7UG00", pending = 7 } }, list {} }
     local code, out = run("check", "--running", "--deny-warnings")
     assert.equal(1, code)
-    assert.equal("http://localhost/api/v1/endpoint", fake.requests[1].url)
+    assert.equal("http://localhost/api/v1/endpoint?limit=250", fake.requests[1].url)
     assert.equal("warning: 12 deliveries pending for removed endpoint crm (they wait until it is "
       .. "registered again)\nwarning: at least 1000 deliveries pending for removed endpoint old (they "
       .. "wait until it is registered again)\n", out)

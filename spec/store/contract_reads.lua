@@ -180,6 +180,21 @@ return function(t)
         idle = { 0, "enabled" } }, rows)
     end)
 
+    it("show endpoints page by page, newest first", function()
+      local made = {}
+      for i = 1, 5 do made[i] = endpoint("e" .. i) end
+      local function page(fields)
+        local result = run("list_endpoints", fields)
+        return ids(result.rows), result.is_end
+      end
+      assert.same({ { made[5], made[4] }, false }, { page { limit = 2 } })
+      assert.same({ { made[3], made[2] }, false }, { page { limit = 2, before = made[4] } })
+      assert.same({ { made[1] }, true }, { page { limit = 2, before = made[2] } })
+      assert.same({ { made[2], made[1] }, true }, { page { limit = 2, before = made[3] } })
+      assert.same({ { made[3], made[4] }, false }, { page { limit = 2, after = made[2], is_backward = true } })
+      assert.same({ made, true }, { page {} })
+    end)
+
     it("say when something is not there", function()
       assert.equal("notfound", run("get_event", 12345).status)
       assert.equal("notfound", run("get_delivery", 12345).status)

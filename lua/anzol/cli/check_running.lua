@@ -15,19 +15,6 @@ end
 -- Those that applications registered are called by their ids.
 local function is_registered(name) return name:find "^ep_%w+$" ~= nil end
 
-local function add_pending(ask, found)
-  local names = {}
-  for _, endpoint in ipairs(found.endpoints) do names[endpoint.name] = true end
-  for _, row in ipairs(ask("/api/v1/endpoint").data) do
-    if row.pending > 0 and not names[row.name] and not is_registered(row.name) then
-      found[#found + 1] = { level = "warning", file = "", line = 0, phase = "running",
-        message = ("%s pending for removed endpoint %s"):format(
-          count(row.pending, "delivery", row.pendingIsLeast), row.name),
-        hint = "they wait until it is registered again" }
-    end
-  end
-end
-
 -- on_row(row) for each row of a list, page by page.
 local function each(ask, path, on_row)
   local iterator
@@ -36,6 +23,18 @@ local function each(ask, path, on_row)
     for _, row in ipairs(page.data) do on_row(row) end
     iterator = client.plain(page.iterator)
   until page.done or not iterator
+end
+
+local function add_pending(ask, found)
+  local names = {}
+  for _, endpoint in ipairs(found.endpoints) do names[endpoint.name] = true end
+  each(ask, "/api/v1/endpoint", function(row)
+    if row.pending == 0 or names[row.name] or is_registered(row.name) then return end
+    found[#found + 1] = { level = "warning", file = "", line = 0, phase = "running",
+      message = ("%s pending for removed endpoint %s"):format(
+        count(row.pending, "delivery", row.pendingIsLeast), row.name),
+      hint = "they wait until it is registered again" }
+  end)
 end
 
 local function add_transforms(ask, found)

@@ -21,6 +21,8 @@ command ends when no attempt starts any more under the old state; one that is un
 its end.]],
 }
 
+local PAGE_ROWS = 250
+
 local function pending(row) return row.pending .. (row.pendingIsLeast and "+" or "") end
 
 -- What keeps it from its full pace; nil: nothing.
@@ -92,21 +94,33 @@ function M.configure(parser, add_help)
   verb("enable", "Send again what waits; of a disabled one.")
 end
 
+-- All of them, page by page; the first that was registered comes first.
+function M.rows(options, console)
+  local rows, page = {}, {}
+  repeat
+    page = client.decode(client.request(options, console, { path = "/api/v1/endpoint",
+      query = { { "limit", PAGE_ROWS }, { "iterator", client.plain(page.iterator) } } }))
+    for _, row in ipairs(page.data) do rows[#rows + 1] = row end
+  until page.done ~= false
+  local turned = {}
+  for i = #rows, 1, -1 do turned[#turned + 1] = rows[i] end
+  return turned
+end
+
 local function list(options, console)
-  local answer = client.request(options, console, { path = "/api/v1/endpoint" })
+  local rows = M.rows(options, console)
   if console:is_json() then
-    client.print_json(console, answer)
+    local json = require "anzol.native".json
+    console:data(json.encode({ data = json.array(rows), done = true }, { sort = true }) .. "\n")
     return 0
   end
-  local rows = client.decode(answer).data
   if #rows > 0 then console:table(M.columns(rows), rows) else console:say "no endpoints" end
   return 0
 end
 
 -- The endpoint of a name, as the API gives it; that there is none ends the command.
 function M.find(options, console, name)
-  local answer = client.request(options, console, { path = "/api/v1/endpoint" })
-  for _, row in ipairs(client.decode(answer).data) do
+  for _, row in ipairs(M.rows(options, console)) do
     if row.name == name then return row end
   end
   failure.raise(failure.FAILED, "there is no endpoint '%s'", name)

@@ -2,6 +2,7 @@
 -- Names of what the scripts of a server registered. A filter by a name that nothing has would show
 -- as little as one by a name that had nothing to do.
 local client = require "anzol.cli.client"
+local endpoints = require "anzol.cli.endpoints"
 local failure = require "anzol.cli.failure"
 
 local M = {}
@@ -10,6 +11,7 @@ local NAMES_TOLD_MAX = 20
 
 -- The rows of sources, endpoints or subscriptions. Of endpoints also those that are gone.
 function M.rows(options, console, noun)
+  if noun == "endpoint" then return endpoints.rows(options, console) end
   return client.decode(client.request(options, console, { path = "/api/v1/" .. noun })).data
 end
 

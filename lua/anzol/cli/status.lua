@@ -38,9 +38,8 @@ local function show(console, status)
 end
 
 local function show_endpoints(options, console)
-  local answer = client.request(options, console, { path = "/api/v1/endpoint" })
   local rows = {}
-  for _, row in ipairs(client.decode(answer).data) do
+  for _, row in ipairs(endpoints.rows(options, console)) do
     if row.pending > 0 or row.state ~= "enabled" or row.breaker ~= "closed"
       or (row.blockingDead or 0) > 0 then
       rows[#rows + 1] = row
