@@ -440,7 +440,6 @@ extern const struct field_forms application_fields;
 extern const struct field_forms event_type_fields;
 extern const struct field_forms message_fields;
 /* default_application.c: true if the call is for that; then it is answered, or waits. */
-#define DEFAULT_APPLICATION "default" /* its uid */
 bool default_application_takes(struct call *call);
 /* app_endpoint.c; its handlers are in app_endpoint_int.h. */
 /* NULL is fine. */
@@ -467,6 +466,7 @@ void api_forget_applications(struct api *api);
  * the route's handler. */
 void api_enter_application(struct call *call);
 /* resource.c: what its handlers (resource_int.h) have read */
+void api_write_applications(const struct call *call, struct document *out);
 void api_write_resources(const struct call *call, struct document *out);
 void api_write_resource(const struct call *call, struct document *out);
 /* message.c */

@@ -33,21 +33,17 @@ static void judge_policy(const char *given, struct complaints *complaints)
         complain_of_member(complaints, "metadata", slice_str("\"ownership\""), wrong);
 }
 
-/* The one of the endpoints that scripts declare has it. */
 static void judge(struct call *call, const char *given, const char *old,
                   struct complaints *complaints)
 {
-    struct slice uid;
     (void)call, (void)old;
-    if (json_find(slice_str(given), "uid", &uid) && slice_is(uid, "\"" DEFAULT_APPLICATION "\""))
-        complain(complaints, "body", slice_str("uid"),
-                 "\"default\" is the application of the endpoints that scripts declare");
     judge_policy(given, complaints);
 }
 
 const struct resource_form application_form = {
     .kind = RESOURCE_APPLICATION,
     .judge = judge,
+    .has_fixed = default_application_is,
     .is_sent_to = true,
     .noun = "application",
     .fields = {fields, array_count(fields)},
@@ -223,7 +219,10 @@ enum status api_take_brought(struct call *call, struct slice read, struct compla
     *row = (struct resource){.kind = RESOURCE_APPLICATION, .body = buf_take(&text, NULL)};
     row->uid = fields_copy(row->body, "uid");
     judge_policy(row->body, complaints);
-    if (!row->uid || strcmp(row->uid, call->application_name) != 0)
+    if (row->uid && strcmp(row->uid, DEFAULT_APPLICATION) == 0)
+        complain_of_member(complaints, "application", slice_str("\"uid\""),
+                           "it is the application of the endpoints that scripts declare");
+    else if (!row->uid || strcmp(row->uid, call->application_name) != 0)
         complain_of_member(complaints, "application", slice_str("\"uid\""),
                            "it is the application that the path names");
     return OK;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The application "default": it is always there, and its endpoints are those that scripts declare,
  * which are shown and not changed. A URL is shown without its path, which may hold a secret. */
-#include "api/api_int.h"
+#include "api/resource_int.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
 
 #define DEFAULT_ID 1u /* less than any that the store gives */
 #define ENDPOINTS "/api/v1/app/{app}/endpoint"
@@ -13,26 +17,60 @@ static bool is_named(struct slice part)
     return slice_is(part, DEFAULT_APPLICATION) || slice_is(part, id);
 }
 
+static void fill(const struct call *call, struct resource *row)
+{
+    static char body[] = "{\"uid\":\"" DEFAULT_APPLICATION "\",\"name\":\"Endpoints that scripts "
+                         "declare\",\"metadata\":{\"readOnly\":\"true\"}}";
+    struct api_status status;
+    call->api->hooks.status(&status, call->api->hooks.ctx);
+    const int64_t made_ms = clock_due_of_wall(status.started_ms);
+    *row = (struct resource){.kind = RESOURCE_APPLICATION,
+                             .id = DEFAULT_ID,
+                             .body = body,
+                             .created_ms = made_ms,
+                             .updated_ms = made_ms};
+}
+
+bool default_application_is(const struct call *call, const char *uid, struct resource *row)
+{
+    if (strcmp(uid, DEFAULT_APPLICATION) != 0)
+        return false;
+    fill(call, row);
+    return true;
+}
+
 static void show_application(struct call *call)
 {
-    struct api_status status;
     struct document out;
-    call->api->hooks.status(&status, call->api->hooks.ctx);
+    struct resource row;
+    fill(call, &row);
     document_init(&out, SMALL_ANSWER_BYTES_MAX);
-    document_open(&out, '{');
-    show_id(&out, "id", ID_APPLICATION, DEFAULT_ID);
-    document_key(&out, "uid");
-    document_str(&out, DEFAULT_APPLICATION);
-    document_key(&out, "name");
-    document_str(&out, "Endpoints that scripts declare");
-    document_key(&out, "metadata");
-    document_json(&out, slice_str("{}"));
-    document_key(&out, "createdAt");
-    document_instant(&out, status.started_ms);
-    document_key(&out, "updatedAt");
-    document_instant(&out, status.started_ms);
-    document_close(&out, '}');
+    resource_write(&application_form, &row, true, &out);
     call_answer(call, 200, &out);
+}
+
+/* By id it is before all others. */
+void api_write_applications(const struct call *call, struct document *out)
+{
+    struct store_list_resources page = call->list_resources;
+    struct resource row;
+    const bool is_first = !page.is_down && page.behind == 0;
+    const bool is_last = page.is_down && page.is_end && page.behind != DEFAULT_ID;
+    fill(call, &row);
+    page.rows = must_alloc((page.row_count + 1) * sizeof *page.rows);
+    for (size_t i = 0; i < page.row_count; i++)
+        page.rows[i + is_first] = call->list_resources.rows[i];
+    if (is_first)
+        page.rows[0] = row;
+    else if (is_last)
+        page.rows[page.row_count] = row;
+    page.row_count += is_first || is_last;
+    if (page.row_count > page.limit) { /* it, or one that was read, is of the next page */
+        page.row_count--;
+        page.is_end = false;
+    }
+    resource_write_list(call, &page, out);
+    free(page.rows);
 }
 
 /* ---- Its endpoints --------------------------------------------------------------------------- */
@@ -70,23 +108,61 @@ static bool find(const struct call *call, const char *name, struct api_script_en
     return hooks->script_endpoint(name, endpoint, hooks->ctx);
 }
 
-/* All on one page. */
 static void write_endpoints(const struct call *call, struct document *out)
 {
     const struct store_list_endpoints *list = &call->list_endpoints;
+    struct store_list_query query = list->query;
+    struct page_end end = {.kind = ID_ENDPOINT, .reached = list->last, .is_end = list->is_end};
     struct api_script_endpoint endpoint;
+    query.is_backward = call->resource.is_backward; /* of the page, not of the store's walk */
     show_list_open(out);
-    for (size_t i = list->row_count; i > 0; i--)
-        if (find(call, list->rows[i - 1].name, &endpoint))
-            write_endpoint(call, &list->rows[i - 1], &endpoint, out);
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct endpoint_row *row = &list->rows[paging_row(&query, i, list->row_count)];
+        if (!find(call, row->name, &endpoint))
+            continue;
+        end.first = end.first ? end.first : row->id;
+        end.last = row->id;
+        write_endpoint(call, row, &endpoint, out);
+    }
     document_close(out, ']');
-    document_key(out, "iterator");
-    document_null(out);
-    document_key(out, "prevIterator");
-    document_null(out);
-    document_key(out, "done");
-    document_bool(out, true);
+    paging_close(&query, &end, out);
     document_close(out, '}');
+}
+
+/* False: refused and answered. */
+static bool query_is_up(struct call *call, bool *is_up)
+{
+    struct buf text;
+    struct complaints complaints;
+    complaints_begin(&complaints);
+    buf_init(&text, LIMIT_REQUEST_LINE_BYTES);
+    const char *order = complaints_query_get(call, "order", &text, &complaints);
+    *is_up = order && strcmp(order, "ascending") == 0;
+    if (order && !*is_up && strcmp(order, "descending") != 0)
+        complain_of_query(&complaints, "order", "ascending or descending is wanted");
+    buf_finish(&text);
+    return complaints_end(call, &complaints);
+}
+
+static const struct route listing = {.path = ENDPOINTS, .write = write_endpoints};
+
+static void list_endpoints(struct call *call)
+{
+    static const struct list_form form = {.kind = ID_ENDPOINT};
+    struct store_list_query *query = &call->list_endpoints.query;
+    bool is_up;
+    if (!paging_parse(call, &form, query) || !query_is_up(call, &is_up))
+        return;
+    const uint64_t bound = query->is_backward ? query->after : query->before;
+    call->resource.is_backward = query->is_backward;
+    query->is_backward = query->is_backward != is_up;
+    query->after = query->is_backward ? bound : 0;
+    query->before = query->is_backward ? 0 : bound;
+    if (query->before == 0 || query->before > ID_ENDPOINT_REGISTERED)
+        query->before = ID_ENDPOINT_REGISTERED;
+    call->list_endpoints.is_uncounted = true;
+    call->route = &listing;
+    call_read(call, STORE_LIST_ENDPOINTS);
 }
 
 static bool is_of(const struct endpoint_row *row, struct slice place)
@@ -127,8 +203,12 @@ static void on_listed(struct store_read *read)
 
 static void show_endpoint(struct call *call)
 {
-    call->list_endpoints.read =
-        (struct store_read){.kind = STORE_LIST_ENDPOINTS, .on_done = on_listed, .ctx = call};
+    call->list_endpoints = (struct store_list_endpoints){
+        .read = {.kind = STORE_LIST_ENDPOINTS, .on_done = on_listed, .ctx = call},
+        .query = store_all_endpoints(),
+        .is_uncounted = true,
+    };
+    call->list_endpoints.query.before = ID_ENDPOINT_REGISTERED;
     call_begin_wait(call);
     if (store_read(call->api->store, call->api->client, &call->list_endpoints.read) == OK)
         return;
@@ -137,8 +217,6 @@ static void show_endpoint(struct call *call)
 }
 
 /* ---- What of it is asked for ----------------------------------------------------------------- */
-
-static const struct route listing = {.path = ENDPOINTS, .write = write_endpoints};
 
 bool default_application_takes(struct call *call)
 {
@@ -154,8 +232,7 @@ bool default_application_takes(struct call *call)
     } else if (strcmp(path, "/api/v1/app/{id}") == 0) {
         show_application(call);
     } else if (strcmp(path, ENDPOINTS) == 0) {
-        call->route = &listing;
-        call_read(call, STORE_LIST_ENDPOINTS);
+        list_endpoints(call);
     } else if (strcmp(path, ENDPOINTS "/{endpoint}") == 0) {
         show_endpoint(call);
     } else {

@@ -24,8 +24,8 @@ static struct resource_call *state_of(struct call *call)
 /* ---- Answers -----------------------------------------------------------------------------------
  */
 
-static void write_resource(const struct resource_form *form, const struct resource *resource,
-                           bool with_content, struct document *out)
+void resource_write(const struct resource_form *form, const struct resource *resource,
+                    bool with_content, struct document *out)
 {
     document_open(out, '{');
     if (!form->is_named)
@@ -42,7 +42,7 @@ static void answer(struct call *call, int status, const struct resource *resourc
 {
     struct document out;
     document_init(&out, LIMIT_API_ANSWER_BYTES);
-    write_resource(call->resource.form, resource, true, &out);
+    resource_write(call->resource.form, resource, true, &out);
     call_answer(call, status, &out);
 }
 
@@ -238,6 +238,20 @@ static bool read_fields(struct call *call, struct complaints *complaints,
     return status == OK;
 }
 
+/* True: the uid that it wants is of one that is always there, and that is the answer. */
+static bool takes_fixed(struct call *call)
+{
+    const struct resource_call *it = state_of(call);
+    struct resource fixed;
+    if (!it->form->has_fixed || !it->row.uid || !it->form->has_fixed(call, it->row.uid, &fixed))
+        return false;
+    if (it->verb == RESOURCE_MAKE && it->may_exist)
+        answer(call, 200, &fixed);
+    else
+        refuse_taken(call);
+    return true;
+}
+
 /* ---- Reading the row that is to change -------------------------------------------------------
  */
 
@@ -284,7 +298,7 @@ static void go_on_changing(struct call *call, struct resource *found)
     if (!found && it->form->is_named && !fields_is_name(buf_slice(&it->place)))
         complain(&complaints, "path", slice_str(it->form->uid_field),
                  "only letters, digits, '-', '_' and '.' may be part of it");
-    if (read_fields(call, &complaints, &input))
+    if (read_fields(call, &complaints, &input) && !takes_fixed(call))
         write_row(call);
 }
 
@@ -466,7 +480,7 @@ void resource_make(struct call *call)
                     api_query_flag(call, "get_if_exists", false, &complaints);
     const struct fields_input input = {
         .forms = &it->form->fields, .mode = FIELDS_MADE, .body = http_body(call->request)};
-    if (read_fields(call, &complaints, &input))
+    if (read_fields(call, &complaints, &input) && !takes_fixed(call))
         write_row(call);
 }
 
@@ -539,14 +553,14 @@ static void write_place(const struct call *call, const char *name, const char *s
     buf_finish(&text);
 }
 
-void api_write_resources(const struct call *call, struct document *out)
+void resource_write_list(const struct call *call, const struct store_list_resources *list,
+                         struct document *out)
 {
-    const struct store_list_resources *list = &call->list_resources;
     const size_t count = list->row_count;
     const bool is_turned = call->resource.is_backward;
     show_list_open(out);
     for (size_t i = 0; i < count; i++)
-        write_resource(call->resource.form, &list->rows[is_turned ? count - 1 - i : i],
+        resource_write(call->resource.form, &list->rows[is_turned ? count - 1 - i : i],
                        call->resource.with_content, out);
     document_close(out, ']');
     const struct resource *ends[] = {count ? &list->rows[0] : NULL,
@@ -558,7 +572,12 @@ void api_write_resources(const struct call *call, struct document *out)
     document_close(out, '}');
 }
 
+void api_write_resources(const struct call *call, struct document *out)
+{
+    resource_write_list(call, &call->list_resources, out);
+}
+
 void api_write_resource(const struct call *call, struct document *out)
 {
-    write_resource(call->resource.form, &call->list_resources.rows[0], true, out);
+    resource_write(call->resource.form, &call->list_resources.rows[0], true, out);
 }

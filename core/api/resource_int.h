@@ -23,12 +23,18 @@ struct resource_form {
                   struct complaints *complaints);
     /* Says what is stored with the row. NULL: nothing. */
     void (*complete)(struct call *call, struct store_resource *put);
+    /* Fills the row, which owns nothing, if this uid is of one that is there without being stored.
+     * NULL: there is none. */
+    bool (*has_fixed)(const struct call *call, const char *uid, struct resource *row);
     /* Whoever sends has to go by it before it is answered. */
     bool is_sent_to;
     const char *content; /* a field that lists leave out, unless with_content=true. NULL: none */
 };
 
 extern const struct resource_form application_form;
+/* default_application.c: whether this uid is its; then the row is what it is, and owns nothing. */
+#define DEFAULT_APPLICATION "default" /* its uid */
+bool default_application_is(const struct call *call, const char *uid, struct resource *row);
 extern const struct resource_form event_type_form;
 
 void resource_list(struct call *call);
@@ -41,6 +47,11 @@ void resource_remove(struct call *call);
  * come several times; answers 204. */
 void resource_touch(struct call *call,
                     void (*touch)(struct call *call, struct complaints *complaints));
+/* Writes one, or the page of a list. */
+void resource_write(const struct resource_form *form, const struct resource *resource,
+                    bool with_content, struct document *out);
+void resource_write_list(const struct call *call, const struct store_list_resources *list,
+                         struct document *out);
 /* The route's write has the row with its secrets. */
 void resource_get_secrets(struct call *call);
 

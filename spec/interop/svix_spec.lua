@@ -90,9 +90,9 @@ describe("npm's svix", function()
   end)
 
   it("goes over the pages of a list", function()
-    assert.equal("Whole,Once,page 0,page 1,page 2,page 3,page 4,page 5,page 6",
+    assert.equal("Endpoints that scripts declare,Whole,Once,page 0,page 1,page 2,page 3,page 4,page 5,page 6",
       table.concat(seen.pages, ","))
-    assert.equal("page 6,page 5,page 4,page 3,page 2,page 1,page 0,Once,Whole",
+    assert.equal("page 6,page 5,page 4,page 3,page 2,page 1,page 0,Once,Whole,Endpoints that scripts declare",
       table.concat(seen.down, ","))
   end)
 
@@ -235,7 +235,8 @@ describe("npm's svix of the generation before", function()
   lazy_setup(function() seen = run "old" end)
 
   it("registers by its own names", function()
-    assert.same({ { 5, true }, true, json.null, { "acme" } }, { seen.app, seen.appAgain, seen.appUpdated, seen.apps })
+    assert.same({ { 5, true }, true, json.null, { "default", "acme" } },
+      { seen.app, seen.appAgain, seen.appUpdated, seen.apps })
     assert.same({ "beta", "gamma", { "user.made" } }, { seen.type, seen.typeUpdated, seen.types })
     assert.same({ 3, { "user.made" }, 50, { "eu" } }, seen.endpoint)
     local updated = seen.endpointUpdated

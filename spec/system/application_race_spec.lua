@@ -44,7 +44,7 @@ describe("an application that many change at once", function()
     end)) do counts[answer.status] = (counts[answer.status] or 0) + 1 end
     assert.equal(1, counts[201])
     assert.equal(crowd.SENDERS, counts[201] + (counts[200] or 0) + (counts[409] or 0))
-    assert.equal(1, #call("GET", "/app").data)
+    assert.equal(2, #call("GET", "/app").data) -- with "default"
   end)
 
   it("is made once for one key, whenever the server is killed", function()
@@ -66,7 +66,7 @@ describe("an application that many change at once", function()
       assert.equal(201, status)
       assert.equal(ids[key] or app.id, app.id)
     end
-    assert.equal(20, #call("GET", "/app").data)
+    assert.equal(21, #call("GET", "/app").data) -- with "default"
   end)
 end)
 
@@ -96,7 +96,7 @@ describe("an application on a full disk", function()
     assert.equal(201, assert(first:receive()).status)
     first:close()
     local names = {}
-    for i, app in ipairs(call("GET", "/app").data) do names[i] = app.name end
-    assert.same({ "before", "first" }, names)
+    for i, app in ipairs(call("GET", "/app?order=descending").data) do names[i] = app.uid or app.name end
+    assert.same({ "first", "before", "default" }, names)
   end)
 end)
