@@ -11,6 +11,9 @@
 
 #define SOURCES 20u
 #define ENDPOINTS 1000
+#define TYPES 10u      /* of what is published */
+#define RARE_COUNT 5u  /* of a type of their own, the first */
+#define FAILED_OF 100u /* one of so many is not taken */
 
 struct bench {
     struct store *store;
@@ -21,6 +24,9 @@ struct bench {
     unsigned under_way;
     bool has_keys;
     uint64_t endpoint_count; /* their ids: from 1 */
+    uint64_t application;    /* all is published there, and goes to this endpoint; 0: nothing is */
+    uint64_t endpoint;
+    uint64_t started;
     unsigned stage_count; /* 1: ingest; 2: and handled, its delivery pending; 3: the whole life */
 };
 
@@ -36,6 +42,8 @@ struct life {
     struct event *event;
     struct outbox outbox;
     uint64_t delivery;
+    struct published published;
+    uint64_t number; /* of the event, from 1 */
     struct attempt attempt;
 };
 
@@ -87,7 +95,12 @@ static void on_handled(struct store_op *op)
         .delivery = delivery,
         .state = DELIVERY_SUCCEEDED,
         .attempt = &it->attempt,
+        .registered = it->bench->endpoint,
     };
+    if (it->bench->application && it->number % FAILED_OF == 0) {
+        it->u.settle.state = DELIVERY_DEAD;
+        it->attempt.status = 500;
+    }
     submit(it);
 }
 
@@ -100,11 +113,15 @@ static void on_ingested(struct store_op *op)
         end_life(it);
         return;
     }
+    const struct bench *bench = it->bench;
+    const uint64_t id = it->event->id;
     struct message *message =
-        message_create(it->event->id | 1, it->event->type, content_ref(it->event->content), true);
+        message_create(bench->application ? published_message(id) : id | 1,
+                       published_type(it->event->type), content_ref(it->event->content), true);
     check(outbox_add_message(&it->outbox, message) == OK);
-    struct delivery *delivery = delivery_create(
-        1 + (it->event->id >> 16) % it->bench->endpoint_count, message_ref(message));
+    const uint64_t endpoint =
+        bench->application ? bench->endpoint : 1 + (id >> 16) % bench->endpoint_count;
+    struct delivery *delivery = delivery_create(endpoint, message_ref(message));
     if (it->bench->stage_count == 2)
         delivery->due_ms = clock_due_ms();
     check(outbox_add_delivery(&it->outbox, &(struct outbox_delivery){.delivery = delivery}) == OK);
@@ -126,11 +143,18 @@ static void start_life(struct life *it)
     const int key_len = snprintf(key, sizeof key, "delivery-%016llx", (unsigned long long)id);
     const int source_len =
         snprintf(source, sizeof source, "source%u", (unsigned)(id >> 16) % SOURCES);
+    char type[24] = "github.push";
     bench->left--;
+    it->number = ++bench->started;
+    if (bench->application && it->number <= RARE_COUNT)
+        (void)snprintf(type, sizeof type, "api.rare");
+    else if (bench->application)
+        (void)snprintf(type, sizeof type, "api.type%u", (unsigned)(it->number % TYPES));
     bench->under_way++;
     it->event = event_create(&(struct event_options){
-        .source = slice_of(source, (size_t)source_len),
-        .type = slice_str("github.push"),
+        .source =
+            bench->application ? slice_str(PUBLISHED_SOURCE) : slice_of(source, (size_t)source_len),
+        .type = slice_str(type),
         .key = slice_of(key, bench->has_keys ? (size_t)key_len : 0),
         .content = content_ref(bench->content),
         .received_ms = clock_now_ms(),
@@ -141,6 +165,10 @@ static void start_life(struct life *it)
         .event = it->event,
         .key_window_ms = 86400000,
     };
+    it->published =
+        (struct published){.application = bench->application, .payload_until_ms = INT64_MAX};
+    if (bench->application)
+        it->u.ingest.published = &it->published;
     submit(it);
 }
 
@@ -152,20 +180,28 @@ static int64_t cpu_us(void)
            usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
-static struct content *make_content(size_t body_len)
+/* Of what is published it is JSON, with nothing beside it. */
+static struct content *make_content(size_t body_len, bool is_published)
 {
+    static const char begin[] = "{\"text\":\"";
     char head[400] = {0};
     char *body = must_alloc(body_len + 1);
     for (size_t i = 0; i < body_len; i++)
         body[i] = (char)('a' + i % 26);
-    struct content *content = content_create(slice_of(head, sizeof head), body_len);
+    check(body_len > sizeof begin + 2);
+    if (is_published) {
+        memcpy(body, begin, sizeof begin - 1);
+        memcpy(body + body_len - 2, "\"}", 2);
+    }
+    struct content *content =
+        content_create(slice_of(head, is_published ? 0 : sizeof head), body_len);
     check(content_append(&content, body, body_len, body_len) == OK);
     free(body);
     return content;
 }
 
-/* bench{ path, events, in_flight, body, stages = 1|2|3, keys, endpoints } -> { seconds, cpu_us,
- * commits, … } */
+/* bench{ path, events, in_flight, body, stages = 1|2|3, keys, endpoints | application, endpoint }
+ * -> { seconds, cpu_us, commits, … } */
 static int l_bench(lua_State *L)
 {
     struct arena arena = {0};
@@ -173,7 +209,8 @@ static int l_bench(lua_State *L)
     const uint64_t count = (uint64_t)field_integer(L, 1, "events", 100000);
     const size_t in_flight = (size_t)field_integer(L, 1, "in_flight", 64);
     struct bench bench = {
-        .content = make_content((size_t)field_integer(L, 1, "body", 1024)),
+        .application = (uint64_t)field_integer(L, 1, "application", 0),
+        .endpoint = (uint64_t)field_integer(L, 1, "endpoint", 0),
         .left = count,
         .has_keys = field_boolean(L, 1, "keys"),
         .endpoint_count = (uint64_t)field_integer(L, 1, "endpoints", ENDPOINTS),
@@ -182,6 +219,7 @@ static int l_bench(lua_State *L)
     struct err err;
     if (store_open(&options, &bench.store, &err) != OK)
         return luaL_error(L, "%s", err.text);
+    bench.content = make_content((size_t)field_integer(L, 1, "body", 1024), bench.application != 0);
     check(uv_loop_init(&bench.loop) == 0);
     bench.client = store_client_create(bench.store, &bench.loop);
     const int64_t start_ns = (int64_t)uv_hrtime();

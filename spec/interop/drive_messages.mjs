@@ -48,8 +48,10 @@ const targets = await until("all are tried", async () => {
   return rows.every((row) => row.status !== 1) && rows;
 });
 seen.targets = targets.map((row) => `${row.uid} ${row.statusText}`).sort();
-seen.byEndpoint = (await all((o) => svix.messageAttempt.listByEndpoint("acme", "bad", o),
-  { limit: 1, withContent: true }))
+seen.byEndpoint = (await until("both are recorded", async () => {
+  const rows = await all((o) => svix.messageAttempt.listByEndpoint("acme", "bad", o), { limit: 1, withContent: true });
+  return rows.length === 2 && rows;
+}))
   .map((row) => [row.responseStatusCode, row.response, row.status, row.triggerType]);
 seen.allOfMessage = (await all((o) => svix.messageAttempt.listByMsg("acme", "inv-1", o), { limit: 1 }))
   .map((row) => row.responseStatusCode).sort();

@@ -19,11 +19,6 @@ for i = 1, %d do
 end
 ]]
 
-local function fill(bench, options)
-  package.cpath = bench.build .. "/test/?.so;" .. package.cpath
-  return require("anzol_test.store").bench(options)
-end
-
 -- The port of a listener that takes connections (the kernel does) and never answers.
 local function hang(port)
   return assert(socket.bind("127.0.0.1", port, 4096))
@@ -42,9 +37,10 @@ function M.prepare(bench)
   bench.say(("filling a store: %d events, then %d that are pending"):format(store.retained,
     store.pending))
   local path = folder .. "/anzol.db"
-  fill(bench, { path = path, events = store.retained, in_flight = 512, keys = true, stages = 3 })
-  fill(bench, { path = path, events = store.pending, in_flight = 512, keys = true, stages = 2,
-    endpoints = store.endpoints })
+  measure.fill(bench, { path = path, events = store.retained, in_flight = 512, keys = true,
+    stages = 3 })
+  measure.fill(bench, { path = path, events = store.pending, in_flight = 512, keys = true,
+    stages = 2, endpoints = store.endpoints })
   return store
 end
 

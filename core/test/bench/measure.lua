@@ -106,6 +106,12 @@ function M.serve(bench, wrap, scripts, folder)
   return server, folder
 end
 
+-- Lives of events straight through the store, while no server has it (core/test/store_bench.c).
+function M.fill(bench, options)
+  package.cpath = bench.build .. "/test/?.so;" .. package.cpath
+  return require("anzol_test.store").bench(options)
+end
+
 -- Durable ingest: nobody subscribes.
 function M.ingest(bench, server, options, meanwhile)
   options = options or {}

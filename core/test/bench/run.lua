@@ -11,6 +11,7 @@ local json = require "dkjson"
 local figures = require "figures"
 local fair = require "fair"
 local full = require "full"
+local lists = require "lists"
 local measure = require "measure"
 local peers = require "peers"
 local polls = require "polls"
@@ -293,6 +294,22 @@ local function run_queues(bench)
     runs = pick(results, "p99_ms"), at_most = 10 }
 end
 
+local function run_lists(bench)
+  local all = bench.figures
+  local count = bench.is_full and 5000000 or bench.is_quick and 20000 or 200000
+  bench.say(("lists of %d messages"):format(count))
+  local result = lists.measure(bench, count)
+  bench.say("the worst p95: " .. result.worst)
+  all:heading(("Lists  Pages of 250 with any filter, %d messages of one endpoint"):format(count))
+  all:add { id = "lists.p50", name = "a page, p50", unit = "ms", runs = { result.p50_ms } }
+  all:add { id = "lists.slowest", name = "a page of the slowest list, p50", unit = "ms",
+    runs = { result.slowest_ms }, at_most = 5 }
+  all:add { id = "lists.p95", name = "a page of the list with the worst p95, p95", unit = "ms",
+    runs = { result.p95_ms }, at_most = 5 }
+  all:add { id = "lists.stats", name = "statistics of the endpoint, p50", unit = "ms",
+    runs = { result.stats_ms }, at_most = 5 }
+end
+
 local function report_memory(bench)
   local all = bench.figures
   all:heading "Memory (RSS)"
@@ -382,6 +399,7 @@ local function main()
     seconds = options.is_quick and 1 or 5,
     round_count = options.is_quick and 1 or 3,
     is_quick = options.is_quick,
+    is_full = options.is_full,
     core_server = 0,
     core_load = 1,
     figures = figures.new(),
@@ -402,6 +420,7 @@ local function main()
     run_fair(bench)
     run_queues(bench)
     run_polls(bench)
+    run_lists(bench)
     report_memory(bench)
     if options.is_full then run_full(bench) end
     if options.has_callgrind then run_callgrind(bench) end
