@@ -8,11 +8,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "model/directory.h"
 
 #include <stdlib.h>
 
 #define CLEAR_COUNT 1000 /* in one group */
+#define LOOK_AGAIN_MS 1000
 
 struct clear {
     struct store_clear op;
@@ -23,7 +23,7 @@ struct clear {
 static bool is_over(const struct outlet *outlet)
 {
     return outlet->held == 0 && outlet->use.places == 0 && outlet->use.attempts == 0 &&
-           !outlet->claim && !outlet->is_disabling && !outlet->crowded_in &&
+           outlet->lookups == 0 && !outlet->claim && !outlet->is_disabling && !outlet->crowded_in &&
            !node_is_linked(&outlet->ready_node) && !outlet->sender->is_stopping;
 }
 
@@ -45,6 +45,8 @@ static void on_cleared(struct store_op *op)
         clear_hint(outlet);
     else if (is_ok && is_over(outlet))
         outlet_close(outlet);
+    else if (is_ok && outlet->lookups > 0)
+        outlet_set_timer(outlet, LOOK_AGAIN_MS); /* nobody tells when they are over */
     sender_check_idle(sender);
 }
 
@@ -65,15 +67,10 @@ void clear_hint(struct outlet *outlet)
     check(store_submit(sender->options.store, sender->options.client, &it->op.op) == OK);
 }
 
-/* One that was just registered is known there before anything can come for it. */
 static bool is_deleted(const struct sender *sender, uint64_t endpoint)
 {
-    struct registry *one = NULL;
-    if (!sender->options.directory || endpoint < ID_ENDPOINT_REGISTERED)
-        return false;
-    one = directory_get(sender->options.directory, endpoint);
-    registry_unref(one);
-    return !one;
+    const struct sender_options *options = &sender->options;
+    return options->hooks->is_gone && options->hooks->is_gone(options->ctx, endpoint);
 }
 
 struct outlet *clear_late(struct sender *sender, uint64_t endpoint)

@@ -332,6 +332,10 @@ static void on_timer(uv_timer_t *timer)
 {
     struct outlet *outlet = container_of(timer, struct outlet, timer);
     const int64_t due_ms = outlet->next_due_ms;
+    if (outlet->is_deleted) {
+        clear_hint(outlet);
+        return;
+    }
     look_at_circuit(outlet);
     outlet_schedule(outlet);
     if (!can_start(outlet))

@@ -17,7 +17,6 @@
 #include "base/queue.h"
 #include "base/timer.h"
 #include "model/delivery.h"
-#include "model/directory.h"
 #include "model/exchange.h"
 #include "model/operational.h"
 #include "model/registry.h"
@@ -84,6 +83,9 @@ struct sender_hooks {
     void (*told)(void *ctx, struct event *event, bool is_made);
     /* An endpoint was disabled by what its receiver answers, which is stored; may be NULL. */
     void (*disabled)(void *ctx, uint64_t endpoint);
+    /* Whether an endpoint that the sender does not know was deleted: what comes for it is
+     * cancelled. NULL: none is. */
+    bool (*is_gone)(void *ctx, uint64_t endpoint);
     /* Every settled attempt, for metrics and the demonstration; may be NULL. */
     void (*on_settled)(void *ctx, const struct endpoint_spec *endpoint,
                        const struct delivery *delivery, const struct attempt *attempt);
@@ -98,7 +100,6 @@ struct sender_options {
     void *ctx;
     const char *user_agent;
     const struct guard_rules *guard; /* copied; NULL: none */
-    struct directory *directory;     /* of what applications registered; NULL: nothing is */
 };
 
 /* libcurl waits for memory (base/memory.h), so that a lack of it is no failed attempt. Before the

@@ -45,6 +45,7 @@ int l_register(lua_State *L)
     read_endpoint(L, 2, spec);
     spec->gate = gate_of(rig, spec->id);
     spec->membership = must_alloc(sizeof *spec->membership);
+    spec->membership->application = 1;
     spec->membership->version = (uint64_t)get_integer(L, 2, "version", 1);
     char *state = get_copy(L, 2, "state", "");
     const struct endpoint_standing standing = {
@@ -62,6 +63,10 @@ int l_register(lua_State *L)
 /* rig:remove(id) */
 int l_remove(lua_State *L)
 {
-    sender_remove_endpoint(check_rig(L)->sender, (uint64_t)luaL_checkinteger(L, 2));
+    struct rig *rig = check_rig(L);
+    const uint64_t id = (uint64_t)luaL_checkinteger(L, 2);
+    check(id < array_count(rig->are_gone));
+    rig->are_gone[id] = true;
+    sender_remove_endpoint(rig->sender, id);
     return 0;
 }

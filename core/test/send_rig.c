@@ -128,8 +128,17 @@ static void on_settled(void *ctx, const struct endpoint_spec *endpoint,
     lua_call(rig->L, 3, 0);
 }
 
-static const struct sender_hooks sender_hooks = {
-    .transform = on_transform, .success = on_success, .retry = on_retry, .on_settled = on_settled};
+static bool is_gone(void *ctx, uint64_t endpoint)
+{
+    const struct rig *rig = ctx;
+    return rig->are_gone[endpoint];
+}
+
+static const struct sender_hooks sender_hooks = {.transform = on_transform,
+                                                 .success = on_success,
+                                                 .retry = on_retry,
+                                                 .is_gone = is_gone,
+                                                 .on_settled = on_settled};
 
 /* rig:hooks{transform=, success=, retry=, settled=} */
 static int l_hooks(lua_State *L)

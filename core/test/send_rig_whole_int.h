@@ -19,6 +19,7 @@ struct rig {
     struct registry *ones[ONES_MAX]; /* what applications registered, the last version of each */
     size_t one_count;
     struct gate *gates[256]; /* by endpoint id; never freed before the rig */
+    bool are_gone[256];      /* by endpoint id: it was removed */
     struct fake_server *servers[SERVERS_MAX];
     size_t server_count;
     int hooks; /* reference to {transform=, success=, retry=, settled=} */

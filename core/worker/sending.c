@@ -106,6 +106,17 @@ static void on_disabled(void *ctx, uint64_t endpoint)
     worker->options.hooks->on_disabled(endpoint, worker->options.ctx);
 }
 
+/* One that was just registered is known there before anything can come for it. */
+static bool is_gone(void *ctx, uint64_t endpoint)
+{
+    const struct worker *worker = ctx;
+    if (endpoint < ID_ENDPOINT_REGISTERED)
+        return false;
+    struct registry *one = directory_get(worker->options.directory, endpoint);
+    registry_unref(one);
+    return !one;
+}
+
 const struct sender_hooks sending_hooks = {
     .transform = on_transform,
     .success = on_success,
@@ -114,5 +125,6 @@ const struct sender_hooks sending_hooks = {
     .publish = on_publish,
     .told = on_told,
     .disabled = on_disabled,
+    .is_gone = is_gone,
     .on_settled = on_settled,
 };

@@ -429,7 +429,6 @@ enum status worker_create(const struct worker_options *options, struct worker **
         .ctx = it,
         .user_agent = options->user_agent,
         .guard = options->guard,
-        .directory = options->directory,
     };
     const enum status status = sender_create(&sender_options, &it->sender, err);
     check(status == OK || err);

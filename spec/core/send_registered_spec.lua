@@ -2,6 +2,7 @@
 -- Endpoints that applications registered, at their owner: versions come one by one, a reload leaves
 -- them alone, and what was deleted gets nothing more.
 local rigs = require "core.send_rig"
+local send = require "anzol_test.send"
 local with, ok = rigs.with, rigs.ok
 
 describe("a registered endpoint", function()
@@ -116,6 +117,23 @@ describe("a registered endpoint", function()
       rig:settle()
       assert.equal("succeeded", rig.rig:rows()[1].state)
       assert.equal(1, #server.requests)
+    end))
+
+    -- A sanitizer sees what comes back to one that is gone.
+    it("stays in memory until the look-up of its name is over", with(function(rig)
+      send.names { ["slow.example"] = { "127.0.0.1", delay_ms = 400 } }
+      local server = rig:server(function() return ok() end)
+      start(rig)
+      local slow = ("http://slow.example:%d/hook"):format(server.port)
+      rig.rig:register { name = "e", id = 7, url = slow, timeout_ms = 100 }
+      rig:commit({}, "e")
+      rig:attempts(1)
+      rig.rig:remove(7)
+      rig:settle()
+      rig.rig:register { name = "f", id = 8, url = slow }
+      rig:commit({}, "f")
+      assert.equal("succeeded", rig:settle()[2].state)
+      deleted(rig.rig:rows()[1])
     end))
 
     it("has nothing left in the store, however much it was", with(function(rig)
