@@ -115,7 +115,7 @@ describe("an endpoint that has to prove that it wants webhooks", function()
       return select(2, shown()) == "its answer to the challenge is not of status 2xx"
     end)
     assert.equal("unverified", (shown()))
-    assert.matches(endpoint.id .. " +unverified +0 .*not of status 2xx", cli.ask(server, { "endpoints" }).output)
+    assert.matches(endpoint.id .. " +%S+ +unverified +0 .*not of status 2xx", cli.ask(server, { "endpoints" }).output)
     assert.equal("paused", call("POST", "/endpoint/" .. endpoint.id .. "/pause", {}).state)
     assert.equal("paused", (shown()))
     assert.equal("unverified", call("POST", "/endpoint/" .. endpoint.id .. "/resume", {}).state)
@@ -173,7 +173,7 @@ describe("an endpoint that has to prove that it wants webhooks", function()
     assert.same({ 1, 1 }, { #await("/left", 1), #await("/busy", 1) })
     clock:sleep(3600)
     await("/busy", 2)
-    assert.matches(left.id .. " +unverified .* it answered 410: change or enable it",
+    assert.matches(left.id .. " +%S+ +unverified .* it answered 410: change or enable it",
       cli.ask(server, { "endpoints" }).output)
     assert.equal(200, select(2, call("POST", "/endpoint/" .. left.id .. "/enable", {})))
     await("/left", 2)
