@@ -336,7 +336,7 @@ static void finish(struct server *server)
     uint64_t id;
     void *gate;
     while (map_next(&server->gates, &place, &id, &gate))
-        free(gate);
+        gate_unref(gate);
     map_finish(&server->gates);
     place = 0;
     while (map_next(&server->throttles, &place, &id, &gate))

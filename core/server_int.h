@@ -96,7 +96,7 @@ struct server {
     struct map throttles;          /* application -> struct throttle, as long */
     struct map proofs;             /* endpoint id -> struct server_proof, while it is unverified */
     struct exchanges *challenges;  /* of them */
-    struct map gates;              /* endpoint id -> struct gate, for the life of the process */
+    struct map gates;              /* endpoint id -> struct gate, a reference */
     struct watch *watch;
     uv_signal_t on_hup, on_term, on_int;
     uv_timer_t upkeep; /* 1 s: pings, sleep of the machine, retention */

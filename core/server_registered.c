@@ -107,6 +107,7 @@ static void put(struct handing *it, const struct resource *row, bool is_new)
 static void take_out(struct handing *it, uint64_t endpoint)
 {
     registry_unref(directory_remove(it->server->directory, endpoint));
+    gate_unref(map_remove(&it->server->gates, endpoint));
     server_ownership_drop(it->server, endpoint);
     it->change.endpoint = endpoint;
     it->change.is_removed = true;

@@ -261,8 +261,7 @@ struct gate *server_gate(struct server *server, uint64_t endpoint)
 {
     struct gate *gate = map_get(&server->gates, endpoint);
     if (!gate) {
-        gate = must_alloc(sizeof *gate);
-        atomic_init(&gate->room, 0);
+        gate = gate_create();
         check(map_put(&server->gates, endpoint, gate) == OK);
     }
     return gate;

@@ -105,6 +105,8 @@ static void destroy_membership(struct membership *membership)
 
 static void finish_endpoint(struct registry *registry, struct endpoint_spec *endpoint)
 {
+    if (endpoint->membership)
+        gate_unref(endpoint->gate);
     destroy_membership(endpoint->membership);
     destroy_queue(registry, endpoint->queue);
     if (endpoint->signer)

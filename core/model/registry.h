@@ -13,6 +13,7 @@
 #include "model/routine.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 
 struct verifier;
 struct signer;
@@ -21,8 +22,10 @@ struct throttle;
 /* Room in the memory of the endpoint's owner. Whoever commits a delivery takes one first: got it
  * (room was > 0): the delivery is held in memory (no due time in the store), else it goes to the
  * store as due and the owner claims it. The owner closes the gate by making the room negative.
- * One per endpoint and process, never freed while the process runs. Any thread. */
+ * One per endpoint and process: that of one that scripts declare stays while the process runs, that
+ * of one that an application registered as long as there is a version of it. Any thread. */
 struct gate {
+    atomic_uint references;
     atomic_int room;
     /* What the owner shows; any thread reads. */
     atomic_int circuit;                  /* enum circuit_state of send.h */
@@ -35,6 +38,28 @@ struct gate {
     atomic_uint_fast64_t acknowledged;   /* of them */
     atomic_uint_fast64_t unacknowledged; /* given back, or ended by time */
 };
+
+/* With one reference, the caller's. */
+static inline struct gate *gate_create(void)
+{
+    struct gate *gate = must_alloc(sizeof *gate);
+    atomic_init(&gate->references, 1);
+    atomic_init(&gate->room, 0);
+    return gate;
+}
+
+static inline struct gate *gate_ref(struct gate *gate)
+{
+    atomic_fetch_add(&gate->references, 1);
+    return gate;
+}
+
+/* NULL is fine. */
+static inline void gate_unref(struct gate *gate)
+{
+    if (gate && atomic_fetch_sub(&gate->references, 1) == 1)
+        free(gate);
+}
 
 static inline bool gate_take(struct gate *gate)
 {

@@ -124,8 +124,8 @@ void sender_set_endpoint(struct sender *sender, struct registry *one,
                          const struct endpoint_standing *standing);
 /* It was deleted: nothing is sent to it any more. */
 void sender_remove_endpoint(struct sender *sender, uint64_t endpoint);
-/* That endpoint, from its row with its secrets: the only one of a new registry. registered.c; any
- * thread. */
+/* That endpoint, from its row with its secrets: the only one of a new registry, which has a
+ * reference to the gate. registered.c; any thread. */
 struct registry *registered_make(const struct resource *row, struct gate *gate,
                                  struct throttle *throttle);
 /* throttleRate of the fields of an application or endpoint; 0: none. */

@@ -9,10 +9,8 @@
 struct gate *gate_of(struct rig *rig, uint64_t id)
 {
     check(id < array_count(rig->gates));
-    if (!rig->gates[id]) {
-        rig->gates[id] = must_alloc(sizeof(struct gate));
-        atomic_init(&rig->gates[id]->room, 0);
-    }
+    if (!rig->gates[id])
+        rig->gates[id] = gate_create();
     return rig->gates[id];
 }
 
@@ -43,7 +41,7 @@ int l_register(lua_State *L)
     one->endpoint_count = 1;
     struct endpoint_spec *spec = &one->endpoints[0];
     read_endpoint(L, 2, spec);
-    spec->gate = gate_of(rig, spec->id);
+    spec->gate = gate_ref(gate_of(rig, spec->id));
     spec->membership = must_alloc(sizeof *spec->membership);
     spec->membership->application = 1;
     spec->membership->version = (uint64_t)get_integer(L, 2, "version", 1);
