@@ -226,6 +226,7 @@ void attempts_starve(struct outlet *outlet)
 
 void attempts_unstarve(struct outlet *outlet)
 {
+    check(outlet->starved_in);
     queue_remove(outlet->starved_in, &outlet->ready_node);
     outlet->starved_in = NULL;
     if (outlet->tenant)
