@@ -278,7 +278,7 @@ int sqlite_change(struct sqlite_engine *engine, struct store_change *op);
 int sqlite_token(struct sqlite_engine *engine, struct store_token *op);
 /* Of an application that goes. */
 int sqlite_delete_tokens(struct sqlite_engine *engine, uint64_t application);
-int sqlite_task(struct sqlite_engine *engine, struct store_task *task);
+int sqlite_task(struct sqlite_engine *engine, struct store_task *op);
 int sqlite_resource(struct sqlite_engine *engine, struct store_resource *op);
 int sqlite_scrub(struct sqlite_engine *engine, struct store_scrub *op);
 int sqlite_erase(struct sqlite_engine *engine, struct store_erase *op);
