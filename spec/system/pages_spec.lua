@@ -9,7 +9,8 @@ local LIMITS = { 1, 2, 5, 16, 17, 18 }
 
 -- Below the application but where it begins with a "/". How many rows it has then.
 local lists = {
-  ["/app"] = ROWS, ["/app?order=descending"] = ROWS, ["/event-type"] = ROWS, ["/event-type?order=descending"] = ROWS,
+  ["/app"] = ROWS + 1, ["/app?order=descending"] = ROWS + 1, -- and that of the scripts
+  ["/event-type"] = ROWS, ["/event-type?order=descending"] = ROWS,
   endpoint = ROWS, ["endpoint?order=ascending"] = ROWS,
   msg = ROWS, ["msg?event_types=odd"] = 9, ["msg?channel=third"] = 5, ["msg?channel=third&event_types=even"] = 2,
   ["attempt/endpoint/e3"] = ROWS, ["attempt/endpoint/e3?event_types=even"] = 8,
