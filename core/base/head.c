@@ -108,6 +108,13 @@ static bool is_author(const char *word, struct slice rest)
            (rest.len == 2 || (rest.data[2] | 0x20) != 'i');
 }
 
+/* Most words are ruled out by their second letter. */
+static bool may_have_word(struct slice name, size_t at, const char *word)
+{
+    const char next = at + 1 < name.len ? name.data[at + 1] : '\0';
+    return next == '-' || next == '_' || (next | 0x20) == word[1];
+}
+
 bool head_is_secret(struct slice name)
 {
     struct slice rest;
@@ -117,7 +124,8 @@ bool head_is_secret(struct slice name)
             continue;
         const char *const *words = secret_words[c - 'a'];
         for (size_t j = 0; j < WORDS_MAX && words[j]; j++)
-            if (has_word(name, i, words[j], &rest) && !is_author(words[j], rest))
+            if (may_have_word(name, i, words[j]) && has_word(name, i, words[j], &rest) &&
+                !is_author(words[j], rest))
                 return true;
     }
     return false;
