@@ -45,26 +45,29 @@ static int find_source(struct sqlite_engine *it, struct slice name, int64_t *id)
     return SQLITE_INTERNAL;
 }
 
-static int seal_body(struct sqlite_engine *it, uint64_t id, struct slice body, struct buf *sealed)
+static int write_body(struct sqlite_engine *it, enum write_sql which, uint64_t id,
+                      const struct content *content, struct slice body)
 {
-    const struct sealed_place place = sealed_body(id);
-    return sqlite_seal(it->ring, &place, body, sealed);
+    sqlite3_stmt *statement = it->statements[which];
+    bind_id(statement, 1, id);
+    bind_blob(statement, 2, content_head(content));
+    bind_blob(statement, 3, body);
+    (void)sqlite3_bind_int(statement, 4, content->is_sealed);
+    return sqlite_run(it, which);
 }
 
 static int write_content(struct sqlite_engine *it, enum write_sql which, uint64_t id,
                          const struct content *content)
 {
     const struct slice body = content_body(content);
-    sqlite3_stmt *statement = it->statements[which];
+    if (!content->is_sealed)
+        return write_body(it, which, id, content, body);
+    const struct sealed_place place = sealed_body(id);
     struct buf sealed;
     buf_init(&sealed, body.len + SEAL_EXTRA_BYTES);
-    int rc = content->is_sealed ? seal_body(it, id, body, &sealed) : SQLITE_OK;
-    bind_id(statement, 1, id);
-    bind_blob(statement, 2, content_head(content));
-    bind_blob(statement, 3, content->is_sealed ? buf_slice(&sealed) : body);
-    (void)sqlite3_bind_int(statement, 4, content->is_sealed);
+    int rc = sqlite_seal(it->ring, &place, body, &sealed);
     if (rc == SQLITE_OK)
-        rc = sqlite_run(it, which);
+        rc = write_body(it, which, id, content, buf_slice(&sealed));
     buf_finish(&sealed);
     return rc;
 }
