@@ -209,11 +209,7 @@ static void show_endpoint(struct call *call)
         .is_uncounted = true,
     };
     call->list_endpoints.query.before = ID_ENDPOINT_REGISTERED;
-    call_begin_wait(call);
-    if (store_read(call->api->store, call->api->client, &call->list_endpoints.read) == OK)
-        return;
-    check(call_end_wait(call));
-    call_refuse(call, 503, "busy", "too many reads are under way; try again");
+    (void)call_ask(call, &call->list_endpoints.read);
 }
 
 /* ---- What of it is asked for ----------------------------------------------------------------- */

@@ -112,7 +112,6 @@ static void walk(struct dry_run *it)
 {
     const bool is_event = it->task.kind == ID_EVENT;
     const struct store_list_query query = store_task_query(&it->task, it->last, PAGE_ROWS);
-    struct api *api = it->call->api;
     if (is_event)
         it->page.events = (struct store_list_events){.query = query};
     else
@@ -120,12 +119,8 @@ static void walk(struct dry_run *it)
     it->page.read.kind = is_event ? STORE_LIST_EVENTS : STORE_LIST_DELIVERIES;
     it->page.read.on_done = on_page;
     it->page.read.ctx = it;
-    call_begin_wait(it->call);
-    if (store_read(api->store, api->client, &it->page.read) == OK)
-        return;
-    check(call_end_wait(it->call));
-    call_refuse(it->call, 503, "busy", "too many reads are under way; try again");
-    destroy(it);
+    if (!call_ask(it->call, &it->page.read))
+        destroy(it);
 }
 
 void dry_run_start(struct call *call, struct task *task, uint64_t after)
