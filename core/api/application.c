@@ -87,11 +87,8 @@ void api_forget_applications(struct api *api)
 static struct known_application *place_of(const struct call *call)
 {
     const struct slice name = slice_str(call->application_name);
-    uint32_t hash_value = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < name.len; i++)
-        hash_value = (hash_value ^ (unsigned char)name.data[i]) * 16777619u;
     return call->api->known && name.len < KNOWN_NAME_BYTES
-               ? &call->api->known[hash_value % KNOWN_COUNT]
+               ? &call->api->known[slice_hash(name) % KNOWN_COUNT]
                : NULL;
 }
 

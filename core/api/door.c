@@ -102,10 +102,7 @@ static bool check_names(const struct api *api, struct http_request *request)
 
 static struct door_failures *failures_of(struct api *api, struct slice address)
 {
-    uint32_t place = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < address.len; i++)
-        place = (place ^ (unsigned char)address.data[i]) * 16777619u;
-    struct door_failures *failures = &api->failures[place % DOOR_ADDRESSES];
+    struct door_failures *failures = &api->failures[slice_hash(address) % DOOR_ADDRESSES];
     const int64_t now_ms = clock_mono_ms();
     const bool is_other = !slice_is(address, failures->address);
     if (is_other || now_ms - failures->since_ms >= LIMIT_API_FAILURES_MS) {

@@ -68,6 +68,15 @@ static inline bool slice_is(struct slice a, const char *text)
     return slice_equal(a, slice_str(text));
 }
 
+/* FNV-1a: the same in every process, and no defence against chosen collisions (keyed_hash.h is). */
+static inline uint32_t slice_hash(struct slice a)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < a.len; i++)
+        hash = (hash ^ (unsigned char)a.data[i]) * 16777619u;
+    return hash;
+}
+
 /* ASCII case is ignored, as header names ask for. */
 bool slice_equal_nocase(struct slice a, struct slice b);
 /* Whether part stands somewhere in text, ASCII case ignored. */

@@ -98,9 +98,7 @@ bool id_parse(enum id_kind kind, const char *text, uint64_t *id)
 
 uint8_t id_shard_of_name(struct slice name)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.data[i]) * 16777619u;
+    const uint32_t hash = slice_hash(name);
     return (uint8_t)(hash ^ hash >> 8 ^ hash >> 16 ^ hash >> 24);
 }
 

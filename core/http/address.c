@@ -48,9 +48,7 @@ static bool make_key(const struct sockaddr *address, struct key *key)
 
 static size_t bucket_of(const struct key *key)
 {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < KEY_BYTES; i++)
-        hash = (hash ^ key->bytes[i]) * 16777619u;
+    const uint32_t hash = slice_hash(slice_of((const char *)key->bytes, KEY_BYTES));
     return (hash ^ hash >> 16) % ADDRESS_BUCKETS;
 }
 
