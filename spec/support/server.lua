@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The real server on a project of its own in a temporary folder, for specs.
+local Clock = require "support.clock"
 local files = require "support.files"
 local http = require "support.http"
 local json = require "dkjson"
@@ -41,11 +42,16 @@ end
 
 -- A project in a folder: options{ scripts = { [name] = text }, settings? (text of anzol.lua),
 -- secrets?, env?, args?, workers?=2, port?, disk?, wrap? (a command that executes the server),
--- is_dev? (no store is named) }. Not started yet. server.project: serve that folder instead.
+-- is_dev? (no store is named), with_clock? (server.clock, instead of env, sets its clock) }. Not
+-- started yet. server.project: serve that folder instead.
 function Server.new(options)
   local server = setmetatable({ dir = files.temp_dir(), options = options }, Server)
   server.state_dir = server.dir .. "/state"
   server.log_path = server.dir .. "/log"
+  if options.with_clock then
+    server.clock = Clock.new(server.dir)
+    server.options.env = server.clock:env()
+  end
   files.write(server.state_dir .. "/.keep", "")
   for name, text in pairs(options.scripts or {}) do server:write_script(name, text) end
   if options.settings then files.write(server.dir .. "/anzol.lua", options.settings) end

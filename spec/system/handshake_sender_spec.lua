@@ -2,7 +2,7 @@
 -- The CloudEvents HTTP webhook specification (1.0.2), as the sender of deliveries: each of its MUSTs
 -- and SHOULDs for a sender, over real sockets. The numbers are its sections; which sentence is where
 -- stands in handshake_spec.
-local Clock = require "support.clock"
+local Applications = require "support.applications"
 local Disk = require "support.disk"
 local Receiver = require "support.receiver"
 local Server = require "support.server"
@@ -17,46 +17,30 @@ local URL_BYTES = send.url_bytes_max
 local PUBLIC = "https://hooks.example.com/anzol"
 
 describe("a sender of CloudEvents", function()
-  local server, call, receiver, clock
+  local rig, server, call, receiver, clock
   local count = 0
   local app, place, came
 
   lazy_setup(function()
-    server = Server.new { scripts = { ["main.lua"] = "" },
+    rig = Applications.start { with_clock = true,
       settings = 'return { public_url = "' .. PUBLIC .. '/", guard = { allow = { "127.0.0.0/8" } } }' }
-    clock = Clock.new(server.dir)
-    server.options.env = clock:env()
-    server:launch()
-    server:await()
-    call = resources(server)
-    receiver = Receiver.start()
+    server, call, receiver, clock = rig.server, rig.call, rig.receiver, rig.server.clock
   end)
-  lazy_teardown(function()
-    server:close()
-    receiver:stop()
-  end)
+  lazy_teardown(function() rig:close() end)
 
   before_each(function()
     count = count + 1
-    app, place, came = "/app/app-" .. count, "/hook-" .. count, {}
-    local _, status = call("POST", "/app", { name = "A", uid = "app-" .. count,
-      metadata = { ownership = "handshake", origin = "emitter.example.com" } })
-    assert.equal(201, status)
+    app = rig:application { metadata = { ownership = "handshake", origin = "emitter.example.com" } }
+    place, came = "/hook-" .. count, {}
   end)
 
   local function make(more)
     local body = { url = receiver:url(place), uid = "e" }
     for name, value in pairs(more or {}) do body[name] = value end
-    local endpoint, status, text = call("POST", app .. "/endpoint", body)
-    assert.equal(201, status, text)
-    return endpoint
+    return rig:endpoint(app, body)
   end
   local function shown() return call("GET", app .. "/endpoint/e") end
-  local function publish()
-    local message, status, text = call("POST", app .. "/msg", { eventType = "a", payload = { a = 1 } })
-    assert.equal(202, status, text)
-    return message
-  end
+  local function publish() return rig:publish(app) end
   -- Waits for so many requests at this place in all; gives them.
   local function await(path, n)
     local found

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Operational webhooks of the real server: what becomes of endpoints and attempts reaches the
 -- operator's application, signed as any message is.
-local Clock = require "support.clock"
 local Receiver = require "support.receiver"
 local Server = require "support.server"
 local json = require "dkjson"
@@ -17,11 +16,8 @@ describe("operational webhooks", function()
 
   setup(function()
     receiver = Receiver.start()
-    server = Server.new { scripts = { ["main.lua"] = "" }, settings = settings }
-    clock = Clock.new(server.dir)
-    server.options.env = clock:env()
-    server:launch()
-    server:await()
+    server = Server.start { scripts = { ["main.lua"] = "" }, settings = settings, with_clock = true }
+    clock = server.clock
     call = resources(server)
     assert.equal(201, (select(2, call("POST", "/app/ops/endpoint", { url = receiver:url "/ops" }))))
     assert.equal(201, (select(2, call("POST", "/app", { name = "Acme", uid = "acme" }))))

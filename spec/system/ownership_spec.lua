@@ -1,12 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Applications whose endpoints have to prove that they want webhooks: with the real server, and a receiver
 -- that brings the challenge back or does not.
-local Clock = require "support.clock"
-local Receiver = require "support.receiver"
-local Server = require "support.server"
+local Applications = require "support.applications"
 local cli = require "support.cli"
 local json = require "dkjson"
-local resources = require "support.resources"
 local sign = require "support.sign"
 local wait = require "support.wait"
 
@@ -14,43 +11,24 @@ local DAY_S = 86400
 local proves = { echoes_member = "challenge" }
 
 describe("an endpoint that has to prove that it wants webhooks", function()
-  local server, call, receiver, clock
-  local apps = 0
+  local rig, server, call, receiver, clock
   local path, came
 
   lazy_setup(function()
-    server = Server.new { scripts = { ["main.lua"] = "" },
-      settings = 'return { guard = { allow = { "127.0.0.0/8" } } }' }
-    clock = Clock.new(server.dir)
-    server.options.env = clock:env()
-    server:launch()
-    server:await()
-    call = resources(server)
-    receiver = Receiver.start()
+    rig = Applications.start { with_clock = true }
+    server, call, receiver, clock = rig.server, rig.call, rig.receiver, rig.server.clock
   end)
-  lazy_teardown(function()
-    server:close()
-    receiver:stop()
-  end)
+  lazy_teardown(function() rig:close() end)
 
   before_each(function()
-    apps = apps + 1
-    path = "/app/app-" .. apps
+    path = rig:application { metadata = { ownership = "challenge" } }
     came = {}
-    local _, status = call("POST", "/app", { name = "A", uid = "app-" .. apps, metadata = { ownership = "challenge" } })
-    assert.equal(201, status)
   end)
 
   local function make(place)
-    local endpoint, status, text = call("POST", path .. "/endpoint", { url = receiver:url(place), uid = "e" })
-    assert.equal(201, status, text)
-    return endpoint
+    return rig:endpoint(path, { url = receiver:url(place), uid = "e" })
   end
-  local function publish()
-    local message, status, text = call("POST", path .. "/msg", { eventType = "a", payload = { a = 1 } })
-    assert.equal(202, status, text)
-    return message
-  end
+  local function publish() return rig:publish(path) end
   local function verification() return call("GET", path .. "/endpoint/e").verification end
   local function take()
     for _, record in ipairs(receiver:take()) do came[#came + 1] = record end
@@ -269,16 +247,16 @@ describe("an endpoint that has to prove that it wants webhooks", function()
   end)
 
   it("is one of an application that says so", function()
-    local _, status = call("POST", "/app", { name = "A", uid = "free-" .. apps, metadata = { ownership = "none" } })
+    local _, status = call("POST", "/app", { name = "A", uid = "free", metadata = { ownership = "none" } })
     assert.equal(201, status)
-    local endpoint = call("POST", "/app/free-" .. apps .. "/endpoint", { url = receiver:url "/free" })
+    local endpoint = call("POST", "/app/free/endpoint", { url = receiver:url "/free" })
     assert.is_nil(endpoint.verification)
     local answer
-    answer, status = call("PATCH", "/app/free-" .. apps, { metadata = { ownership = "maybe" } })
+    answer, status = call("PATCH", "/app/free", { metadata = { ownership = "maybe" } })
     assert.equal(422, status)
     assert.matches('"challenge", "handshake" or "none"', answer.detail[1].msg)
-    _, status = call("POST", "/app/brought-" .. apps .. "/msg", { eventType = "a", payload = {},
-      application = { name = "B", uid = "brought-" .. apps, metadata = { ownership = "maybe" } } })
+    _, status = call("POST", "/app/brought/msg", { eventType = "a", payload = {},
+      application = { name = "B", uid = "brought", metadata = { ownership = "maybe" } } })
     assert.equal(422, status)
   end)
 end)
